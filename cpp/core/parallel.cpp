@@ -1,0 +1,204 @@
+// A pool of spinning-then-parked workers. The whole protocol is one word, `Pool::gate_`:
+// the number of workers inside the current job, plus kClosed while there is none to join.
+// A worker joins by adding one; if it then finds the gate closed it was late and leaves again.
+#include "core/parallel.h"
+
+#include <immintrin.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace fastplm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kSpin = std::chrono::microseconds(200);   // longer than the gap between two ops of a forward pass
+constexpr auto kInterruptPeriod = std::chrono::milliseconds(20);
+constexpr int kMaxThreads = 1024;
+
+std::atomic<bool (*)()> g_should_stop{nullptr};
+std::atomic<int> g_threads{0};   // 0: not chosen yet
+thread_local bool t_inside = false;   // this thread is running a body
+
+struct Inside {
+  Inside() { t_inside = true; }
+  ~Inside() { t_inside = false; }
+};
+
+struct Job {
+  detail::Piece piece;
+  const void* body;
+  int64_t count, grain;
+  std::atomic<int64_t> next{0};
+  std::exception_ptr error;   // written under error_lock
+  std::mutex error_lock;
+
+  void cancel(std::exception_ptr why) {
+    std::lock_guard lock(error_lock);
+    if (!error) error = why;
+    next.store(count, std::memory_order_relaxed);
+  }
+};
+
+// Polls the interrupt check on the calling thread, at most once per kInterruptPeriod.
+class Interrupts {
+ public:
+  void poll() {
+    auto* should_stop = g_should_stop.load(std::memory_order_relaxed);
+    if (!should_stop) return;
+    const auto now = Clock::now();
+    if (now - last() < kInterruptPeriod) return;
+    last() = now;
+    if (should_stop()) fail(ErrorKind::kInterrupted, "interrupted");
+  }
+
+ private:
+  static Clock::time_point& last() {   // across jobs: a forward pass is many short ones
+    thread_local Clock::time_point at = Clock::now();
+    return at;
+  }
+};
+
+void run_pieces(Job& job, bool is_caller) {
+  Inside inside;
+  Interrupts interrupts;
+  try {
+    for (;;) {
+      const int64_t begin = job.next.fetch_add(job.grain, std::memory_order_relaxed);
+      if (begin >= job.count) return;
+      if (is_caller) interrupts.poll();
+      job.piece(job.body, begin, std::min(begin + job.grain, job.count));
+    }
+  } catch (...) {
+    job.cancel(std::current_exception());
+  }
+}
+
+class Pool {
+ public:
+  // False if another thread has the pool.
+  bool try_run(int64_t count, int64_t grain, detail::Piece piece, const void* body, int helpers) {
+    if (busy_.test_and_set(std::memory_order_acquire)) return false;
+    start_workers(helpers);
+    job_.piece = piece;
+    job_.body = body;
+    job_.count = count;
+    job_.grain = grain;
+    job_.next.store(0, std::memory_order_relaxed);
+    job_.error = nullptr;
+    helpers_ = helpers;
+
+    gate_.fetch_sub(kClosed, std::memory_order_release);   // open
+    epoch_.fetch_add(1, std::memory_order_release);
+    epoch_.notify_all();
+    run_pieces(job_, true);
+    gate_.fetch_add(kClosed, std::memory_order_acquire);   // close
+    for (int spins = 0; gate_.load(std::memory_order_acquire) != kClosed; ++spins) {
+      if (spins < 4096) _mm_pause();
+      else sched_yield();
+    }
+    std::exception_ptr error = std::move(job_.error);
+    busy_.clear(std::memory_order_release);
+    if (error) std::rethrow_exception(error);
+    return true;
+  }
+
+ private:
+  static constexpr int kClosed = 1 << 20;
+
+  void start_workers(int helpers) {
+    sigset_t all, before;
+    sigfillset(&all);
+    while (workers_ < helpers) {
+      pthread_sigmask(SIG_SETMASK, &all, &before);   // signals belong to the program's own threads
+      std::thread([this, id = workers_] { work(id); }).detach();
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      ++workers_;
+    }
+  }
+
+  void work(int id) {
+    uint32_t seen = 0;
+    for (;;) {
+      seen = wait_for_job(seen);
+      if (gate_.fetch_add(1, std::memory_order_acquire) < kClosed && id < helpers_) run_pieces(job_, false);
+      gate_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  uint32_t wait_for_job(uint32_t seen) {
+    const auto until = Clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 64; ++i) {
+        const uint32_t now = epoch_.load(std::memory_order_acquire);
+        if (now != seen) return now;
+        _mm_pause();
+      }
+    } while (Clock::now() < until);
+    epoch_.wait(seen, std::memory_order_acquire);
+    return epoch_.load(std::memory_order_acquire);
+  }
+
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  alignas(64) std::atomic<uint32_t> epoch_{0};
+  alignas(64) std::atomic<int> gate_{kClosed};
+  int helpers_ = 0;
+  int workers_ = 0;
+  alignas(64) Job job_;
+};
+
+// Never destroyed: workers may still be parked in it while the program exits. A forked child has none
+// of its parent's workers, so it gets a pool of its own.
+std::atomic<Pool*> g_pool{nullptr};
+
+Pool& pool() {
+  static const bool made = [] {
+    g_pool = new Pool;
+    pthread_atfork(nullptr, nullptr, [] { g_pool = new Pool; t_inside = false; });
+    return true;
+  }();
+  (void)made;
+  return *g_pool.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void detail::parallel_for(int64_t count, int64_t grain, Piece piece, const void* body) {
+  if (count <= 0) return;
+  grain = std::max<int64_t>(grain, 1);
+  if (t_inside) return piece(body, 0, count);
+
+  const int64_t pieces = (count + grain - 1) / grain;
+  const int helpers = int(std::min<int64_t>(num_threads(), pieces)) - 1;
+  if (helpers > 0 && pool().try_run(count, grain, piece, body, helpers)) return;
+
+  Inside inside;
+  Interrupts interrupts;
+  for (int64_t begin = 0; begin < count; begin += grain) {
+    interrupts.poll();
+    piece(body, begin, std::min(begin + grain, count));
+  }
+}
+
+int num_threads() {
+  int n = g_threads.load(std::memory_order_relaxed);
+  if (n == 0) g_threads = n = default_num_threads();
+  return n;
+}
+
+void set_num_threads(int n) {
+  if (n < 1 || n > kMaxThreads) fail(ErrorKind::kValue, "set_num_threads: n is ", n, "; expected 1 to ", kMaxThreads);
+  g_threads = n;
+}
+
+void set_interrupt_check(bool (*should_stop)()) { g_should_stop = should_stop; }
+
+}  // namespace fastplm

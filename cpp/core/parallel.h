@@ -1,0 +1,48 @@
+// The one door to fastplm's threads.
+#pragma once
+#include <cstdint>
+#include <type_traits>
+#include "core/error.h"
+
+namespace fastplm {
+
+// Calls body(begin, end) on disjoint pieces that cover [0, count), on up to num_threads() threads,
+// and returns when all are done. Pieces are `grain` long (the last may be shorter) and are handed out
+// in order to whichever thread is free, so bodies must not depend on which thread runs them.
+//
+// The calling thread works too. A call from inside a body, or while another thread of the program has
+// the pool, runs on the calling thread alone: nothing waits for anything, so nothing deadlocks.
+// The first exception a body throws is rethrown here; the pieces not yet begun are then skipped.
+// Throws Error(kInterrupted) when the interrupt check says so (see set_interrupt_check).
+template <class Body>
+void parallel_for(int64_t count, int64_t grain, const Body& body);
+
+FASTPLM_EXPORT int num_threads();
+
+// Throws kValue unless 1 <= n <= 1024. Takes effect at the next parallel_for.
+FASTPLM_EXPORT void set_num_threads(int n);
+
+// min(CPU affinity, cgroup v2 cpu.max, physical cores), or FASTPLM_NUM_THREADS if that is set.
+FASTPLM_EXPORT int default_num_threads();
+
+// What default_num_threads() saw, for `fastplm doctor`. 0: no limit.
+struct CpuLimits { int affinity, cgroup, physical; };
+FASTPLM_EXPORT CpuLimits cpu_limits();
+
+// A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces, at most
+// every 20 ms, on the thread that called parallel_for.
+FASTPLM_EXPORT void set_interrupt_check(bool (*should_stop)());
+
+namespace detail {
+using Piece = void (*)(const void* body, int64_t begin, int64_t end);
+FASTPLM_EXPORT void parallel_for(int64_t count, int64_t grain, Piece piece, const void* body);
+}  // namespace detail
+
+template <class Body>
+void parallel_for(int64_t count, int64_t grain, const Body& body) {
+  detail::parallel_for(count, grain, [](const void* b, int64_t begin, int64_t end) {
+    (*static_cast<const Body*>(b))(begin, end);
+  }, &body);
+}
+
+}  // namespace fastplm

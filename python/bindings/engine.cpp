@@ -1,0 +1,73 @@
+// The _engine module: stateful objects. Its parts are bound in engine_<part>.cpp.
+#include "engine.h"
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+using namespace fastplm;
+
+static constexpr int kMaxDepth = 200;   // nesting of settings; real files stay under 10
+
+static Value to_value_at(py::handle o, int depth) {
+  if (depth > kMaxDepth) fail(ErrorKind::kFile, "settings are nested more than ", kMaxDepth, " levels deep");
+  if (o.is_none()) return {};
+  if (py::isinstance<py::bool_>(o)) return o.cast<bool>();
+  if (py::isinstance<py::int_>(o)) {
+    int overflow = 0;
+    const int64_t value = PyLong_AsLongLongAndOverflow(o.ptr(), &overflow);
+    return overflow ? Value(overflow * 1e300) : Value(value);
+  }
+  if (py::isinstance<py::float_>(o)) return o.cast<double>();
+  if (py::isinstance<py::str>(o)) return o.cast<std::string>();
+  if (py::isinstance<py::list>(o) || py::isinstance<py::tuple>(o)) {
+    Value::Array items;
+    for (py::handle item : o) items.push_back(to_value_at(item, depth + 1));
+    return items;
+  }
+  if (py::isinstance<py::dict>(o)) {
+    Value::Object members;
+    for (auto [key, item] : py::reinterpret_borrow<py::dict>(o)) {
+      members.emplace_back(key.cast<std::string>(), to_value_at(item, depth + 1));
+    }
+    return members;
+  }
+  fail(ErrorKind::kType, "settings hold a ", std::string(py::str(py::type::of(o))), "; expected plain JSON values");
+}
+
+Value to_value(py::handle object) { return to_value_at(object, 0); }
+
+static void raise(const Error& error) {
+  const auto raise_ours = [&](const char* name) {
+    const py::object type = py::module_::import("fastplm.errors").attr(name);
+    PyErr_SetString(type.ptr(), error.what());
+  };
+  switch (error.kind) {
+    case ErrorKind::kValue: return PyErr_SetString(PyExc_ValueError, error.what());
+    case ErrorKind::kType: return PyErr_SetString(PyExc_TypeError, error.what());
+    case ErrorKind::kFile: return raise_ours("CheckpointError");
+    case ErrorKind::kUnsupported: return raise_ours("UnsupportedError");
+    case ErrorKind::kInterrupted: if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt); return;
+    case ErrorKind::kInternal: return PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+}
+
+// Runs Python's signal handlers; an exception one of them raises stays set and ends the native call.
+static bool signal_raised() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
+  m.doc() = "fastplm's native engine. Use the names of the fastplm package instead.";
+  py::register_local_exception_translator([](std::exception_ptr p) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const Error& error) {
+      raise(error);
+    }
+  });
+  set_interrupt_check(signal_raised);
+  bind_runtime(m);
+  bind_tokenizer(m);
+  bind_model(m);
+}

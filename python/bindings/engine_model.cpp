@@ -1,0 +1,2 @@
+#include "engine.h"
+void bind_model(py::module_&) {}

@@ -1,0 +1,2 @@
+#include "engine.h"
+void bind_tokenizer(py::module_&) {}
