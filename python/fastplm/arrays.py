@@ -51,15 +51,21 @@ def to_numpy(value: Any, name: str) -> Array:
     return array
 
 
-def integers(value: Any, name: str, dtype: npt.DTypeLike) -> Array:
-    """`value` as a C-contiguous array of `dtype`. Raises TypeError for floats and booleans, ValueError beyond int32."""
+def integers(value: Any, name: str) -> Array:
+    """`value` as a C-contiguous int32 array. Raises TypeError for floats and booleans, ValueError beyond int32."""
     array = to_numpy(value, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: dtype {array.dtype}; expected integers")
-    limit = np.iinfo(np.int32)
-    if array.dtype.itemsize >= 4 and array.size and not (limit.min <= array.min() and array.max() <= limit.max):
-        raise ValueError(f"{name}: holds {array.max()} and {array.min()} at its ends; expected 32-bit values")
-    return np.ascontiguousarray(array, dtype)
+    if array.dtype != np.int32 and array.size:
+        low, high = int(array.min()), int(array.max())
+        if low < -(1 << 31) or high >= 1 << 31:
+            raise ValueError(f"{name}: holds values from {low} to {high}; expected 32-bit integers")
+    return np.ascontiguousarray(array, np.int32)
+
+
+def repeat_row(array: Array, rows: int) -> Array:
+    """`rows` copies of the only row of `array` [1, n], C-contiguous."""
+    return np.ascontiguousarray(np.broadcast_to(array, (rows, array.shape[1])))
 
 
 def flags(value: Any, name: str) -> Array:
