@@ -1,13 +1,14 @@
 """Pretrained language models, fast, behind the transformers API.
 
-Every name is imported when it is first used: `import fastplm` itself loads numpy and nothing else. Besides the
-names below, `fastplm.<TransformersClass>` (BertModel, T5EncoderModel, BertTokenizer, ...) gives the engine's
-class of that name.
+Every name is imported when it is first used: `import fastplm` loads the native engine and no other
+library. Besides the names below, `fastplm.<TransformersClass>` (BertModel, T5EncoderModel, BertTokenizer, ...)
+gives the engine's class of that name.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastplm import errors as errors
 from fastplm._engine import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
     elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
-        value = importlib.import_module("fastplm.tokenizer").AutoTokenizer   # the file tells the kind
+        value = importlib.import_module("fastplm.tokenizer").AutoTokenizer  # the file tells the kind
     elif name[:1].isupper():
         value = importlib.import_module("fastplm.models").model_class(name)
     else:
@@ -67,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "errors"])

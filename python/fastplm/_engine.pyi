@@ -7,14 +7,13 @@ import numpy.typing as npt
 
 from fastplm.safetensors import Tensor
 
-__file__: str
 __version__: str
 
 _F32 = npt.NDArray[np.float32]
 _I32 = npt.NDArray[np.int32]
 
 class Model:
-    """A model in the engine. Weights are read and packed by the constructor; calls may come from any thread."""
+    """A model in the engine. The constructor reads and packs the weights; any thread may call."""
 
     dtype: str
     width: int
@@ -25,7 +24,9 @@ class Model:
     has_pooler: bool
     nbytes: int
 
-    def __init__(self, model_type: str, config: dict[str, Any], tensors: Sequence[Tensor], dtype: str) -> None: ...
+    def __init__(
+        self, model_type: str, config: dict[str, Any], tensors: Sequence[Tensor], dtype: str
+    ) -> None: ...
     def forward(
         self,
         input_ids: npt.NDArray[Any] | None,

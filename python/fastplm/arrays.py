@@ -43,16 +43,18 @@ def to_numpy(value: Any, name: str) -> Array:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{name}: rows of different lengths; expected equal lengths: pad the shorter ones") from None
+        raise ValueError(
+            f"{name}: rows of different lengths; expected equal lengths: pad the shorter ones"
+        ) from None
     if array.dtype == object or array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: {_contents(value, array)}; expected numbers")
     if array.size == 0 and isinstance(value, (list, tuple)):
-        array = array.astype(np.int64)   # numpy calls an empty list a list of floats
+        array = array.astype(np.int64)  # numpy calls an empty list a list of floats
     return array
 
 
 def integers(value: Any, name: str) -> Array:
-    """`value` as a C-contiguous int32 array. Raises TypeError for floats and booleans, ValueError beyond int32."""
+    """`value` as a C-contiguous int32 array. TypeError: floats, booleans. ValueError: values beyond int32."""
     array = to_numpy(value, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: dtype {array.dtype}; expected integers")

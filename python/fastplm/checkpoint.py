@@ -40,7 +40,7 @@ def read_tensors(folder: Path) -> list[Tensor]:
     foreign = sorted(p.name for p in folder.iterdir() if p.suffix in _FOREIGN)
     if foreign:
         raise UnsupportedError(
-            f"{folder / foreign[0]}: fastplm reads safetensors only (a pickle can run code as it is read); convert "
-            "it: load the model with transformers and call save_pretrained, which writes model.safetensors"
+            f"{folder / foreign[0]}: fastplm reads safetensors only (a pickle can run code as it is read); "
+            f"convert it: load it with transformers and call save_pretrained, which writes {SINGLE}"
         )
     raise FileNotFoundError(f"{folder}: has neither {SINGLE} nor {INDEX}")

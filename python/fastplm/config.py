@@ -17,7 +17,11 @@ from fastplm.jsonfile import read_json
 
 # Sizes: every name a setting goes by, the smallest and the largest value. The limits lie far above any real
 # model and keep products of sizes within 64 bits.
-_WIDTH, _LAYERS, _HEADS = ("hidden_size", "d_model"), ("num_hidden_layers", "num_layers"), ("num_attention_heads", "num_heads")
+_WIDTH, _LAYERS, _HEADS = (
+    ("hidden_size", "d_model"),
+    ("num_hidden_layers", "num_layers"),
+    ("num_attention_heads", "num_heads"),
+)
 _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     ("vocab_size",): (1, 1 << 24),
     _WIDTH: (1, 1 << 17),
@@ -32,16 +36,19 @@ _REQUIRED = (("vocab_size",), _WIDTH, _LAYERS, _HEADS)
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "norm_eps", "rms_norm_eps")
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj")
 
-# How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value names
-# code to fetch and run.
+# How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
+# names code to fetch and run.
 _ATTENTION = {None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}
 _ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
 # What transformers gives every config that does not say otherwise.
 _DEFAULTS: dict[str, Any] = {
-    "output_hidden_states": False, "output_attentions": False, "return_dict": True, "is_encoder_decoder": False,
+    "output_hidden_states": False,
+    "output_attentions": False,
+    "return_dict": True,
+    "is_encoder_decoder": False,
     "architectures": None,
-}   # fmt: skip
+}
 
 
 class PretrainedConfig:
@@ -60,12 +67,14 @@ class PretrainedConfig:
     def from_pretrained(cls, folder: str | os.PathLike[str]) -> "PretrainedConfig":
         """Reads and checks `folder`/config.json.
 
-        Raises FileNotFoundError, CheckpointError (damaged, a value out of range), UnsupportedError (a family or
-        a mechanism this version cannot run); the message names the file.
+        Raises FileNotFoundError, CheckpointError (damaged, a value out of range), UnsupportedError (a family
+        or a mechanism this version cannot run); the message names the file.
         """
         path = Path(folder) / "config.json"
         if not path.exists():
-            raise FileNotFoundError(f"{path}: missing; a model folder holds config.json and model.safetensors")
+            raise FileNotFoundError(
+                f"{path}: missing; a model folder holds config.json and model.safetensors"
+            )
         values = read_json(path)
         check(values, str(path))
         return cls(values, os.fspath(folder))
@@ -80,7 +89,7 @@ class PretrainedConfig:
         return getattr(self, name, default)
 
     def __getattr__(self, name: str) -> Any:
-        values = self.__dict__.get("_values", {})   # empty while unpickling
+        values = self.__dict__.get("_values", {})  # empty while unpickling
         if name in values:
             return values[name]
         for names in _SIZES:
@@ -93,7 +102,9 @@ class PretrainedConfig:
         raise AttributeError(f"config.json has no setting {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"config.{name} cannot be changed: the model is built from it; pass arguments instead")
+        raise AttributeError(
+            f"config.{name} cannot be changed: the model is built from it; pass arguments instead"
+        )
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -104,7 +115,7 @@ class PretrainedConfig:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PretrainedConfig) and self._values == other._values
 
-    __hash__ = None   # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {json.dumps(self._values, indent=2)}"
@@ -125,7 +136,9 @@ def check(values: Any, file: str) -> None:
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
     width, heads = values.get("hidden_size"), values.get("num_attention_heads")
     if width and heads and width % heads and "head_dim" not in values:
-        raise CheckpointError(f"{file}: hidden_size is {width}; expected a multiple of num_attention_heads, {heads}")
+        raise CheckpointError(
+            f"{file}: hidden_size is {width}; expected a multiple of num_attention_heads, {heads}"
+        )
     for name in _EPSILONS:
         if name in values:
             _check_epsilon(values[name], name, file)
@@ -148,9 +161,11 @@ def _check_family(values: dict[str, Any], file: str) -> None:
 
 
 def _check_code(values: dict[str, Any], file: str) -> None:
-    """A config may ask transformers to fetch and run code. fastplm never does, and never runs something else."""
+    """A config may ask transformers to fetch and run code. fastplm never does, nor runs something else."""
     if values.get("auto_map"):
-        raise UnsupportedError(f"{file}: auto_map asks for code from the model's repository; fastplm runs none")
+        raise UnsupportedError(
+            f"{file}: auto_map asks for code from the model's repository; fastplm runs none"
+        )
     for name in _ATTENTION_KEYS:
         wanted = values.get(name)
         if not (wanted is None or isinstance(wanted, str)) or wanted not in _ATTENTION:

@@ -36,14 +36,17 @@ def resolve(
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            f"{name}: no such folder here, so it is taken for a hub id; downloading it needs huggingface_hub: "
-            "pip install huggingface_hub"
+            f"{name}: no such folder here, so it is taken for a hub id; downloading it needs "
+            "huggingface_hub: pip install huggingface_hub"
         ) from None
+    cache = None if cache_dir is None else os.fspath(cache_dir)
     try:
         folder = snapshot_download(
-            name, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only,
+            name, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
             allow_patterns=_PATTERNS, ignore_patterns=_OTHER_BACKENDS,
-        )   # fmt: skip
+        )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"{name}: no such folder here, and the hub did not give it: {error}") from error
+        raise FileNotFoundError(
+            f"{name}: no such folder here, and the hub did not give it: {error}"
+        ) from error
     return Path(folder)

@@ -52,12 +52,12 @@ def parse_json(raw: bytes, name: str, *, unique_keys: bool = True) -> Any:
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique if unique_keys else None)
         if b"\\ud" in raw or b"\\uD" in raw:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")   # fails on a lone surrogate
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on a lone surrogate
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{name}: not UTF-8 (byte {error.start})") from None
     except UnicodeEncodeError:
         raise CheckpointError(f"{name}: a string holds a lone surrogate, which is no character") from None
-    except ValueError as error:   # json.JSONDecodeError, a key twice, or a number of thousands of digits
+    except ValueError as error:  # json.JSONDecodeError, a key twice, or a number of thousands of digits
         raise CheckpointError(f"{name}: not valid JSON: {error}") from None
     return value
 
@@ -66,17 +66,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))   # type: ignore[func-returns-value]
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice!r} appears twice in one object")
     return members
 
 
 def _check_depth(raw: bytes, name: str) -> None:
-    """Refuses deep nesting before json's recursive reader meets it: its own limit is the caller's to change."""
+    """Refuses deep nesting before json's recursive reader meets it, whose own limit callers can raise."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):   # each round takes away the innermost level
+    for _ in range(MAX_DEPTH):  # each round takes away the innermost level
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     if brackets.count(b"[") + brackets.count(b"{") > MAX_DEPTH:
         raise CheckpointError(f"{name}: nested too deeply; expected about {MAX_DEPTH} levels at most")

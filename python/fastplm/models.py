@@ -17,8 +17,10 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.hub import resolve
 from fastplm.outputs import ModelOutput
 
-_CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII)
-_BARE = ("Model", "EncoderModel")   # classes without a head: what this version runs
+_CLASS_NAME = re.compile(
+    r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII
+)
+_BARE = ("Model", "EncoderModel")  # classes without a head: what this version runs
 _TRAINING = "fastplm's engine models are for inference; train a torch model: fastplm.accelerate(hf_model)"
 
 
@@ -29,10 +31,11 @@ class PreTrainedModel:
     """
 
     model_type: ClassVar[str] = ""
-    encoder_only: ClassVar[bool] = False   # takes the encoder of an encoder-decoder checkpoint
+    encoder_only: ClassVar[bool] = False  # takes the encoder of an encoder-decoder checkpoint
 
     config: PretrainedConfig
     engine: _engine.Model
+    _pooled: bool
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError(f"{type(self).__name__} is made by {type(self).__name__}.from_pretrained(path_or_id)")
@@ -54,7 +57,7 @@ class PreTrainedModel:
         """Loads a folder or a hub id.
 
         dtype: "float32" (matches transformers' eager float32), "bfloat16" (weights and matrix products in
-        bfloat16, everything else float32), "auto" (as the checkpoint was saved); or that torch or numpy dtype.
+        bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or numpy dtype.
         torch_dtype: the older name of dtype. add_pooling_layer=False leaves pooler_output out.
 
         Raises FileNotFoundError, CheckpointError (a damaged file, or config and weights that disagree),
@@ -71,7 +74,10 @@ class PreTrainedModel:
         name = arrays.dtype_name(dtype if torch_dtype is None else torch_dtype, stored)
         try:
             engine = _engine.Model(config.model_type, config.to_dict(), checkpoint.tensors, name)
-        except (CheckpointError, UnsupportedError) as error:   # the engine knows settings and tensors, not files
+        except (
+            CheckpointError,
+            UnsupportedError,
+        ) as error:  # the engine knows settings and tensors, not files
             raise type(error)(f"{folder} (config.json with its weights): {error}") from None
         model = object.__new__(actual)
         model.config = config
@@ -89,8 +95,8 @@ class PreTrainedModel:
             )
         if _is_encoder_decoder(config) and not cls.encoder_only:
             raise UnsupportedError(
-                f"{config.name_or_path}: an encoder-decoder, which this version cannot run; its encoder alone is "
-                f"fastplm.{_stem(config)}EncoderModel"
+                f"{config.name_or_path}: an encoder-decoder, which this version cannot run; its encoder "
+                f"alone is fastplm.{_stem(config)}EncoderModel"
             )
         return cls
 
@@ -128,8 +134,7 @@ class PreTrainedModel:
             raise ValueError(f"input_ids and inputs_embeds: got {got}; expected exactly one")
         given = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
         config = self.config
-        ids, embeds = self._tokens(input_ids, inputs_embeds)
-        batch, length = (ids if embeds is None else embeds).shape[:2]
+        ids, embeds, batch, length = self._tokens(input_ids, inputs_embeds)
         results = self.engine.forward(
             ids,
             embeds,
@@ -145,18 +150,21 @@ class PreTrainedModel:
         output = ModelOutput(**{name: self._give(value, as_torch) for name, value in results.items()})
         return output if (config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
-    def _tokens(self, input_ids: Any, inputs_embeds: Any) -> tuple[arrays.Array | None, arrays.Array | None]:
+    def _tokens(
+        self, input_ids: Any, inputs_embeds: Any
+    ) -> tuple[arrays.Array | None, arrays.Array | None, int, int]:
+        """ids or embeddings, the batch size and the length."""
         if inputs_embeds is None:
             ids = arrays.integers(input_ids, "input_ids")
             if ids.ndim != 2:
                 raise ValueError(f"input_ids: shape {list(ids.shape)}; expected [batch, length]")
-            return ids, None
+            return ids, None, *ids.shape
         embeds = arrays.floats(inputs_embeds, "inputs_embeds")
         if embeds.ndim != 3 or embeds.shape[2] != self.engine.width:
             raise ValueError(
                 f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {self.engine.width}]"
             )
-        return None, embeds
+        return None, embeds, embeds.shape[0], embeds.shape[1]
 
     def _give(self, value: Any, as_torch: bool) -> Any:
         """A result in the form the caller works with."""
@@ -188,15 +196,15 @@ class PreTrainedModel:
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Accepts what the model already is: .to("cpu"), .to(its own dtype). Raises UnsupportedError otherwise."""
+        """Accepts what the model already is: .to("cpu"), .to(its dtype). Else raises UnsupportedError."""
         for wanted in (*args, *kwargs.values()):
-            if isinstance(wanted, bool) or wanted is None:   # non_blocking, copy
+            if isinstance(wanted, bool) or wanted is None:  # non_blocking, copy
                 continue
             if type(wanted).__name__ == "dtype" or wanted in ("float32", "bfloat16"):
                 if arrays.dtype_name(wanted) != self.engine.dtype:
                     raise UnsupportedError(
-                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at load, "
-                        "so pass dtype= to from_pretrained"
+                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at "
+                        "load, so pass dtype= to from_pretrained"
                     )
             else:
                 arrays.check_device(wanted)
@@ -232,8 +240,8 @@ class PreTrainedModel:
     def __repr__(self) -> str:
         e = self.engine
         return (
-            f"{type(self).__name__}({e.layers} layers, width {e.width}, {e.heads} heads, vocabulary {e.vocab_size}, "
-            f"{e.dtype}, {e.nbytes / 1e6:.1f} MB)"
+            f"{type(self).__name__}({e.layers} layers, width {e.width}, {e.heads} heads, "
+            f"vocabulary {e.vocab_size}, {e.dtype}, {e.nbytes / 1e6:.1f} MB)"
         )
 
 
@@ -254,20 +262,24 @@ def model_class(name: str) -> type[PreTrainedModel]:
     match = _CLASS_NAME.fullmatch(name)
     families = {_squeeze(family): family for family in _engine.architectures()}
     if not match or _squeeze(match[1]) not in families:
-        raise AttributeError(f"fastplm has no {name!r}; its model families are {', '.join(families.values())}")
+        raise AttributeError(
+            f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
+        )
     if match[2] not in _BARE:
-        raise AttributeError(f"fastplm.{name}: this version has no heads; fastplm.{match[1]}Model gives hidden states")
+        raise AttributeError(
+            f"fastplm.{name}: this version has no heads; fastplm.{match[1]}Model gives hidden states"
+        )
     return _make_class(name, families[_squeeze(match[1])], match[2] == "EncoderModel")
 
 
 @functools.cache
 def _make_class(name: str, model_type: str, encoder_only: bool) -> type[PreTrainedModel]:
     return type(name, (PreTrainedModel,), {"model_type": model_type, "encoder_only": encoder_only, "__doc__":
-                f"{name} of transformers, on fastplm's engine."})   # fmt: skip
+                f"{name} of transformers, on fastplm's engine."})  # fmt: skip
 
 
 def _stem(config: PretrainedConfig) -> str:
-    """What the family's class names start with: "ModernBert". The checkpoint's own class tells how to write it."""
+    """What the family's class names start with, such as "ModernBert": the checkpoint names its own class."""
     for name in config.architectures or ():
         match = _CLASS_NAME.fullmatch(str(name))
         if match and _squeeze(match[1]) == _squeeze(config.model_type):
@@ -294,7 +306,8 @@ def _mask(value: Any, batch: int, length: int) -> arrays.Array | None:
     mask = arrays.flags(value, "attention_mask")
     if mask.shape not in ((batch, length), (batch, length, length)):
         raise ValueError(
-            f"attention_mask: shape {list(mask.shape)}; expected [{batch}, {length}] or [{batch}, {length}, {length}]"
+            f"attention_mask: shape {list(mask.shape)}; expected [{batch}, {length}] "
+            f"or [{batch}, {length}, {length}]"
         )
     return mask
 

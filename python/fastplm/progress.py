@@ -1,9 +1,10 @@
 """Progress bars for long work: on stderr, and only for someone who is watching."""
 
+import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 
 class Advance(Protocol):
@@ -16,21 +17,19 @@ class Advance(Protocol):
 def progress(total: int, unit: str, show: bool | None) -> Iterator[Advance]:
     """A bar of `total` items for the time of the `with` block.
 
-    show: True or False; None means on a terminal only, once the work has taken a second. Without tqdm there is
-    no bar.
+    show: True or False; None means on a terminal only, once the work has taken a second. Without tqdm there
+    is no bar.
     """
     if show is None:
         delay, show = 1.0, sys.stderr is not None and sys.stderr.isatty()
     else:
         delay = 0.0
-    tqdm = None
+    tqdm: Any = None
     if show:
-        try:
-            from tqdm import tqdm
-        except ModuleNotFoundError:
-            pass
+        with suppress(ModuleNotFoundError):
+            tqdm = importlib.import_module("tqdm")
     if tqdm is None:
         yield lambda n: None
         return
-    with tqdm(total=total, unit=unit, delay=delay, file=sys.stderr) as bar:
+    with tqdm.tqdm(total=total, unit=unit, delay=delay, file=sys.stderr) as bar:
         yield bar.update

@@ -10,15 +10,18 @@ def cpu_info() -> dict[str, Any]:
     """The CPU side of the engine, as plain values.
 
     isa: the instruction set chosen, the ones the machine has, and why; as the engine reports it.
-    threads: how many the engine uses. limits: what that was derived from (CPU affinity, cgroup quota, physical
-    cores; 0 means no limit).
+    threads: how many the engine uses. limits: what that was derived from (CPU affinity, cgroup quota,
+    physical cores; 0 means no limit).
     """
     return {"isa": _engine.isa(), "threads": num_threads(), "limits": _engine.cpu_limits()}
 
 
 def cuda_status() -> dict[str, Any]:
     """available: whether device="cuda" works. reason: why not, in words."""
-    return {"available": False, "reason": "this version of fastplm has no CUDA engine; it computes on the CPU"}
+    return {
+        "available": False,
+        "reason": "this version of fastplm has no CUDA engine; it computes on the CPU",
+    }
 
 
 def num_threads() -> int:

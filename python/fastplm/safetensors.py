@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fastplm.errors import CheckpointError
 from fastplm.jsonfile import parse_json, read_json
 
-MAX_HEADER = 100_000_000   # as the reference implementation
+MAX_HEADER = 100_000_000  # as the reference implementation
 MAX_INDEX = 256 << 20
 MAX_RANK = 64
 
@@ -21,9 +21,9 @@ _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "I64": 64, "U64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
-}   # fmt: skip
+}  # fmt: skip
 
-_LOOKALIKES = {   # first bytes of what people find in place of a safetensors file
+_LOOKALIKES = {  # first bytes of what people find in place of a safetensors file
     b"version https://git-lfs": "is a git-lfs pointer, not the weights: run `git lfs pull` in its repository",
     b"PK\x03\x04": "is a zip archive, probably a renamed torch .bin or .pt: convert it to safetensors",
     b"\x80\x02": "is a Python pickle, probably a renamed torch .bin or .pt: convert it to safetensors",
@@ -86,12 +86,15 @@ def read_index(path: str | os.PathLike[str]) -> list[Tensor]:
     index = read_json(path, max_bytes=MAX_INDEX)
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict):
-        raise CheckpointError(f"{name}: weight_map is {_kind(weight_map)}; expected an object of tensor: file")
+        raise CheckpointError(
+            f"{name}: weight_map is {_kind(weight_map)}; expected an object of tensor: file"
+        )
     by_shard: dict[str, list[str]] = {}
     for tensor, shard in weight_map.items():
         if not _is_inside(shard):
             raise CheckpointError(
-                f"{name}: weight_map sends {tensor!r} to {shard!r}; expected a .safetensors file in this folder"
+                f"{name}: weight_map sends {tensor!r} to {shard!r}; expected a .safetensors file "
+                "in this folder"
             )
         by_shard.setdefault(shard, []).append(tensor)
     return [t for shard, names in sorted(by_shard.items()) for t in _from_shard(name, shard, names)]
@@ -105,7 +108,9 @@ def _from_shard(index: str, shard: str, names: list[str]) -> list[Tensor]:
     lacking = [n for n in names if n not in found]
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        raise CheckpointError(f"{path}: lacks {', '.join(map(repr, lacking[:3]))}{more}, which {index} places there")
+        raise CheckpointError(
+            f"{path}: lacks {', '.join(map(repr, lacking[:3]))}{more}, which {index} places there"
+        )
     return [found[n] for n in names]
 
 
@@ -121,7 +126,7 @@ def _is_inside(shard: Any) -> bool:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    fd = os.open(path, flags | os.O_NONBLOCK)   # a FIFO must not hang
+    fd = os.open(path, flags | os.O_NONBLOCK)  # a FIFO must not hang
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise CheckpointError(f"{path}: not a regular file")
@@ -129,7 +134,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 def _plausible(start: bytes, size: int) -> bool:
-    """Whether the first bytes can be a header length followed by JSON: a length may look like a magic number."""
+    """Whether the first bytes can be a header length and JSON: a length may look like a magic number."""
     return int.from_bytes(start[:8], "little") <= size - 8 and start[8:].lstrip()[:1] == b"{"
 
 
@@ -153,12 +158,16 @@ def _tensor(file: str, name: str, entry: Any, data: int, size: int) -> Tensor:
         raise refuse(f"data_offsets is {_short(offsets)}; expected [begin, end]")
     begin, end = offsets
     if not begin <= end <= size - data:
-        raise refuse(f"data_offsets is {offsets}; expected a range inside the file's {size - data} bytes of data")
+        raise refuse(
+            f"data_offsets is {offsets}; expected a range inside the file's {size - data} bytes of data"
+        )
     bits = _BITS[dtype]
     for n in shape:
         bits *= n
     if bits != 8 * (end - begin):
-        raise refuse(f"{end - begin} bytes of data; expected {bits / 8:.15g} for {dtype} of shape {_short(shape)}")
+        raise refuse(
+            f"{end - begin} bytes of data; expected {bits / 8:.15g} for {dtype} of shape {_short(shape)}"
+        )
     return Tensor(name, file, dtype, tuple(shape), data + begin, end - begin)
 
 
@@ -167,7 +176,11 @@ def _check_coverage(tensors: list[Tensor], file: str, data: int, size: int) -> N
     end = data
     for t in tensors:
         if t.offset != end:
-            what = "overlaps the tensor before it" if t.offset < end else f"leaves {t.offset - end} bytes unused before it"
+            what = (
+                "overlaps the tensor before it"
+                if t.offset < end
+                else f"leaves {t.offset - end} bytes unused before it"
+            )
             raise CheckpointError(f"{file}: tensor {_short(t.name)} {what}")
         end += t.nbytes
     if end != size:
