@@ -32,7 +32,7 @@ struct Arch {
   std::span<const WeightRow> weights;
 };
 
-std::span<const Arch* const> architectures();   // the explicit list: arch/list.cpp
+FASTPLM_EXPORT std::span<const Arch* const> architectures();   // the explicit list: arch/list.cpp
 const Arch& arch_of(const std::string& model_type);   // throws kUnsupported, naming the known ones
 
 // Shared by families.
