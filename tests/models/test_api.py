@@ -280,7 +280,7 @@ def test_config(model, folder, tmp_path):
         (dict(input_ids=[[5] * 49]), ValueError, "49.*48"),
         (dict(input_ids=[[5]], attention_mask=[[1, 1]]), ValueError, r"attention_mask: shape \[1, 2\]"),
         (dict(input_ids=[[5]], attention_mask=[1]), ValueError, r"attention_mask: shape \[1\]"),
-        (dict(input_ids=[[5]], attention_mask=[[[[0.0]]]]), ValueError, r"attention_mask: shape \[1, 1, 1, 1"),
+        (dict(input_ids=[[5]], attention_mask=[[[[0.0]]]]), ValueError, r"attention_mask: shape \[1, 1"),
         (dict(input_ids=[[5]], attention_mask=[["x"]]), TypeError, "attention_mask"),
         (dict(input_ids=[[5]], token_type_ids=[[3]]), ValueError, "token_type_ids.*3"),
         (dict(input_ids=[[5]], token_type_ids=[[0, 0]]), ValueError, r"token_type_ids: shape \[1, 2\]"),

@@ -9,11 +9,8 @@ import fastplm
 import pytest
 
 CHOSEN = os.environ.get("FASTPLM_ISA")
-TESTS = [
-    "tests/models/test_parity.py",
-    "tests/models/test_batches.py",
-    "tests/models/test_sentence_encoder.py",
-]
+HERE = Path(__file__).parent
+TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
 FAST = "shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
 
 

@@ -159,9 +159,14 @@ def test_shards(family, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [("BertForMaskedLM", "bert"), ("BertForSequenceClassification", "bert"),
-     ("RobertaForMaskedLM", "roberta"), ("ModernBertForMaskedLM", "modernbert"), ("T5ForConditionalGeneration", "t5")],
-)  # fmt: skip
+    [
+        ("BertForMaskedLM", "bert"),
+        ("BertForSequenceClassification", "bert"),
+        ("RobertaForMaskedLM", "roberta"),
+        ("ModernBertForMaskedLM", "modernbert"),
+        ("T5ForConditionalGeneration", "t5"),
+    ],
+)
 def test_checkpoints_with_a_head(name, family, tmp_path):
     """The encoder inside a checkpoint that was saved with a head, whose names carry a prefix."""
     settings = FAMILIES[family][1](Tiny())
