@@ -1,0 +1,59 @@
+// One CPU kernel table. CMake compiles this file once per ISA with that ISA's flags, FASTPLM_ISA=<namespace>
+// and FASTPLM_SIMD="simd/<isa>.h". It may include nothing from std: a template of std compiled here could be
+// the copy that the linker keeps for everybody, and older machines would stop at an unknown instruction.
+#include FASTPLM_SIMD
+#include "kernels/kernels.h"
+
+namespace fastplm::FASTPLM_ISA {
+namespace {
+
+#include "kernels/lanes.inl.h"
+#include "kernels/math.inl.h"
+// Above: what the kernels below are written in.
+#include "kernels/tile.inl.h"
+#include "kernels/pack.inl.h"
+// Above: matrix products' building blocks.
+#include "kernels/attention.inl.h"
+#include "kernels/embed.inl.h"
+#include "kernels/gemm.inl.h"
+#include "kernels/glu.inl.h"
+#include "kernels/norm.inl.h"
+#include "kernels/pool.inl.h"
+#include "kernels/rope.inl.h"
+#include "kernels/softmax.inl.h"
+
+template <class T>
+constexpr FloatKernels<T> float_kernels() {
+  return {
+      .layout = {Tiles<T>::kPanel, Tiles<T>::kStep},
+      .block_rows = Tiles<T>::kRows,
+      .pack_f32 = pack<float, T>,
+      .pack_f16 = pack<f16, T>,
+      .pack_bf16 = pack<bf16, T>,
+      .gemm = gemm<T>,
+      .norm = norm<T>,
+      .embed = embed<T>,
+      .glu = glu<T>,
+      .rope = rope<T>,
+      .attention = attention<T>,
+      .attention_workspace = attention_workspace<T>,
+      .from_f32 = convert<float, T>,
+      .from_f16 = convert<f16, T>,
+      .from_bf16 = convert<bf16, T>,
+  };
+}
+
+}  // namespace
+
+#define FASTPLM_TEXT_OF(x) #x
+#define FASTPLM_TEXT(x) FASTPLM_TEXT_OF(x)
+extern const Kernels kTable;
+constinit const Kernels kTable{
+    .name = FASTPLM_TEXT(FASTPLM_ISA),
+    .f32 = float_kernels<float>(),
+    .bf = float_kernels<bf16>(),
+    .pool = pool,
+    .softmax = softmax,
+};
+
+}  // namespace fastplm::FASTPLM_ISA

@@ -1,0 +1,57 @@
+// The CPU kernel table: one instance per ISA, chosen once (see select.cpp).
+#pragma once
+#include "kernels/args.h"
+
+namespace fastplm {
+
+// How a [n, k] matrix lies in memory after packing: [n / panel][k / step][panel][step], zero-filled.
+struct PanelLayout {
+  int64_t panel;   // columns of one panel
+  int64_t step;    // values of k that one multiply-add consumes together
+};
+
+template <class T>
+struct FloatKernels {
+  PanelLayout layout;
+  int64_t block_rows;   // rows that one register tile handles together
+  void (*pack_f32)(const PackArgs<float, T>&, Range panels) noexcept;
+  void (*pack_f16)(const PackArgs<f16, T>&, Range panels) noexcept;
+  void (*pack_bf16)(const PackArgs<bf16, T>&, Range panels) noexcept;
+  void (*gemm)(const GemmArgs<T>&, Range rows, Range panels) noexcept;
+  void (*norm)(const NormArgs<T>&, Range rows) noexcept;
+  void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
+  void (*glu)(const GluArgs<T>&, Range rows) noexcept;
+  void (*rope)(const RopeArgs<T>&, Range rows) noexcept;
+  void (*attention)(const AttentionArgs<T>&) noexcept;
+  int64_t (*attention_workspace)(int64_t head_dim, int64_t length) noexcept;   // in bytes
+  void (*from_f32)(const float* x, T* y, int64_t n) noexcept;
+  void (*from_f16)(const f16* x, T* y, int64_t n) noexcept;
+  void (*from_bf16)(const bf16* x, T* y, int64_t n) noexcept;
+};
+
+struct Kernels {
+  const char* name;
+  FloatKernels<float> f32;
+  FloatKernels<bf16> bf;
+  void (*pool)(const PoolArgs&) noexcept;
+  void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
+
+  template <class T>
+  const FloatKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) return f32;
+    else return bf;
+  }
+};
+
+const Kernels& kernels();   // the table in use; FASTPLM_ISA=<name> overrides the choice
+
+// Every table that was built, best first, for `fastplm doctor`.
+struct IsaInfo {
+  const char* name;
+  bool supported, chosen;
+  const char* why;   // in words: what it needs, or why it is passed over
+};
+constexpr int kIsaCount = 5;
+void isa_infos(IsaInfo (&out)[kIsaCount]);
+
+}  // namespace fastplm

@@ -1,0 +1,86 @@
+// Packing of a [n, k] matrix into panels. Contract: PanelLayout in kernels.h.
+
+// Rows of k are contiguous (a Linear weight, or keys of attention): whole vectors of steps are transposed.
+template <class T>
+static void pack_rows(const T* source, int64_t stride_n, int64_t n, int64_t k, T* panel) {
+  constexpr int64_t kPanel = Tiles<T>::kPanel, kStep = Step<T>::kSize, kWidth = F32::kLanes * kStep;
+  for (int64_t n0 = 0; n0 < n; n0 += F32::kLanes) {
+    const int64_t rows = smaller(F32::kLanes, n - n0);
+    for (int64_t k0 = 0; k0 < k; k0 += kWidth) {
+      const int64_t count = smaller(kWidth, k - k0);
+      alignas(64) T block[F32::kLanes][kWidth];
+      F32 lanes[F32::kLanes];
+      for (int64_t r = 0; r < F32::kLanes; ++r) {
+        const T* row = source + (n0 + r) * stride_n + k0;
+        if (r < rows && count == kWidth) {
+          lanes[r] = load((const float*)row);
+          continue;
+        }
+        fill_zero(block[r], kWidth);
+        if (r < rows) __builtin_memcpy(block[r], row, uint64_t(count) * sizeof(T));
+        lanes[r] = load((const float*)block[r]);
+      }
+      transpose(lanes);
+      const int64_t steps = (count + kStep - 1) / kStep;
+      for (int64_t s = 0; s < steps; ++s) store((float*)panel + (k0 / kStep + s) * kPanel + n0, lanes[s]);
+    }
+  }
+}
+
+// Rows of n are contiguous (values of attention): step rows are copied or interleaved.
+template <class T>
+static void pack_columns(const T* source, int64_t stride_k, int64_t n, int64_t k, T* panel) {
+  constexpr int64_t kStep = Step<T>::kSize;
+  for (int64_t k0 = 0; k0 < k; k0 += kStep) {
+    T* __restrict out = panel + k0 * Tiles<T>::kPanel;
+    const T* row = source + k0 * stride_k;
+    const int64_t steps = smaller(kStep, k - k0);
+    if (steps == 1) {
+      for (int64_t i = 0; i < n; ++i) out[i * kStep] = row[i];
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        out[2 * i] = row[i];
+        out[2 * i + 1] = row[stride_k + i];
+      }
+    }
+  }
+}
+
+// One panel: columns [0, n) of it, n <= kPanel; the rest of the panel becomes zero.
+template <class T>
+static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int64_t n, int64_t k, T* panel) {
+  constexpr int64_t kPanel = Tiles<T>::kPanel;
+  const int64_t padded_k = round_up(k, Tiles<T>::kStep);
+  if (n < kPanel || k < padded_k) fill_zero(panel, kPanel * padded_k);
+  if (stride_k == 1) pack_rows(source, stride_n, n, k, panel);
+  else pack_columns(source, stride_k, n, k, panel);
+}
+
+template <class From, class T>
+static void pack(const PackArgs<From, T>& a, Range panels) noexcept {
+  constexpr int64_t kPanel = Tiles<T>::kPanel;
+  constexpr bool kSame = __is_same(From, T);
+  const int64_t padded_k = round_up(a.k, Tiles<T>::kStep);
+  for (int64_t p = panels.begin; p < panels.end; ++p) {
+    const int64_t n0 = p * kPanel, n = smaller(kPanel, a.n - n0);
+    const From* source = a.source + n0 * a.stride_n;
+    T* panel = a.panels + n0 * padded_k;
+    if constexpr (kSame) {
+      pack_panel(source, a.stride_n, a.stride_k, n, a.k, panel);
+    } else {   // of another dtype: converted in pieces, each packed where it belongs
+      fill_zero(panel, kPanel * padded_k);
+      constexpr int64_t kPiece = 64;
+      alignas(64) T piece[kPanel * kPiece];
+      for (int64_t k0 = 0; k0 < a.k; k0 += kPiece) {
+        const int64_t k = smaller(kPiece, a.k - k0);
+        if (a.stride_k == 1) {
+          for (int64_t i = 0; i < n; ++i) convert(source + i * a.stride_n + k0, piece + i * kPiece, k);
+          pack_rows(piece, kPiece, n, k, panel + k0 * kPanel);
+        } else {
+          for (int64_t i = 0; i < k; ++i) convert(source + (k0 + i) * a.stride_k, piece + i * kPanel, n);
+          pack_columns(piece, kPanel, n, k, panel + k0 * kPanel);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,25 @@
+// The run-time switches of the library: float type, weight format, device. Nothing else may switch on them.
+#pragma once
+#include "core/error.h"
+#include "core/tensor.h"
+
+namespace fastplm {
+
+// Calls fn<T>() with the type the engine computes in: float or bf16.
+template <class Fn>
+void with_float_type(const char* op, DType dtype, Fn&& fn) {
+  switch (dtype) {
+    case DType::kF32: return fn.template operator()<float>();
+    case DType::kBF16: return fn.template operator()<bf16>();
+    default: fail(ErrorKind::kType, op, ": dtype is ", name_of(dtype), "; expected f32 or bf16");
+  }
+}
+
+// Calls fn<T>() with a type that weights are stored in: float, f16 or bf16.
+template <class Fn>
+void with_stored_type(const char* op, DType dtype, Fn&& fn) {
+  if (dtype == DType::kF16) return fn.template operator()<f16>();
+  with_float_type(op, dtype, fn);
+}
+
+}  // namespace fastplm

@@ -1,0 +1,24 @@
+// Sum of embedding rows:  y[r] = tokens[ids[r]] * scale + segments[segment_ids[r]] + positions[position_ids[r]]
+#pragma once
+#include "core/tensor.h"
+#include "kernels/args.h"
+
+namespace fastplm::ops {
+
+struct EmbedTables {
+  TensorView tokens;      // [vocab, dim]      f32 | bf16
+  TensorView segments;    // [segments, dim]   f32, or empty
+  TensorView positions;   // [positions, dim]  f32, or empty
+  double scale = 1.0;     // of the token's row
+};
+
+//   ids            [rows]       i32 in [0, vocab); or empty, and then x takes the place of tokens[ids]
+//   x              [rows, dim]  f32, or empty
+//   segment_ids    [rows]       i32 in [0, segments); empty: all 0
+//   position_ids   [rows]       i32 in [0, positions); needed if there are positions
+//   y              [rows, dim]  f32
+//
+// Throws kValue naming the first id out of range.
+void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids, TensorView y);
+
+}  // namespace fastplm::ops

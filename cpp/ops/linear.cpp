@@ -1,0 +1,85 @@
+#include "ops/linear.h"
+
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "kernels/kernels.h"
+#include "ops/check.h"
+#include "ops/dispatch.h"
+
+namespace fastplm::ops {
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t packed_bytes(DType dtype, int64_t n, int64_t k) {
+  int64_t bytes = 0;
+  with_float_type("packed_bytes", dtype, [&]<class T>() {
+    const PanelLayout layout = kernels().of<T>().layout;
+    bytes = ceil_div(n, layout.panel) * layout.panel * ceil_div(k, layout.step) * layout.step * int64_t(sizeof(T));
+  });
+  return bytes;
+}
+
+template <class From, class T>
+static auto pack_kernel() {
+  if constexpr (std::is_same_v<From, float>) return kernels().of<T>().pack_f32;
+  else if constexpr (std::is_same_v<From, f16>) return kernels().of<T>().pack_f16;
+  else return kernels().of<T>().pack_bf16;
+}
+
+void pack(TensorView w, bool transposed, const PackedWeight& out) {
+  const Check check{"pack"};
+  check.shape("w", w, transposed ? Shape{out.k, out.n} : Shape{out.n, out.k});
+  with_float_type("pack", out.dtype, [&]<class T>() {
+    with_stored_type("pack", w.dtype, [&]<class From>() {
+      const PackArgs<From, T> args{.source = w.as<From>(),
+                                   .stride_n = transposed ? 1 : out.k,
+                                   .stride_k = transposed ? out.n : 1,
+                                   .n = out.n,
+                                   .k = out.k,
+                                   .panels = static_cast<T*>(out.panels)};
+      parallel_for(ceil_div(out.n, kernels().of<T>().layout.panel), 1,
+                   [&](int64_t begin, int64_t end) { pack_kernel<From, T>()(args, Range{begin, end}); });
+    });
+  });
+}
+
+// The rows of `a` that one piece takes: few enough to stay in the second-level cache under the panels that
+// pass by, and no fewer than the register tile holds.
+static int64_t rows_per_piece(int64_t k, int64_t element, int64_t tile_rows) {
+  constexpr int64_t kCacheBytes = 512 << 10;   // half of the smallest second-level cache we tune for (Zen 5: 1 MiB)
+  return std::max<int64_t>(1, kCacheBytes / (k * element) / tile_rows) * tile_rows;
+}
+
+void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out) {
+  const Check check{"linear"};
+  check.rank("a", a, 2);
+  const int64_t m = a.shape[0];
+  check.matches("a", a, w.dtype, {m, w.k});
+  check.optional("bias", bias, DType::kF32, {w.n});
+  check.optional("residual", residual, DType::kF32, {m, w.n});
+  check.shape("out", out, {m, w.n});
+  if (out.dtype != DType::kF32) check.dtype("out", out, w.dtype);
+
+  with_float_type("linear", w.dtype, [&]<class T>() {
+    const auto& kernel = kernels().of<T>();
+    const bool to_f32 = out.dtype == DType::kF32;
+    const GemmArgs<T> args{.a = a.as<T>(), .lda = w.k, .panels = static_cast<const T*>(w.panels), .n = w.n, .k = w.k,
+                           .bias = bias.as<float>(), .act = act, .residual = residual.as<float>(),
+                           .out_f32 = to_f32 ? out.as<float>() : nullptr, .out = to_f32 ? nullptr : out.as<T>(), .ldo = w.n};
+    const int64_t rows = rows_per_piece(w.k, sizeof(T), kernel.block_rows);
+    const int64_t row_pieces = ceil_div(m, rows), panels = ceil_div(w.n, kernel.layout.panel);
+    // Few rows (a short text): split the panels, so that every thread streams its own share of the weights.
+    const int64_t wanted = std::max<int64_t>(1, ceil_div(4 * num_threads(), std::max<int64_t>(1, row_pieces)));
+    const int64_t panel_grain = row_pieces >= 2 * num_threads() ? panels : std::max<int64_t>(1, panels / wanted);
+    const int64_t panel_pieces = ceil_div(panels, panel_grain);
+    parallel_for(row_pieces * panel_pieces, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t piece = begin; piece < end; ++piece) {
+        const int64_t row = piece / panel_pieces * rows, panel = piece % panel_pieces * panel_grain;
+        kernel.gemm(args, {row, std::min(m, row + rows)}, {panel, std::min(panels, panel + panel_grain)});
+      }
+    });
+  });
+}
+
+}  // namespace fastplm::ops

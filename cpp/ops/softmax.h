@@ -1,0 +1,10 @@
+// Softmax over the last axis:  y = exp(x - max x) / sum exp(x - max x)
+#pragma once
+#include "core/tensor.h"
+
+namespace fastplm::ops {
+
+//   x, y   [..., dim]  f32; y may be x
+void softmax(TensorView x, TensorView y);
+
+}  // namespace fastplm::ops

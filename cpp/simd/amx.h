@@ -1,0 +1,89 @@
+// AVX-512 with a matrix unit for bf16: AMX (Sapphire Rapids and newer).
+// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
+#pragma once
+#define FASTPLM_MATRIX_TILES
+#include "simd/avx512_bf16.h"
+
+namespace fastplm::FASTPLM_ISA {
+
+// c[rows <= 32, 32] in four 16 x 16 tiles: 0 1 / 2 3 hold c, 4 5 rows of a, 6 7 columns of the panel.
+// The panel's [k / 2][32][2] order is the unit's own, with 128 bytes from one pair of k to the next.
+struct MatrixTiles {
+  static constexpr int64_t kRows = 32, kPanel = 32;
+  static constexpr int64_t kStep = 32;   // one tile row: 64 bytes
+
+  struct Config {   // the operand of ldtilecfg
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {};
+    uint8_t rows[16] = {};
+  };
+
+  // Owns the thread's tile state.
+  struct Scope {
+    int64_t configured = 0;
+    ~Scope() { _tile_release(); }
+  };
+
+  FASTPLM_INLINE void configure(Scope& scope, int64_t rows) {
+    if (scope.configured == rows) return;
+    scope.configured = rows;
+    const uint8_t upper = uint8_t(rows < 16 ? rows : 16), lower = uint8_t(rows > 16 ? rows - 16 : 1);
+    Config config;
+    for (int tile = 0; tile < 8; ++tile) {
+      config.row_bytes[tile] = 64;
+      config.rows[tile] = tile >= 6 ? 16 : tile == 2 || tile == 3 || tile == 5 ? lower : upper;
+    }
+    _tile_loadconfig(&config);
+  }
+
+  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const bf16* a, int64_t lda, int64_t k, const bf16* panel, float* c,
+                          int64_t ldc, bool accumulate) {
+    constexpr int64_t kPanelRow = kPanel * 2 * sizeof(bf16);
+    configure(scope, rows);
+    asm volatile("" ::: "memory");   // gcc's tile loads and stores do not say that they touch memory
+    const int64_t a_stride = lda * int64_t(sizeof(bf16)), c_stride = ldc * int64_t(sizeof(float));
+    const bf16* a_low = a + 16 * lda;
+    float* c_low = c + 16 * ldc;
+    const bool two = rows > 16;
+    if (accumulate) {
+      _tile_loadd(0, c, c_stride);
+      _tile_loadd(1, c + 16, c_stride);
+      if (two) {
+        _tile_loadd(2, c_low, c_stride);
+        _tile_loadd(3, c_low + 16, c_stride);
+      }
+    } else {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+    if (two) {
+      for (int64_t i = 0; i < k; i += kStep, panel += kStep * kPanel) {
+        _tile_loadd(4, a + i, a_stride);
+        _tile_loadd(6, panel, kPanelRow);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, panel + 32, kPanelRow);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(5, a_low + i, a_stride);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+      _tile_stored(2, c_low, c_stride);
+      _tile_stored(3, c_low + 16, c_stride);
+    } else {
+      for (int64_t i = 0; i < k; i += kStep, panel += kStep * kPanel) {
+        _tile_loadd(4, a + i, a_stride);
+        _tile_loadd(6, panel, kPanelRow);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, panel + 32, kPanelRow);
+        _tile_dpbf16ps(1, 4, 7);
+      }
+    }
+    _tile_stored(0, c, c_stride);
+    _tile_stored(1, c + 16, c_stride);
+    asm volatile("" ::: "memory");
+  }
+};
+
+}  // namespace fastplm::FASTPLM_ISA

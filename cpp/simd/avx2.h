@@ -1,0 +1,115 @@
+// Eight lanes: AVX2 with FMA and F16C (Haswell, Zen and newer).
+#pragma once
+#include <immintrin.h>
+
+#include "core/dtype.h"
+
+#define FASTPLM_INLINE static inline __attribute__((always_inline))
+
+namespace fastplm::FASTPLM_ISA {
+
+struct F32 {
+  static constexpr int kLanes = 8;
+  __m256 v;
+  FASTPLM_INLINE F32 zero() { return {_mm256_setzero_ps()}; }
+  FASTPLM_INLINE F32 set1(float x) { return {_mm256_set1_ps(x)}; }
+};
+
+FASTPLM_INLINE __m256i first(int n) {   // all ones in the first n lanes
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+FASTPLM_INLINE __m128i load16(const void* p, int n) {   // n 16-bit values, the rest zero
+  alignas(16) uint16_t tmp[8] = {};
+  __builtin_memcpy(tmp, p, size_t(n) * 2);
+  return _mm_load_si128((const __m128i*)tmp);
+}
+FASTPLM_INLINE F32 from_bf16(__m128i h) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))}; }
+FASTPLM_INLINE __m128i to_bf16(__m256 a) {   // to nearest even; NaN stays NaN
+  const __m256i u = _mm256_castps_si256(a), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  const __m256i h = _mm256_blendv_epi8(rounded, quiet, nan);
+  return _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+
+FASTPLM_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+FASTPLM_INLINE F32 load(const bf16* p) { return from_bf16(_mm_loadu_si128((const __m128i*)p)); }
+FASTPLM_INLINE F32 load(const f16* p) { return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p))}; }
+FASTPLM_INLINE F32 load(const float* p, int n) { return {n == 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n))}; }
+FASTPLM_INLINE F32 load(const bf16* p, int n) { return n == 8 ? load(p) : from_bf16(load16(p, n)); }
+FASTPLM_INLINE F32 load(const f16* p, int n) { return n == 8 ? load(p) : F32{_mm256_cvtph_ps(load16(p, n))}; }
+FASTPLM_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
+FASTPLM_INLINE void store(bf16* p, F32 a) { _mm_storeu_si128((__m128i*)p, to_bf16(a.v)); }
+FASTPLM_INLINE void store(float* p, F32 a, int n) { n == 8 ? _mm256_storeu_ps(p, a.v) : _mm256_maskstore_ps(p, first(n), a.v); }
+FASTPLM_INLINE void store(bf16* p, F32 a, int n) {
+  if (n == 8) return store(p, a);
+  alignas(16) uint16_t tmp[8];
+  _mm_store_si128((__m128i*)tmp, to_bf16(a.v));
+  __builtin_memcpy(p, tmp, size_t(n) * 2);
+}
+
+FASTPLM_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator-(F32 a, F32 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+FASTPLM_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.v, b.v)}; }   // b if either is NaN
+FASTPLM_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 round(F32 a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+FASTPLM_INLINE F32 scale2(F32 a, F32 n) {   // a * 2^n for integral n; overflows to inf, underflows to 0
+  const __m256 c = _mm256_min_ps(_mm256_set1_ps(254.0f), _mm256_max_ps(_mm256_set1_ps(-252.0f), n.v));
+  const __m256i whole = _mm256_cvtps_epi32(c), half = _mm256_srai_epi32(whole, 1), rest = _mm256_sub_epi32(whole, half);
+  const __m256i bias = _mm256_set1_epi32(127);
+  const __m256 x = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+  const __m256 y = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+  return {_mm256_mul_ps(_mm256_mul_ps(a.v, x), y)};
+}
+FASTPLM_INLINE float sum(F32 a) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+FASTPLM_INLINE float largest(F32 a) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
+  __m256 a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
+    a[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+    b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
+    b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+    b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[i].v = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+    r[i + 4].v = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+  }
+}
+
+struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+  __m256i v;
+};
+FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm256_set1_epi32(bits)};
+}
+FASTPLM_INLINE __m256 low_of(Pair a) { return _mm256_castsi256_ps(_mm256_slli_epi32(a.v, 16)); }
+FASTPLM_INLINE __m256 high_of(Pair a) { return _mm256_castsi256_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(int(0xffff0000)))); }
+FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
+  return {_mm256_fmadd_ps(high_of(a), high_of(b), _mm256_fmadd_ps(low_of(a), low_of(b), c.v))};
+}
+
+constexpr int kTileRows = 6, kTileVectors = 2;   // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
+
+}  // namespace fastplm::FASTPLM_ISA

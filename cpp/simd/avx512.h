@@ -1,0 +1,31 @@
+// AVX-512 without bf16 instructions.
+#pragma once
+#include "simd/avx512_core.h"
+
+namespace fastplm::FASTPLM_ISA {
+
+FASTPLM_INLINE __m256i to_bf16(__m512 a) {   // to nearest even; NaN stays NaN
+  const __m512i u = _mm512_castps_si512(a), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+  const __m512i quiet = _mm512_or_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(0x40));
+  return _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(_mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), rounded, quiet));
+}
+FASTPLM_INLINE void store(bf16* p, F32 a) { _mm256_storeu_si256((__m256i*)p, to_bf16(a.v)); }
+FASTPLM_INLINE void store(bf16* p, F32 a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_bf16(a.v)); }
+
+struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+  __m512i v;
+};
+FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm512_loadu_si512(p)}; }
+FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm512_set1_epi32(bits)};
+}
+FASTPLM_INLINE __m512 low_of(Pair a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a.v, 16)); }
+FASTPLM_INLINE __m512 high_of(Pair a) { return _mm512_castsi512_ps(_mm512_and_si512(a.v, _mm512_set1_epi32(int(0xffff0000)))); }
+FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
+  return {_mm512_fmadd_ps(high_of(a), high_of(b), _mm512_fmadd_ps(low_of(a), low_of(b), c.v))};
+}
+
+}  // namespace fastplm::FASTPLM_ISA

@@ -1,0 +1,73 @@
+// Sixteen lanes: what the three AVX-512 levels share. AVX-512 F, BW, VL and DQ (Skylake-X, Zen 4 and newer).
+#pragma once
+#include <immintrin.h>
+
+#include "core/dtype.h"
+
+#define FASTPLM_INLINE static inline __attribute__((always_inline))
+
+namespace fastplm::FASTPLM_ISA {
+
+struct F32 {
+  static constexpr int kLanes = 16;
+  __m512 v;
+  FASTPLM_INLINE F32 zero() { return {_mm512_setzero_ps()}; }
+  FASTPLM_INLINE F32 set1(float x) { return {_mm512_set1_ps(x)}; }
+};
+
+FASTPLM_INLINE __mmask16 first(int n) { return __mmask16((1u << n) - 1); }
+FASTPLM_INLINE F32 from_bf16(__m256i h) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16))}; }
+
+FASTPLM_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+FASTPLM_INLINE F32 load(const bf16* p) { return from_bf16(_mm256_loadu_si256((const __m256i*)p)); }
+FASTPLM_INLINE F32 load(const f16* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p))}; }
+FASTPLM_INLINE F32 load(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+FASTPLM_INLINE F32 load(const bf16* p, int n) { return from_bf16(_mm256_maskz_loadu_epi16(first(n), p)); }
+FASTPLM_INLINE F32 load(const f16* p, int n) { return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p))}; }
+FASTPLM_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
+FASTPLM_INLINE void store(float* p, F32 a, int n) { _mm512_mask_storeu_ps(p, first(n), a.v); }
+
+FASTPLM_INLINE F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator-(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator*(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 operator/(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+FASTPLM_INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }   // b if either is NaN
+FASTPLM_INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+FASTPLM_INLINE F32 round(F32 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+FASTPLM_INLINE F32 scale2(F32 a, F32 n) { return {_mm512_scalef_ps(a.v, n.v)}; }   // a * 2^n
+FASTPLM_INLINE float sum(F32 a) { return _mm512_reduce_add_ps(a.v); }
+FASTPLM_INLINE float largest(F32 a) { return _mm512_reduce_max_ps(a.v); }
+FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
+  __m512 a[16], b[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_shuffle_ps(a[i], a[i + 2], 0x44);
+    b[i + 1] = _mm512_shuffle_ps(a[i], a[i + 2], 0xee);
+    b[i + 2] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+    b[i + 3] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    a[i] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0x88);
+    a[i + 4] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
+    a[i + 8] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
+    a[i + 12] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    r[i].v = _mm512_shuffle_f32x4(a[i], a[i + 8], 0x88);
+    r[i + 8].v = _mm512_shuffle_f32x4(a[i], a[i + 8], 0xdd);
+  }
+}
+
+constexpr int kTileRows = 8, kTileVectors = 3;   // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
+
+}  // namespace fastplm::FASTPLM_ISA

@@ -1,0 +1,79 @@
+// One lane, plain C++: runs anywhere, and is what every other table is tested against.
+#pragma once
+#include "core/dtype.h"
+
+#define FASTPLM_INLINE static inline __attribute__((always_inline))
+
+namespace fastplm::FASTPLM_ISA {
+
+struct F32 {
+  static constexpr int kLanes = 1;
+  float v;
+  FASTPLM_INLINE F32 zero() { return {0.0f}; }
+  FASTPLM_INLINE F32 set1(float x) { return {x}; }
+};
+
+FASTPLM_INLINE float from_bits(uint32_t u) {
+  float f;
+  __builtin_memcpy(&f, &u, 4);
+  return f;
+}
+
+FASTPLM_INLINE uint32_t to_bits(float f) {
+  uint32_t u;
+  __builtin_memcpy(&u, &f, 4);
+  return u;
+}
+
+FASTPLM_INLINE float from_f16(f16 h) {   // IEEE 754 binary16
+  const uint32_t sign = uint32_t(h.bits & 0x8000) << 16, exponent = h.bits >> 10 & 31, fraction = h.bits & 0x3ff;
+  if (exponent == 31) return from_bits(sign | 0x7f800000 | fraction << 13);
+  if (exponent == 0) return from_bits(sign | to_bits(float(fraction) * 0x1p-24f));
+  return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+FASTPLM_INLINE F32 load(const float* p) { return {*p}; }
+FASTPLM_INLINE F32 load(const bf16* p) { return {from_bits(uint32_t(p->bits) << 16)}; }
+FASTPLM_INLINE F32 load(const f16* p) { return {from_f16(*p)}; }
+FASTPLM_INLINE void store(float* p, F32 a) { *p = a.v; }
+FASTPLM_INLINE void store(bf16* p, F32 a) {   // to nearest even; NaN stays NaN
+  const uint32_t u = to_bits(a.v);
+  p->bits = uint16_t(a.v != a.v ? (u >> 16 | 0x40) : (u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+template <class T>
+FASTPLM_INLINE F32 load(const T* p, int) { return load(p); }
+template <class T>
+FASTPLM_INLINE void store(T* p, F32 a, int) { store(p, a); }
+
+FASTPLM_INLINE F32 operator+(F32 a, F32 b) { return {a.v + b.v}; }
+FASTPLM_INLINE F32 operator-(F32 a, F32 b) { return {a.v - b.v}; }
+FASTPLM_INLINE F32 operator*(F32 a, F32 b) { return {a.v * b.v}; }
+FASTPLM_INLINE F32 operator/(F32 a, F32 b) { return {a.v / b.v}; }
+FASTPLM_INLINE F32 fma(F32 a, F32 b, F32 c) { return {a.v * b.v + c.v}; }
+FASTPLM_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }   // b if either is NaN, as on x86
+FASTPLM_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
+FASTPLM_INLINE F32 round(F32 a) { return {__builtin_rintf(a.v)}; }
+FASTPLM_INLINE F32 scale2(F32 a, F32 n) {   // a * 2^n for integral n; overflows to inf, underflows to 0
+  const float c = n.v < -252.0f ? -252.0f : n.v > 254.0f ? 254.0f : n.v == n.v ? n.v : 0.0f;
+  const int half = int(c) / 2, rest = int(c) - half;
+  return {a.v * from_bits(uint32_t(half + 127) << 23) * from_bits(uint32_t(rest + 127) << 23)};
+}
+FASTPLM_INLINE float sum(F32 a) { return a.v; }
+FASTPLM_INLINE float largest(F32 a) { return a.v; }
+FASTPLM_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
+
+FASTPLM_INLINE void transpose(F32*) {}   // kLanes x kLanes
+
+struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+  uint32_t v;
+};
+FASTPLM_INLINE Pair load_pairs(const bf16* p) { Pair a; __builtin_memcpy(&a.v, p, 4); return a; }
+FASTPLM_INLINE Pair broadcast_pair(const bf16* p) { return load_pairs(p); }
+FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
+  const float low = from_bits(a.v << 16) * from_bits(b.v << 16) + c.v;
+  return {from_bits(a.v & 0xffff0000) * from_bits(b.v & 0xffff0000) + low};
+}
+
+constexpr int kTileRows = 4, kTileVectors = 4;
+
+}  // namespace fastplm::FASTPLM_ISA
