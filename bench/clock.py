@@ -38,10 +38,13 @@ class Interleaved:
 
 
 def interleave(workers: dict[str, Worker], rounds: int, burst_seconds: float = 0.25) -> Interleaved:
-    """Time the prepared workload of every worker over `rounds` rounds; short calls are repeated within a round."""
+    """Time the prepared workload of every worker, which has run once, over `rounds` rounds.
+
+    Short calls are repeated within a round, after one that is not counted.
+    """
     calls = {}
     for name, worker in workers.items():
-        first = min(worker.seconds(warm=2, calls=1))
+        (first,) = worker.seconds(warm=0, calls=1)
         calls[name] = max(1, min(200, int(burst_seconds / first)))
 
     clean: list[dict[str, float]] = []

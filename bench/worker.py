@@ -4,13 +4,14 @@ import multiprocessing
 import os
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
 
 from bench.peers import CONTENDERS
-from bench.peers.base import Array
+from bench.peers.base import Array, Peer
 
 
 class WorkerError(RuntimeError):
@@ -41,8 +42,10 @@ class Worker:
     def prepare_ids(self, ids: Array, mask: Array) -> None:
         self._ask("prepare_ids", ids, mask)
 
-    def prepare_texts(self, texts: list[str], batch_size: int | None) -> None:
-        self._ask("prepare_texts", texts, batch_size)
+    def prepare_ragged(self, texts: list[str], as_ids: bool) -> int:
+        """Work on texts, or on their token ids made beforehand. Returns the batch size that proved best."""
+        result: int = self._ask("prepare_ragged", texts, as_ids)
+        return result
 
     def embed(self) -> Array:
         """The embeddings of what was prepared, for comparing contenders with each other."""
@@ -79,45 +82,63 @@ class Worker:
         return value
 
 
+BATCH_SIZES = (8, 16, 32, 64)  # tried by every peer that pads, except where its default is what is measured
+SAMPLE = 200  # texts to try them on
+
+
 def _serve(pipe: Connection, name: str, model: str, threads: int) -> None:
     try:
-        peer = CONTENDERS[name].create(model, threads)
+        server = _Server(CONTENDERS[name].create(model, threads))
     except BaseException:
         pipe.send((False, traceback.format_exc()))
         return
     pipe.send((True, None))
-    workload: Any = None
-
     while True:
         try:
             command, *arguments = pipe.recv()
         except EOFError:
             return
-        answer: Any = None
         try:
-            if command == "prepare_ids":
-                ids, mask = arguments
-                peer.prepare(*ids.shape)
-                workload = lambda ids=ids, mask=mask: peer.embed_ids(ids, mask)  # noqa: E731
-            elif command == "prepare_texts":
-                texts, batch_size = arguments
-                peer.batch_size = batch_size or peer.batch_size
-                workload = lambda texts=texts: peer.embed_texts(texts)  # noqa: E731
-            elif command == "embed":
-                answer = workload()
-            elif command == "seconds":
-                answer = _time(workload, *arguments)
-            pipe.send((True, answer))
+            pipe.send((True, getattr(server, command)(*arguments)))
         except Exception:
             pipe.send((False, traceback.format_exc()))
 
 
-def _time(workload: Any, warm: int, calls: int) -> list[float]:
-    for _ in range(warm):
-        workload()
-    taken = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        workload()
-        taken.append(time.perf_counter() - start)
-    return taken
+class _Server:
+    """The worker's side: the methods that `Worker` asks for by name."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.workload: Callable[[], Array]
+
+    def prepare_ids(self, ids: Array, mask: Array) -> None:
+        self.peer.prepare(*ids.shape)
+        self.workload = lambda: self.peer.embed_ids(ids, mask)
+
+    def prepare_ragged(self, texts: list[str], as_ids: bool) -> int:
+        if self.peer.chooses_batch_size:
+            sample = texts[:SAMPLE]
+            self.workload = lambda: self.peer.embed_texts(sample)
+            taken = {}
+            for self.peer.batch_size in BATCH_SIZES:
+                taken[self.peer.batch_size] = min(self.seconds(warm=1, calls=2))
+            self.peer.batch_size = min(taken, key=lambda size: taken[size])
+        if as_ids:
+            ids = self.peer.tokenize(texts)
+            self.workload = lambda: self.peer.embed_ragged(ids)
+        else:
+            self.workload = lambda: self.peer.embed_texts(texts)
+        return self.peer.batch_size
+
+    def embed(self) -> Array:
+        return self.workload()
+
+    def seconds(self, warm: int, calls: int) -> list[float]:
+        for _ in range(warm):
+            self.workload()
+        taken = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            self.workload()
+            taken.append(time.perf_counter() - start)
+        return taken

@@ -13,26 +13,33 @@ from bench.peers.base import Array
 
 @dataclass(frozen=True)
 class Cell:
-    """One equal-length workload: `batch` sequences of `length` tokens through `model`."""
+    """One workload. mode "grid": `batch` sequences of `length` random ids. mode "ids" or "texts": 1,000 texts in
+    `order`, as token ids of each text or as strings."""
 
     model: str
-    batch: int
-    length: int
+    mode: str
+    batch: int = 0
+    length: int = 0
+    order: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.batch}x{self.length}"
-
-    def ids(self) -> tuple[Array, Array]:
-        """Random ids of ordinary words, int64 [B, L], and an all-ones mask; the same in every process."""
-        ids = np.random.default_rng(0).integers(1000, 30000, (self.batch, self.length), dtype=np.int64)
-        return ids, np.ones_like(ids)
+        if self.mode == "grid":
+            return f"{self.model} {self.batch}x{self.length}"
+        return f"{self.model} 1000 {self.mode}, {self.order}"
 
 
-GRID = [
-    Cell("minilm", 32, 128), Cell("minilm", 16, 512), Cell("minilm", 1, 16), Cell("minilm", 1, 128),
-    Cell("bert-base", 8, 128), Cell("bert-base", 4, 512), Cell("bert-base", 1, 16), Cell("bert-base", 1, 128),
-]  # fmt: skip
+GRID = [Cell("minilm", "grid", b, n) for b, n in ((32, 128), (16, 512), (1, 16), (1, 128))]
+GRID += [Cell("bert-base", "grid", b, n) for b, n in ((8, 128), (4, 512), (1, 16), (1, 128))]
+RAGGED = [Cell("minilm", "texts", order="arrival"), Cell("minilm", "texts", order="sorted"),
+          Cell("minilm", "ids", order="arrival")]  # fmt: skip
+CELLS = GRID + RAGGED
+
+
+def grid_ids(cell: Cell) -> tuple[Array, Array]:
+    """Random ids of ordinary words, int64 [B, L], and an all-ones mask; the same in every process."""
+    ids = np.random.default_rng(0).integers(1000, 30000, (cell.batch, cell.length), dtype=np.int64)
+    return ids, np.ones_like(ids)
 
 
 def ragged_texts(order: str) -> list[str]:

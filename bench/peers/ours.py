@@ -1,4 +1,4 @@
-"""fastplm, in the same two modes."""
+"""fastplm: packed ids, as the tokenizer hands them to the engine."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,28 @@ from bench.peers.base import Array, Peer
 
 
 class Fastplm(Peer):
+    chooses_batch_size = False  # there are no batches: texts are packed by their tokens
+
     def __init__(self, model: str, threads: int, precision: str) -> None:
         super().__init__(model, threads, precision)
         fastplm.set_num_threads(threads)
-        self.encoder = fastplm.SentenceEncoder(self.folder, dtype=precision)
-        self.engine = fastplm.AutoModel.from_pretrained(self.folder, dtype=precision).engine
+        if (self.folder / "modules.json").exists():
+            self.encoder = fastplm.SentenceEncoder(self.folder, dtype=precision)
+            self.engine = self.encoder.model.engine
+        else:
+            self.engine = fastplm.AutoModel.from_pretrained(self.folder, dtype=precision).engine
 
     def embed_ids(self, ids: Array, mask: Array) -> Array:
-        lengths = mask.sum(axis=1)
-        cu_seqlens = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-        packed = ids.reshape(-1) if mask.all() else ids[mask.astype(bool)]
-        result: Array = self.engine.embed(packed.astype(np.int32), cu_seqlens, pooling="mean", normalize=True)
-        return result
+        return self._embed(ids[mask.astype(bool)], mask.sum(axis=1))
+
+    def embed_ragged(self, texts: Sequence[Sequence[int]]) -> Array:
+        return self._embed(np.concatenate(texts), np.array([len(text) for text in texts]))
 
     def embed_texts(self, texts: Sequence[str]) -> Array:
         result: Array = self.encoder.encode(list(texts), normalize_embeddings=True)
+        return result
+
+    def _embed(self, packed: Array, lengths: Array) -> Array:
+        cu_seqlens = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+        result: Array = self.engine.embed(packed.astype(np.int32), cu_seqlens, pooling="mean", normalize=True)
         return result

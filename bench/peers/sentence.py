@@ -9,6 +9,8 @@ from bench.peers.base import Array, Peer
 
 
 class SentenceTransformers(Peer):
+    chooses_batch_size = False  # its default, 32, is what its users run
+
     def __init__(self, model: str, threads: int, precision: str) -> None:
         super().__init__(model, threads, precision)
         torch.set_num_threads(threads)
