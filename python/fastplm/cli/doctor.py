@@ -44,7 +44,7 @@ def examine() -> dict[str, Any]:
         "version": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "isa": cpu["isa"] | {"why": _why(cpu["isa"])},
+        "isa": {"name": _chosen(cpu["isa"]), "why": _why(cpu["isa"]), "levels": cpu["isa"]},
         "threads": cpu["threads"],
         "limits": cpu["limits"],
         "cuda": cuda_status(),
@@ -53,10 +53,22 @@ def examine() -> dict[str, Any]:
     }
 
 
-def _why(isa: dict[str, Any]) -> str:
+def _chosen(levels: list[dict[str, Any]]) -> str:
+    return next(str(level["name"]) for level in levels if level["chosen"])
+
+
+def _why(levels: list[dict[str, Any]]) -> str:
     if os.environ.get("FASTPLM_ISA"):
         return "forced by FASTPLM_ISA"
-    return "the fastest level that this CPU supports"
+    passed = [str(level["name"]) for level in levels[: [level["chosen"] for level in levels].index(True)]]
+    missing = [level["name"] for level in levels if level["name"] in passed and not level["supported"]]
+    slower = [name for name in passed if name not in missing]
+    why = "the fastest level that this CPU supports"
+    if missing:
+        why += f"; it lacks {', '.join(missing)}"
+    if slower:
+        why += f"; {', '.join(slower)} would be slower on it"
+    return why
 
 
 def describe(found: dict[str, Any]) -> str:
