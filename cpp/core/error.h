@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#define FASTPLM_EXPORT __attribute__((visibility("default")))
+#include "core/export.h"
 
 namespace fastplm {
 

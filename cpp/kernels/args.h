@@ -8,7 +8,7 @@
 
 namespace fastplm {
 
-enum class Act : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kSilu };
+enum class Act : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kSilu, kTanh };
 enum class NormKind : uint8_t { kLayer, kRms };
 enum class PoolKind : uint8_t { kMean, kCls, kMax, kMeanSqrtLength, kLast };
 

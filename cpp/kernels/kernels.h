@@ -1,5 +1,6 @@
 // The CPU kernel table: one instance per ISA, chosen once (see select.cpp).
 #pragma once
+#include "core/export.h"
 #include "kernels/args.h"
 
 namespace fastplm {
@@ -43,15 +44,15 @@ struct Kernels {
   }
 };
 
-const Kernels& kernels();   // the table in use; FASTPLM_ISA=<name> overrides the choice
+FASTPLM_EXPORT const Kernels& kernels();   // the table in use; FASTPLM_ISA=<name> overrides the choice
 
 // Every table that was built, best first, for `fastplm doctor`.
 struct IsaInfo {
   const char* name;
   bool supported, chosen;
-  const char* why;   // in words: what it needs, or why it is passed over
+  const char* needs;   // in words
 };
 constexpr int kIsaCount = 5;
-void isa_infos(IsaInfo (&out)[kIsaCount]);
+FASTPLM_EXPORT void isa_infos(IsaInfo (&out)[kIsaCount]);
 
 }  // namespace fastplm

@@ -36,7 +36,7 @@ constexpr float kLog2E = 1.44269504088896341f;
 
 template <class P>
 FASTPLM_INLINE F32 sigmoid(F32 x, P precision) {
-  return F32::set1(1.0f) / (F32::set1(1.0f) + exp2(x * F32::set1(-kLog2E), precision));
+  return F32::set1(1.0f) / (F32::set1(1.0f) + exp2(min(F32::set1(400.0f), x * F32::set1(-kLog2E)), precision));
 }
 
 // x * Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 = 1/2 + x q(u) with u = 2 (x / limit)^2 - 1 for |x| <= limit,
@@ -79,5 +79,6 @@ FASTPLM_INLINE void with_act(Act act, P precision, Body body) {
     case Act::kGeluErf: return body([=](F32 x) { return gelu_erf(x, precision); });
     case Act::kGeluTanh: return body([=](F32 x) { return gelu_tanh(x, precision); });
     case Act::kSilu: return body([=](F32 x) { return x * sigmoid(x, precision); });
+    case Act::kTanh: return body([](F32 x) { return F32::set1(2.0f) * sigmoid(x + x, Exact{}) - F32::set1(1.0f); });
   }
 }

@@ -31,6 +31,16 @@ struct Check {
     if (t.device == Device::kCpu) return;
     fail(ErrorKind::kUnsupported, op, ": ", name, " is on a CUDA device; this op runs on the CPU only");
   }
+  // ids [count] i32, all in [0, limit)
+  void ids(const char* name, const TensorView& t, int64_t count, int64_t limit) const {
+    matches(name, t, DType::kI32, {count});
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t id = t.as<int32_t>()[i];
+      if (id < 0 || id >= limit) {
+        fail(ErrorKind::kValue, op, ": ", name, " holds ", id, " at token ", i, "; expected 0 to ", limit - 1);
+      }
+    }
+  }
   void positive(const char* name, double v) const {
     if (v > 0) return;
     fail(ErrorKind::kValue, op, ": ", name, " is ", v, "; expected a value > 0");

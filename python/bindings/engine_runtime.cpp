@@ -2,6 +2,7 @@
 #include "core/parallel.h"
 #include "core/version.h"
 #include "engine.h"
+#include "kernels/kernels.h"
 
 using namespace fastplm;
 
@@ -9,6 +10,21 @@ void bind_runtime(py::module_& m) {
   m.attr("__version__") = version();
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("isa", [] {   // every level: its name, whether this CPU has it, whether it is in use, what it needs
+    IsaInfo infos[kIsaCount];
+    isa_infos(infos);
+    py::list levels;
+    for (const IsaInfo& info : infos) {
+      if (!info.name) continue;
+      py::dict d;
+      d["name"] = info.name;
+      d["supported"] = info.supported;
+      d["chosen"] = info.chosen;
+      d["needs"] = info.needs;
+      levels.append(d);
+    }
+    return levels;
+  });
   m.def("cpu_limits", [] {
     const CpuLimits limits = cpu_limits();
     py::dict d;

@@ -1,3 +1,71 @@
-"""Pretrained language models, fast, behind the transformers API."""
+"""Pretrained language models, fast, behind the transformers API.
 
+Every name is imported when it is first used: `import fastplm` loads the native engine and no other
+library. Besides the names below, `fastplm.<TransformersClass>` (BertModel, T5EncoderModel, BertTokenizer, ...)
+gives the engine's class of that name.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fastplm import errors as errors
 from fastplm._engine import __version__ as __version__
+
+if TYPE_CHECKING:
+    from fastplm.config import PretrainedConfig
+    from fastplm.errors import CheckpointError, UnsupportedError
+    from fastplm.models import AutoModel, PreTrainedModel
+    from fastplm.outputs import ModelOutput
+    from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
+    from fastplm.sentence_encoder import SentenceEncoder
+    from fastplm.tokenizer import AutoTokenizer
+
+_HOMES = {
+    "AutoModel": "models",
+    "AutoTokenizer": "tokenizer",
+    "CheckpointError": "errors",
+    "ModelOutput": "outputs",
+    "PreTrainedModel": "models",
+    "PretrainedConfig": "config",
+    "SentenceEncoder": "sentence_encoder",
+    "UnsupportedError": "errors",
+    "architectures": "runtime",
+    "cpu_info": "runtime",
+    "cuda_status": "runtime",
+    "num_threads": "runtime",
+    "set_num_threads": "runtime",
+}
+
+__all__ = [
+    "AutoModel",
+    "AutoTokenizer",
+    "CheckpointError",
+    "ModelOutput",
+    "PreTrainedModel",
+    "PretrainedConfig",
+    "SentenceEncoder",
+    "UnsupportedError",
+    "__version__",
+    "architectures",
+    "cpu_info",
+    "cuda_status",
+    "num_threads",
+    "set_num_threads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if home := _HOMES.get(name):
+        value = getattr(importlib.import_module(f"fastplm.{home}"), name)
+    elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
+        value = importlib.import_module("fastplm.tokenizer").AutoTokenizer  # the file tells the kind
+    elif name[:1].isupper():
+        value = importlib.import_module("fastplm.models").model_class(name)
+    else:
+        raise AttributeError(f"module 'fastplm' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "errors"])

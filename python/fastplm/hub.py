@@ -1,0 +1,52 @@
+"""From what the caller names (a folder or a hub id) to a folder on this machine."""
+
+import os
+import re
+from pathlib import Path
+
+# What a model folder may hold that fastplm reads; weights in other formats are never downloaded.
+_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_OTHER_BACKENDS = ["onnx/*", "openvino/*"]
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+
+
+def resolve(
+    path_or_id: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """The folder that `path_or_id` names: an existing folder as it is, else a hub id's snapshot.
+
+    A download fetches configuration, tokenizer and safetensors files only. HF_HUB_OFFLINE, HF_HOME and the
+    other settings of huggingface_hub apply. Raises FileNotFoundError, ModuleNotFoundError (huggingface_hub is
+    needed and not installed), ValueError (a file where a folder is expected).
+    """
+    path = Path(path_or_id).expanduser()
+    if path.is_dir():
+        return path
+    name = os.fspath(path_or_id)
+    if path.exists():
+        raise ValueError(f"{name} is a file; expected a folder with config.json and model.safetensors")
+    if isinstance(path_or_id, os.PathLike) or not _HUB_ID.fullmatch(name) or ".." in name or "--" in name:
+        raise FileNotFoundError(f"{name}: no such folder, and not a hub id (name or owner/name)")
+    try:
+        from huggingface_hub import snapshot_download
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"{name}: no such folder here, so it is taken for a hub id; downloading it needs "
+            "huggingface_hub: pip install huggingface_hub"
+        ) from None
+    cache = None if cache_dir is None else os.fspath(cache_dir)
+    try:
+        folder = snapshot_download(
+            name, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
+            allow_patterns=_PATTERNS, ignore_patterns=_OTHER_BACKENDS,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"{name}: no such folder here, and the hub did not give it: {error}"
+        ) from error
+    return Path(folder)

@@ -1,0 +1,44 @@
+"""What this process runs on, and with how many threads."""
+
+from pathlib import Path
+from typing import Any
+
+from fastplm import _engine
+
+
+def cpu_info() -> dict[str, Any]:
+    """The CPU side of the engine, as plain values.
+
+    isa: the instruction set chosen, the ones the machine has, and why; as the engine reports it.
+    threads: how many the engine uses. limits: what that was derived from (CPU affinity, cgroup quota,
+    physical cores; 0 means no limit).
+    """
+    return {"isa": _engine.isa(), "threads": num_threads(), "limits": _engine.cpu_limits()}
+
+
+def cuda_status() -> dict[str, Any]:
+    """available: whether device="cuda" works. reason: why not, in words."""
+    return {
+        "available": False,
+        "reason": "this version of fastplm has no CUDA engine; it computes on the CPU",
+    }
+
+
+def num_threads() -> int:
+    """Threads used by native calls: min(affinity, cgroup quota, physical cores) unless set."""
+    return _engine.num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads (1 to 1024) for every later native call. Results do not depend on it."""
+    _engine.set_num_threads(n)
+
+
+def architectures() -> list[str]:
+    """The model_type values (see config.json) of the families that this version runs."""
+    return _engine.architectures()
+
+
+def library_folder() -> Path:
+    """Where the native libraries of this process lie."""
+    return Path(str(_engine.__file__)).parent
