@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from fastplm._engine import __version__
 from fastplm.cli import check, doctor, encode
 
-OK, CHECK_FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+_COMMANDS = {"encode": encode, "doctor": doctor, "check": check}
 
 _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
@@ -25,13 +27,13 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; `argv` without the program's name, by default the process's own. Returns the exit code."""
-    parser = _parser()
     try:
-        options = parser.parse_args(argv)
+        command = _parser().parse_args(argv)
+        options = _COMMANDS[command.command].parser(_common()).parse_intermixed_args(command.arguments)
     except SystemExit as stop:  # argparse has said what is wrong, or has printed the help
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     try:
-        code: int = options.run(options)
+        code = _COMMANDS[command.command].run(options)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -44,24 +46,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.traceback:
             traceback.print_exc()
         else:
-            print(f"fastplm {options.command}: error: {_one_line(error)}", file=sys.stderr)
+            print(f"fastplm {command.command}: error: {_one_line(error)}", file=sys.stderr)
         return BAD_INPUT
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Reads the command's name; the command's own parser reads the rest, options and texts in any order."""
     parser = argparse.ArgumentParser(
         prog="fastplm",
-        description="Pretrained language models, fast.",
+        usage="fastplm [-h] [--version] command ...",
+        description="Pretrained language models, fast.\n\ncommands (fastplm <command> --help says more):\n"
+        + "".join(f"  {name:10} {module.SUMMARY}\n" for name, module in _COMMANDS.items()),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fastplm {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    common.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for module in (encode, doctor, check):
-        module.add_command(commands, common)
+    parser.add_argument("command", choices=_COMMANDS, help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options of every command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
     return parser
 
 

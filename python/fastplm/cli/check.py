@@ -20,6 +20,9 @@ Array = npt.NDArray[Any]
 # float32, at every layer: |ours - theirs| <= ABSOLUTE + RELATIVE |theirs|. bfloat16: the cosine of the worst text.
 ABSOLUTE, RELATIVE, COSINE = 1e-5, 1e-4, 0.9995
 
+# transformers makes an empty tokenizer where none of these is there.
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+
 _TEXTS = [
     "How many rivers cross the old town?",
     "The bakery opens at six, an hour before the first train leaves.",
@@ -28,6 +31,8 @@ _TEXTS = [
     "notebooks went to the museum, where a student of physics found in them the longest record of storms on that coast.",
     "¿Dónde está la biblioteca? 図書館はどこですか。",
 ]
+
+SUMMARY = "compare a model with transformers"
 
 _EXAMPLES = """examples:
   fastplm check path/to/model
@@ -55,11 +60,11 @@ class Report:
     passed: bool
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "check",
+def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The command's arguments, with those of every command."""
+    parser = argparse.ArgumentParser(
+        "fastplm check",
         parents=[common],
-        help="compare a model with transformers",
         description=f"""Runs MODEL here and in transformers (eager attention, float32) and compares token ids, every
 layer's hidden states and mean-pooled texts. float32 passes if every value is within {ABSOLUTE:g} + {RELATIVE:g} of
 transformers' value, bfloat16 if no text's cosine is under {COSINE}. Exit code 1 if it does not pass.""",
@@ -69,7 +74,7 @@ transformers' value, bfloat16 if no text's cosine is under {COSINE}. Exit code 1
     parser.add_argument("model", metavar="MODEL", help="folder or hub id")
     add_text_arguments(parser, "a few built-in ones")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="what fastplm computes in")
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:
@@ -129,13 +134,12 @@ def _ids(
 ) -> tuple[Array, Array, bool | None, str]:
     """ids int64 [B, S], mask int64 [B, S], whether fastplm's tokenizer gives the same ids, and a note about that."""
     limit = model.engine.max_length or 512
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, TypeError, KeyError):  # what transformers raises where there are no tokenizer files
+    if not any((folder / name).exists() for name in _TOKENIZER_FILES):
         lengths = np.minimum([len(text.split()) + 2 for text in texts], limit)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         ids = np.random.default_rng(0).integers(2, model.engine.vocab_size, mask.shape) * mask
         return ids, mask, None, "no tokenizer in the folder: compared on random ids"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="np")
     ids, mask = batch["input_ids"].astype(np.int64), batch["attention_mask"].astype(np.int64)
     try:

@@ -11,6 +11,8 @@ import numpy as np
 from fastplm._engine import __version__
 from fastplm.runtime import cpu_info, cuda_status, library_folder
 
+SUMMARY = "what fastplm found on this machine"
+
 _EXAMPLES = """examples:
   fastplm doctor
   fastplm doctor --json
@@ -18,16 +20,16 @@ _EXAMPLES = """examples:
 """
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "doctor",
+def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The command's arguments, with those of every command."""
+    parser = argparse.ArgumentParser(
+        "fastplm doctor",
         parents=[common],
-        help="what fastplm found on this machine",
         description="Version, instruction set and why it was chosen, threads and their limits, GPU, libraries.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,6 +19,8 @@ from fastplm.sentence_encoder import SentenceEncoder
 
 F32 = npt.NDArray[np.float32]
 
+SUMMARY = "texts to embeddings"
+
 _EXAMPLES = """examples:
   fastplm encode "a text" "another text"
   fastplm encode -i questions.txt paragraphs.txt -o vectors.npy
@@ -27,11 +29,11 @@ _EXAMPLES = """examples:
 """
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "encode",
+def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The command's arguments, with those of every command."""
+    parser = argparse.ArgumentParser(
+        "fastplm encode",
         parents=[common],
-        help="texts to embeddings",
         description="Encodes texts with a sentence encoder. Without -o, prints a line of JSON for each text.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -43,7 +45,7 @@ def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=1024, metavar="N", help="texts per write (default 1024)")
     parser.add_argument("--normalize", action="store_true", help="scale every embedding to length 1")
     parser.add_argument("--prompt-name", metavar="NAME", help="the model's prompt to put before each text")
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(options: argparse.Namespace) -> int:
