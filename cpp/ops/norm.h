@@ -1,6 +1,6 @@
 // LayerNorm and RMSNorm over the last axis.
 //   kLayer:  y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias
-//   kRms:    y = x / sqrt(mean(x^2) + eps) * weight
+//   kRms:    y = x / sqrt(mean(x^2) + eps) * weight + bias
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"
