@@ -11,7 +11,8 @@ import pytest
 CHOSEN = os.environ.get("FASTPLM_ISA")
 HERE = Path(__file__).parent
 TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
-FAST = "shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
+TESTS.append(HERE.parent / "ops")
+FAST = "test_ops or shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
 
 
 def levels() -> list[str]:

@@ -1,0 +1,63 @@
+// What passes from stage to stage: text, where each of its bytes came from, and how it is cut.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "text/utf8.h"
+
+namespace fastplm::text {
+
+struct Span { uint32_t begin = 0, end = 0; };   // characters of the text as the caller gave it
+
+struct Text {
+  std::string bytes;
+  std::vector<Span> spans;   // per byte, the characters it came from; empty if nobody asked
+  bool aligned = false;      // whether spans are kept
+};
+
+// A part of Text::bytes. With id >= 0 it is an added token: finished, and no stage touches it again.
+struct Piece { uint32_t begin, end; int32_t id = -1; };
+
+// Replaces every character c of `text` by those that change(c, put) passes to put(c2). They take over the
+// span of c.
+template <class Change>
+void rewrite(Text& text, Change&& change) {
+  std::string bytes;
+  std::vector<Span> spans;
+  bytes.reserve(text.bytes.size() + 16);
+  if (text.aligned) spans.reserve(text.bytes.size() + 16);
+  const char* const begin = text.bytes.data();
+  const char* const end = begin + text.bytes.size();
+  for (const char* p = begin; p < end;) {
+    const size_t at = size_t(p - begin);
+    change(next_character(p), [&](char32_t c) {
+      char encoded[4];
+      const int n = write_character(c, encoded);
+      bytes.append(encoded, size_t(n));
+      if (text.aligned) spans.insert(spans.end(), size_t(n), text.spans[at]);
+    });
+  }
+  text.bytes = std::move(bytes);
+  text.spans = std::move(spans);
+}
+
+// Cuts every unfinished piece of `pieces` by cut(begin, end, add), which passes the new ones to
+// add(begin, end) in order. Empty pieces are dropped.
+template <class Cut>
+void split(std::vector<Piece>& pieces, Cut&& cut) {
+  std::vector<Piece> result;
+  result.reserve(pieces.size());
+  for (const Piece& piece : pieces) {
+    if (piece.id >= 0) {
+      result.push_back(piece);
+      continue;
+    }
+    cut(piece.begin, piece.end, [&](uint32_t begin, uint32_t end) {
+      if (begin < end) result.push_back({begin, end});
+    });
+  }
+  pieces = std::move(result);
+}
+
+}  // namespace fastplm::text

@@ -1,0 +1,150 @@
+#include "text/tokenizer.h"
+
+#include "text/bert.h"
+#include "text/bert_scanner.h"
+#include "text/wordpiece.h"
+
+namespace fastplm::text {
+
+static AddedToken read_added_token(const Value& settings) {
+  return {.content = settings.s("content"),
+          .single_word = settings.b("single_word"),
+          .lstrip = settings.b("lstrip"),
+          .rstrip = settings.b("rstrip"),
+          .normalized = settings.b("normalized"),
+          .special = settings.b("special")};
+}
+
+Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
+  if (const Value* section = settings.find("normalizer")) normalizer_ = make_normalizer(*section);
+  if (const Value* section = settings.find("pre_tokenizer")) pre_tokenizer_ = make_pre_tokenizer(*section);
+  if (const Value* section = settings.find("post_processor")) post_processor_ = make_post_processor(*section);
+  if (const Value* section = settings.find("decoder")) decoder_ = make_decoder(*section);
+  model_ = make_model(settings.at("model"), vocabulary_);
+
+  std::vector<AddedToken> tokens;
+  if (const Value* added = settings.find("added_tokens")) {
+    for (const Value& token : added->array("added_tokens")) tokens.push_back(read_added_token(token));
+  }
+  added_ = std::make_unique<AddedTokens>(std::move(tokens), vocabulary_, normalizer_.get());
+
+  const auto* bert = dynamic_cast<const BertNormalizer*>(normalizer_.get());
+  const auto* word_piece = dynamic_cast<const WordPiece*>(model_.get());
+  const bool punctuated = dynamic_cast<const BertPreTokenizer*>(pre_tokenizer_.get()) != nullptr;
+  if (bert && punctuated && word_piece && !added_->any(AddedTokens::kNormalized)) {
+    scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
+  }
+}
+
+Tokenizer::~Tokenizer() = default;
+
+// Where the tokens of one text go, and what is known about the place in that text.
+struct Tokenizer::Cursor {
+  Tokens& tokens;
+  int32_t fixed_word;       // the number of every word, if not negative
+  uint32_t characters = 0;  // read so far
+  int32_t words = 0;        // finished so far
+  Text text = {};           // scratch, kept for its memory
+  std::vector<Piece> pieces = {};
+  std::vector<Token> found = {};
+
+  void add(const Options& options, int32_t id, Span span) {
+    tokens.ids.push(id);
+    if (!options.align) return;
+    tokens.spans.push_back(span);
+    tokens.words.push_back(fixed_word >= 0 ? fixed_word : words);
+  }
+};
+
+void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t word, Tokens& tokens) const {
+  if (text.size() >= UINT32_MAX / 4) {
+    fail(ErrorKind::kValue, "tokenizer: a text has ", text.size(), " bytes; expected fewer than ", UINT32_MAX / 4);
+  }
+  Cursor cursor{.tokens = tokens, .fixed_word = word};
+  added_->find(AddedTokens::kRaw, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
+    if (tokens.ids.size() >= options.limit) return;
+    const std::string_view part = text.substr(begin, end - begin);
+    if (id >= 0) {
+      const auto count = options.align ? uint32_t(count_characters(part)) : 0;
+      cursor.add(options, id, {cursor.characters, cursor.characters + count});
+      cursor.characters += count;
+      ++cursor.words;
+    } else if (options.align || !scanner_ || !scanner_->run(part, options.limit, tokens.ids)) {
+      run_stages(part, options, cursor);
+    }
+  });
+}
+
+void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor& cursor) const {
+  Text& text = cursor.text;
+  text.bytes = part;
+  text.aligned = options.align;
+  text.spans.clear();
+  if (options.align) {
+    text.spans.reserve(part.size());
+    --cursor.characters;   // the first byte of every character counts it
+    for (char byte : part) {
+      if (!is_continuation(byte)) ++cursor.characters;
+      text.spans.push_back({cursor.characters, cursor.characters + 1});
+    }
+    ++cursor.characters;
+  }
+  if (normalizer_) normalizer_->run(text);
+
+  cursor.pieces.clear();
+  added_->find(AddedTokens::kNormalized, text.bytes, options.split_special_tokens,
+               [&](size_t begin, size_t end, int32_t id) { cursor.pieces.push_back({uint32_t(begin), uint32_t(end), id}); });
+  if (pre_tokenizer_) pre_tokenizer_->run(text, cursor.pieces);
+
+  const auto span = [&](uint32_t begin, uint32_t end) {
+    return text.aligned ? Span{text.spans[begin].begin, text.spans[end - 1].end} : Span{};
+  };
+  for (const Piece& piece : cursor.pieces) {
+    if (piece.id >= 0) {
+      cursor.add(options, piece.id, span(piece.begin, piece.end));
+    } else {
+      cursor.found.clear();
+      model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);
+      for (const Token& token : cursor.found) {
+        cursor.add(options, token.id, span(piece.begin + token.begin, piece.begin + token.end));
+      }
+    }
+    ++cursor.words;
+  }
+}
+
+int32_t Tokenizer::id_of(std::string_view token) const {
+  const int32_t id = added_->id_of(token);
+  return id >= 0 ? id : vocabulary_.id_of(token);
+}
+
+bool Tokenizer::find(int32_t id, std::string_view* token) const {
+  const auto added = added_->by_id().find(id);
+  if (added == added_->by_id().end()) return vocabulary_.find(id, token);
+  *token = added->second.content;
+  return true;
+}
+
+std::string Tokenizer::decode(const int32_t* ids, int64_t count, bool skip_special_tokens) const {
+  std::vector<std::string> tokens;
+  std::string_view token;
+  for (int64_t i = 0; i < count; ++i) {
+    if (!find(ids[i], &token)) continue;
+    if (skip_special_tokens && added_->is_special(token)) continue;
+    tokens.emplace_back(token);
+  }
+  return decode(std::move(tokens));
+}
+
+std::string Tokenizer::decode(std::vector<std::string> tokens) const {
+  if (decoder_) {
+    decoder_->run(tokens);
+  } else {
+    for (size_t i = 1; i < tokens.size(); ++i) tokens[i].insert(0, 1, ' ');
+  }
+  std::string text;
+  for (const std::string& token : tokens) text += token;
+  return text;
+}
+
+}  // namespace fastplm::text

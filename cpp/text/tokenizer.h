@@ -1,0 +1,71 @@
+// A tokenizer: the pipeline from text to token ids and back, as tokenizer.json describes it.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "text/added_tokens.h"
+#include "text/ids.h"
+#include "text/stage.h"
+
+namespace fastplm::text {
+
+class BertScanner;
+
+// The tokens of one sequence.
+struct Tokens {
+  Ids ids;
+  std::vector<Span> spans;      // with alignment: the characters of the sequence (or of its word) per token,
+  std::vector<int32_t> words;   // and the number of its word
+
+  void clear() {
+    ids.resize_down(0);
+    spans.clear();
+    words.clear();
+  }
+};
+
+class FASTPLM_EXPORT Tokenizer {
+ public:
+  // `settings` holds the sections of tokenizer.json except the vocabulary: normalizer, pre_tokenizer, model,
+  // post_processor, decoder, added_tokens; each may be null but model. Throws Error(kFile, kUnsupported).
+  Tokenizer(const Value& settings, Vocabulary vocabulary);
+  ~Tokenizer();
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+
+  struct Options {
+    bool align = false;                  // fill spans and words
+    bool split_special_tokens = false;   // special tokens in the text are ordinary text
+    int64_t limit = INT64_MAX;           // may stop once there are this many tokens (never before)
+  };
+
+  // Appends the tokens of one text (or of one word, as word `word` if that is not negative).
+  void tokenize(std::string_view text, const Options& options, int32_t word, Tokens& tokens) const;
+
+  const PostProcessor& post_processor() const { return post_processor_; }
+  const AddedTokens& added_tokens() const { return *added_; }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+  int32_t id_of(std::string_view token) const;             // -1: unknown
+  bool find(int32_t id, std::string_view* token) const;    // false: no token has this id
+
+  // The text of `ids`; ids that no token has are left out.
+  std::string decode(const int32_t* ids, int64_t count, bool skip_special_tokens) const;
+  std::string decode(std::vector<std::string> tokens) const;
+
+ private:
+  struct Cursor;
+  void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
+
+  Vocabulary vocabulary_;
+  std::unique_ptr<Normalizer> normalizer_;
+  std::unique_ptr<PreTokenizer> pre_tokenizer_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Decoder> decoder_;
+  PostProcessor post_processor_;
+  std::unique_ptr<AddedTokens> added_;
+  std::unique_ptr<BertScanner> scanner_;   // if the stages are the ones it replaces
+};
+
+}  // namespace fastplm::text

@@ -1,0 +1,8 @@
+"""Tokenizers with the names, arguments and outputs of transformers."""
+
+from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.auto import AutoTokenizer
+from fastplm.tokenizers.batch_encoding import BatchEncoding, CharSpan, Encoding, TokenSpan
+from fastplm.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["AddedToken", "AutoTokenizer", "BatchEncoding", "CharSpan", "Encoding", "TokenSpan", "Tokenizer"]

@@ -1,0 +1,50 @@
+"""Tokens that are found in the text before the model sees it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token to add, with the flags of tokenizers.AddedToken.
+
+    single_word: matches only between characters that are not part of a word; lstrip, rstrip: takes the white
+    space on that side; normalized: is searched for in the normalized text (default: unless special); special:
+    is left out by decode(skip_special_tokens=True).
+    """
+
+    content: str
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool | None = None
+    special: bool = False
+
+    def __post_init__(self) -> None:
+        if self.normalized is None:
+            object.__setattr__(self, "normalized", not self.special)
+
+    def __str__(self) -> str:
+        return self.content
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def read(token: Any, *, special: bool = False) -> "AddedToken":
+        """From a str, an AddedToken, or any object or dict with its attributes (tokenizers.AddedToken).
+
+        A str becomes special if asked; so does another token, which keeps its other flags.
+        """
+        if isinstance(token, str):
+            return AddedToken(token, special=special)
+        get = token.get if isinstance(token, dict) else lambda name: getattr(token, name, None)
+        content = get("content")
+        if not isinstance(content, str):
+            raise TypeError(f"an added token is {token!r}; expected a str or an AddedToken")
+        flags = {name: bool(get(name)) for name in ("single_word", "lstrip", "rstrip")}
+        is_special = special or bool(get("special"))
+        normalized = get("normalized")
+        return AddedToken(
+            content, **flags, normalized=None if normalized is None else bool(normalized), special=is_special
+        )

@@ -1,0 +1,37 @@
+"""AutoTokenizer: the tokenizer of a folder, a tokenizer.json file or a hub id."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from fastplm.tokenizers.folder import load_file, load_folder
+from fastplm.tokenizers.tokenizer import Tokenizer
+
+
+class AutoTokenizer:
+    """Makes tokenizers; has no instances."""
+
+    def __init__(self) -> None:
+        raise TypeError("AutoTokenizer has no instances: call AutoTokenizer.from_pretrained(path_or_id)")
+
+    @classmethod
+    def from_pretrained(cls, path_or_id: str | os.PathLike[str], **kwargs: Any) -> Tokenizer:
+        """The tokenizer of a folder, a tokenizer.json file, or a model on the hub.
+
+        A file gives what tokenizers' Tokenizer.from_file gives, a folder or hub id what transformers'
+        AutoTokenizer gives. revision, cache_dir, token and local_files_only choose the hub's snapshot; other
+        keyword arguments (model_max_length, padding_side, do_lower_case, pad_token, ...) come before the
+        folder's tokenizer_config.json.
+
+        Raises FileNotFoundError, CheckpointError (a damaged file, named), UnsupportedError (a component that
+        this version does not know).
+        """
+        for name in ("use_fast", "trust_remote_code"):
+            kwargs.pop(name, None)  # there is one kind of tokenizer, and it runs no code of the checkpoint
+        path = Path(path_or_id).expanduser()
+        if path.is_file():
+            return load_file(path, **kwargs)
+        from fastplm.hub import resolve
+
+        hub = {k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs}
+        return load_folder(resolve(path_or_id, **hub), name=os.fspath(path_or_id), **kwargs)

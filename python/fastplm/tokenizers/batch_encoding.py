@@ -1,0 +1,269 @@
+"""What a tokenizer returns: BatchEncoding, a dict of model inputs, and its Encodings, one per row."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from fastplm import _engine
+    from fastplm.tokenizers.tokenizer import Tokenizer
+
+
+class CharSpan(NamedTuple):
+    """Characters start to end (excluded) of the original text."""
+
+    start: int
+    end: int
+
+
+class TokenSpan(NamedTuple):
+    """Tokens start to end (excluded) of a row."""
+
+    start: int
+    end: int
+
+
+class Rows:
+    """The rows of one call: the engine's batch, how it is padded, and how to get words and offsets.
+
+    Most callers never ask for words and offsets, so a call that was not told to return them leaves them out;
+    `realign` encodes the same texts again when they are wanted after all.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        batch: _engine.Batch,
+        realign: Callable[[], _engine.Batch] | None,
+        length: int,
+        left: bool,
+        pad_id: int,
+        pad_type_id: int,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.batch = batch
+        self.realign = realign
+        self.length = length  # 0: not padded
+        self.left = left
+        self.pad = (pad_id, pad_type_id)
+
+    def aligned(self) -> _engine.Batch:
+        if self.realign is not None:
+            self.batch, self.realign = self.realign(), None
+        return self.batch
+
+    def field(self, name: str, row: int) -> list[Any]:
+        batch = self.aligned() if name in ("offset_mapping", "word_ids") else self.batch
+        return batch.row(row, name, self.length, self.left, *self.pad)
+
+
+def _none_if_negative(values: list[int]) -> list[int | None]:
+    return [value if value >= 0 else None for value in values]
+
+
+class Encoding:
+    """One row, with the attributes of tokenizers.Encoding. Lists are as long as the padded row."""
+
+    def __init__(self, rows: Rows, row: int, overflowing: list[Encoding]) -> None:
+        self._rows = rows
+        self._row = row
+        self._fields: dict[str, list[Any]] = {}
+        self.overflowing = overflowing
+
+    def _field(self, name: str) -> list[Any]:
+        if name not in self._fields:
+            self._fields[name] = self._rows.field(name, self._row)
+        return self._fields[name]
+
+    @property
+    def ids(self) -> list[int]:
+        return self._field("input_ids")
+
+    @property
+    def type_ids(self) -> list[int]:
+        return self._field("token_type_ids")
+
+    @property
+    def attention_mask(self) -> list[int]:
+        return self._field("attention_mask")
+
+    @property
+    def special_tokens_mask(self) -> list[int]:
+        return self._field("special_tokens_mask")
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        """Per token, the characters of its text (of its word, if the text came as words)."""
+        return self._field("offset_mapping")
+
+    @property
+    def word_ids(self) -> list[int | None]:
+        return _none_if_negative(self._field("word_ids"))
+
+    words = word_ids
+
+    @property
+    def sequence_ids(self) -> list[int | None]:
+        return _none_if_negative(self._field("sequence_ids"))
+
+    @property
+    def tokens(self) -> list[str]:
+        """The vocabulary's name of every token."""
+        return cast("list[str]", self._rows.tokenizer.convert_ids_to_tokens(self.ids))
+
+    @property
+    def n_sequences(self) -> int:
+        return max((s for s in self._field("sequence_ids") if s >= 0), default=0) + 1
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Encoding(num_tokens={len(self)}, n_sequences={self.n_sequences})"
+
+    def token_to_sequence(self, token_index: int) -> int | None:
+        sequences = self._field("sequence_ids")
+        if not 0 <= token_index < len(sequences) or sequences[token_index] < 0:
+            return None
+        return cast(int, sequences[token_index])
+
+    def token_to_word(self, token_index: int) -> int | None:
+        if self.token_to_sequence(token_index) is None:
+            return None
+        return self.word_ids[token_index]
+
+    def token_to_chars(self, token_index: int) -> tuple[int, int] | None:
+        return None if self.token_to_sequence(token_index) is None else self.offsets[token_index]
+
+    def word_to_tokens(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
+        words, sequences = self._field("word_ids"), self._field("sequence_ids")
+        at = [i for i, (w, s) in enumerate(zip(words, sequences, strict=True)) if (w, s) == (word_index, sequence_index)]
+        return (at[0], at[-1] + 1) if at else None
+
+    def word_to_chars(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
+        tokens = self.word_to_tokens(word_index, sequence_index)
+        return None if tokens is None else (self.offsets[tokens[0]][0], self.offsets[tokens[1] - 1][1])
+
+    def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
+        for i, (sequence, (start, end)) in enumerate(zip(self._field("sequence_ids"), self.offsets, strict=True)):
+            if sequence == sequence_index and start <= char_pos < end:
+                return i
+        return None
+
+    def char_to_word(self, char_pos: int, sequence_index: int = 0) -> int | None:
+        token = self.char_to_token(char_pos, sequence_index)
+        return None if token is None else self.token_to_word(token)
+
+
+class BatchEncoding(UserDict[Any, Any]):
+    """A dict of model inputs; its entries are attributes too. Indexing with a number gives a row's Encoding."""
+
+    def __init__(
+        self,
+        data: dict[str, Any] | None = None,
+        encodings: list[Encoding] | None = None,
+        n_sequences: int | None = None,
+    ) -> None:
+        super().__init__(data)
+        self._encodings = encodings
+        self._n_sequences = n_sequences
+
+    @property
+    def encodings(self) -> list[Encoding] | None:
+        return self._encodings
+
+    @property
+    def is_fast(self) -> bool:
+        return self._encodings is not None
+
+    @property
+    def n_sequences(self) -> int | None:
+        return self._n_sequences
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, str):
+            return self.data[item]
+        if self._encodings is not None:
+            return self._encodings[item]
+        if isinstance(item, slice):
+            return {key: value[item] for key, value in self.data.items()}
+        raise KeyError(f"{item!r}; expected the name of an entry, or a slice")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "data" or name not in self.data:
+            raise AttributeError(f"BatchEncoding has no attribute or entry {name!r}")
+        return self.data[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"data": self.data, "_encodings": None, "_n_sequences": self._n_sequences}
+
+    def _encoding(self, batch_index: int) -> Encoding:
+        if self._encodings is None:
+            raise ValueError("this BatchEncoding has no encodings: it did not come from a tokenizer, or was pickled")
+        return self._encodings[batch_index]
+
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        return self._encoding(batch_index).tokens
+
+    def word_ids(self, batch_index: int = 0) -> list[int | None]:
+        return self._encoding(batch_index).word_ids
+
+    def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
+        return self._encoding(batch_index).sequence_ids
+
+    def _at(self, batch_or_index: int, index: int | None) -> tuple[Encoding, int]:
+        """With one index, of row 0; a negative row or token counts from the end."""
+        row, index = (0, batch_or_index) if index is None else (batch_or_index, index)
+        return self._encoding(row), index
+
+    def _at_token(self, batch_or_token_index: int, token_index: int | None) -> tuple[Encoding, int]:
+        encoding, index = self._at(batch_or_token_index, token_index)
+        return encoding, index + len(encoding) if index < 0 else index
+
+    def token_to_sequence(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
+        encoding, token = self._at_token(batch_or_token_index, token_index)
+        return encoding.token_to_sequence(token)
+
+    def token_to_word(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
+        encoding, token = self._at_token(batch_or_token_index, token_index)
+        return encoding.token_to_word(token)
+
+    def token_to_chars(self, batch_or_token_index: int, token_index: int | None = None) -> CharSpan | None:
+        encoding, token = self._at_token(batch_or_token_index, token_index)
+        span = encoding.token_to_chars(token)
+        return None if span is None else CharSpan(*span)
+
+    def word_to_tokens(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> TokenSpan | None:
+        encoding, word = self._at(batch_or_word_index, word_index)
+        span = encoding.word_to_tokens(word, sequence_index)
+        return None if span is None else TokenSpan(*span)
+
+    def word_to_chars(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> CharSpan | None:
+        encoding, word = self._at(batch_or_word_index, word_index)
+        span = encoding.word_to_chars(word, sequence_index)
+        return None if span is None else CharSpan(*span)
+
+    def char_to_token(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        encoding, character = self._at(batch_or_char_index, char_index)
+        return encoding.char_to_token(character, sequence_index)
+
+    def char_to_word(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        encoding, character = self._at(batch_or_char_index, char_index)
+        return encoding.char_to_word(character, sequence_index)
+
+    def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
+        """Moves the torch tensors among the entries to a device, in place."""
+        for key, value in self.data.items():
+            if hasattr(value, "to"):
+                self.data[key] = value.to(device=device, non_blocking=non_blocking)
+        return self

@@ -1,0 +1,219 @@
+"""tokenizer.json and vocab.txt, read strictly, as what the engine's tokenizer is made from."""
+
+import os
+from array import array
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from fastplm import _engine
+from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.jsonfile import read_json
+from fastplm.tokenizers.added_token import AddedToken
+
+_SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_STRATEGIES = {"LongestFirst": "longest_first", "OnlyFirst": "only_first", "OnlySecond": "only_second"}
+_MAX_ID = 2**31 - 2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything a tokenizer is made from. Immutable: adding tokens makes another one."""
+
+    path: str  # to name in errors
+    vocabulary: dict[str, int] = field(repr=False)
+    model: dict[str, Any]  # without the vocabulary
+    sections: dict[str, dict[str, Any] | None]  # normalizer, pre_tokenizer, post_processor, decoder
+    added_tokens: tuple[AddedToken, ...] = ()  # in the order in which they are added
+    listed_ids: tuple[int, ...] = ()  # the ids tokenizer.json lists for the first of them
+    truncation: dict[str, Any] | None = None  # what tokenizer.json sets: max_length, strategy, stride, side
+    padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
+
+    def with_tokens(self, tokens: list[AddedToken]) -> "Source":
+        return replace(self, added_tokens=(*self.added_tokens, *tokens))
+
+    def build(self) -> _engine.Tokenizer:
+        """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
+        settings = {
+            **self.sections,
+            "model": self.model,
+            "added_tokens": [token.settings() for token in self.added_tokens],
+        }
+        try:
+            tokens = [token.encode() for token in self.vocabulary]
+        except UnicodeEncodeError:
+            raise CheckpointError(f"{self.path}: a token of the vocabulary holds a lone surrogate") from None
+        offsets = array("q", accumulate(map(len, tokens), initial=0))
+        ids = array("i", self.vocabulary.values())
+        try:
+            return _engine.Tokenizer(settings, b"".join(tokens), offsets, ids)
+        except (CheckpointError, UnsupportedError) as error:
+            raise type(error)(f"{self.path}: {error}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """What tokenizer.json holds for this tokenizer."""
+        engine = self.build()
+        added = [{"id": engine.id_of(token.content), **token.settings()} for token in self.added_tokens]
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": sorted(added, key=lambda token: token["id"]),
+            **self.sections,
+            "model": {**self.model, "vocab": self.vocabulary},
+        }
+
+
+def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
+    shown = repr(got)
+    return CheckpointError(
+        f"{path}: {component} is {shown if len(shown) < 60 else type(got).__name__}; expected {expected}"
+    )
+
+
+def check_vocabulary(path: str, vocabulary: Any) -> dict[str, int]:
+    """A dict of str to int ids that fit the engine. Raises CheckpointError."""
+    if not isinstance(vocabulary, dict):
+        raise _fail(path, "model.vocab", vocabulary, "an object of tokens and ids")
+    if set(map(type, vocabulary.values())) <= {int} and (
+        not vocabulary or (min(vocabulary.values()) >= 0 and max(vocabulary.values()) <= _MAX_ID)
+    ):
+        return vocabulary
+    for token, token_id in vocabulary.items():
+        if type(token_id) is not int or not 0 <= token_id <= _MAX_ID:
+            raise _fail(path, f"model.vocab[{token!r}]", token_id, f"an integer from 0 to {_MAX_ID}")
+    raise AssertionError
+
+
+def _read_added_tokens(path: str, tokens: Any) -> tuple[AddedToken, ...]:
+    if tokens is None:
+        return ()
+    if not isinstance(tokens, list):
+        raise _fail(path, "added_tokens", tokens, "a list")
+    result = []
+    for i, token in enumerate(tokens):
+        name = f"added_tokens[{i}]"
+        if not isinstance(token, dict):
+            raise _fail(path, name, token, "an object")
+        token_id, content = token.get("id"), token.get("content")
+        if type(token_id) is not int or not 0 <= token_id <= _MAX_ID:
+            raise _fail(path, f"{name}.id", token_id, f"an integer from 0 to {_MAX_ID}")
+        if not isinstance(content, str):
+            raise _fail(path, f"{name}.content", content, "a string")
+        for flag in _FLAGS:
+            if not isinstance(token.get(flag), bool):
+                raise _fail(path, f"{name}.{flag}", token.get(flag), "true or false")
+        result.append(AddedToken(content, **{flag: token[flag] for flag in _FLAGS}))
+    return tuple(result)
+
+
+def _count(path: str, component: str, value: Any, low: int = 0) -> int:
+    if type(value) is not int or not low <= value <= 2**62:
+        raise _fail(path, component, value, f"an integer of at least {low}")
+    return value
+
+
+def _side(path: str, component: str, value: Any) -> str:
+    if value not in ("Left", "Right"):
+        raise _fail(path, component, value, "Left or Right")
+    return str(value).lower()
+
+
+def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise _fail(path, "truncation", settings, "an object or null")
+    if settings.get("strategy") not in _STRATEGIES:
+        raise _fail(path, "truncation.strategy", settings.get("strategy"), "one of " + ", ".join(_STRATEGIES))
+    return {
+        "max_length": _count(path, "truncation.max_length", settings.get("max_length")),
+        "stride": _count(path, "truncation.stride", settings.get("stride")),
+        "strategy": _STRATEGIES[settings["strategy"]],
+        "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
+    }
+
+
+def _read_padding(path: str, settings: Any) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise _fail(path, "padding", settings, "an object or null")
+    strategy = settings.get("strategy")
+    if isinstance(strategy, dict) and set(strategy) == {"Fixed"}:
+        length = _count(path, "padding.strategy.Fixed", strategy["Fixed"])
+    elif strategy == "BatchLongest":
+        length = None
+    else:
+        raise _fail(path, "padding.strategy", strategy, 'BatchLongest or {"Fixed": length}')
+    multiple = settings.get("pad_to_multiple_of")
+    if not isinstance(settings.get("pad_token"), str):
+        raise _fail(path, "padding.pad_token", settings.get("pad_token"), "a string")
+    return {
+        "length": length,
+        "multiple_of": None if multiple is None else _count(path, "padding.pad_to_multiple_of", multiple),
+        "pad_id": _count(path, "padding.pad_id", settings.get("pad_id")),
+        "pad_type_id": _count(path, "padding.pad_type_id", settings.get("pad_type_id")),
+        "pad_token": settings["pad_token"],
+        "side": _side(path, "padding.direction", settings.get("direction")),
+    }
+
+
+def _model_type(model: dict[str, Any]) -> str:
+    """Of a model without "type", as files from before 2020 are."""
+    if "merges" in model:
+        return "BPE"
+    if isinstance(model.get("vocab"), list):
+        return "Unigram"
+    return "WordPiece" if "continuing_subword_prefix" in model else "WordLevel"
+
+
+def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
+    """The tokenizer.json at `path`.
+
+    Raises FileNotFoundError, CheckpointError naming the file and the component that is wrong, UnsupportedError
+    for a component that this version does not know.
+    """
+    name = os.fspath(path)
+    root = read_json(path, unique_keys=False)
+    if not isinstance(root, dict):
+        raise _fail(name, "the file", root, "an object")
+    model = root.get("model")
+    if not isinstance(model, dict):
+        raise _fail(name, "model", model, "an object")
+    model = {"type": _model_type(model), **model}
+    vocabulary = model.pop("vocab", None)
+    sections = {}
+    for section in _SECTIONS:
+        settings = root.get(section)
+        if settings is not None and (not isinstance(settings, dict) or not isinstance(settings.get("type"), str)):
+            raise _fail(name, section, settings, 'an object with a "type", or null')
+        sections[section] = settings
+    if model["type"] != "WordPiece":
+        raise UnsupportedError(f'{name}: model type "{model["type"]}" is unknown; known: WordPiece')
+    added_tokens = _read_added_tokens(name, root.get("added_tokens"))
+    return Source(
+        path=name,
+        vocabulary=check_vocabulary(name, vocabulary),
+        model=model,
+        sections=sections,
+        added_tokens=added_tokens,
+        listed_ids=tuple(token["id"] for token in root.get("added_tokens") or ()),
+        truncation=_read_truncation(name, root.get("truncation")),
+        padding=_read_padding(name, root.get("padding")),
+    )
+
+
+def read_vocab_txt(path: str | os.PathLike[str]) -> dict[str, int]:
+    """One token a line; a token's id is its line, and the last of several equal ones counts."""
+    name = os.fspath(path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{name}: not UTF-8 (byte {error.start})") from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return {token: i for i, token in enumerate(lines)}

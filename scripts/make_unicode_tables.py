@@ -1,0 +1,176 @@
+"""Writes cpp/text/unicode_tables.inl.h from measurements of the reference tokenizers.
+
+    FASTPLM_TEST_DATA=... python scripts/make_unicode_tables.py [--check]
+
+Each property follows a Unicode version of its own, so the tables come from what the reference answers
+(tokenizers/unicode_oracle), never from the Unicode data of one version. --check only compares.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode_tables.inl.h"
+FLAGS = ["white", "control", "punctuation", "chinese", "mark", "decomposes", "lowers", "word"]
+HANGUL = range(0xAC00, 0xD7A4)   # decomposed by arithmetic
+
+# Where \w of the reference's added tokens and Whitespace pre-tokenizer differs from its regex engine's.
+WORD_REMOVED = {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE}
+WORD_ADDED = {0x200C, 0x200D}
+
+
+def characters(ranges: Iterable[list[int]]) -> set[int]:
+    return {c for first, last in ranges for c in range(first, last + 1)}
+
+
+class Oracle:
+    def __init__(self, folder: Path) -> None:
+        with gzip.open(folder / "normalizer_maps.json.gz") as file:
+            maps = json.load(file)["per_codepoint"]
+        self.maps = {name: {int(c, 16): [int(x, 16) for x in to] for c, to in entries.items()}
+                     for name, entries in maps.items()}
+        classes = json.loads((folder / "pretok_classes.json").read_text())["pretok"]
+        regex = json.loads((folder / "onig_classes.json").read_text())["onig_classes"]
+        vectors = json.loads((folder / "normalization_tests_unicode9.json").read_text())["rows"]
+
+        clean = self.maps["Bert_clean"]
+        self.nfd = self.maps["NFD"]
+        self.lower = self.maps["Lowercase"]
+        self.white = characters(classes["WhitespaceSplit_whitespace"])
+        self.control = {c for c, to in clean.items() if not to}
+        self.punctuation = characters(classes["Punctuation_is_punc"])
+        self.chinese = set(self.maps["Bert_chinese"])
+        self.mark = {c for c, to in self.maps["Bert_strip"].items() if not to and c not in self.nfd}
+        self.word = characters(regex[r"\w"]) - WORD_REMOVED | WORD_ADDED
+        # A combining class never changes once assigned; the vectors say which characters had one in the
+        # reference's version.
+        reordered = {ord(c) for row in vectors for c in row[2] if unicodedata.combining(c)}
+        self.classes = {c: unicodedata.combining(chr(c)) for c in sorted(reordered)}
+
+    def flags(self, c: int) -> int:
+        sets = [self.white, self.control, self.punctuation, self.chinese, self.mark, self.nfd, self.lower, self.word]
+        return sum((c in members) << bit for bit, members in enumerate(sets))
+
+    def check(self) -> None:
+        """What the C++ code derives from these properties is what the reference answers."""
+        full = self.maps["Bert_uncased_full"]
+        for c in range(0x110000):
+            if 0xD800 <= c < 0xE000:
+                continue
+            if c in self.control:
+                derived = []
+            elif c in self.white:
+                derived = [0x20]
+            else:
+                spaced = [0x20, c, 0x20] if c in self.chinese else [c]
+                plain = [d for s in spaced for d in self.nfd.get(s, [s]) if d not in self.mark]
+                derived = [w for d in plain for w in self.lower.get(d, [d])]
+            if derived != full.get(c, [c]):
+                sys.exit(f"U+{c:04X}: derived {derived}, the reference gives {full.get(c, [c])}")
+
+
+def flag_runs(oracle: Oracle) -> list[int]:
+    runs, previous = [], -1
+    for c in range(0x110000):
+        flags = oracle.flags(c)
+        if flags != previous:
+            runs.append(c << 8 | flags)
+            previous = flags
+    return runs
+
+
+def decompositions(oracle: Oracle) -> list[int]:
+    """Per character: itself with the length of its decomposition above bit 24, then the decomposition."""
+    stream = []
+    for c, to in sorted(oracle.nfd.items()):
+        if c not in HANGUL:
+            stream += [c | len(to) << 24, *to]
+    return stream
+
+
+def lowercase_runs(oracle: Oracle) -> list[tuple[int, int, int, int]]:
+    """(first, last, step, distance) with lower(c) = c + distance for first, first + step, ..., last."""
+    pairs = [(c, to[0] - c) for c, to in sorted(oracle.lower.items()) if len(to) == 1]
+    runs: list[list[int]] = []
+    for c, distance in pairs:
+        if runs:
+            first, last, step, d = runs[-1]
+            if d == distance and c - last in (1, 2) and (first == last or c - last == step):
+                runs[-1][1:3] = [c, c - last]
+                continue
+        runs.append([c, c, 1, distance])
+    return [(first, last, step, d) for first, last, step, d in runs]
+
+
+def class_runs(oracle: Oracle) -> list[tuple[int, int, int]]:
+    runs: list[list[int]] = []
+    for c, value in oracle.classes.items():
+        if runs and runs[-1][1] == c - 1 and runs[-1][2] == value:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c, value])
+    return [(first, last, value) for first, last, value in runs]
+
+
+def wrap(items: Iterable[str]) -> str:
+    lines, line = [], ""
+    for item in items:
+        if len(line) + len(item) + 1 > 119:
+            lines.append(line)
+            line = ""
+        line += item + ","
+    return "\n".join([*lines, line])
+
+
+def render(oracle: Oracle) -> str:
+    lowers = lowercase_runs(oracle)
+    special = {c: to for c, to in oracle.lower.items() if len(to) > 1}
+    assert special == {0x130: [0x69, 0x307]}, special
+    return f"""// Made by scripts/make_unicode_tables.py: do not edit. Bits of a flag: {", ".join(FLAGS)}.
+// clang-format off
+
+// character << 8 | flags, where the flags change
+constexpr uint32_t kFlagRuns[] = {{
+{wrap(f"{v:#x}" for v in flag_runs(oracle))}
+}};
+
+// character | length << 24, then its canonical decomposition
+constexpr uint32_t kDecompositions[] = {{
+{wrap(f"{v:#x}" for v in decompositions(oracle))}
+}};
+
+// first, last, step, distance to the lowercase character
+constexpr LowercaseRun kLowercaseRuns[] = {{
+{wrap(f"{{{a:#x},{b:#x},{step},{d}}}" for a, b, step, d in lowers)}
+}};
+
+// first, last, canonical combining class
+constexpr ClassRun kClassRuns[] = {{
+{wrap(f"{{{a:#x},{b:#x},{v}}}" for a, b, v in class_runs(oracle))}
+}};
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 if the file is not up to date")
+    args = parser.parse_args()
+    data = os.environ.get("FASTPLM_TEST_DATA")
+    if not data:
+        sys.exit("set FASTPLM_TEST_DATA to the folder that holds tokenizers/unicode_oracle")
+    oracle = Oracle(Path(data) / "tokenizers/unicode_oracle")
+    oracle.check()
+    text = render(oracle)
+    if not args.check:
+        TARGET.write_text(text)
+    elif TARGET.read_text() != text:
+        sys.exit(f"{TARGET} is not what this script writes")
+
+
+if __name__ == "__main__":
+    main()
