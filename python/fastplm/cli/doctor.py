@@ -46,17 +46,13 @@ def examine() -> dict[str, Any]:
         "version": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "isa": {"name": _chosen(cpu["isa"]), "why": _why(cpu["isa"]), "levels": cpu["isa"]},
+        "isa": {"name": cpu["isa"], "why": _why(cpu["levels"]), "levels": cpu["levels"]},
         "threads": cpu["threads"],
         "limits": cpu["limits"],
         "cuda": cuda_status(),
         "libraries": sorted(str(path) for path in folder.glob("*.so")),
         "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("FASTPLM_")},
     }
-
-
-def _chosen(levels: list[dict[str, Any]]) -> str:
-    return next(str(level["name"]) for level in levels if level["chosen"])
 
 
 def _why(levels: list[dict[str, Any]]) -> str:
