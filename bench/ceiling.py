@@ -51,31 +51,25 @@ class Ceiling:
         return Ceiling(self.threads, dict(sorted(best.items())))
 
 
-def measure(threads: int) -> Ceiling:
-    """Compile and run the probe; takes a few seconds."""
+def measure(threads: int, seconds: float = 0.2) -> Ceiling:
+    """Compile and run the probe, `seconds` for each of about ten measurements."""
     source = Path(__file__).with_suffix(".cpp")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "ceiling"
         compiler = os.environ.get("CXX", "c++")
         subprocess.run([compiler, "-O2", "-std=c++20", "-pthread", source, "-o", program], check=True)
-        lines = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True).stdout
+        lines = subprocess.run([program, str(threads), str(seconds)], check=True, capture_output=True, text=True).stdout
     return Ceiling(threads, {what: float(value) for what, _, value in map(str.split, lines.splitlines())})
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
-    parser.add_argument("--repeats", type=int, default=2, help="runs of the probe, of which the best counts")
+    parser.add_argument("--seconds", type=float, default=0.5, help="per measurement; its best burst counts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
 
-    ceilings = []
-    for threads in sorted({1, options.threads}):
-        best = measure(threads)
-        for _ in range(options.repeats - 1):
-            best = best.merged(measure(threads))
-        ceilings.append(best)
-
+    ceilings = [measure(threads, options.seconds) for threads in sorted({1, options.threads})]
     print(machine.describe().cpu)
     header = "".join(f"{f'{c.threads} thread' + 's' * (c.threads > 1):>14}" for c in ceilings)
     print(f"{'':20}{header}")

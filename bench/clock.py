@@ -33,7 +33,7 @@ class Timing:
 
 @dataclass
 class Interleaved:
-    timings: dict[str, Timing]
+    by_contender: dict[str, Timing]
     disturbed_rounds: int  # how many of the counted rounds were disturbed by other work
 
 

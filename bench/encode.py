@@ -42,36 +42,47 @@ class Row:
     batch_size: int | None  # of ragged work
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One cell after its rounds; the mappings are by contender."""
+
+    cell: Cell
+    flops: float
+    timings: Interleaved
+    cosines: dict[str, float]  # the smallest with the reference
+    batch_sizes: dict[str, int]  # of ragged work
+
+
 def main() -> int:
     options = _options()
     cells = [cell for cell in CELLS if re.search(options.only, cell.name)]
     about = machine.describe()
-    ceilings = [ceiling.measure(options.threads)]
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]] = {}
+    best = ceiling.measure(options.threads)
+    print(f"{about.cpu}, {best.threads} threads, flags {' '.join(about.flags)}, commit {about.commit}")
 
+    results: list[Measured] = []
     for model in dict.fromkeys(cell.model for cell in cells):
         mine = [cell for cell in cells if cell.model == model]
         workers = _start(options.contenders, mine, model, options.threads)
         for cell in mine:
-            print(f"{cell.name} ...", file=sys.stderr, flush=True)
-            results[cell] = _measure(cell, workers, options.rounds)
+            taking_part = {name: worker for name, worker in workers.items() if _takes_part(name, cell, options.threads)}
+            measured = _measure(cell, taking_part, options.rounds)
+            best = best.merged(ceiling.measure(options.threads))
+            _print_cell(measured, best)
+            results.append(measured)
         for worker in workers.values():
             worker.close()
-        ceilings.append(ceiling.measure(options.threads))
 
-    best = ceilings[0]
-    for other in ceilings[1:]:
-        best = best.merged(other)
-    rows, verdicts = _judge(results, best)
-    _print(about, best, results, rows, verdicts)
+    verdicts = _judge(results, best)
+    _print_verdicts(verdicts, best)
     if options.json:
         record = {
             "machine": asdict(about),
             "command": ["python", "-m", "bench.encode", *sys.argv[1:]],
             "threads": options.threads,
             "ceiling": asdict(best),
-            "disturbed_rounds": {cell.name: result[0].disturbed_rounds for cell, result in results.items()},
-            "rows": [asdict(row) for row in rows],
+            "disturbed_rounds": {measured.cell.name: measured.timings.disturbed_rounds for measured in results},
+            "rows": [asdict(row) for measured in results for row in _rows(measured, best)],
             "verdicts": [asdict(verdict) for verdict in verdicts],
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -114,12 +125,8 @@ def _takes_part(name: str, cell: Cell, threads: int) -> bool:
     return cell.mode in contender.modes and enough
 
 
-def _measure(
-    cell: Cell, workers: dict[str, Worker], rounds: int
-) -> tuple[Interleaved, dict[str, float], dict[str, int]]:
-    """Timings, the smallest cosine with the reference, and the batch size chosen, by contender."""
-    threads = len(os.sched_getaffinity(0))
-    workers = {name: worker for name, worker in workers.items() if _takes_part(name, cell, threads)}
+def _measure(cell: Cell, workers: dict[str, Worker], rounds: int) -> Measured:
+    print(f"\n{cell.name}", flush=True)
     embeddings: dict[str, Array] = {}
     batch_sizes = {}
     for name, worker in workers.items():
@@ -130,7 +137,7 @@ def _measure(
         embeddings[name] = worker.embed()
     reference = embeddings.get("torch-fp32", next(iter(embeddings.values())))
     cosines = {name: float((reference * mine).sum(axis=1).min()) for name, mine in embeddings.items()}
-    return interleave(workers, rounds), cosines, batch_sizes
+    return Measured(cell, _flops(cell), interleave(workers, rounds), cosines, batch_sizes)
 
 
 def _flops(cell: Cell) -> float:
@@ -142,61 +149,58 @@ def _flops(cell: Cell) -> float:
     return SHAPES[cell.model].flops(lengths)
 
 
-def _judge(
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]], best: ceiling.Ceiling
-) -> tuple[list[Row], list[Verdict]]:
-    rows, verdicts = [], []
-    for cell, (measured, cosines, batch_sizes) in results.items():
-        flops = _flops(cell)
-        for name, timing in measured.timings.items():
-            precision = CONTENDERS[name].precision
-            rate = flops / timing.median
-            rows.append(
-                Row(
-                    cell=cell.name,
-                    contender=name,
-                    precision=precision,
-                    median_ms=timing.median * 1e3,
-                    best_ms=timing.best * 1e3,
-                    rounds_ms=[seconds * 1e3 for seconds in timing.rounds],
-                    gflops=rate / 1e9,
-                    of_ceiling=rate / 1e9 / best.of(precision),
-                    min_cosine=cosines[name],
-                    batch_size=batch_sizes.get(name),
-                )
+def _rows(measured: Measured, best: ceiling.Ceiling) -> list[Row]:
+    rows = []
+    for name, timing in measured.timings.by_contender.items():
+        precision = CONTENDERS[name].precision
+        rate = measured.flops / timing.median / 1e9
+        rows.append(
+            Row(
+                cell=measured.cell.name,
+                contender=name,
+                precision=precision,
+                median_ms=timing.median * 1e3,
+                best_ms=timing.best * 1e3,
+                rounds_ms=[seconds * 1e3 for seconds in timing.rounds],
+                gflops=rate,
+                of_ceiling=rate / best.of(precision),
+                min_cosine=measured.cosines[name],
+                batch_size=measured.batch_sizes.get(name),
             )
-        medians = {name: timing.median for name, timing in measured.timings.items()}
+        )
+    return rows
+
+
+def _judge(results: list[Measured], best: ceiling.Ceiling) -> list[Verdict]:
+    verdicts = []
+    for measured in results:
+        medians = {name: timing.median for name, timing in measured.timings.by_contender.items()}
         for target in TARGETS:
-            if target.cell == cell.name:
-                verdict = judge(target, medians, flops, best.of(target.precision) * 1e9)
+            if target.cell == measured.cell.name:
+                verdict = judge(target, medians, measured.flops, best.of(target.precision) * 1e9)
                 verdicts += [verdict] if verdict else []
-    return rows, verdicts
+    return verdicts
 
 
-def _print(
-    about: machine.Machine,
-    best: ceiling.Ceiling,
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]],
-    rows: list[Row],
-    verdicts: list[Verdict],
-) -> None:
-    print(f"{about.cpu}, {best.threads} threads, flags {' '.join(about.flags)}, commit {about.commit}")
-    print(f"ceiling: float32 {best.float32:.0f}, bfloat16 {best.bfloat16:.0f} GFLOP/s, int8 {best.int8:.0f} GOP/s")
-    for cell, (measured, _, _) in results.items():
-        note = f"   ({measured.disturbed_rounds} rounds disturbed)" if measured.disturbed_rounds else ""
-        print(f"\n{cell.name}{note}")
-        print(f"  {'contender':28}{'median ms':>11}{'best ms':>10}{'GFLOP/s':>9}{'ceiling':>9}{'min cosine':>12}")
-        for row in sorted((row for row in rows if row.cell == cell.name), key=lambda row: row.precision != "float32"):
-            print(
-                f"  {row.contender:28}{row.median_ms:11.2f}{row.best_ms:10.2f}{row.gflops:9.0f}"
-                f"{row.of_ceiling:9.1%}{row.min_cosine:12.6f}"
-            )
+def _print_cell(measured: Measured, best: ceiling.Ceiling) -> None:
+    if measured.timings.disturbed_rounds:
+        print(f"  {measured.timings.disturbed_rounds} of the rounds were disturbed by other work on the machine")
+    print(f"  {'contender':28}{'median ms':>11}{'best ms':>10}{'GFLOP/s':>9}{'ceiling':>9}{'min cosine':>12}")
+    for row in _rows(measured, best):
+        print(
+            f"  {row.contender:28}{row.median_ms:11.2f}{row.best_ms:10.2f}{row.gflops:9.0f}"
+            f"{row.of_ceiling:9.1%}{row.min_cosine:12.6f}"
+        )
+
+
+def _print_verdicts(verdicts: list[Verdict], best: ceiling.Ceiling) -> None:
+    print(f"\nceiling: float32 {best.float32:.0f}, bfloat16 {best.bfloat16:.0f} GFLOP/s, int8 {best.int8:.0f} GOP/s")
     if verdicts:
-        print(f"\n{'target':30}{'precision':10}{'reached':>9}{'ceiling':>9}         asked for")
+        print(f"{'target':28}{'precision':10}{'reached':>9}{'ceiling':>9}         asked for")
     for verdict in verdicts:
         reached = f"{verdict.ratio:.2f}x" if verdict.ratio is not None else ""
         print(
-            f"{verdict.target.cell:30}{verdict.target.precision:10}{reached:>9}{verdict.share:9.1%}"
+            f"{verdict.target.cell:28}{verdict.target.precision:10}{reached:>9}{verdict.share:9.1%}"
             f"   {'met  ' if verdict.met else 'SHORT'} {verdict.asked}"
         )
 
