@@ -1,7 +1,7 @@
 // What this machine can do at best: register-only product loops and streaming reads. No product code.
 //
-// Usage: ceiling <threads> <seconds per measurement>   prints one line "<what> <threads> <best value>" per measurement,
-// GFLOP/s (GOP/s for int8), or GB/s for memory. Forms that the CPU lacks are left out.
+// Usage: ceiling <threads> <seconds per measurement> [what ...]   prints a line "<what> <best value>" for each
+// measurement, or for those asked for: GFLOP/s (GOP/s for int8), GB/s for reads. Forms that the CPU lacks are left out.
 // A measurement is the best of several short bursts: the machine is shared, and a ceiling is what it can reach.
 
 #include <immintrin.h>
@@ -18,6 +18,7 @@
 #include <ctime>
 #include <functional>
 #include <numeric>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -189,18 +190,20 @@ int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
   const double seconds = argc > 2 ? std::atof(argv[2]) : 0;
   if (threads < 1 || seconds <= 0) {
-    std::fprintf(stderr, "usage: ceiling <threads> <seconds per measurement>\n");
+    std::fprintf(stderr, "usage: ceiling <threads> <seconds per measurement> [what ...]\n");
     return 2;
   }
-  __builtin_cpu_init();
-  const auto report = [&](const char* what, double value) {
-    std::printf("%s %d %.1f\n", what, threads, value / 1e9);
+  const std::vector<std::string_view> asked(argv + 3, argv + argc);
+  const auto measure = [&](const char* what, const std::function<double(int, int)>& work) {
+    if (!asked.empty() && std::find(asked.begin(), asked.end(), what) == asked.end()) return;
+    std::printf("%s %.1f\n", what, best_rate(threads, seconds, work) / 1e9);
     std::fflush(stdout);
   };
   const auto products = [&](const char* what, double (*loop)(long)) {
-    report(what, best_rate(threads, seconds, [loop](int, int) { return loop(kSteps); }));
+    measure(what, [loop](int, int) { return loop(kSteps); });
   };
 
+  __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) products("f32_fma_256", fma_256);
   if (__builtin_cpu_supports("avx512f")) products("f32_fma_512", fma_512);
   if (__builtin_cpu_supports("avx512bf16")) products("bf16_dot_512", dpbf16_512);
@@ -218,14 +221,15 @@ int main(int argc, char** argv) {
   // larger than any share of L3 a virtual machine gets to keep, a piece per burst.
   constexpr size_t kPiece = 32ul << 20, kPieces = 16;
   std::vector<std::vector<float>> buffers(threads);
-  for (auto& buffer : buffers) buffer.assign(kPiece * kPieces / sizeof(float), 1.0f);
   const std::pair<const char*, size_t> levels[] = {
       {"read_l1", 24ul << 10}, {"read_l2", 768ul << 10}, {"read_l3", 12ul << 20}, {"read_memory", kPiece}};
+  const auto is_read = [](std::string_view what) { return what.starts_with("read"); };
+  if (asked.empty() || std::any_of(asked.begin(), asked.end(), is_read))
+    for (auto& buffer : buffers) buffer.assign(kPiece * kPieces / sizeof(float), 1.0f);
   for (const auto& [what, bytes] : levels)
-    report(what, best_rate(threads, seconds, [&, bytes = bytes](int t, int burst) {
-             const size_t offset = bytes == kPiece ? burst % kPieces * kPiece : 0;
-             const float* data = buffers[t].data() + offset / sizeof(float);
-             return read_bytes(data, bytes, std::max<long>(1, long(kPiece / bytes)));
-           }));
+    measure(what, [&, bytes = bytes](int t, int burst) {
+      const size_t offset = bytes == kPiece ? burst % kPieces * kPiece : 0;
+      return read_bytes(buffers[t].data() + offset / sizeof(float), bytes, std::max<long>(1, long(kPiece / bytes)));
+    });
   return 0;
 }

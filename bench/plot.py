@@ -1,7 +1,8 @@
-"""The README's picture from the figures of bench.encode: python -m bench.plot bench/results/encode.json docs/encode.png
+"""The README's picture from the figures of bench.encode: python -m bench.plot bench/results/encode.json
+docs/encode.png
 
-One panel per precision, one row per workload, one dot per library: its time per call relative to fastplm's. The axis
-is logarithmic, because twice and half as fast are the same distance from equal.
+One panel per precision, one row per workload, one dot per library: its time per call relative to fastplm's.
+The axis is logarithmic, because twice and half as fast are the same distance from equal.
 """
 
 import argparse
@@ -21,7 +22,9 @@ COLOURS = {"fastplm": "#b3261e", "openvino": "#1f5fa8", "onnxruntime": "#5f6b76"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", type=Path)
     parser.add_argument("picture", type=Path)
     options = parser.parse_args()
@@ -49,11 +52,15 @@ def draw(record: dict[str, Any]) -> Any:
     figure, panels = plt.subplots(1, len(PANELS), figsize=(10, 4.2), sharey=True)
     for panel, (precision, title) in zip(panels, PANELS.items(), strict=True):
         _panel(panel, relative_times(record["rows"], precision), title)
-    found = {handle.get_label(): handle for panel in panels for handle in panel.get_legend_handles_labels()[0]}
+    found = {
+        handle.get_label(): handle for panel in panels for handle in panel.get_legend_handles_labels()[0]
+    }
     figure.legend(found.values(), found.keys(), loc="upper center", ncols=len(found), frameon=False)
     about = record["machine"]
-    figure.text(0.5, -0.04, f"{about['cpu']}, {record['threads']} threads, commit {about['commit']}; medians of "
-                "interleaved rounds", ha="center", fontsize=8, color="#555555")  # fmt: skip
+    machine = f"{about['cpu']}, {record['threads']} threads, commit {about['commit']}"
+    figure.text(
+        0.5, -0.04, f"{machine}; medians of interleaved rounds", ha="center", fontsize=8, color="#555555"
+    )
     return figure
 
 

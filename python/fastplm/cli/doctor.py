@@ -25,7 +25,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "fastplm doctor",
         parents=[common],
-        description="Version, instruction set and why it was chosen, threads and their limits, GPU, libraries.",
+        description="Version, instruction set and why it was chosen, threads and limits, GPU, libraries.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,7 +51,9 @@ def examine() -> dict[str, Any]:
         "limits": cpu["limits"],
         "cuda": cuda_status(),
         "libraries": sorted(str(path) for path in folder.glob("*.so")),
-        "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("FASTPLM_")},
+        "settings": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith("FASTPLM_")
+        },
     }
 
 
@@ -84,9 +86,15 @@ def describe(found: dict[str, Any]) -> str:
         mark = "chosen" if level["chosen"] else "supported" if level["supported"] else "not supported"
         lines.append(f"            {level['name']:12} {mark:14} needs {level['needs']}")
     lines.append(f"threads     {found['threads']}")
-    for name, meaning in (("affinity", "CPU affinity"), ("cgroup", "cgroup quota"), ("physical", "physical cores")):
+    for name, meaning in (
+        ("affinity", "CPU affinity"),
+        ("cgroup", "cgroup quota"),
+        ("physical", "physical cores"),
+    ):
         lines.append(f"            {meaning:15} {limits[name] or 'no limit'}")
     lines.append(f"GPU         {'available' if cuda['available'] else 'not available'}: {cuda['reason']}")
     lines += [f"{'libraries' if i == 0 else '':11} {path}" for i, path in enumerate(found["libraries"])]
-    lines += [f"{'settings' if i == 0 else '':11} {k}={v}" for i, (k, v) in enumerate(found["settings"].items())]
+    lines += [
+        f"{'settings' if i == 0 else '':11} {k}={v}" for i, (k, v) in enumerate(found["settings"].items())
+    ]
     return "\n".join(lines)
