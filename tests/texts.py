@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_texts(data: Path, count: int) -> list[str]:
-    """`count` questions and paragraphs of XQuAD (English, German, Chinese) and lines of WikiText-2, shuffled."""
+    """`count` questions and paragraphs (XQuAD: English, German, Chinese) and WikiText-2 lines, shuffled."""
     texts = []
     for language in ("en", "de", "zh"):
         articles = json.loads((data / "xquad" / f"xquad.{language}.json").read_text())["data"]

@@ -17,7 +17,9 @@ ALLOWED = {
 }
 OUTSIDE = re.compile(r"\s*#\s*include\s*[<\"](torch/|ATen/|c10/|Python\.h|pybind11/|nanobind/)")
 INCLUDE = re.compile(r"\s*#\s*include\s*\"(\w+)/")
-FAMILIES = re.compile(r"\b(bert|roberta|modernbert|t5|electra|mpnet|albert|deberta|xlnet|gpt2|llama)\b", re.IGNORECASE)
+FAMILIES = re.compile(
+    r"\b(bert|roberta|modernbert|t5|electra|mpnet|albert|deberta|xlnet|gpt2|llama)\b", re.IGNORECASE
+)
 LEVELS = re.compile(r"\b(avx\w*|amx\w*|sse\w*|neon|_mm\d*_\w+|immintrin)\b", re.IGNORECASE)
 
 

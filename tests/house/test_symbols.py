@@ -24,11 +24,16 @@ def build() -> Path:
     return max(found, key=lambda p: p.stat().st_mtime)
 
 
+def output_of(*command: object) -> str:
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
+
+
 def symbols(path: Path, *options: str) -> list[tuple[str, str]]:
     """(type letter, demangled name) of the symbols that nm lists."""
-    run = subprocess.run(["nm", "-C", *options, str(path)], capture_output=True, text=True, check=True)
-    lines = [line[17:] if line[:1] != " " else line.strip() for line in run.stdout.splitlines() if line.strip()]
-    return [(line[0], line[2:]) for line in lines]
+    found = re.findall(
+        r"^(?:[0-9a-f]{16}| {16}) (\S) (.+)$", output_of("nm", "-C", *options, path), re.MULTILINE
+    )
+    return [(letter, name) for letter, name in found]
 
 
 def test_each_instruction_set_exports_its_table_only(build):
@@ -45,18 +50,33 @@ def test_instruction_sets_need_nothing_from_std(build):
     """Only the C functions that compilers call by themselves."""
     for path in sorted(build.glob("CMakeFiles/isa_*.dir/**/*.o")):
         needed = {name for _, name in symbols(path, "--undefined-only")}
-        assert needed <= {"memcpy", "memset", "memmove", "memcmp", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}, path
+        assert needed <= {
+            "memcpy",
+            "memset",
+            "memmove",
+            "memcmp",
+            "_GLOBAL_OFFSET_TABLE_",
+            "__stack_chk_fail",
+        }, path
 
 
 def test_the_library_exports_only_its_own_names(build):
     library = build / "libfastplm.so"
     assert library.exists()
     exported = symbols(library, "-D", "--defined-only", "--extern-only")
-    foreign = [name for kind, name in exported if kind not in "A" and "fastplm" not in name and name not in ("_init", "_fini")]
+    foreign = [
+        name
+        for kind, name in exported
+        if kind not in "A" and "fastplm" not in name and name not in ("_init", "_fini")
+    ]
     assert not foreign, foreign[:10]
 
 
 def test_the_library_needs_no_other_runtime(build):
-    run = subprocess.run(["readelf", "-d", build / "libfastplm.so"], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        ["readelf", "-d", build / "libfastplm.so"], capture_output=True, text=True, check=True
+    )
     needed = set(re.findall(r"NEEDED.*\[(.*?)\]", run.stdout))
-    assert not [name for name in needed if re.search("gomp|iomp|omp|python|torch|cuda|blas|mkl", name)], needed
+    assert not [name for name in needed if re.search("gomp|iomp|omp|python|torch|cuda|blas|mkl", name)], (
+        needed
+    )

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
+import fastplm
 import numpy as np
 import pytest
 import torch
 import transformers
-
-import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
+
 from tests.models.tiny import FAMILIES, Tiny, random_batch, save_tiny
 from tests.tolerance import assert_layers
 
@@ -29,7 +29,8 @@ def model(folder):
 
 def test_import_is_light():
     """numpy and the engine, not torch, transformers or anything else that takes long."""
-    program = "import fastplm, sys; print([m for m in ('torch', 'transformers', 'tokenizers', 'tqdm') if m in sys.modules])"
+    heavy = ("torch", "transformers", "tokenizers", "huggingface_hub", "tqdm")
+    program = f"import fastplm, sys; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
@@ -58,7 +59,7 @@ def test_names():
         "Nothing",
     ):
         assert not hasattr(fastplm, name)
-    with pytest.raises(AttributeError, match="no heads; fastplm.BertModel"):
+    with pytest.raises(AttributeError, match=r"no heads; fastplm\.BertModel"):
         fastplm.BertForMaskedLM  # noqa: B018
 
 
@@ -279,7 +280,7 @@ def test_config(model, folder, tmp_path):
         (dict(input_ids=[[5] * 49]), ValueError, "49.*48"),
         (dict(input_ids=[[5]], attention_mask=[[1, 1]]), ValueError, r"attention_mask: shape \[1, 2\]"),
         (dict(input_ids=[[5]], attention_mask=[1]), ValueError, r"attention_mask: shape \[1\]"),
-        (dict(input_ids=[[5]], attention_mask=[[[[0.0]]]]), ValueError, r"attention_mask: shape \[1, 1, 1, 1\]"),
+        (dict(input_ids=[[5]], attention_mask=[[[[0.0]]]]), ValueError, r"attention_mask: shape \[1, 1"),
         (dict(input_ids=[[5]], attention_mask=[["x"]]), TypeError, "attention_mask"),
         (dict(input_ids=[[5]], token_type_ids=[[3]]), ValueError, "token_type_ids.*3"),
         (dict(input_ids=[[5]], token_type_ids=[[0, 0]]), ValueError, r"token_type_ids: shape \[1, 2\]"),
@@ -290,7 +291,7 @@ def test_config(model, folder, tmp_path):
         (dict(inputs_embeds=np.zeros((1, 2, 16), "i")), TypeError, "inputs_embeds: dtype int32"),
         (dict(input_ids=[[5]], output_hidden_states=[1]), TypeError, "output_hidden_states"),
         (dict(input_ids=[[5]], past_key_values=1), TypeError, "past_key_values"),
-        (dict(input_ids=torch.zeros((1, 1), dtype=torch.long, device="meta")), ValueError, "input_ids: .*meta"),
+        (dict(input_ids=torch.zeros((1, 1), device="meta")), ValueError, "input_ids: .*meta"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_leave_the_model_usable(model, arguments, error, complaint):
@@ -320,19 +321,17 @@ def test_nothing_to_do(family, tmp_path):
 
 
 def test_longest_input(tmp_path):
-    """The model takes as many tokens as it has positions; without learned positions there is no such limit."""
+    """As many tokens as the model has positions; without learned positions there is no such limit."""
     for family, longest in (("bert", 48), ("roberta", 46)):
         save_tiny(family, tmp_path / family)
         model = fastplm.AutoModel.from_pretrained(tmp_path / family)
         assert model([[5] * longest])[0].shape[1] == longest
         with pytest.raises(ValueError, match=f"{longest + 1}.*{longest}"):
             model([[5] * (longest + 1)])
-    for family in ("t5",):
-        reference = save_tiny(family, tmp_path / family)
-        model = fastplm.AutoModel.from_pretrained(tmp_path / family)
-        with torch.no_grad():
-            want = reference(torch.full((1, 300), 5)).last_hidden_state
-        assert_layers([model([[5] * 300])[0]], [want])
+    reference = save_tiny("t5", tmp_path / "t5")
+    with torch.no_grad():
+        want = reference(torch.full((1, 300), 5)).last_hidden_state
+    assert_layers([fastplm.AutoModel.from_pretrained(tmp_path / "t5")([[5] * 300])[0]], [want])
 
 
 def test_runtime():

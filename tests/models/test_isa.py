@@ -3,20 +3,22 @@
 import os
 import subprocess
 import sys
-
-import pytest
+from pathlib import Path
 
 import fastplm
+import pytest
 
 CHOSEN = os.environ.get("FASTPLM_ISA")
-TESTS = ["tests/models/test_parity.py", "tests/models/test_batches.py", "tests/models/test_sentence_encoder.py"]
-FAST = "shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
+HERE = Path(__file__).parent
+TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
+TESTS.append(HERE.parent / "ops")
+FAST = "test_ops or shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
 
 
 def levels() -> list[str]:
     """The levels the machine has, but for the one chosen by itself, under which all tests run anyway."""
-    isa = fastplm.cpu_info()["isa"]
-    return [name for name in isa["supported"] if name != isa["name"]]
+    info = fastplm.cpu_info()
+    return [level["name"] for level in info["levels"] if level["supported"] and level["name"] != info["isa"]]
 
 
 @pytest.mark.skipif(CHOSEN is not None, reason="already running under a forced level")

@@ -8,13 +8,13 @@ import sys
 import textwrap
 import time
 
+import fastplm
 import pytest
 import transformers
-
-import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.safetensors import read_header, read_index
+
 from tests.models.tiny import save_tiny
 
 REFUSALS = (CheckpointError, UnsupportedError, FileNotFoundError)
@@ -160,8 +160,9 @@ def test_special_files_do_not_hang(sound, tmp_path):
 def test_weights_that_contradict_the_config(tmp_path):
     save_tiny("bert", tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    for name, value in (("vocab_size", 62), ("hidden_size", 32), ("num_hidden_layers", 3), ("intermediate_size", 5),
-                        ("max_position_embeddings", 4), ("type_vocab_size", 9)):  # fmt: skip
+    wrong = {"vocab_size": 62, "hidden_size": 32, "num_hidden_layers": 3, "intermediate_size": 5,
+             "max_position_embeddings": 4, "type_vocab_size": 9}  # fmt: skip
+    for name, value in wrong.items():
         (tmp_path / "config.json").write_text(json.dumps({**config, name: value}))
         with pytest.raises(CheckpointError, match=r"embeddings|encoder") as error:
             fastplm.AutoModel.from_pretrained(tmp_path)

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
+import fastplm
 import numpy as np
 import pytest
 import torch
 import transformers
 
-import fastplm
 from tests.models.tiny import FAMILIES, Tiny, random_batch, save_tiny
 from tests.tolerance import assert_layers
 
 # Odd sizes on purpose: tails of every vector width, one to three layers, head sizes from 1 to 256.
 SHAPES = [
-    Tiny(1, 1, 1, 1), Tiny(3, 2, 3, 5), Tiny(7, 5, 1, 64), Tiny(2, 16, 2, 33), Tiny(1, 33, 1, 7), Tiny(2, 64, 2, 96),
-    Tiny(3, 65, 1, 31), Tiny(1, 128, 3, 130), Tiny(1, 255, 1, 9), Tiny(2, 256, 1, 17),
+    Tiny(1, 1, 1, 1), Tiny(3, 2, 3, 5), Tiny(7, 5, 1, 64), Tiny(2, 16, 2, 33), Tiny(1, 33, 1, 7),
+    Tiny(2, 64, 2, 96), Tiny(3, 65, 1, 31), Tiny(1, 128, 3, 130), Tiny(1, 255, 1, 9), Tiny(2, 256, 1, 17),
 ]  # fmt: skip
 
 # What one family has and others do not.
@@ -159,9 +159,14 @@ def test_shards(family, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [("BertForMaskedLM", "bert"), ("BertForSequenceClassification", "bert"), ("RobertaForMaskedLM", "roberta"),
-     ("ModernBertForMaskedLM", "modernbert"), ("T5ForConditionalGeneration", "t5")],
-)  # fmt: skip
+    [
+        ("BertForMaskedLM", "bert"),
+        ("BertForSequenceClassification", "bert"),
+        ("RobertaForMaskedLM", "roberta"),
+        ("ModernBertForMaskedLM", "modernbert"),
+        ("T5ForConditionalGeneration", "t5"),
+    ],
+)
 def test_checkpoints_with_a_head(name, family, tmp_path):
     """The encoder inside a checkpoint that was saved with a head, whose names carry a prefix."""
     settings = FAMILIES[family][1](Tiny())

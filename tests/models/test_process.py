@@ -8,11 +8,11 @@ import textwrap
 import threading
 import time
 
+import fastplm
 import numpy as np
 import pytest
 import transformers
 
-import fastplm
 from tests.models.tiny import Tiny, random_batch, save_tiny
 
 
@@ -130,12 +130,11 @@ def test_ctrl_c(slow, work):
             os.kill(os.getpid(), signal.SIGINT)
         threading.Thread(target=interrupt).start()
         try:
-            %s
+            WORK
             print("never interrupted")
         except KeyboardInterrupt:
             print((time.perf_counter() - sent[0]) * 1000, model(ids[:1, :8])[0].shape == (1, 8, 768))
-        """
-        % work,
+        """.replace("WORK", work),
         slow,
     )
     assert result.returncode == 0, result.stderr

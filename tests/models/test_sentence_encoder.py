@@ -6,15 +6,15 @@ import shutil
 import subprocess
 import sys
 
+import fastplm
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
-
-import fastplm
 from fastplm import pooling
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.progress import progress
+from sentence_transformers import SentenceTransformer
+
 from tests.models.tiny import Tiny, save_tiny
 from tests.tolerance import worst_cosine
 
@@ -227,7 +227,7 @@ def test_prompts(copy):
     assert not np.array_equal(ours.encode("a"), ours.encode("a", prompt=""))
     own = fastplm.SentenceEncoder(copy.path, prompts={"query": "q: "}, default_prompt_name="query")
     assert np.array_equal(own.encode("a"), ours.encode("q: a", prompt=""))
-    with pytest.raises(ValueError, match="default_prompt|prompt_name"):
+    with pytest.raises(ValueError, match="prompt_name"):
         fastplm.SentenceEncoder(copy.path, default_prompt_name="nothing")
 
 
@@ -285,7 +285,8 @@ def test_modules_that_are_refused(copy, kinds, complaint):
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", "{}", "[1]", '[{"type": 1, "path": ""}]', '[{"type": "sentence_transformers.models.Transformer"}]',
+    ["{", "[]", "{}", "[1]", '[{"type": 1, "path": ""}]',
+     '[{"type": "sentence_transformers.models.Transformer"}]',
      '[{"type": "sentence_transformers.models.Transformer", "path": "../x"}]',
      '[{"type": "sentence_transformers.models.Transformer", "path": "/etc"}]'],
 )  # fmt: skip

@@ -41,7 +41,8 @@ def _modernbert(t: Tiny) -> dict[str, Any]:
     return dict(
         hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
         intermediate_size=t.mlp, vocab_size=t.vocab, max_position_embeddings=48, local_attention=6,
-        global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+        global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1,
+        sep_token_id=2,
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
 def random_batch(
     vocab: int, lengths: tuple[int, ...], side: str = "right", seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """int64 ids and mask [B, longest], padded on one side with the id 0 or, for RoBERTa's sake, 1 at random."""
+    """int64 ids and mask [B, longest]; what is padding on that side holds ordinary ids."""
     random = np.random.default_rng(seed)
     longest = max(lengths)
     ids = random.integers(3, vocab, (len(lengths), longest))

@@ -1,0 +1,245 @@
+"""Every op, once: inputs, fastplm's version and the plain torch definition of what is correct.
+
+Sizes are odd on purpose: 1, 7, 31 and 33 catch the tails of vectors and tiles.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from fastplm import _ops
+
+ACTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`ours` and `reference` take the same tensors; the reference computes in float64."""
+
+    name: str
+    inputs: Callable[[torch.Generator, torch.dtype], tuple[Any, ...]]
+    ours: Callable[..., torch.Tensor]
+    reference: Callable[..., torch.Tensor]
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16)
+
+
+def normal(g: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(shape, generator=g).to(dtype)
+
+
+def starts(*lengths: int) -> torch.Tensor:
+    return torch.tensor([0, *torch.tensor(lengths).cumsum(0)], dtype=torch.int32)
+
+
+# --- linear -------------------------------------------------------------------------------------------
+
+
+def pack(w: torch.Tensor, dtype: torch.dtype, transposed: bool = False) -> torch.Tensor:
+    n, k = w.shape[::-1] if transposed else w.shape
+    like = torch.empty(0, dtype=dtype)
+    panels = torch.empty(_ops.packed_bytes(like, n, k) + 64, dtype=torch.uint8)
+    panels = panels[-panels.data_ptr() % 64 :]
+    _ops.pack(w, transposed, like, panels)
+    return panels
+
+
+def linear(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
+    n = w.shape[1] if transposed else w.shape[0]
+    out = torch.empty(len(a), n, dtype=out_dtype or a.dtype)
+    _ops.linear(a, pack(w, a.dtype, transposed), bias, act, residual, out)
+    return out
+
+
+def linear_reference(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
+    y = a.double() @ w.to(a.dtype).double() if transposed else a.double() @ w.to(a.dtype).double().T
+    y = ACTS[act](y if bias is None else y + bias.double())
+    return y if residual is None else y + residual.double()
+
+
+def linear_case(m: int, n: int, k: int, act: str = "none", *, bias: bool = True, residual: bool = False,
+                transposed: bool = False, stored: torch.dtype = torch.float32) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        w = normal(g, *((k, n) if transposed else (n, k)), dtype=stored) / max(k, 1) ** 0.5
+        return (normal(g, m, k, dtype=dtype), w, normal(g, n) if bias else None, act,
+                normal(g, m, n) if residual else None, torch.float32 if residual else None, transposed)
+
+    name = f"linear-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
+    return Case(name, inputs, linear, linear_reference)
+
+
+# --- attention ----------------------------------------------------------------------------------------
+
+
+def attention(qkv, cu, heads, scale, window, bias, index, mask):  # type: ignore[no-untyped-def]
+    dim = qkv.shape[1] // 3 // heads
+    longest = int((cu[1:] - cu[:-1]).max())
+    out = torch.empty(len(qkv), heads * dim, dtype=qkv.dtype)
+    share = _ops.attention_workspace(qkv, dim, longest)
+    space = torch.empty(2 * share + 64, dtype=torch.uint8)
+    space = space[-space.data_ptr() % 64 :]
+    _ops.attention(qkv, cu, heads, scale, window, bias, index, mask, out, None, space)
+    return out
+
+
+def attention_reference(qkv, cu, heads, scale, window, bias, index, mask):  # type: ignore[no-untyped-def]
+    dim = qkv.shape[1] // 3 // heads
+    out = torch.empty(len(qkv), heads * dim, dtype=torch.float64)
+    for a, b in zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True):
+        q, k, v = qkv[a:b].double().view(b - a, 3, heads, dim).permute(1, 2, 0, 3)
+        scores = q @ k.transpose(1, 2) * scale
+        place = torch.arange(b - a) if index is None else index[a:b].long()
+        distance = place[None, :] - place[:, None]
+        if bias is not None:
+            scores = scores + bias.double()[:, distance + (bias.shape[1] - 1) // 2]
+        if mask is not None:
+            scores = scores.masked_fill(mask[a:b, : b - a] == 0, -torch.inf)
+        if window >= 0:
+            scores = scores.masked_fill(distance.abs() > window, -torch.inf)
+        out[a:b] = (scores.softmax(-1) @ v).transpose(0, 1).reshape(b - a, -1)
+    return out
+
+
+def attention_case(name: str, lengths: tuple[int, ...], heads: int, dim: int, *, window: int = -1,
+                   bias: bool = False, holes: bool = False, mask: bool = False) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        tokens, longest = sum(lengths), max(lengths)
+        gaps = [torch.randint(1, 4, (n,), generator=g).cumsum(0) for n in lengths]
+        visible = (torch.rand(tokens, longest, generator=g) > 0.3).to(torch.uint8)
+        visible[:, 0] = 1
+        return (normal(g, tokens, 3 * heads * dim, dtype=dtype), starts(*lengths), heads, dim**-0.5, window,
+                normal(g, heads, 2 * 4 * longest - 1) if bias else None,
+                torch.cat(gaps).to(torch.int32) if holes else None, visible if mask else None)
+
+    return Case(f"attention-{name}", inputs, attention, attention_reference)
+
+
+# --- row-wise ops -------------------------------------------------------------------------------------
+
+
+def into(like: torch.Tensor, *shape: int) -> torch.Tensor:
+    return torch.empty(shape or like.shape, dtype=like.dtype)
+
+
+def softmax(x: torch.Tensor) -> torch.Tensor:
+    y = into(x)
+    _ops.softmax(x, y)
+    return y
+
+
+def norm(x, kind, weight, bias, dtype):  # type: ignore[no-untyped-def]
+    y = torch.empty(x.shape, dtype=dtype)
+    _ops.norm(x, kind, weight, bias, 1e-5, y)
+    return y
+
+
+def norm_reference(x, kind, weight, bias, dtype):  # type: ignore[no-untyped-def]
+    x, dim = x.double(), x.shape[-1:]
+    w, b = (None if t is None else t.double() for t in (weight, bias))
+    if kind == "layer":
+        return F.layer_norm(x, dim, w, b, 1e-5)
+    return F.rms_norm(x, dim, w, 1e-5) + (0 if b is None else b)
+
+
+def norm_case(rows: int, dim: int, kind: str, *, weight: bool = True, bias: bool = True) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return (normal(g, rows, dim) * 3 + 1, kind, normal(g, dim) if weight else None,
+                normal(g, dim) if bias else None, dtype)
+
+    return Case(f"norm-{kind}-{rows}x{dim}", inputs, norm, norm_reference)
+
+
+def glu(x: torch.Tensor, act: str) -> torch.Tensor:
+    y = into(x, len(x), x.shape[1] // 2)
+    _ops.glu(x, act, y)
+    return y
+
+
+def glu_reference(x: torch.Tensor, act: str) -> torch.Tensor:
+    gate, up = x.double().chunk(2, dim=-1)
+    return ACTS[act](gate) * up
+
+
+def rope(x, heads, theta, positions):  # type: ignore[no-untyped-def]
+    table = torch.empty(int(positions.max()) + 1, x.shape[1] // heads)
+    _ops.rope_table(theta, table)
+    y = x.clone()
+    _ops.rope(y, heads, table, positions)
+    return y
+
+
+def rope_reference(x, heads, theta, positions):  # type: ignore[no-untyped-def]
+    x = x.double().view(len(x), heads, -1)
+    half = x.shape[-1] // 2
+    frequency = (1.0 / theta ** (torch.arange(half, dtype=torch.float64) / half)).float()
+    angle = (positions.float()[:, None] * frequency).double()[:, None, :]
+    a, b = x.split(half, dim=-1)
+    y = torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], dim=-1)
+    return y.reshape(len(x), -1)
+
+
+def pool(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
+    y = torch.empty(len(cu) - 1, x.shape[1])
+    _ops.pool(x, cu, kind, normalize, y)
+    return y
+
+
+def pool_reference(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
+    how = {"mean": lambda t: t.mean(0), "cls": lambda t: t[0], "max": lambda t: t.max(0).values,
+           "mean_sqrt_len_tokens": lambda t: t.sum(0) / len(t) ** 0.5, "lasttoken": lambda t: t[-1]}[kind]
+    pairs = zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)
+    y = torch.stack([how(x[a:b].double()) if b > a else torch.zeros(x.shape[1]).double() for a, b in pairs])
+    return F.normalize(y, dim=-1, eps=1e-12) if normalize else y
+
+
+def embed(tokens, segments, positions, ids, segment_ids, position_ids):  # type: ignore[no-untyped-def]
+    y = torch.empty(len(ids), tokens.shape[1])
+    _ops.embed(tokens, segments, positions, ids, segment_ids, position_ids, y)
+    return y
+
+
+def embed_reference(tokens, segments, positions, ids, segment_ids, position_ids):  # type: ignore[no-untyped-def]
+    return tokens.double()[ids] + segments.double()[segment_ids] + positions.double()[position_ids]
+
+
+def embed_inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+    ids = [torch.randint(0, n, (13,), generator=g, dtype=torch.int32) for n in (50, 2, 20)]
+    return normal(g, 50, 37, dtype=dtype), normal(g, 2, 37), normal(g, 20, 37), *ids
+
+
+CASES = [
+    *(linear_case(m, n, k) for m, n, k in ((1, 1, 1), (1, 384, 384), (7, 33, 31), (16, 48, 64), (31, 50, 45),
+                                           (33, 96, 33), (70, 130, 97), (300, 65, 70))),
+    *(linear_case(9, 40, 24, act) for act in ACTS),
+    linear_case(33, 70, 40, "gelu", residual=True),
+    linear_case(5, 47, 9, bias=False, residual=True),
+    linear_case(6, 70, 67, transposed=True),
+    *(linear_case(6, 70, 67, transposed=t, stored=s) for t in (False, True) for s in (torch.float16, torch.bfloat16)),
+    *(attention_case(f"head{d}", (1, 7, 31, 40), 2, d) for d in (1, 3, 16, 31, 32, 64, 80, 256)),
+    attention_case("long", (1100, 529), 1, 16),
+    attention_case("window", (1, 40, 700), 2, 24, window=9),
+    attention_case("window-holes", (33, 130), 2, 24, window=5, holes=True),
+    attention_case("bias", (5, 61, 600), 3, 16, bias=True),
+    attention_case("bias-holes", (5, 61), 3, 16, bias=True, holes=True),
+    attention_case("mask", (35, 35), 2, 20, mask=True),
+    Case("softmax", lambda g, _: (normal(g, 5, 33) * 20,), softmax, lambda x: x.double().softmax(-1),
+         (torch.float32,)),
+    *(norm_case(r, d, k) for r, d in ((1, 1), (7, 33), (31, 384)) for k in ("layer", "rms")),
+    norm_case(3, 20, "layer", bias=False),
+    norm_case(3, 20, "rms", weight=False, bias=False),
+    *(Case(f"glu-{act}", lambda g, t, act=act: (normal(g, 7, 66, dtype=t), act), glu, glu_reference) for act in ACTS),
+    Case("rope", lambda g, t: (normal(g, 9, 3 * 26, dtype=t), 3, 1e4, torch.arange(0, 90, 10, dtype=torch.int32)),
+         rope, rope_reference),
+    *(Case(f"pool-{k}", lambda g, _, k=k: (normal(g, 20, 37), starts(1, 0, 12, 7), k, True), pool, pool_reference,
+           (torch.float32,)) for k in ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")),
+    Case("embed", embed_inputs, embed, embed_reference),
+]

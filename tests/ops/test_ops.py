@@ -1,0 +1,81 @@
+"""Every op against its float64 definition; bad arguments get an error that says what was expected."""
+
+import math
+
+import pytest
+import torch
+
+from fastplm import _ops
+from tests.ops.cases import CASES, Case, linear, normal, starts
+
+# float32: the project's parity tolerance. bfloat16: one rounding of the result (2^-8) and of attention's
+# probabilities; inputs are already bfloat16, so they add nothing.
+TOLERANCE = {torch.float32: {"atol": 1e-5, "rtol": 1e-4}, torch.bfloat16: {"atol": 8e-3, "rtol": 8e-3}}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_matches_definition(case: Case, dtype: torch.dtype) -> None:
+    if dtype not in case.dtypes:
+        pytest.skip("this op works in float32 only")
+    inputs = case.inputs(torch.Generator().manual_seed(0), dtype)
+    want, got = case.reference(*inputs), case.ours(*inputs)
+    torch.testing.assert_close(got.double(), want, **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(1)
+    a, w = normal(g, 67, 90, dtype=dtype), normal(g, 100, 90)
+    together = linear(a, w, None, "gelu", None, None, False)
+    for rows in (1, 2, 5, 16, 17, 33):
+        assert torch.equal(linear(a[:rows], w, None, "gelu", None, None, False), together[:rows])
+
+
+def test_nan_and_infinity_reach_the_result() -> None:
+    x = torch.tensor([[1.0, math.nan, 3.0]])
+    for act in ("none", "relu", "gelu", "gelu_tanh", "silu", "tanh"):
+        y = linear(x, torch.eye(3), None, act, None, None, False)
+        assert y.isnan().all(), act
+    big = torch.tensor([[1e30, -1e30]])
+    y = torch.empty(1, 1)
+    for act, want in (("gelu", 1e30), ("silu", 1e30), ("gelu_tanh", 1e30)):
+        _ops.glu(torch.tensor([[1e30, 1.0]]), act, y)
+        assert y.item() == pytest.approx(want), act
+        _ops.glu(torch.tensor([[-1e30, 1.0]]), act, y)
+        assert abs(y.item()) <= 1e-7 * 1e30, act  # Phi(-inf) is 0 up to the rounding of its polynomial
+    z = torch.empty_like(big)
+    _ops.softmax(big, z)
+    assert z.tolist() == [[1.0, 0.0]]
+
+
+def test_buckets_are_those_of_t5() -> None:
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    for buckets, distance in ((32, 128), (8, 20), (6, 50)):
+        table = torch.arange(buckets, dtype=torch.float32)[:, None].contiguous()
+        reach = 600
+        got = torch.empty(1, 2 * reach - 1)
+        _ops.bucket_bias(table, distance, got)
+        offsets = torch.arange(-(reach - 1), reach)
+        want = T5Attention._relative_position_bucket(offsets, True, buckets, distance)
+        assert got[0].long().tolist() == want.tolist()
+
+
+@pytest.mark.parametrize(("call", "error", "text"), [
+    (lambda x: _ops.softmax(x, x[:1]), ValueError, r"softmax: y has shape \[1, 4\]; expected \[3, 4\]"),
+    (lambda x: _ops.norm(x, "batch", None, None, 1e-5, x), ValueError, "expected one of: layer rms"),
+    (lambda x: _ops.norm(x, "rms", None, None, 0.0, x), ValueError, "eps is 0; expected a value > 0"),
+    (lambda x: _ops.norm(x, "rms", x[0, :2].clone(), None, 1.0, x), ValueError, r"weight has shape \[2\]"),
+    (lambda x: _ops.glu(x, "swiglu", x), ValueError, "act is \"swiglu\"; expected one of"),
+    (lambda x: _ops.pool(x, starts(2), "mean", False, x), ValueError, "cu_seqlens does not run from 0 to 3"),
+    (lambda x: _ops.pool(x, torch.tensor([0, 3, 1, 3], dtype=torch.int32), "mean", False, x), ValueError,
+     "cu_seqlens falls from 3 to 1"),
+    (lambda x: _ops.embed(x, None, None, torch.tensor([7], dtype=torch.int32), None, None, x[:1]), ValueError,
+     "input_ids holds 7 at token 0; expected 0 to 2"),
+    (lambda x: _ops.softmax(x.double(), x), TypeError, "softmax"),
+    (lambda x: _ops.softmax(x.T, x), TypeError, "softmax"),
+])
+def test_bad_arguments(call, error, text) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error, match=text):
+        call(torch.ones(3, 4))
