@@ -46,7 +46,9 @@ def examine() -> dict[str, Any]:
         "version": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "isa": {"name": _chosen(cpu["isa"]), "why": _why(cpu["isa"]), "levels": cpu["isa"]},
+        "isa": cpu["isa"],
+        "why": _why(cpu["isa"], cpu["levels"]),
+        "levels": cpu["levels"],
         "threads": cpu["threads"],
         "limits": cpu["limits"],
         "cuda": cuda_status(),
@@ -57,32 +59,28 @@ def examine() -> dict[str, Any]:
     }
 
 
-def _chosen(levels: list[dict[str, Any]]) -> str:
-    return next(str(level["name"]) for level in levels if level["chosen"])
-
-
-def _why(levels: list[dict[str, Any]]) -> str:
+def _why(chosen: str, levels: list[dict[str, Any]]) -> str:
     if os.environ.get("FASTPLM_ISA"):
         return "forced by FASTPLM_ISA"
-    passed = [str(level["name"]) for level in levels[: [level["chosen"] for level in levels].index(True)]]
-    missing = [level["name"] for level in levels if level["name"] in passed and not level["supported"]]
-    slower = [name for name in passed if name not in missing]
+    better = levels[: [level["name"] for level in levels].index(chosen)]
+    missing = ", ".join(level["name"] for level in better if not level["supported"])
+    slower = ", ".join(level["name"] for level in better if level["supported"])
     why = "the fastest level that this CPU supports"
     if missing:
-        why += f"; it lacks {', '.join(missing)}"
+        why += f"; it lacks {missing}"
     if slower:
-        why += f"; {', '.join(slower)} would be slower on it"
+        why += f"; {slower} would be slower on it"
     return why
 
 
 def describe(found: dict[str, Any]) -> str:
     """The same for reading."""
-    isa, limits, cuda = found["isa"], found["limits"], found["cuda"]
+    limits, cuda = found["limits"], found["cuda"]
     lines = [
         f"fastplm     {found['version']} (Python {found['python']}, numpy {found['numpy']})",
-        f"level       {isa['name']}: {isa['why']}",
+        f"level       {found['isa']}: {found['why']}",
     ]
-    for level in isa["levels"]:
+    for level in found["levels"]:
         mark = "chosen" if level["chosen"] else "supported" if level["supported"] else "not supported"
         lines.append(f"            {level['name']:12} {mark:14} needs {level['needs']}")
     lines.append(f"threads     {found['threads']}")
