@@ -33,18 +33,24 @@ def main() -> int:
     return 0
 
 
-def relative_times(rows: list[dict[str, Any]], precision: str) -> dict[str, dict[str, float]]:
-    """{cell: {library: time relative to fastplm}}; OpenVINO is the better of its two settings, per cell."""
-    times: dict[str, dict[str, float]] = {}
+def libraries(rows: list[dict[str, Any]], precision: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """{cell: {library: its row}}; OpenVINO's row is the better of its two settings, cell by cell."""
+    cells: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
         if row["precision"] == precision:
             library = row["contender"].rsplit("-", 1)[0].replace("openvino-streams", "openvino")
-            cell = times.setdefault(row["cell"], {})
-            cell[library] = min(row["median_ms"], cell.get(library, float("inf")))
+            cell = cells.setdefault(row["cell"], {})
+            if library not in cell or row["median_ms"] < cell[library]["median_ms"]:
+                cell[library] = row
+    return cells
+
+
+def relative_times(rows: list[dict[str, Any]], precision: str) -> dict[str, dict[str, float]]:
+    """{cell: {library: time relative to fastplm}}, for the cells that fastplm ran."""
     return {
-        cell: {library: time / libraries["fastplm"] for library, time in libraries.items()}
-        for cell, libraries in times.items()
-        if "fastplm" in libraries
+        cell: {library: row["median_ms"] / found["fastplm"]["median_ms"] for library, row in found.items()}
+        for cell, found in libraries(rows, precision).items()
+        if "fastplm" in found
     }
 
 
