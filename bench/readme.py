@@ -1,7 +1,7 @@
 """Writes the measured figures into README.md: python -m bench.readme
 
-Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the command and
-the machine it was measured on; a block without results says so.
+Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the
+command and the machine it was measured on; a block without results says so.
 """
 
 import json
@@ -64,7 +64,8 @@ def startup(record: dict[str, Any]) -> str:
 def _source(record: dict[str, Any]) -> str:
     about = record["machine"]
     command = " ".join(record["command"])
-    return f"`{command}`, commit {about['commit']}, {about['cpu']} ({about['cores']} cores, {', '.join(about['flags'])}):"
+    machine = f"{about['cpu']} ({about['cores']} cores, {', '.join(about['flags'])})"
+    return f"`{command}`, commit {about['commit']}, {machine}:"
 
 
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {"encode": encode, "startup": startup}
