@@ -1,7 +1,7 @@
 // What this machine can do at best: register-only product loops and streaming reads. No product code.
 //
-// Usage: ceiling <threads>   prints one line "<what> <threads> <best value>" per measurement,
-// GFLOP/s (GOP/s for int8), or GB/s for memory. Forms that the CPU lacks are left out.
+// Usage: ceiling <threads> <seconds per measurement> [what ...]   prints a line "<what> <best value>" for each
+// measurement, or for those asked for: GFLOP/s (GOP/s for int8), GB/s for reads. Forms that the CPU lacks are left out.
 // A measurement is the best of several short bursts: the machine is shared, and a ceiling is what it can reach.
 
 #include <immintrin.h>
@@ -10,19 +10,22 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
+#include <numeric>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kBursts = 22;
-constexpr long kSteps = 1'600'000;  // 3 ms of f32 FMA
+constexpr long kSteps = 200'000;  // under a millisecond: short enough to fall between two disturbances
 
 // Twelve accumulators cover a latency of 6 at two issues a cycle. The asm statements keep the values alive and keep
 // the compiler from seeing that the sums are never used.
@@ -90,7 +93,7 @@ __attribute__((target("amx-tile"))) void amx_start() {
 #define AMX_LOOP(name, features, product, load, operations)   \
   __attribute__((target(features))) double name(long steps) { \
     amx_start();                                              \
-    for (long n = 0; n < steps / 8; ++n) {                    \
+    for (long n = 0; n < steps / 16; ++n) {                   \
       if (load) {                                             \
         _tile_loadd(4, tile_data[0], 64);                     \
         _tile_loadd(6, tile_data[2], 64);                     \
@@ -103,7 +106,7 @@ __attribute__((target("amx-tile"))) void amx_start() {
       product(3, 5, 7);                                       \
     }                                                         \
     _tile_release();                                          \
-    return double(steps / 8) * 4 * operations;                \
+    return double(steps / 16) * 4 * operations;               \
   }
 AMX_LOOP(amx_bf16, "amx-tile,amx-bf16", _tile_dpbf16ps, false, 16 * 16 * 32 * 2)
 AMX_LOOP(amx_bf16_l1, "amx-tile,amx-bf16", _tile_dpbf16ps, true, 16 * 16 * 32 * 2)
@@ -111,8 +114,7 @@ AMX_LOOP(amx_int8, "amx-tile,amx-int8", _tile_dpbusd, false, 16 * 16 * 64 * 2)
 
 // --- memory ------------------------------------------------------------------------------------------------------
 // Reads `bytes` of this thread's buffer over and over; eight independent sums hide the latency of the additions.
-__attribute__((target("avx2"))) double read_bytes(const std::vector<float>& buffer, size_t bytes, long repeats) {
-  const float* data = buffer.data();
+__attribute__((target("avx2"))) double read_bytes(const float* data, size_t bytes, long repeats) {
   const size_t count = bytes / sizeof(float);
   __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
   for (long n = 0; n < repeats; ++n) {
@@ -132,39 +134,37 @@ __attribute__((target("avx2"))) double read_bytes(const std::vector<float>& buff
 }
 
 // --- timing ------------------------------------------------------------------------------------------------------
-struct Span {
-  Clock::time_point start, end;
-  double done;
-};
+double cpu_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
+}
 
-// `work` runs on every thread at once and returns what it did. One burst's rate is the work of all threads over the
-// time from the first start to the last end; the value is the best burst.
-double best_rate(int threads, const std::function<double(int)>& work) {
-  std::vector<Span> spans(threads * kBursts);
-  std::atomic<int> arrived{0};
+// `work(thread, burst)` runs on every thread at once and returns what it did; all start each burst together. A burst's
+// rate is the sum over threads of work per second of that thread's own CPU time, so that time given to another process
+// is not held against the machine; the value is the best burst in `seconds`.
+double best_rate(int threads, double seconds, const std::function<double(int, int)>& work) {
+  std::vector<double> rates(threads);
+  std::atomic<bool> more{true};
+  double best = 0;
+  const auto begin = Clock::now();
+  std::barrier start(threads);
+  std::barrier finish(threads, [&]() noexcept {
+    best = std::max(best, std::accumulate(rates.begin(), rates.end(), 0.0));
+    more = std::chrono::duration<double>(Clock::now() - begin).count() < seconds;
+  });
   std::vector<std::thread> pool;
   for (int t = 0; t < threads; ++t)
     pool.emplace_back([&, t] {
-      for (int burst = 0; burst < kBursts; ++burst) {
-        arrived.fetch_add(1);
-        while (arrived.load() < threads * (burst + 1)) _mm_pause();
-        Span& span = spans[burst * threads + t];
-        span.start = Clock::now();
-        span.done = work(t);
-        span.end = Clock::now();
+      for (int burst = 0; more; ++burst) {
+        start.arrive_and_wait();
+        const double before = cpu_seconds();
+        const double done = work(t, burst);
+        rates[t] = done / (cpu_seconds() - before);
+        finish.arrive_and_wait();
       }
     });
   for (auto& thread : pool) thread.join();
-
-  double best = 0;
-  for (int burst = 2; burst < kBursts; ++burst) {  // the first two warm the clock and the caches
-    Span all = spans[burst * threads];
-    for (int t = 1; t < threads; ++t) {
-      const Span& span = spans[burst * threads + t];
-      all = {std::min(all.start, span.start), std::max(all.end, span.end), all.done + span.done};
-    }
-    best = std::max(best, all.done / std::chrono::duration<double>(all.end - all.start).count());
-  }
   return best;
 }
 
@@ -187,40 +187,49 @@ unsigned amx_bits() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  if (threads < 1) {
-    std::fprintf(stderr, "usage: ceiling <threads >= 1>\n");
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 0;
+  if (threads < 1 || seconds <= 0) {
+    std::fprintf(stderr, "usage: ceiling <threads> <seconds per measurement> [what ...]\n");
     return 2;
   }
-  __builtin_cpu_init();
-  const auto report = [&](const char* what, double value) {
-    std::printf("%s %d %.1f\n", what, threads, value / 1e9);
+  const std::vector<std::string_view> asked(argv + 3, argv + argc);
+  const auto measure = [&](const char* what, const std::function<double(int, int)>& work) {
+    if (!asked.empty() && std::find(asked.begin(), asked.end(), what) == asked.end()) return;
+    std::printf("%s %.1f\n", what, best_rate(threads, seconds, work) / 1e9);
     std::fflush(stdout);
   };
   const auto products = [&](const char* what, double (*loop)(long)) {
-    report(what, best_rate(threads, [loop](int) { return loop(kSteps); }));
+    measure(what, [loop](int, int) { return loop(kSteps); });
   };
 
+  __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) products("f32_fma_256", fma_256);
   if (__builtin_cpu_supports("avx512f")) products("f32_fma_512", fma_512);
   if (__builtin_cpu_supports("avx512bf16")) products("bf16_dot_512", dpbf16_512);
   if (__builtin_cpu_supports("avx512vnni")) products("int8_dot_512", dpbusd_512);
-  if ((amx_bits() >> 24 & 1) && amx_permitted()) {
-    if (amx_bits() >> 22 & 1) {
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25;
+  if ((amx_bits() & kTile) && amx_permitted()) {
+    if (amx_bits() & kBf16) {
       products("bf16_amx", amx_bf16);
       products("bf16_amx_l1_loads", amx_bf16_l1);
     }
-    if (amx_bits() >> 25 & 1) products("int8_amx", amx_int8);
+    if (amx_bits() & kInt8) products("int8_amx", amx_int8);
   }
 
-  // L2 and L3 sizes fit every recent server core; the last one is larger than any share of L3 a VM gets to keep.
-  const std::pair<const char*, size_t> levels[] = {
-      {"read_l1", 24ul << 10}, {"read_l2", 768ul << 10}, {"read_l3", 12ul << 20}, {"read_memory", 512ul << 20}};
+  // The first sizes fit the cache they name on every recent server core. Reads of memory walk over a buffer that is
+  // larger than any share of L3 a virtual machine gets to keep, a piece per burst.
+  constexpr size_t kPiece = 32ul << 20, kPieces = 16;
   std::vector<std::vector<float>> buffers(threads);
-  for (auto& buffer : buffers) buffer.assign((512ul << 20) / sizeof(float), 1.0f);
+  const std::pair<const char*, size_t> levels[] = {
+      {"read_l1", 24ul << 10}, {"read_l2", 768ul << 10}, {"read_l3", 12ul << 20}, {"read_memory", kPiece}};
+  const auto is_read = [](std::string_view what) { return what.starts_with("read"); };
+  if (asked.empty() || std::any_of(asked.begin(), asked.end(), is_read))
+    for (auto& buffer : buffers) buffer.assign(kPiece * kPieces / sizeof(float), 1.0f);
   for (const auto& [what, bytes] : levels)
-    report(what, best_rate(threads, [&, bytes = bytes](int t) {
-             return read_bytes(buffers[t], bytes, std::max<long>(1, long((256ul << 20) / bytes)));
-           }));
+    measure(what, [&, bytes = bytes](int t, int burst) {
+      const size_t offset = bytes == kPiece ? burst % kPieces * kPiece : 0;
+      return read_bytes(buffers[t].data() + offset / sizeof(float), bytes, std::max<long>(1, long(kPiece / bytes)));
+    });
   return 0;
 }

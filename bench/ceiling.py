@@ -1,8 +1,8 @@
 """What the machine can do at best: python -m bench.ceiling [--threads N] [--json FILE]
 
-Compiles bench/ceiling.cpp on the spot, without any product code, and reports the best of short bursts: peak f32,
-bf16 and int8 products and read bandwidth. The bf16 ceiling is the best bf16 form the CPU has (AMX where there is
-AMX, and never less than f32 FMA, which a bf16 engine may fall back on).
+Compiles bench/ceiling.cpp on the spot, without any product code, and reports the best of short bursts: peak
+f32, bf16 and int8 products and read bandwidth. The bf16 ceiling is the best bf16 form the CPU has (AMX where
+there is AMX, and never less than f32 FMA, which a bf16 engine may fall back on).
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from bench import machine
 
@@ -44,38 +45,52 @@ class Ceiling:
     def of(self, precision: str) -> float:
         return float(getattr(self, precision))
 
-    def merged(self, other: "Ceiling") -> "Ceiling":
-        """The better of two measurements of the same machine."""
-        keys = self.measured.keys() | other.measured.keys()
-        best = {key: max(self.measured.get(key, 0.0), other.measured.get(key, 0.0)) for key in keys}
-        return Ceiling(self.threads, dict(sorted(best.items())))
+
+PRODUCTS = ("f32_fma_256", "f32_fma_512", "bf16_dot_512", "bf16_amx", "int8_dot_512", "int8_amx")
 
 
-def measure(threads: int) -> Ceiling:
-    """Compile and run the probe; takes a few seconds."""
-    source = Path(__file__).with_suffix(".cpp")
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "ceiling"
+class Probe:
+    """bench/ceiling.cpp, compiled once; `with Probe() as probe`."""
+
+    def __enter__(self) -> "Probe":
+        self._folder = tempfile.TemporaryDirectory()
+        self._program = Path(self._folder.name) / "ceiling"
+        source = Path(__file__).with_suffix(".cpp")
         compiler = os.environ.get("CXX", "c++")
-        subprocess.run([compiler, "-O2", "-std=c++20", "-pthread", source, "-o", program], check=True)
-        lines = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True).stdout
-    return Ceiling(threads, {what: float(value) for what, _, value in map(str.split, lines.splitlines())})
+        subprocess.run([compiler, "-O2", "-std=c++20", "-pthread", source, "-o", self._program], check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def measure(self, threads: int, seconds: float, what: tuple[str, ...] = ()) -> Ceiling:
+        """`seconds` for each measurement, or for each of `what` that this CPU has; the best burst counts."""
+        command = [str(self._program), str(threads), str(seconds), *what]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        return Ceiling(threads, {name: float(value) for name, value in map(str.split, lines)})
+
+
+def middle(ceilings: list[Ceiling]) -> Ceiling:
+    """The median of each figure over several measurements."""
+    first = ceilings[0]
+    return Ceiling(
+        first.threads, {what: median(c.measured[what] for c in ceilings) for what in first.measured}
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
-    parser.add_argument("--repeats", type=int, default=2, help="runs of the probe, of which the best counts")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores"
+    )
+    parser.add_argument("--seconds", type=float, default=0.5, help="per measurement; its best burst counts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
 
-    ceilings = []
-    for threads in sorted({1, options.threads}):
-        best = measure(threads)
-        for _ in range(options.repeats - 1):
-            best = best.merged(measure(threads))
-        ceilings.append(best)
-
+    with Probe() as probe:
+        ceilings = [probe.measure(threads, options.seconds) for threads in sorted({1, options.threads})]
     print(machine.describe().cpu)
     header = "".join(f"{f'{c.threads} thread' + 's' * (c.threads > 1):>14}" for c in ceilings)
     print(f"{'':20}{header}")
@@ -85,7 +100,11 @@ def main() -> int:
     for precision in ("float32", "bfloat16", "int8"):
         print(f"ceiling {precision:12}" + "".join(f"{c.of(precision):14.1f}" for c in ceilings))
     if options.json:
-        record = {"machine": asdict(machine.describe()), "command": sys.argv, "ceilings": [asdict(c) for c in ceilings]}
+        record = {
+            "machine": asdict(machine.describe()),
+            "command": sys.argv,
+            "ceilings": [asdict(c) for c in ceilings],
+        }
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 

@@ -1,16 +1,19 @@
 """Interleaved timing: every round runs each contender once, so that a slow minute slows them all alike.
 
-Between two contenders the parent waits until every worker's CPU time stands still: a peer whose threads spin after
-its call (libgomp does, for a few milliseconds) is then asleep before the next one starts. Work of strangers on the
-machine is watched too: a round in which they used more than `DISTURBED` of a core is repeated, up to a limit.
+Between two contenders the parent waits until every worker's CPU time stands still: a peer whose threads spin
+after its call (libgomp does, for a few milliseconds) is then asleep before the next one starts. Work of
+strangers on the machine is watched too: a round in which they used more than `DISTURBED` of a core is
+repeated, up to a limit.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
 import psutil
 
+from bench.ceiling import Ceiling
 from bench.worker import Worker
 
 DISTURBED = 0.15  # share of one core, taken by other processes or by the hypervisor
@@ -33,12 +36,16 @@ class Timing:
 
 @dataclass
 class Interleaved:
-    timings: dict[str, Timing]
+    by_contender: dict[str, Timing]
+    ceilings: list[Ceiling]  # one per round, measured among the contenders
     disturbed_rounds: int  # how many of the counted rounds were disturbed by other work
 
 
-def interleave(workers: dict[str, Worker], rounds: int, burst_seconds: float = 0.25) -> Interleaved:
-    """Time the prepared workload of every worker, which has run once, over `rounds` rounds.
+def interleave(
+    workers: dict[str, Worker], probe: Callable[[], Ceiling], rounds: int, burst_seconds: float = 0.25
+) -> Interleaved:
+    """Time the prepared workload of every worker, which has run once, over `rounds` rounds; `probe` takes
+    part in each, because what the machine can do changes with its neighbours as the contenders' times do.
 
     Short calls are repeated within a round, after one that is not counted.
     """
@@ -47,8 +54,8 @@ def interleave(workers: dict[str, Worker], rounds: int, burst_seconds: float = 0
         (first,) = worker.seconds(warm=0, calls=1)
         calls[name] = max(1, min(200, int(burst_seconds / first)))
 
-    clean: list[dict[str, float]] = []
-    disturbed: list[dict[str, float]] = []
+    clean: list[tuple[dict[str, float], Ceiling]] = []
+    disturbed: list[tuple[dict[str, float], Ceiling]] = []
     while len(clean) < rounds and len(clean) + len(disturbed) < 2 * rounds:
         watch = _OtherWork(workers)
         taken = {}
@@ -57,15 +64,15 @@ def interleave(workers: dict[str, Worker], rounds: int, burst_seconds: float = 0
             watch.resume()
             taken[name] = median(worker.seconds(warm=1 if calls[name] > 1 else 0, calls=calls[name]))
             watch.pause()
-        (disturbed if watch.share() > DISTURBED else clean).append(taken)
+        (disturbed if watch.share() > DISTURBED else clean).append((taken, probe()))
 
     counted = clean + disturbed[: max(0, rounds - len(clean))]
-    timings = {name: Timing([taken[name] for taken in counted]) for name in workers}
-    return Interleaved(timings, len(counted) - len(clean))
+    timings = {name: Timing([taken[name] for taken, _ in counted]) for name in workers}
+    return Interleaved(timings, [ceiling for _, ceiling in counted], len(counted) - len(clean))
 
 
 def _wait_until_idle(workers: dict[str, Worker], limit: float = 1.0) -> None:
-    """Return once no worker has used CPU for 30 ms (the kernel counts in steps of 10 ms), at the latest after `limit`."""
+    """Return once no worker has used CPU for 30 ms (the kernel counts in tens), or after `limit` seconds."""
     deadline = time.monotonic() + limit
     before = -1.0
     while time.monotonic() < deadline:
@@ -101,5 +108,5 @@ class _OtherWork:
         self._foreign += end[1] - self._start[1]
 
     def share(self) -> float:
-        """Foreign CPU time in cores; clock ticks of 10 ms make short rounds look a little disturbed at random."""
+        """Foreign CPU time in cores, less what clock ticks of 10 ms may add to it by chance."""
         return max(0.0, self._foreign - 0.02 * len(self._workers)) / max(self._seconds, 1e-9)

@@ -11,7 +11,9 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,36 +44,56 @@ class Row:
     batch_size: int | None  # of ragged work
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One cell after its rounds; the mappings are by contender."""
+
+    cell: Cell
+    flops: float
+    timings: Interleaved
+    cosines: dict[str, float]  # the smallest with the reference
+    batch_sizes: dict[str, int]  # of ragged work
+
+    @property
+    def ceiling(self) -> ceiling.Ceiling:
+        """The median over the rounds."""
+        return ceiling.middle(self.timings.ceilings)
+
+
 def main() -> int:
     options = _options()
     cells = [cell for cell in CELLS if re.search(options.only, cell.name)]
     about = machine.describe()
-    ceilings = [ceiling.measure(options.threads)]
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]] = {}
+    print(f"{about.cpu}, {options.threads} threads, flags {' '.join(about.flags)}, commit {about.commit}")
 
-    for model in dict.fromkeys(cell.model for cell in cells):
-        mine = [cell for cell in cells if cell.model == model]
-        workers = _start(options.contenders, mine, model, options.threads)
-        for cell in mine:
-            print(f"{cell.name} ...", file=sys.stderr, flush=True)
-            results[cell] = _measure(cell, workers, options.rounds)
-        for worker in workers.values():
-            worker.close()
-        ceilings.append(ceiling.measure(options.threads))
+    results = []
+    with ceiling.Probe() as compiled:
+        for model in dict.fromkeys(cell.model for cell in cells):
+            mine = [cell for cell in cells if cell.model == model]
+            workers = _start(options.contenders, mine, model, options.threads)
+            for cell in mine:
+                names = [name for name in workers if _takes_part(name, cell, options.threads)]
+                probe = partial(compiled.measure, options.threads, 0.03, ceiling.PRODUCTS)
+                results.append(_measure(cell, {name: workers[name] for name in names}, probe, options.rounds))
+                _print_cell(results[-1])
+            for worker in workers.values():
+                worker.close()
 
-    best = ceilings[0]
-    for other in ceilings[1:]:
-        best = best.merged(other)
-    rows, verdicts = _judge(results, best)
-    _print(about, best, results, rows, verdicts)
+    verdicts = _judge(results)
+    _print_verdicts(verdicts)
     if options.json:
         record = {
             "machine": asdict(about),
             "command": ["python", "-m", "bench.encode", *sys.argv[1:]],
             "threads": options.threads,
-            "ceiling": asdict(best),
-            "disturbed_rounds": {cell.name: result[0].disturbed_rounds for cell, result in results.items()},
-            "rows": [asdict(row) for row in rows],
+            "cells": {
+                measured.cell.name: {
+                    "disturbed_rounds": measured.timings.disturbed_rounds,
+                    "ceiling": measured.ceiling.measured,
+                }
+                for measured in results
+            },
+            "rows": [asdict(row) for measured in results for row in _rows(measured)],
             "verdicts": [asdict(verdict) for verdict in verdicts],
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -80,11 +102,17 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="REGEX", help="cells by name: " + "; ".join(c.name for c in CELLS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", default="", metavar="REGEX", help="cells by name: " + "; ".join(c.name for c in CELLS)
+    )
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="comma-separated; default: all")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every contender")
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every contender"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     options.contenders = options.contenders.split(",")
@@ -96,7 +124,7 @@ def _options() -> argparse.Namespace:
 
 
 def _start(names: list[str], cells: list[Cell], model: str, threads: int) -> dict[str, Worker]:
-    """A worker for every contender that has something to do; one that fails to start is reported and left out."""
+    """A worker for every contender that has something to do; one that cannot start is left out, aloud."""
     workers = {}
     for name in names:
         if not any(_takes_part(name, cell, threads) for cell in cells):
@@ -115,11 +143,9 @@ def _takes_part(name: str, cell: Cell, threads: int) -> bool:
 
 
 def _measure(
-    cell: Cell, workers: dict[str, Worker], rounds: int
-) -> tuple[Interleaved, dict[str, float], dict[str, int]]:
-    """Timings, the smallest cosine with the reference, and the batch size chosen, by contender."""
-    threads = len(os.sched_getaffinity(0))
-    workers = {name: worker for name, worker in workers.items() if _takes_part(name, cell, threads)}
+    cell: Cell, workers: dict[str, Worker], probe: Callable[[], ceiling.Ceiling], rounds: int
+) -> Measured:
+    print(f"\n{cell.name}", flush=True)
     embeddings: dict[str, Array] = {}
     batch_sizes = {}
     for name, worker in workers.items():
@@ -130,7 +156,7 @@ def _measure(
         embeddings[name] = worker.embed()
     reference = embeddings.get("torch-fp32", next(iter(embeddings.values())))
     cosines = {name: float((reference * mine).sum(axis=1).min()) for name, mine in embeddings.items()}
-    return interleave(workers, rounds), cosines, batch_sizes
+    return Measured(cell, _flops(cell), interleave(workers, probe, rounds), cosines, batch_sizes)
 
 
 def _flops(cell: Cell) -> float:
@@ -142,61 +168,63 @@ def _flops(cell: Cell) -> float:
     return SHAPES[cell.model].flops(lengths)
 
 
-def _judge(
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]], best: ceiling.Ceiling
-) -> tuple[list[Row], list[Verdict]]:
-    rows, verdicts = [], []
-    for cell, (measured, cosines, batch_sizes) in results.items():
-        flops = _flops(cell)
-        for name, timing in measured.timings.items():
-            precision = CONTENDERS[name].precision
-            rate = flops / timing.median
-            rows.append(
-                Row(
-                    cell=cell.name,
-                    contender=name,
-                    precision=precision,
-                    median_ms=timing.median * 1e3,
-                    best_ms=timing.best * 1e3,
-                    rounds_ms=[seconds * 1e3 for seconds in timing.rounds],
-                    gflops=rate / 1e9,
-                    of_ceiling=rate / 1e9 / best.of(precision),
-                    min_cosine=cosines[name],
-                    batch_size=batch_sizes.get(name),
-                )
+def _rows(measured: Measured) -> list[Row]:
+    rows = []
+    for name, timing in measured.timings.by_contender.items():
+        precision = CONTENDERS[name].precision
+        rate = measured.flops / timing.median / 1e9
+        rows.append(
+            Row(
+                cell=measured.cell.name,
+                contender=name,
+                precision=precision,
+                median_ms=timing.median * 1e3,
+                best_ms=timing.best * 1e3,
+                rounds_ms=[seconds * 1e3 for seconds in timing.rounds],
+                gflops=rate,
+                of_ceiling=rate / measured.ceiling.of(precision),
+                min_cosine=measured.cosines[name],
+                batch_size=measured.batch_sizes.get(name),
             )
-        medians = {name: timing.median for name, timing in measured.timings.items()}
+        )
+    return rows
+
+
+def _judge(results: list[Measured]) -> list[Verdict]:
+    verdicts = []
+    for measured in results:
+        medians = {name: timing.median for name, timing in measured.timings.by_contender.items()}
         for target in TARGETS:
-            if target.cell == cell.name:
-                verdict = judge(target, medians, flops, best.of(target.precision) * 1e9)
+            if target.cell == measured.cell.name:
+                verdict = judge(target, medians, measured.flops, measured.ceiling.of(target.precision) * 1e9)
                 verdicts += [verdict] if verdict else []
-    return rows, verdicts
+    return verdicts
 
 
-def _print(
-    about: machine.Machine,
-    best: ceiling.Ceiling,
-    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]],
-    rows: list[Row],
-    verdicts: list[Verdict],
-) -> None:
-    print(f"{about.cpu}, {best.threads} threads, flags {' '.join(about.flags)}, commit {about.commit}")
-    print(f"ceiling: float32 {best.float32:.0f}, bfloat16 {best.bfloat16:.0f} GFLOP/s, int8 {best.int8:.0f} GOP/s")
-    for cell, (measured, _, _) in results.items():
-        note = f"   ({measured.disturbed_rounds} rounds disturbed)" if measured.disturbed_rounds else ""
-        print(f"\n{cell.name}{note}")
-        print(f"  {'contender':28}{'median ms':>11}{'best ms':>10}{'GFLOP/s':>9}{'ceiling':>9}{'min cosine':>12}")
-        for row in sorted((row for row in rows if row.cell == cell.name), key=lambda row: row.precision != "float32"):
-            print(
-                f"  {row.contender:28}{row.median_ms:11.2f}{row.best_ms:10.2f}{row.gflops:9.0f}"
-                f"{row.of_ceiling:9.1%}{row.min_cosine:12.6f}"
-            )
+def _print_cell(measured: Measured) -> None:
+    best = measured.ceiling
+    print(
+        f"  ceiling: float32 {best.float32:.0f}, bfloat16 {best.bfloat16:.0f}, int8 {best.int8:.0f} GFLOP/s"
+    )
+    if measured.timings.disturbed_rounds:
+        print(
+            f"  {measured.timings.disturbed_rounds} of the rounds were disturbed by other work on the machine"
+        )
+    print(f"  {'contender':28}{'median ms':>11}{'best ms':>10}{'GFLOP/s':>9}{'ceiling':>9}{'min cosine':>12}")
+    for row in _rows(measured):
+        print(
+            f"  {row.contender:28}{row.median_ms:11.2f}{row.best_ms:10.2f}{row.gflops:9.0f}"
+            f"{row.of_ceiling:9.1%}{row.min_cosine:12.6f}"
+        )
+
+
+def _print_verdicts(verdicts: list[Verdict]) -> None:
     if verdicts:
-        print(f"\n{'target':30}{'precision':10}{'reached':>9}{'ceiling':>9}         asked for")
+        print(f"\n{'target':28}{'precision':10}{'reached':>9}{'ceiling':>9}         asked for")
     for verdict in verdicts:
         reached = f"{verdict.ratio:.2f}x" if verdict.ratio is not None else ""
         print(
-            f"{verdict.target.cell:30}{verdict.target.precision:10}{reached:>9}{verdict.share:9.1%}"
+            f"{verdict.target.cell:28}{verdict.target.precision:10}{reached:>9}{verdict.share:9.1%}"
             f"   {'met  ' if verdict.met else 'SHORT'} {verdict.asked}"
         )
 

@@ -1,7 +1,7 @@
 """The two models every contender runs: the real MiniLM sentence encoder and BERT-base with random weights.
 
-What a peer needs in its own format (ONNX, OpenVINO IR, CTranslate2) is made once and kept in a temporary folder;
-`FASTPLM_BENCH_CACHE` names another one.
+What a peer needs in its own format (ONNX, OpenVINO IR, CTranslate2) is made once and kept in a temporary
+folder; `FASTPLM_BENCH_CACHE` names another one.
 """
 
 import os
@@ -39,7 +39,9 @@ SHAPES = {"minilm": MINILM, "bert-base": BERT_BASE}
 
 
 def cache_folder() -> Path:
-    folder = Path(os.environ.get("FASTPLM_BENCH_CACHE", Path(tempfile.gettempdir()) / f"fastplm-bench-{os.getuid()}"))
+    folder = Path(
+        os.environ.get("FASTPLM_BENCH_CACHE", Path(tempfile.gettempdir()) / f"fastplm-bench-{os.getuid()}")
+    )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -53,14 +55,16 @@ def minilm_folder() -> Path:
 
 
 def bert_base_folder() -> Path:
-    """BERT-base with weights drawn by transformers from a fixed seed, and MiniLM's vocabulary (the same 30,522)."""
+    """BERT-base with weights drawn by transformers from a fixed seed, and MiniLM's (equal) vocabulary."""
 
     def make(folder: Path) -> None:
         import torch
         from transformers import BertConfig, BertModel
 
         torch.manual_seed(0)
-        config = BertConfig(position_embedding_type="absolute")  # named, because CTranslate2's converter reads it
+        config = BertConfig(
+            position_embedding_type="absolute"
+        )  # named, because CTranslate2's converter reads it
         BertModel(config).eval().save_pretrained(folder)
         for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
             shutil.copy(minilm_folder() / name, folder)
@@ -119,7 +123,9 @@ class Exports:
                 str(plain), "bert", num_heads=shape.heads, hidden_size=shape.width, opt_level=0, use_gpu=False
             )
             if fused.get_fused_operator_statistics()["Attention"] != shape.layers:
-                raise RuntimeError("ONNX Runtime's optimiser did not fuse every attention layer of " + self.name)
+                raise RuntimeError(
+                    "ONNX Runtime's optimiser did not fuse every attention layer of " + self.name
+                )
             fused.save_model_to_file(str(folder / "model.onnx"))
             plain.unlink()
 
@@ -138,7 +144,9 @@ class Exports:
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=["MatMul", "Attention"],
-                extra_options={"DefaultTensorType": TensorProto.FLOAT},  # shape inference stops at fused operators
+                extra_options={
+                    "DefaultTensorType": TensorProto.FLOAT
+                },  # shape inference stops at fused operators
             )
 
         return _made_once(f"{self.name}-onnx-int8", make) / "model.onnx"
@@ -170,7 +178,7 @@ class Exports:
 
 
 def _made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """`cache_folder()/name`, filled by `make` the first time; an interrupted attempt leaves nothing behind."""
+    """`cache_folder()/name`, filled by `make` the first time, or not at all if it is interrupted."""
     folder = cache_folder() / name
     if not folder.exists():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:

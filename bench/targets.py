@@ -7,9 +7,11 @@ CEILING_SHARE = {"float32": 0.80, "bfloat16": 0.85}  # nobody is asked for more 
 
 @dataclass(frozen=True)
 class Target:
-    """fastplm in `precision` on `cell` is at least `ratio` times as fast as the best contender named in `rivals`.
+    """fastplm in `precision` on `cell` is at least `ratio` times as fast as the best contender named in
+    `rivals`.
 
-    rivals: contenders as `bench.peers` names them. With no rivals, `ratio` is the share of the ceiling to reach.
+    rivals: contenders as `bench.peers` names them. With no rivals, `ratio` is the share of the ceiling to
+    reach.
     """
 
     cell: str
@@ -63,8 +65,9 @@ TARGETS = _targets()
 def judge(target: Target, medians: dict[str, float], flops: float, ceiling: float) -> Verdict | None:
     """The verdict on one target, or None where fastplm or every rival was not measured.
 
-    medians: seconds by contender, of one cell. flops: of the cell, on real tokens. ceiling: FLOP/s in the target's
-    precision. Where the ratio would need more than CEILING_SHARE of the ceiling, that share is asked for instead.
+    medians: seconds by contender, of one cell. flops: of the cell, on real tokens. ceiling: FLOP/s in the
+    target's precision. Where the ratio would need more than CEILING_SHARE of the ceiling, that share is asked
+    for instead.
     """
     ours = medians.get(f"fastplm-{_SHORT[target.precision]}")
     if ours is None:

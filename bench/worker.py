@@ -76,7 +76,9 @@ class Worker:
             good, value = self._pipe.recv()
         except EOFError:
             self._process.join()
-            raise WorkerError(f"{self.name}: its process died with exit code {self._process.exitcode}") from None
+            raise WorkerError(
+                f"{self.name}: its process died with exit code {self._process.exitcode}"
+            ) from None
         if not good:
             raise WorkerError(f"{self.name}: {value}")
         return value

@@ -13,8 +13,8 @@ from bench.peers.base import Array
 
 @dataclass(frozen=True)
 class Cell:
-    """One workload. mode "grid": `batch` sequences of `length` random ids. mode "ids" or "texts": 1,000 texts in
-    `order`, as token ids of each text or as strings."""
+    """One workload. mode "grid": `batch` sequences of `length` random ids. mode "ids" or "texts": 1,000 texts
+    in `order`, as token ids of each text or as strings."""
 
     model: str
     mode: str

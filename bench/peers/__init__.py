@@ -1,7 +1,7 @@
 """One class per contender, each at its best setting; `CONTENDERS` names them all.
 
-A contender runs in a process of its own (bench/worker.py), so that no two OpenMP runtimes meet, and is imported
-there: naming one here costs nothing.
+A contender runs in a process of its own (bench/worker.py), so that no two OpenMP runtimes meet, and is
+imported there: naming one here costs nothing.
 """
 
 from dataclasses import dataclass

@@ -15,8 +15,9 @@ MAX_LENGTH = 256  # MiniLM's sentence_bert_config.json
 class Peer:
     """Embeddings are mean-pooled over the real tokens and L2-normalised, by every contender.
 
-    A subclass gives `embed_ids`; ragged work then takes the field's usual road: HF tokenizers, batches sorted by
-    length and padded to their longest text. `prepare` is where a peer specialises itself for a shape, untimed.
+    A subclass gives `embed_ids`; ragged work then takes the field's usual road: HF tokenizers, batches sorted
+    by length and padded to their longest text. `prepare` is where a peer specialises itself for a shape,
+    untimed.
     """
 
     batch_size = 32
@@ -38,14 +39,18 @@ class Peer:
     def embed_ragged(self, texts: Sequence[Sequence[int]]) -> Array:
         """The ids of each text, in any order -> float32 [n, W] in that order."""
         batches = self.padded_batches(texts)
-        return in_order([rows for rows, _, _ in batches], [self.embed_ids(ids, mask) for _, ids, mask in batches])
+        return in_order(
+            [rows for rows, _, _ in batches], [self.embed_ids(ids, mask) for _, ids, mask in batches]
+        )
 
     def embed_texts(self, texts: Sequence[str]) -> Array:
         """Texts in any order -> float32 [n, W] in that order."""
         return self.embed_ragged(self.tokenize(texts))
 
     def padded_batches(self, texts: Sequence[Sequence[int]]) -> list[tuple[Array, Array, Array]]:
-        """(rows, ids, mask) of `batch_size` texts each, longest first, so that buffers are allocated at their largest."""
+        """(rows, ids, mask) of `batch_size` texts each, longest first, so that buffers are allocated at their
+        largest.
+        """
         lengths = np.array([len(text) for text in texts])
         order = np.argsort(-lengths, kind="stable")
         batches = []
@@ -79,7 +84,9 @@ def in_order(rows: Sequence[Array], parts: Sequence[Array]) -> Array:
 
 
 def mean_pool(hidden: Array, mask: Array) -> Array:
-    """Hidden states [B, L, W] -> normalised means over the real tokens [B, W], for peers that stop before pooling."""
+    """Hidden states [B, L, W] -> normalised means over the real tokens [B, W], for peers that stop before
+    pooling.
+    """
     if mask.all():
         pooled = hidden.mean(axis=1)
     else:

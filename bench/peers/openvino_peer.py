@@ -1,8 +1,8 @@
 """OpenVINO: static shapes where they are known, dynamic ones for ragged text, both ways of using the cores.
 
 `OpenVino` runs one request on all cores (the latency hint); `OpenVinoStreams` runs one request per core (the
-throughput hint): halves of an equal-length batch, whole batches of ragged text. The better of the two is what fastplm
-is compared with.
+throughput hint): halves of an equal-length batch, whole batches of ragged text. The better of the two is what
+fastplm is compared with.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,15 @@ from bench.peers.base import Array, Peer, in_order
 
 
 class OpenVino(Peer):
-    hints = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+    hint = "LATENCY"
 
     def __init__(self, model: str, threads: int, precision: str) -> None:
         super().__init__(model, threads, precision)
         self.core = openvino.Core()
         self.path = Exports(model).openvino()
-        self.settings = self.hints | {
+        self.settings = {
+            "PERFORMANCE_HINT": self.hint,
+            "NUM_STREAMS": "1" if self.hint == "LATENCY" else str(threads),
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": str(threads),
         }
@@ -49,11 +51,10 @@ class OpenVino(Peer):
 
 
 class OpenVinoStreams(OpenVino):
-    hints = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    hint = "THROUGHPUT"
 
     def __init__(self, model: str, threads: int, precision: str) -> None:
         super().__init__(model, threads, precision)
-        self.settings["NUM_STREAMS"] = str(threads)
         self.queue: Any = None
         self.parts: dict[int, Array] = {}
         self.shape: tuple[int, ...] | None = None
@@ -70,7 +71,9 @@ class OpenVinoStreams(OpenVino):
         if self.queue is None or self.shape is not None:
             self._start(None)
         batches = self.padded_batches(texts)
-        return in_order([rows for rows, _, _ in batches], self._run([(ids, mask) for _, ids, mask in batches]))
+        return in_order(
+            [rows for rows, _, _ in batches], self._run([(ids, mask) for _, ids, mask in batches])
+        )
 
     def _start(self, shape: tuple[int, ...] | None) -> None:
         self.shape = shape

@@ -18,8 +18,12 @@ class Torch(Peer):
 
     def embed_ids(self, ids: Array, mask: Array) -> Array:
         with torch.inference_mode():
-            hidden = self.model(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state
+            hidden = self.model(
+                torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
+            ).last_hidden_state
             weight = torch.from_numpy(mask).unsqueeze(-1).float()
             pooled = (hidden.float() * weight).sum(1) / weight.sum(1)
-            result: Array = torch.nn.functional.normalize(pooled, dim=-1).numpy().astype(np.float32, copy=False)
+            result: Array = (
+                torch.nn.functional.normalize(pooled, dim=-1).numpy().astype(np.float32, copy=False)
+            )
             return result

@@ -16,9 +16,8 @@ def test_doctor_says_what_the_engine_says(capsys):
     found = json.loads(capsys.readouterr().out)
     cpu = fastplm.cpu_info()
     assert found["version"] == fastplm.__version__
-    assert found["isa"]["levels"] == cpu["levels"]
-    assert [level["name"] for level in cpu["levels"] if level["chosen"]] == [found["isa"]["name"]]
-    assert (found["threads"], found["limits"]) == (cpu["threads"], cpu["limits"])
+    for name in ("isa", "levels", "threads", "limits"):
+        assert found[name] == cpu[name]
     assert found["cuda"] == fastplm.cuda_status()
     assert any(path.endswith("libfastplm.so") for path in found["libraries"])
 
@@ -31,11 +30,13 @@ def test_doctor_for_reading_names_every_level_and_library(capsys):
     assert "libfastplm.so" in out and fastplm.__version__ in out
 
 
-@pytest.mark.parametrize("level", [level["name"] for level in fastplm.cpu_info()["levels"] if level["supported"]])
+@pytest.mark.parametrize(
+    "level", [level["name"] for level in fastplm.cpu_info()["levels"] if level["supported"]]
+)
 def test_doctor_shows_a_forced_level(level):
     found = json.loads(_run("doctor", "--json", FASTPLM_ISA=level).stdout)
-    assert found["isa"]["name"] == level
-    assert found["isa"]["why"] == "forced by FASTPLM_ISA"
+    assert found["isa"] == level
+    assert found["why"] == "forced by FASTPLM_ISA"
     assert found["settings"]["FASTPLM_ISA"] == level
 
 
@@ -48,7 +49,10 @@ def test_doctor_with_an_unknown_level_lists_the_known_ones():
 
 
 def test_check_passes_on_a_real_model(minilm, capsys):
-    assert main(["check", str(minilm), "--json", "A short text.", "And a somewhat longer one, with a comma."]) == 0
+    assert (
+        main(["check", str(minilm), "--json", "A short text.", "And a somewhat longer one, with a comma."])
+        == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert report["passed"] and report["same_ids"] and report["within_tolerance"]
     assert report["texts"] == 2 and len(report["max_difference_by_layer"]) == 7

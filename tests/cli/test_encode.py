@@ -45,9 +45,9 @@ def test_texts_of_the_command_line_become_lines_of_json(minilm, encoder, capsys)
 
 def test_files_and_stdin_one_text_per_line(minilm, encoder, tmp_path, give_stdin):
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
-    first.write_bytes("eins\r\n\r\nzwei".encode())
+    first.write_bytes(b"eins\r\n\r\nzwei")
     second.write_bytes("три\n".encode())
-    give_stdin("from stdin\n".encode())
+    give_stdin(b"from stdin\n")
     target = tmp_path / "rows.npy"
     arguments = ["encode", "given", "-m", str(minilm), "-i", str(first), "-", str(second), "-o", str(target)]
     assert main(arguments) == 0
@@ -94,12 +94,16 @@ def test_dtype_normalize_and_prompt_reach_the_encoder(minilm, tmp_path, capsys):
     (folder / "modules.json").unlink()
     (folder / "modules.json").write_text(json.dumps(modules[:2]))  # without its own normalisation
     (folder / "config_sentence_transformers.json").unlink()
-    (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": {"query": "question: "}}))
+    (folder / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "question: "}})
+    )
 
     arguments = ["-m", str(folder), "--dtype", "bfloat16", "--normalize", "--prompt-name", "query"]
     assert main(["encode", "why?", *arguments]) == 0
     (row,) = lines(capsys.readouterr().out)
-    expected = fastplm.SentenceEncoder(folder, dtype="bfloat16").encode("question: why?", normalize_embeddings=True)
+    expected = fastplm.SentenceEncoder(folder, dtype="bfloat16").encode(
+        "question: why?", normalize_embeddings=True
+    )
     assert np.array_equal(np.array(row["embedding"], np.float32), expected)
     assert np.linalg.norm(expected) == pytest.approx(1, abs=1e-6)
 

@@ -26,14 +26,14 @@ _EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; `argv` without the program's name, by default the process's own. Returns the exit code."""
+    """Runs one command and returns the exit code. argv: without the program's name; default: sys.argv."""
     try:
         command = _parser().parse_args(argv)
         options = _COMMANDS[command.command].parser(_common()).parse_intermixed_args(command.arguments)
     except SystemExit as stop:  # argparse has said what is wrong, or has printed the help
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     try:
-        code = _COMMANDS[command.command].run(options)
+        code: int = _COMMANDS[command.command].run(options)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -75,7 +75,9 @@ def _common() -> argparse.ArgumentParser:
 
 
 def _one_line(error: Exception) -> str:
-    """The message alone for the errors fastplm and Python raise about input; with the type's name for all others."""
+    """The message alone for the errors fastplm and Python raise about input; with the type's name for all
+    others.
+    """
     message = " ".join(str(error).split())
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and message:
         return message

@@ -17,7 +17,8 @@ from fastplm.models import AutoModel, PreTrainedModel
 
 Array = npt.NDArray[Any]
 
-# float32, at every layer: |ours - theirs| <= ABSOLUTE + RELATIVE |theirs|. bfloat16: the cosine of the worst text.
+# float32, at every layer: |ours - theirs| <= ABSOLUTE + RELATIVE |theirs|. bfloat16: the cosine of the worst
+# text.
 ABSOLUTE, RELATIVE, COSINE = 1e-5, 1e-4, 0.9995
 
 # transformers makes an empty tokenizer where none of these is there.
@@ -27,12 +28,18 @@ _TEXTS = [
     "How many rivers cross the old town?",
     "The bakery opens at six, an hour before the first train leaves.",
     "Yes.",
-    "A lighthouse keeper wrote down the weather every evening for forty years, and when the station was closed the "
-    "notebooks went to the museum, where a student of physics found in them the longest record of storms on that coast.",
+    "A lighthouse keeper wrote down the weather every evening for forty years, and when the station was "
+    "closed the notebooks went to the museum, where a student of physics found in them the longest record "
+    "of storms on that coast.",
     "¿Dónde está la biblioteca? 図書館はどこですか。",
 ]
 
 SUMMARY = "compare a model with transformers"
+
+_DESCRIPTION = f"""Runs MODEL here and in transformers (eager attention, float32) and compares token ids,
+every layer's hidden states and mean-pooled texts. float32 passes if every value is within
+{ABSOLUTE:g} + {RELATIVE:g} |value| of that of transformers, bfloat16 if no text's cosine is under {COSINE}.
+Exit code 1 if it does not pass."""
 
 _EXAMPLES = """examples:
   fastplm check path/to/model
@@ -43,7 +50,7 @@ _EXAMPLES = """examples:
 
 @dataclass(frozen=True)
 class Report:
-    """What the comparison found. Differences are absolute, over real tokens only; layer 0 is the embeddings."""
+    """What was found. Differences are absolute, over real tokens only; layer 0 is the embeddings."""
 
     model: str
     model_class: str
@@ -65,15 +72,15 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "fastplm check",
         parents=[common],
-        description=f"""Runs MODEL here and in transformers (eager attention, float32) and compares token ids, every
-layer's hidden states and mean-pooled texts. float32 passes if every value is within {ABSOLUTE:g} + {RELATIVE:g} of
-transformers' value, bfloat16 if no text's cosine is under {COSINE}. Exit code 1 if it does not pass.""",
+        description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="folder or hub id")
     add_text_arguments(parser, "a few built-in ones")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="what fastplm computes in")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="what fastplm computes in"
+    )
     return parser
 
 
@@ -97,7 +104,9 @@ def compare(folder: Path, texts: list[str], dtype: str, torch: Any, transformers
     """Both models on the same ids: the tokenizer of transformers, or random ids where the folder has none."""
     ours = AutoModel.from_pretrained(folder, dtype=dtype)
     kind = type(ours).__name__
-    theirs = getattr(transformers, kind).from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    theirs = getattr(transformers, kind).from_pretrained(
+        folder, attn_implementation="eager", dtype=torch.float32
+    )
     ids, mask, same, note = _ids(folder, texts, ours, transformers)
 
     with torch.inference_mode():
@@ -132,7 +141,9 @@ def compare(folder: Path, texts: list[str], dtype: str, torch: Any, transformers
 def _ids(
     folder: Path, texts: list[str], model: PreTrainedModel, transformers: Any
 ) -> tuple[Array, Array, bool | None, str]:
-    """ids int64 [B, S], mask int64 [B, S], whether fastplm's tokenizer gives the same ids, and a note about that."""
+    """ids int64 [B, S], mask int64 [B, S], whether fastplm's tokenizer gives the same ids, and a note about
+    that.
+    """
     limit = model.engine.max_length or 512
     if not any((folder / name).exists() for name in _TOKENIZER_FILES):
         lengths = np.minimum([len(text.split()) + 2 for text in texts], limit)
@@ -176,7 +187,9 @@ def describe(report: Report) -> str:
     for layer, difference in enumerate(report.max_difference_by_layer):
         mark = "  <- largest" if layer == report.worst_layer else ""
         lines.append(f"{layer:5}   {difference:.3e}{mark}")
-    judged = f", {'within' if report.within_tolerance else 'NOT within'} {ABSOLUTE:g} + {RELATIVE:g} of the value"
+    judged = (
+        f", {'within' if report.within_tolerance else 'NOT within'} {ABSOLUTE:g} + {RELATIVE:g} of the value"
+    )
     lines += [
         "",
         f"max abs difference  {report.max_difference:.3e}{judged if report.dtype == 'float32' else ''}",

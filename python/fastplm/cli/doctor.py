@@ -25,7 +25,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "fastplm doctor",
         parents=[common],
-        description="Version, instruction set and why it was chosen, threads and their limits, GPU, libraries.",
+        description="Version, instruction set and why it was chosen, threads and limits, GPU, libraries.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,43 +46,53 @@ def examine() -> dict[str, Any]:
         "version": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "isa": {"name": cpu["isa"], "why": _why(cpu["levels"]), "levels": cpu["levels"]},
+        "isa": cpu["isa"],
+        "why": _why(cpu["isa"], cpu["levels"]),
+        "levels": cpu["levels"],
         "threads": cpu["threads"],
         "limits": cpu["limits"],
         "cuda": cuda_status(),
         "libraries": sorted(str(path) for path in folder.glob("*.so")),
-        "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("FASTPLM_")},
+        "settings": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith("FASTPLM_")
+        },
     }
 
 
-def _why(levels: list[dict[str, Any]]) -> str:
+def _why(chosen: str, levels: list[dict[str, Any]]) -> str:
     if os.environ.get("FASTPLM_ISA"):
         return "forced by FASTPLM_ISA"
-    passed = [str(level["name"]) for level in levels[: [level["chosen"] for level in levels].index(True)]]
-    missing = [level["name"] for level in levels if level["name"] in passed and not level["supported"]]
-    slower = [name for name in passed if name not in missing]
+    better = levels[: [level["name"] for level in levels].index(chosen)]
+    missing = ", ".join(level["name"] for level in better if not level["supported"])
+    slower = ", ".join(level["name"] for level in better if level["supported"])
     why = "the fastest level that this CPU supports"
     if missing:
-        why += f"; it lacks {', '.join(missing)}"
+        why += f"; it lacks {missing}"
     if slower:
-        why += f"; {', '.join(slower)} would be slower on it"
+        why += f"; {slower} would be slower on it"
     return why
 
 
 def describe(found: dict[str, Any]) -> str:
     """The same for reading."""
-    isa, limits, cuda = found["isa"], found["limits"], found["cuda"]
+    limits, cuda = found["limits"], found["cuda"]
     lines = [
         f"fastplm     {found['version']} (Python {found['python']}, numpy {found['numpy']})",
-        f"level       {isa['name']}: {isa['why']}",
+        f"level       {found['isa']}: {found['why']}",
     ]
-    for level in isa["levels"]:
+    for level in found["levels"]:
         mark = "chosen" if level["chosen"] else "supported" if level["supported"] else "not supported"
         lines.append(f"            {level['name']:12} {mark:14} needs {level['needs']}")
     lines.append(f"threads     {found['threads']}")
-    for name, meaning in (("affinity", "CPU affinity"), ("cgroup", "cgroup quota"), ("physical", "physical cores")):
+    for name, meaning in (
+        ("affinity", "CPU affinity"),
+        ("cgroup", "cgroup quota"),
+        ("physical", "physical cores"),
+    ):
         lines.append(f"            {meaning:15} {limits[name] or 'no limit'}")
     lines.append(f"GPU         {'available' if cuda['available'] else 'not available'}: {cuda['reason']}")
     lines += [f"{'libraries' if i == 0 else '':11} {path}" for i, path in enumerate(found["libraries"])]
-    lines += [f"{'settings' if i == 0 else '':11} {k}={v}" for i, (k, v) in enumerate(found["settings"].items())]
+    lines += [
+        f"{'settings' if i == 0 else '':11} {k}={v}" for i, (k, v) in enumerate(found["settings"].items())
+    ]
     return "\n".join(lines)

