@@ -41,6 +41,16 @@ def test_normalized_tokens_match_normalized_text(settings, load, assert_same):
     assert_same(ours, reference, TEXTS)
 
 
+def test_normalized_tokens_are_decoded_in_their_normalized_form(settings, load):
+    """As in the reference, even where that keeps a special token from being left out."""
+    settings = with_tokens(settings, {"content": "Spé", "normalized": True, "special": True}, {"content": "Foo", "normalized": True})
+    ours, reference = load(settings)
+    ids = reference.encode("a Spé foo b").ids
+    for skip in (True, False):
+        assert ours.decode(ids, skip_special_tokens=skip) == reference.decode(ids, skip_special_tokens=skip)
+    assert ours.convert_ids_to_tokens(ids) == [reference.id_to_token(i) for i in ids]
+
+
 def test_longest_of_those_that_begin_first(settings, load, assert_same):
     settings = with_tokens(settings, *({"content": c} for c in ("ab", "abcd", "bcdef", "c", "<x>", "<xy>", "<")))
     ours, reference = load(settings)

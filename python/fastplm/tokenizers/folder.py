@@ -33,7 +33,16 @@ _BERT_TOKENS = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-_NO_TYPES = {"DistilBertTokenizer"}  # does not return token_type_ids unless asked
+_NO_TYPES = {"DistilBertTokenizer"}  # like classes outside the family, returns no token_type_ids unless asked
+_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+_OPTIONS: dict[str, Any] = {
+    "model_max_length": int | float,
+    "padding_side": str,
+    "truncation_side": str,
+    "clean_up_tokenization_spaces": bool,
+    "split_special_tokens": bool,
+    "model_input_names": list,
+}
 
 
 def load_file(path: Path, **kwargs: Any) -> Tokenizer:
@@ -44,7 +53,13 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
     named: dict[str, str | AddedToken] = {k: v for k, v in _BERT_TOKENS.items() if v in contents}
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
-    return Tokenizer(source, name_or_path=os.fspath(path), named_tokens=named, call_defaults=True, **kwargs)
+    sides = {f"{name}_side": baked["side"] for name, baked in _baked(source) if baked}
+    options = {**sides, **kwargs, "named_tokens": named, "call_defaults": True}
+    return Tokenizer(source, name_or_path=os.fspath(path), **options)
+
+
+def _baked(source: Source) -> tuple[tuple[str, dict[str, Any] | None], ...]:
+    return ("truncation", source.truncation), ("padding", source.padding)
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -131,19 +146,17 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     if file and file.padding:
         named.setdefault("pad_token", file.padding["pad_token"])
 
-    options: dict[str, Any] = {}
-    if file and file.padding:
-        options["padding_side"] = file.padding["side"]
-    if file and file.truncation:
-        options["truncation_side"] = file.truncation["side"]
-    for key in ("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces",
-                "split_special_tokens", "model_input_names"):  # fmt: skip
-        if config.get(key) is not None:
-            options[key] = config[key]
+    options = {f"{name}_side": baked["side"] for name, baked in (_baked(file) if file else ()) if baked}
     if config.get("max_len") is not None:
-        options.setdefault("model_max_length", config["max_len"])
-    if class_name in _NO_TYPES:
-        options.setdefault("model_input_names", ["input_ids", "attention_mask"])
+        options["model_max_length"] = config["max_len"]
+    for key, kind in _OPTIONS.items():
+        value = config.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise CheckpointError(f"{config_path}: {key} is {value!r}; expected a {kind}")
+        options[key] = value
+    options.setdefault("model_input_names", _INPUTS if bert and class_name not in _NO_TYPES else _INPUTS[::2])
     return Tokenizer(
         source, name_or_path=name, named_tokens=named, extra_tokens=[str(t) for t in extra_tokens if t], **options
     )

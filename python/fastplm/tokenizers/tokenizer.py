@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastplm import _engine
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-NO_MAX_LENGTH = 10**30  # model_max_length of a tokenizer without one, as transformers has it
+NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
 _LARGE = 10**20
 _FIELDS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping")
 _PADDINGS = {True: "longest", False: "do_not_pad", None: "do_not_pad"}
@@ -34,7 +34,8 @@ class _Shape(NamedTuple):
 
     padding: str
     truncation: str
-    max_length: int | None
+    max_length: int | None  # of a truncated row
+    pad_length: int = 0  # of a row padded to max_length
 
 
 class Tokenizer:
@@ -54,7 +55,7 @@ class Tokenizer:
         name_or_path: str = "",
         named_tokens: Mapping[str, str | AddedToken] | None = None,
         extra_tokens: Iterable[str] = (),
-        model_max_length: int | None = None,
+        model_max_length: float | None = None,
         padding_side: str = "right",
         truncation_side: str = "right",
         model_input_names: Sequence[str] = ("input_ids", "token_type_ids", "attention_mask"),
@@ -70,7 +71,7 @@ class Tokenizer:
         self._extra = list(extra_tokens)
         self._call_defaults = call_defaults  # whether tokenizer.json's truncation and padding are defaults
         self.name_or_path = name_or_path
-        self.model_max_length = NO_MAX_LENGTH if model_max_length is None else model_max_length
+        self.model_max_length = NO_MAX_LENGTH if model_max_length is None else int(model_max_length)
         self.padding_side = padding_side
         self.truncation_side = truncation_side
         self.model_input_names = list(model_input_names)
@@ -155,7 +156,7 @@ class Tokenizer:
         if shape.padding == "do_not_pad":
             length = 0
         else:
-            length = batch.longest if shape.padding == "longest" else (shape.max_length or 0)
+            length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
         pad_id, pad_type_id = self._pad_ids()
@@ -259,8 +260,8 @@ class Tokenizer:
         if baked and padding is None:
             padding, side, multiple = True, baked["side"], multiple or baked["multiple_of"]
             if baked["length"] is not None:
-                padded_length, strategy = baked["length"], _name("truncation", truncation, _TRUNCATIONS)
-                return _Shape("max_length", strategy, padded_length), stride, multiple, side
+                strategy = _name("truncation", truncation, _TRUNCATIONS)
+                return _Shape("max_length", strategy, max_length, baked["length"]), stride, multiple, side
         pad, cut = _name("padding", padding, _PADDINGS), _name("truncation", truncation, _TRUNCATIONS)
         if padding is True and max_length is not None and cut == "do_not_truncate" and verbose:
             warnings.warn("max_length is ignored: padding=True and nothing truncates", stacklevel=3)
@@ -277,7 +278,7 @@ class Tokenizer:
                 f"max_length is {max_length} with truncation and padding; expected a multiple of "
                 f"pad_to_multiple_of, {multiple}"
             )
-        return _Shape(pad, cut, max_length), stride, multiple, side
+        return _Shape(pad, cut, max_length, max_length or 0), stride, multiple, side
 
     def _pad_ids(self) -> tuple[int, int]:
         baked = self._source.padding if self._call_defaults else None
