@@ -100,7 +100,9 @@ def test_published_ids(data: Path) -> None:
     for name, by_line in (("small", True), ("mixed", True), ("utf8", False)):
         text = read(folder / f"{name}_input.txt")
         expected = read(folder / "tokenizers" / f"{name}_tokens_bert_base_cased.txt")
-        texts = [line.replace("\\n", "\n") for line in text.split("\n")] if by_line else [text]
+        texts = text.split("\n") if by_line else [text]
+        if name == "small":   # written with \\n for line ends within a text
+            texts = [line.replace("\\n", "\n") for line in texts]
         rows = expected.split("\n") if by_line else [expected]
         for one, row in zip(texts, rows, strict=True):
             assert tok(one, add_special_tokens=False)["input_ids"] == [int(i) for i in row.split(",") if i.strip()]
