@@ -21,7 +21,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, vocabulary: dict[str, int])
     path = tmp_path_factory.mktemp("bert")
     (path / "vocab.txt").write_text("".join(word + "\n" for word in vocabulary), encoding="utf-8")
     (path / "config.json").write_text('{"model_type": "bert"}')
-    (path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "model_max_length": 12}')
+    (path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "model_max_length": 12}'
+    )
     transformers.AutoTokenizer.from_pretrained(path).save_pretrained(path)
     return path
 
@@ -59,10 +61,14 @@ def check(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("padding", [False, True, "longest", "max_length", "do_not_pad"])
-@pytest.mark.parametrize("truncation", [None, False, True, "longest_first", "only_first", "only_second", "do_not_truncate"])
+@pytest.mark.parametrize(
+    "truncation", [None, False, True, "longest_first", "only_first", "only_second", "do_not_truncate"]
+)
 @pytest.mark.filterwarnings("ignore:.*max_length.*")
 def test_padding_and_truncation(both: tuple[Any, Any], padding: Any, truncation: Any) -> None:
-    for max_length, multiple, special in itertools.product([None, 0, 1, 2, 3, 5, 8, 40], [None, 4], [True, False]):
+    for max_length, multiple, special in itertools.product(
+        [None, 0, 1, 2, 3, 5, 8, 40], [None, 4], [True, False]
+    ):
         options = {"padding": padding, "truncation": truncation, "max_length": max_length, "add_special_tokens": special,
                    "pad_to_multiple_of": multiple, **EVERYTHING}  # fmt: skip
         check(both, TEXTS, **options)
@@ -95,7 +101,7 @@ def check_or_error(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
     except BaseException as error:
         assert any(reason in str(error) for reason in ("stride", "too short", "not provided"))
         if "stride set to" in str(error) and not options["add_special_tokens"]:
-            return   # the reference takes off special tokens that it will not add
+            return  # the reference takes off special tokens that it will not add
         with pytest.raises(ValueError, match="stride|only_first|only_second|second sequence"):
             ours(*args, **options)
         return
@@ -105,12 +111,26 @@ def check_or_error(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_side(both: tuple[Any, Any], side: str) -> None:
     for padding in (True, "max_length"):
-        check(both, TEXTS, PAIRS, padding=padding, truncation=True, max_length=20, padding_side=side, **EVERYTHING)
+        check(
+            both,
+            TEXTS,
+            PAIRS,
+            padding=padding,
+            truncation=True,
+            max_length=20,
+            padding_side=side,
+            **EVERYTHING,
+        )
 
 
 def test_words_as_input(both: tuple[Any, Any]) -> None:
     pairs = [["b", "cats"], ["a"], [], ["hello"], ["中国"]]
-    for options in ({}, {"truncation": True, "max_length": 6}, {"padding": True}, {"add_special_tokens": False}):
+    for options in (
+        {},
+        {"truncation": True, "max_length": 6},
+        {"padding": True},
+        {"add_special_tokens": False},
+    ):
         check(both, WORDS, is_split_into_words=True, **options, **EVERYTHING)
         check(both, WORDS, pairs, is_split_into_words=True, **options, **EVERYTHING)
         check(both, WORDS[2], is_split_into_words=True, **options, **EVERYTHING)
@@ -191,7 +211,9 @@ def test_attributes(both: tuple[Any, Any]) -> None:
     assert ours.get_added_vocab() == reference.get_added_vocab()
     for pair in (True, False):
         assert ours.num_special_tokens_to_add(pair) == reference.num_special_tokens_to_add(pair)
-    assert ours.convert_tokens_to_ids(["cat", "nothing"]) == reference.convert_tokens_to_ids(["cat", "nothing"])
+    assert ours.convert_tokens_to_ids(["cat", "nothing"]) == reference.convert_tokens_to_ids(
+        ["cat", "nothing"]
+    )
     assert ours.convert_tokens_to_ids("cat") == reference.convert_tokens_to_ids("cat")
     assert ours.convert_ids_to_tokens([0, 9, 10**6]) == reference.convert_ids_to_tokens([0, 9, 10**6])
     assert ours.convert_ids_to_tokens([2, 9, 3], skip_special_tokens=True) == ["cat"]
@@ -215,7 +237,10 @@ def test_decode(both: tuple[Any, Any]) -> None:
 
 
 def test_setting_special_tokens(folder: Path) -> None:
-    ours, reference = AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    ours, reference = (
+        AutoTokenizer.from_pretrained(folder),
+        transformers.AutoTokenizer.from_pretrained(folder),
+    )
     for tok in (ours, reference):
         tok.pad_token = "hello"
         tok.mask_token_id = 9
@@ -239,7 +264,12 @@ def test_empty_batches(both: tuple[Any, Any]) -> None:
 
 def test_encode_packed(both: tuple[Any, Any]) -> None:
     ours, reference = both
-    for options in ({}, {"truncation": True, "max_length": 5}, {"truncation": True}, {"add_special_tokens": False}):
+    for options in (
+        {},
+        {"truncation": True, "max_length": 5},
+        {"truncation": True},
+        {"add_special_tokens": False},
+    ):
         want = reference(TEXTS, **options)["input_ids"]
         ids, begin = ours.encode_packed(TEXTS, **options)
         assert [ids[a:b].tolist() for a, b in itertools.pairwise(begin)] == want
@@ -260,8 +290,18 @@ def test_encode_packed(both: tuple[Any, Any]) -> None:
         ((["a", 3],), {}, TypeError, "text 1 is a int"),
         ((["a", "b\ud800"],), {}, ValueError, "text 1 has a lone surrogate at character 1"),
         ((["a"], ["\udfff"]), {}, ValueError, "text_pair 0 has a lone surrogate at character 0"),
-        (([["a", "\ud800"]],), {"is_split_into_words": True}, ValueError, "text 0, word 1 has a lone surrogate"),
-        (([["a"], "b"],), {"is_split_into_words": True}, TypeError, "text 1 is a str; expected a list of words"),
+        (
+            ([["a", "\ud800"]],),
+            {"is_split_into_words": True},
+            ValueError,
+            "text 0, word 1 has a lone surrogate",
+        ),
+        (
+            ([["a"], "b"],),
+            {"is_split_into_words": True},
+            TypeError,
+            "text 1 is a str; expected a list of words",
+        ),
         ((["a"], "b"), {}, TypeError, "text_pair is a str"),
         ((["a"], ["b", "c"]), {}, ValueError, "1 texts and text_pair 2"),
         (("a",), {"padding": "widest"}, ValueError, "padding is 'widest'"),
@@ -271,10 +311,15 @@ def test_encode_packed(both: tuple[Any, Any]) -> None:
         (("a",), {"truncation": True, "stride": -1}, ValueError, "stride is -1"),
         (("a",), {"padding": True, "pad_to_multiple_of": 0}, ValueError, "pad_to_multiple_of is 0"),
         (("a b c",), {"truncation": "only_second", "max_length": 4}, ValueError, "no second sequence"),
-        (("a b c", "d e"), {"truncation": "only_second", "max_length": 4}, ValueError, "only_second, but that sequence has 2"),
+        (
+            ("a b c", "d e"),
+            {"truncation": "only_second", "max_length": 4},
+            ValueError,
+            "only_second, but that sequence has 2",
+        ),
     ],
 )
 def test_errors(both: tuple[Any, Any], args: Any, options: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         both[0](*args, **options)
-    assert both[0]("the cat")["input_ids"] == [2, 8, 9, 3]   # still works
+    assert both[0]("the cat")["input_ids"] == [2, 8, 9, 3]  # still works

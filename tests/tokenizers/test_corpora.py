@@ -9,7 +9,7 @@ from fastplm.tokenizer import AutoTokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
 
-SAMPLE = 30_000   # characters of each text for each tokenizer
+SAMPLE = 30_000  # characters of each text for each tokenizer
 NAMES = [
     "bert-base-uncased/tokenizer", "bert-base-cased/tokenizer", "bert-base-cased/tokenizer.kitoken",
     "bert-base-chinese/tokenizer", "splade/tokenizer", "fastbert-mini/added-token-order",
@@ -29,7 +29,9 @@ def strings(value: Any) -> list[str]:
 @pytest.fixture(scope="module")
 def corpora(data: Path) -> dict[str, list[str]]:
     texts = {}
-    for path in sorted([*data.glob("texts/*.txt"), *data.glob("books/*.txt"), *data.glob("wikitext2/test.txt")]):
+    for path in sorted(
+        [*data.glob("texts/*.txt"), *data.glob("books/*.txt"), *data.glob("wikitext2/test.txt")]
+    ):
         texts[path.name] = path.read_text(encoding="utf-8").split("\n")
     for path in sorted(data.glob("xquad/*.json")):
         texts[path.name] = strings(json.loads(path.read_text(encoding="utf-8")))
@@ -85,7 +87,12 @@ def test_all_lines_of_the_main_texts(data: Path, corpora: dict[str, list[str]]) 
     """Ids of every line of English, Japanese and mixed text, as the encoder gets them."""
     path = data / "tokenizers/wordpiece/bert-base-uncased/tokenizer.json"
     ours, reference = AutoTokenizer.from_pretrained(path), tokenizers.Tokenizer.from_file(str(path))
-    for name in ("test.txt", "blingfire_web_multilingual.txt", "utf8_sequence_0x10ffff.txt", "bert_sample_text.txt"):
+    for name in (
+        "test.txt",
+        "blingfire_web_multilingual.txt",
+        "utf8_sequence_0x10ffff.txt",
+        "bert_sample_text.txt",
+    ):
         lines = corpora[name]
         ids, begin = ours.encode_packed(lines)
         for i, encoding in enumerate(reference.encode_batch_fast(lines)):
@@ -101,8 +108,10 @@ def test_published_ids(data: Path) -> None:
         text = read(folder / f"{name}_input.txt")
         expected = read(folder / "tokenizers" / f"{name}_tokens_bert_base_cased.txt")
         texts = text.split("\n") if by_line else [text]
-        if name == "small":   # written with \\n for line ends within a text
-            texts = [line.replace("\\n", "\n") for line in texts]
+        if name == "small":  # writes line ends and spaces at the end of a text as \\n and \\s
+            texts = [line.replace("\\n", "\n").replace("\\s", " ") for line in texts]
         rows = expected.split("\n") if by_line else [expected]
         for one, row in zip(texts, rows, strict=True):
-            assert tok(one, add_special_tokens=False)["input_ids"] == [int(i) for i in row.split(",") if i.strip()]
+            assert tok(one, add_special_tokens=False)["input_ids"] == [
+                int(i) for i in row.split(",") if i.strip()
+            ]

@@ -50,7 +50,9 @@ def assert_equal(ours: Any, reference: Any) -> None:
     mine = {i: tuple(getattr(t, f) for f in flags) for i, t in ours.added_tokens_decoder.items()}
     assert mine == {i: tuple(getattr(t, f) for f in flags) for i, t in reference.added_tokens_decoder.items()}
     ids = reference(TEXTS)["input_ids"]
-    assert ours.batch_decode(ids, skip_special_tokens=True) == reference.batch_decode(ids, skip_special_tokens=True)
+    assert ours.batch_decode(ids, skip_special_tokens=True) == reference.batch_decode(
+        ids, skip_special_tokens=True
+    )
 
 
 BERT = {"model_type": "bert"}
@@ -78,10 +80,14 @@ BERT = {"model_type": "bert"}
 @pytest.mark.parametrize("files", ["json", "vocab", "both"])
 def test_bert_rebuilds_its_pipeline(folder: Any, config: dict[str, Any], files: str) -> None:
     sources = {"vocab": files != "json", "json_file": files != "vocab"}
-    assert_equal(*folder(**sources, config=BERT, tokenizer_config={"tokenizer_class": "BertTokenizer", **config}))
+    assert_equal(
+        *folder(**sources, config=BERT, tokenizer_config={"tokenizer_class": "BertTokenizer", **config})
+    )
 
 
-@pytest.mark.parametrize("name", ["BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast", "ElectraTokenizer"])
+@pytest.mark.parametrize(
+    "name", ["BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast", "ElectraTokenizer"]
+)
 def test_classes_of_the_family(folder: Any, name: str) -> None:
     assert_equal(*folder(tokenizer_config={"tokenizer_class": name}))
 
@@ -95,9 +101,12 @@ def test_other_classes_take_the_file_as_it_is(folder: Any, settings: dict[str, A
     settings["normalizer"]["lowercase"] = False
     settings["post_processor"]["single"].pop()
     settings["model"]["max_input_chars_per_word"] = 4
-    for config in ({}, {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "model_max_length": 9}):
+    for config in (
+        {},
+        {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "model_max_length": 9},
+    ):
         assert_equal(*folder(tokenizer_config=config))
-    assert_equal(*folder(config=BERT))   # a BertTokenizer: all of that is rebuilt
+    assert_equal(*folder(config=BERT))  # a BertTokenizer: all of that is rebuilt
 
 
 def test_special_tokens_map_and_added_tokens(folder: Any) -> None:
@@ -105,7 +114,9 @@ def test_special_tokens_map_and_added_tokens(folder: Any) -> None:
     for config in ({}, {"tokenizer_class": "BertTokenizer"}, {"tokenizer_class": "PreTrainedTokenizerFast"}):
         assert_equal(*folder(tokenizer_config=config, special_tokens_map=tokens))
         assert_equal(*folder(tokenizer_config=config, added_tokens={"[NEW]": 70, "<x>": 71}))
-        assert_equal(*folder(tokenizer_config=config, special_tokens_map=tokens, added_tokens={"[NEW]": 70, "<x>": 71}))
+        assert_equal(
+            *folder(tokenizer_config=config, special_tokens_map=tokens, added_tokens={"[NEW]": 70, "<x>": 71})
+        )
 
 
 BAKED = {
@@ -123,7 +134,10 @@ def test_baked_truncation_and_padding_do_not_leak(folder: Any, settings: dict[st
     assert len(ours("a b c a b c a b c")["input_ids"]) == 11
 
 
-@pytest.mark.parametrize("change", [{}, {"padding": {**BAKED["padding"], "strategy": "BatchLongest", "pad_id": 3, "pad_type_id": 2}}])
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"padding": {**BAKED["padding"], "strategy": "BatchLongest", "pad_id": 3, "pad_type_id": 2}}],
+)
 def test_a_file_keeps_its_truncation_and_padding(settings: dict[str, Any], load: Any, change: Any) -> None:
     ours, reference = load({**settings, **BAKED, **change})
     for args in ((TEXTS,), (TEXTS, TEXTS[::-1])):
@@ -138,10 +152,13 @@ def test_a_file_keeps_its_truncation_and_padding(settings: dict[str, Any], load:
 
 
 def test_keyword_arguments_come_first(folder: Any, tmp_path: Path) -> None:
-    folder(tokenizer_config={"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 9})
+    folder(
+        tokenizer_config={"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 9}
+    )
     options = {"do_lower_case": False, "model_max_length": 5, "pad_token": "a", "padding_side": "left"}
     ours, reference = (
-        auto.from_pretrained(tmp_path / "model", **options) for auto in (AutoTokenizer, transformers.AutoTokenizer)
+        auto.from_pretrained(tmp_path / "model", **options)
+        for auto in (AutoTokenizer, transformers.AutoTokenizer)
     )
     assert_equal(ours, reference)
 
@@ -169,7 +186,11 @@ def test_errors(tmp_path: Path, settings: dict[str, Any]) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(settings))
     for config, kind, message in (
         ([1], CheckpointError, "expected an object"),
-        ({"tokenizer_class": "BertTokenizer", "do_lower_case": "no"}, CheckpointError, "do_lower_case is 'no'"),
+        (
+            {"tokenizer_class": "BertTokenizer", "do_lower_case": "no"},
+            CheckpointError,
+            "do_lower_case is 'no'",
+        ),
         ({"tokenizer_class": "BertTokenizer", "pad_token": 3}, CheckpointError, "pad_token is 3"),
         ({"padding_side": "up"}, ValueError, "padding_side is 'up'"),
         ({"added_tokens_decoder": {"x": {"content": "y"}}}, CheckpointError, "added_tokens_decoder"),

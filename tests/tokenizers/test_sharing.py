@@ -28,7 +28,7 @@ def threads() -> Any:
 
 
 def test_result_does_not_depend_on_threads(tok: Any, threads: Any) -> None:
-    texts = TEXTS * 20   # several chunks
+    texts = TEXTS * 20  # several chunks
     results = []
     for count in (1, 2, 7):
         threads(count)
@@ -37,7 +37,7 @@ def test_result_does_not_depend_on_threads(tok: Any, threads: Any) -> None:
         results.append((ids.tobytes(), begin.tobytes(), *(v.tobytes() for v in batch.values())))
     assert results[0] == results[1] == results[2]
     ids, begin = tok.encode_packed(texts)
-    for i in range(0, len(texts), 97):   # alone as in the batch
+    for i in range(0, len(texts), 97):  # alone as in the batch
         assert tok.encode_packed([texts[i]])[0].tolist() == ids[begin[i] : begin[i + 1]].tolist()
 
 
@@ -101,7 +101,7 @@ def test_tokens_added_during_calls(tok: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork(tok: Any) -> None:
     texts = TEXTS * 20
-    want = tok.encode_packed(texts)[0].tolist()   # the pool is running
+    want = tok.encode_packed(texts)[0].tolist()  # the pool is running
     child = os.fork()
     if child == 0:
         os._exit(0 if tok.encode_packed(texts)[0].tolist() == want else 1)
@@ -128,6 +128,7 @@ def test_pickle(tok: Any) -> None:
 )  # fmt: skip
 def test_ten_megabytes(tok: Any, text: str) -> None:
     """Linear time: ten times the text takes about ten times as long."""
+
     def seconds(part: str) -> float:
         start = time.perf_counter()
         tok.encode_packed([part])

@@ -17,13 +17,28 @@ from fastplm.tokenizers.source import Source, check_vocabulary, read_tokenizer_j
 from fastplm.tokenizers.tokenizer import NAMED_TOKENS, Tokenizer
 
 _BERT_CLASSES = {
-    *("BertTokenizer", "ElectraTokenizer", "ConvBertTokenizer", "MobileBertTokenizer", "SqueezeBertTokenizer"),
+    *(
+        "BertTokenizer",
+        "ElectraTokenizer",
+        "ConvBertTokenizer",
+        "MobileBertTokenizer",
+        "SqueezeBertTokenizer",
+    ),
     *("LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer"),
     "DistilBertTokenizer",
 }
 _BERT_MODELS = {
     *("align", "bark", "bert", "blip", "bros", "chinese_clip", "convbert", "distilbert", "electra", "ernie"),
-    *("flava", "git", "grounding-dino", "layoutlm", "megatron-bert", "mm-grounding-dino", "mobilebert", "nezha"),
+    *(
+        "flava",
+        "git",
+        "grounding-dino",
+        "layoutlm",
+        "megatron-bert",
+        "mm-grounding-dino",
+        "mobilebert",
+        "nezha",
+    ),
     *("nomic_bert", "qdqbert", "realm", "retribert", "squeezebert", "tvp", "vilt", "visual_bert"),
 }
 _BERT_TOKENS = {
@@ -99,7 +114,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         raise FileNotFoundError(f"{folder}: no tokenizer.json and no vocab.txt in the folder")
     bert = class_name in _BERT_CLASSES or file is None
     if file is None and class_name is not None and class_name not in _BERT_CLASSES:
-        raise UnsupportedError(f"{folder}: {class_name} without a tokenizer.json; expected one, or a BertTokenizer")
+        raise UnsupportedError(
+            f"{folder}: {class_name} without a tokenizer.json; expected one, or a BertTokenizer"
+        )
 
     # Which tokens are added, by id, and what the special ones are called.
     added: dict[int, AddedToken] = {}
@@ -107,7 +124,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         for token_id, token in config["added_tokens_decoder"].items():
             read = _token(config_path, f"added_tokens_decoder[{token_id}]", token)
             if not isinstance(read, AddedToken) or not str(token_id).isdecimal():
-                raise CheckpointError(f"{config_path}: added_tokens_decoder[{token_id}] is {token!r}; expected a token")
+                raise CheckpointError(
+                    f"{config_path}: added_tokens_decoder[{token_id}] is {token!r}; expected a token"
+                )
             added[int(token_id)] = read
     else:
         for key, value in _object(folder / "special_tokens_map.json").items():
@@ -140,9 +159,13 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     else:
         assert file is not None
         source = file
-    source = source.with_tokens(list(_missing(source, added, [*named.values(), *filter(None, extra_tokens)], named)))
+    source = source.with_tokens(
+        list(_missing(source, added, [*named.values(), *filter(None, extra_tokens)], named))
+    )
     if bert:
-        source = _with_bert_template(source, *(str(named.get(key, _BERT_TOKENS[key])) for key in ("cls_token", "sep_token")))
+        source = _with_bert_template(
+            source, *(str(named.get(key, _BERT_TOKENS[key])) for key in ("cls_token", "sep_token"))
+        )
     if file and file.padding:
         named.setdefault("pad_token", file.padding["pad_token"])
 
@@ -158,7 +181,11 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         options[key] = value
     options.setdefault("model_input_names", _INPUTS if bert and class_name not in _NO_TYPES else _INPUTS[::2])
     return Tokenizer(
-        source, name_or_path=name, named_tokens=named, extra_tokens=[str(t) for t in extra_tokens if t], **options
+        source,
+        name_or_path=name,
+        named_tokens=named,
+        extra_tokens=[str(t) for t in extra_tokens if t],
+        **options,
     )
 
 
@@ -227,6 +254,8 @@ def _with_bert_template(source: Source, cls: str, sep: str) -> Source:
         "type": "TemplateProcessing",
         "single": single,
         "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}, special(sep, 1)],
-        "special_tokens": {token: {"id": token, "ids": [token_id], "tokens": [token]} for token, token_id in ids.items()},
+        "special_tokens": {
+            token: {"id": token, "ids": [token_id], "tokens": [token]} for token, token_id in ids.items()
+        },
     }
     return replace(source, sections={**source.sections, "post_processor": template})
