@@ -1,5 +1,6 @@
 // How many threads this process may usefully run.
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -65,6 +66,11 @@ CpuLimits cpu_limits() {
   count_cpus(limits.affinity, limits.physical);
   limits.cgroup = cgroup_cpus();
   return limits;
+}
+
+int64_t second_level_cache() {
+  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? bytes : 1 << 20;
 }
 
 int default_num_threads() {

@@ -29,6 +29,9 @@ FASTPLM_EXPORT int default_num_threads();
 struct CpuLimits { int affinity, cgroup, physical; };
 FASTPLM_EXPORT CpuLimits cpu_limits();
 
+// Bytes of the second-level cache of one core; 1 MiB if the system does not say.
+int64_t second_level_cache();
+
 // A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces, at most
 // every 20 ms, on the thread that called parallel_for.
 FASTPLM_EXPORT void set_interrupt_check(bool (*should_stop)());

@@ -35,8 +35,8 @@ struct GemmArgs {           // out = act(a b^T + bias) + residual
   const float* bias;        // [n] or null
   Act act;
   const float* residual;    // [m, n], rows ldo apart, or null; may be out_f32
-  float* out_f32;           // [m, n] or null, rows ldo apart
-  T* out;                   // [m, n] or null, rows ldo apart
+  float* out_f32;           // [m, n], rows ldo apart; or null, and then
+  T* out;                   // [m, n], rows ldo apart
   int64_t ldo;
 };
 

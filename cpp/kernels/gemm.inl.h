@@ -1,22 +1,42 @@
 // act(a b^T + bias) + residual against packed panels. Contract: ops/linear.h.
 
 // Bias, activation and residual of one block of sums, and its way to memory.
+template <class T, bool kResidual, class To, class ActFn>
+FASTPLM_INLINE void finish_rows(const GemmArgs<T>& g, To* out, int64_t row, int64_t rows, int64_t column, const float* sums,
+                                ActFn act) {
+  constexpr int64_t kPanel = Tiles<T>::kPanel;
+  const auto finish = [&](int64_t r, int64_t i, F32 bias, int count) {
+    const int64_t at = (row + r) * g.ldo + column + i;
+    F32 y = act(load(sums + r * kPanel + i) + bias);
+    if constexpr (kResidual) y = y + load(g.residual + at, count);
+    store(out + at, y, count);
+  };
+  const int64_t columns = smaller(kPanel, g.n - column);
+  if (columns == kPanel) {
+    constexpr int kVectors = kPanel / F32::kLanes;
+    F32 bias[kVectors];
+    for (int v = 0; v < kVectors; ++v) bias[v] = g.bias ? load(g.bias + column + v * F32::kLanes) : F32::zero();
+    for (int64_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) finish(r, v * F32::kLanes, bias[v], F32::kLanes);
+    }
+    return;
+  }
+  for_lanes(columns, [&](int64_t i, int count) {
+    const F32 bias = g.bias ? load(g.bias + column + i, count) : F32::zero();
+    for (int64_t r = 0; r < rows; ++r) finish(r, i, bias, count);
+  });
+}
+
 template <class T>
 static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t column, const float* sums) noexcept {
-  constexpr int64_t kPanel = Tiles<T>::kPanel;
-  const int64_t columns = smaller(kPanel, g.n - column);
   with_act(g.act, Precision<T>{}, [&](auto act) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t start = (row + r) * g.ldo + column;
-      for_lanes(columns, [&](int64_t i, int count) {
-        F32 y = load(sums + r * kPanel + i);
-        if (g.bias) y = y + load(g.bias + column + i, count);
-        y = act(y);
-        if (g.residual) y = y + load(g.residual + start + i, count);
-        if (g.out_f32) store(g.out_f32 + start + i, y, count);
-        if (g.out) store(g.out + start + i, y, count);
-      });
-    }
+    const auto to = [&](auto* out) {
+      if (g.residual) finish_rows<T, true>(g, out, row, rows, column, sums, act);
+      else finish_rows<T, false>(g, out, row, rows, column, sums, act);
+    };
+    if (g.out_f32) to(g.out_f32);
+    else to(g.out);
   });
 }
 

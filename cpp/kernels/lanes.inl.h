@@ -28,11 +28,16 @@ FASTPLM_INLINE F32 add_first(F32 a, F32 b, int n) {
 }
 
 static float largest_of(const float* x, int64_t n) {
-  const float lowest = -__builtin_inff();
-  F32 top = F32::set1(lowest);
+  constexpr int kChains = 4;   // hides the latency of max
+  F32 top[kChains];
+  for (F32& t : top) t = F32::set1(-__builtin_inff());
   int64_t i = 0;
-  for (; i + F32::kLanes <= n; i += F32::kLanes) top = max(load(x + i), top);
-  float result = largest(top);
+  for (; i + kChains * F32::kLanes <= n; i += kChains * F32::kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) top[c] = max(load(x + i + c * F32::kLanes), top[c]);
+  }
+  for (; i + F32::kLanes <= n; i += F32::kLanes) top[0] = max(load(x + i), top[0]);
+  float result = largest(max(max(top[0], top[1]), max(top[2], top[3])));
   for (; i < n; ++i) result = x[i] > result ? x[i] : result;
   return result;
 }

@@ -31,7 +31,10 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : F32::zero();
   }
+  constexpr int64_t kAhead = 8 * kPanel * S::kSize;   // steps; a panel outgrows the first-level cache
   for (int64_t i = 0; i < k; i += S::kSize, panel += kPanel * S::kSize) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * S::kSize);
     typename S::Lanes b[kTileVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) b[v] = S::load_panel(panel + v * F32::kLanes * S::kSize);

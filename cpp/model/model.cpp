@@ -21,14 +21,7 @@ namespace {
 
 // A thread carries about this many tokens through the whole model at a time: enough rows to use the weights
 // well, few enough that they stay near the core.
-constexpr int64_t kGroupTokens = 256;
-
-// Rows whose feed-forward activations stay in the second-level cache.
-int64_t rows_per_pass(const Spec& spec, DType dtype) {
-  constexpr int64_t kCacheBytes = 1 << 20, kTile = 32;
-  const int64_t row = spec.mlp.width * (spec.mlp.gated ? 3 : 1) * size_of(dtype);
-  return std::clamp<int64_t>(kCacheBytes / row / kTile * kTile, 2 * kTile, 8 * kTile);
-}
+constexpr int64_t kGroupTokens = 256, kPassRows = 256;
 
 int64_t longest_of(const Batch& batch, int64_t first, int64_t last) {
   const int32_t* start = batch.cu_seqlens.as<int32_t>();
@@ -182,7 +175,7 @@ void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
     if (out.pooled) std::memset(out.pooled.data, 0, size_t(out.pooled.shape.count()) * 4);
     return;
   }
-  const int64_t pass = rows_per_pass(spec_, dtype_), passes = (tokens + pass - 1) / pass;
+  const int64_t pass = kPassRows, passes = (tokens + pass - 1) / pass;
   const bool share_rows = alone && passes >= 2 * num_threads();   // else threads share the columns of each matrix
   const Activations::Size size{.tokens = tokens, .sequences = sequences, .longest = longest,
                                .mlp_rows = alone ? tokens : std::min(tokens, pass), .threads = alone ? num_threads() : 1};

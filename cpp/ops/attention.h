@@ -1,6 +1,7 @@
 // Self-attention over packed sequences, without padding.
 //   out[i] = sum_j softmax_j(scale q_i . k_j + bias(j - i)) v_j,  j over the tokens of i's own sequence
 #pragma once
+#include "core/export.h"
 #include "core/tensor.h"
 
 namespace fastplm::ops {
@@ -23,15 +24,15 @@ struct AttentionOptions {
 //
 // A sequence's result does not depend on the others. Throws kValue, kType.
 // Paper: arXiv:2205.14135 (blocks and running softmax).
-void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& options, TensorView out, TensorView weights,
+FASTPLM_EXPORT void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& options, TensorView out, TensorView weights,
                TensorView workspace);
 
 // Bytes for one thread, for sequences of up to `longest` tokens.
-int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest);
+FASTPLM_EXPORT int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest);
 
 // Fills distance_bias [heads, 2 reach - 1] for distances -(reach - 1) to reach - 1 from a table
 // [buckets, heads] f32 of learned biases, as T5 buckets distances in both directions.
 // Source: T5Attention._relative_position_bucket of transformers, in its f32 arithmetic.
-void bucket_bias(TensorView table, int64_t max_distance, TensorView distance_bias);
+FASTPLM_EXPORT void bucket_bias(TensorView table, int64_t max_distance, TensorView distance_bias);
 
 }  // namespace fastplm::ops

@@ -1,5 +1,6 @@
 // Sum of embedding rows:  y[r] = tokens[ids[r]] * scale + segments[segment_ids[r]] + positions[position_ids[r]]
 #pragma once
+#include "core/export.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
 
@@ -19,6 +20,6 @@ struct EmbedTables {
 //   y              [rows, dim]  f32
 //
 // Throws kValue naming the first id out of range.
-void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids, TensorView y);
+FASTPLM_EXPORT void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids, TensorView y);
 
 }  // namespace fastplm::ops

@@ -44,11 +44,11 @@ void pack(TensorView w, bool transposed, const PackedWeight& out) {
   });
 }
 
-// The rows of `a` that one piece takes: few enough to stay in the second-level cache under the panels that
-// pass by, and no fewer than the register tile holds.
+// The rows of `a` that one piece takes: as many as stay in half of the second-level cache while the panels
+// pass by, since each further piece reads all panels again; no fewer than the register tile holds.
 static int64_t rows_per_piece(int64_t k, int64_t element, int64_t tile_rows) {
-  constexpr int64_t kCacheBytes = 512 << 10;   // half of the smallest second-level cache we tune for (Zen 5: 1 MiB)
-  return std::max<int64_t>(1, kCacheBytes / (k * element) / tile_rows) * tile_rows;
+  static const int64_t cache = second_level_cache() / 2;
+  return std::max<int64_t>(1, cache / (k * element) / tile_rows) * tile_rows;
 }
 
 void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out) {

@@ -1,5 +1,6 @@
 // Linear layers:  out = act(a w^T + bias) + residual,  with w packed once.
 #pragma once
+#include "core/export.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
 
@@ -13,11 +14,11 @@ struct PackedWeight {
   explicit operator bool() const { return panels; }
 };
 
-int64_t packed_bytes(DType dtype, int64_t n, int64_t k);
+FASTPLM_EXPORT int64_t packed_bytes(DType dtype, int64_t n, int64_t k);
 
 //   w            f32 | f16 | bf16, [out.n, out.k]; or [out.k, out.n] if transposed
 //   out.panels   written; out.dtype f32 | bf16: values are rounded to it
-void pack(TensorView w, bool transposed, const PackedWeight& out);
+FASTPLM_EXPORT void pack(TensorView w, bool transposed, const PackedWeight& out);
 
 //   a          [m, w.k]  of w.dtype
 //   bias       [w.n]     f32, or empty
@@ -25,6 +26,6 @@ void pack(TensorView w, bool transposed, const PackedWeight& out);
 //   out        [m, w.n]  f32 or w.dtype
 //
 // Sums run in f32 over ascending k, so a row does not depend on the other rows. Throws kValue, kType.
-void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out);
+FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out);
 
 }  // namespace fastplm::ops

@@ -2,6 +2,7 @@
 //   kLayer:  y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias
 //   kRms:    y = x / sqrt(mean(x^2) + eps) * weight
 #pragma once
+#include "core/export.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
 
@@ -14,6 +15,6 @@ namespace fastplm::ops {
 //
 // Statistics in two passes over f32 values. Throws kValue, kType.
 // Papers: arXiv:1607.06450, arXiv:1910.07467.
-void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, double eps, TensorView y, TensorView y_copy = {});
+FASTPLM_EXPORT void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, double eps, TensorView y, TensorView y_copy = {});
 
 }  // namespace fastplm::ops

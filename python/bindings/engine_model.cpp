@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "model/model.h"
 #include "model/padded.h"
+#include "names.h"
 
 using namespace fastplm;
 
@@ -163,21 +164,12 @@ Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const
   return last;
 }
 
-PoolKind pool_from(const std::string& name) {
-  if (name == "mean") return PoolKind::kMean;
-  if (name == "cls") return PoolKind::kCls;
-  if (name == "max") return PoolKind::kMax;
-  if (name == "mean_sqrt_len_tokens") return PoolKind::kMeanSqrtLength;
-  if (name == "lasttoken") return PoolKind::kLast;
-  fail(ErrorKind::kValue, "embed: pooling is \"", name, "\"; expected mean, cls, max, mean_sqrt_len_tokens or lasttoken");
-}
-
 Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, const std::string& pooling,
                    bool normalize, const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
   Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.spec().width)});
-  const Outputs out{.pooled = view_of(pooled), .pool = pool_from(pooling), .normalize = normalize};
+  const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
   const ReleaseGil released;
   model.forward(batch, out);
   return pooled;

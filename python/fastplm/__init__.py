@@ -1,7 +1,7 @@
 """Pretrained language models, fast, behind the transformers API.
 
 Every name is imported when it is first used: `import fastplm` loads the native engine and no other
-library. Besides the names below, `fastplm.<TransformersClass>` (BertModel, T5EncoderModel, BertTokenizer, ...)
+library. Besides the names below, `fastplm.<TransformersClass>` (BertModel, T5EncoderModel, BertTokenizer)
 gives the engine's class of that name.
 """
 

@@ -15,10 +15,10 @@ _FOREIGN = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack"
 
 
 class Checkpoint(NamedTuple):
-    """config: checked settings. tensors: every tensor of the checkpoint, used or not."""
+    """config: checked settings. weights: the file, or the index of its shards. tensors: all, used or not."""
 
-    folder: Path
     config: PretrainedConfig
+    weights: Path
     tensors: list[Tensor]
 
 
@@ -28,15 +28,17 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     Raises FileNotFoundError, CheckpointError, UnsupportedError; each names the file.
     """
     folder = Path(folder)
-    return Checkpoint(folder, PretrainedConfig.from_pretrained(folder), read_tensors(folder))
+    config = PretrainedConfig.from_pretrained(folder)
+    weights = find_weights(folder)
+    tensors = read_index(weights) if weights.name == INDEX else read_header(weights)
+    return Checkpoint(config, weights, tensors)
 
 
-def read_tensors(folder: Path) -> list[Tensor]:
-    """Where the folder's tensors lie; a single file is preferred to shards, as in transformers."""
-    if (folder / SINGLE).exists():
-        return read_header(folder / SINGLE)
-    if (folder / INDEX).exists():
-        return read_index(folder / INDEX)
+def find_weights(folder: Path) -> Path:
+    """The folder's single file or its index; the single file is preferred, as in transformers."""
+    for name in (SINGLE, INDEX):
+        if (folder / name).exists():
+            return folder / name
     foreign = sorted(p.name for p in folder.iterdir() if p.suffix in _FOREIGN)
     if foreign:
         raise UnsupportedError(

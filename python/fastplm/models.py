@@ -78,7 +78,7 @@ class PreTrainedModel:
             CheckpointError,
             UnsupportedError,
         ) as error:  # the engine knows settings and tensors, not files
-            raise type(error)(f"{folder} (config.json with its weights): {error}") from None
+            raise type(error)(f"{checkpoint.weights} with its config.json: {error}") from None
         model = object.__new__(actual)
         model.config = config
         model.engine = engine
@@ -141,8 +141,8 @@ class PreTrainedModel:
             _mask(attention_mask, batch, length),
             _per_token(position_ids, "position_ids", batch, length, shared=True),
             _per_token(token_type_ids, "token_type_ids", batch, length),
-            bool(config.output_hidden_states if output_hidden_states is None else output_hidden_states),
-            bool(config.output_attentions if output_attentions is None else output_attentions),
+            _switch(output_hidden_states, "output_hidden_states", config.output_hidden_states),
+            _switch(output_attentions, "output_attentions", config.output_attentions),
         )
         if not self._pooled:
             results["pooler_output"] = None
@@ -298,6 +298,13 @@ def _is_saved_encoder(config: PretrainedConfig) -> bool:
 
 def _is_encoder_decoder(config: PretrainedConfig) -> bool:
     return not _is_saved_encoder(config) and (config.is_encoder_decoder or "num_decoder_layers" in config)
+
+
+def _switch(value: Any, name: str, default: Any) -> bool:
+    value = default if value is None else value
+    if not isinstance(value, bool):  # transformers also takes layer numbers
+        raise TypeError(f"{name}: {value!r}; expected True or False")
+    return value
 
 
 def _mask(value: Any, batch: int, length: int) -> arrays.Array | None:

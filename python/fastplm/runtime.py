@@ -9,11 +9,13 @@ from fastplm import _engine
 def cpu_info() -> dict[str, Any]:
     """The CPU side of the engine, as plain values.
 
-    isa: the instruction set chosen, the ones the machine has, and why; as the engine reports it.
-    threads: how many the engine uses. limits: what that was derived from (CPU affinity, cgroup quota,
-    physical cores; 0 means no limit).
+    isa: the instruction set in use. levels: all that the engine knows, best first: name, whether this machine
+    supports it, whether it is chosen, what it needs. threads: how many the engine uses. limits: what that was
+    derived from (CPU affinity, cgroup quota, physical cores; 0 means no limit).
     """
-    return {"isa": _engine.isa(), "threads": num_threads(), "limits": _engine.cpu_limits()}
+    levels = _engine.isa()
+    chosen = next(level["name"] for level in levels if level["chosen"])
+    return {"isa": chosen, "levels": levels, "threads": num_threads(), "limits": _engine.cpu_limits()}
 
 
 def cuda_status() -> dict[str, Any]:

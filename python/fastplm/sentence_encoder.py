@@ -94,10 +94,10 @@ class SentenceEncoder:
         shows no progress bar. show_progress_bar: None means on a terminal, once the work takes a second.
 
         output_value="token_embeddings": a list of [tokens, width], one for each text; None: a list of dicts
-        with input_ids, attention_mask, token_embeddings, sentence_embedding. precision: fewer bits for a value,
-        as in sentence-transformers (see fastplm.pooling.quantize). convert_to_tensor: torch tensors, not numpy
-        arrays; neither that nor convert_to_numpy: a list of torch tensors. truncate_dim: dimensions to keep;
-        normalize_embeddings: length 1, after that cut.
+        with input_ids, attention_mask, token_embeddings, sentence_embedding. precision: fewer bits for
+        a value, as in sentence-transformers (see fastplm.pooling.quantize). convert_to_tensor: torch tensors,
+        not numpy arrays; neither that nor convert_to_numpy: a list of torch tensors. truncate_dim: dimensions
+        to keep; normalize_embeddings: length 1, after that cut.
 
         Texts of more than max_seq_length tokens are cut there. Raises ValueError, TypeError.
         """

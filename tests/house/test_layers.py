@@ -1,0 +1,83 @@
+"""The include order of the house, checked: a layer may use itself and the layers below it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "cpp/core": set(),
+    "cpp/simd": {"core"},
+    "cpp/kernels": {"core", "simd"},
+    "cpp/ops": {"core", "kernels"},
+    "cpp/text": {"core", "kernels"},
+    "cpp/model": {"core", "kernels", "ops"},
+    "cuda": {"core", "kernels"},
+}
+OUTSIDE = re.compile(r"\s*#\s*include\s*[<\"](torch/|ATen/|c10/|Python\.h|pybind11/|nanobind/)")
+INCLUDE = re.compile(r"\s*#\s*include\s*\"(\w+)/")
+FAMILIES = re.compile(
+    r"\b(bert|roberta|modernbert|t5|electra|mpnet|albert|deberta|xlnet|gpt2|llama)\b", re.IGNORECASE
+)
+LEVELS = re.compile(r"\b(avx\w*|amx\w*|sse\w*|neon|_mm\d*_\w+|immintrin)\b", re.IGNORECASE)
+
+
+def sources(folder: str) -> list[Path]:
+    suffixes = {".h", ".cpp", ".cu", ".cuh"}
+    return sorted(p for p in (ROOT / folder).rglob("*") if p.suffix in suffixes)
+
+
+def code(path: Path) -> list[str]:
+    """The lines without comments, which may name what they like."""
+    text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.DOTALL)
+    return [line.split("//")[0] for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_includes(folder):
+    allowed = ALLOWED[folder] | {Path(folder).name}
+    for path in sources(folder):
+        for number, line in enumerate(code(path), 1):
+            place = f"{path.relative_to(ROOT)}:{number}"
+            assert not OUTSIDE.match(line), f"{place}: {line} (no Python or torch below the bindings)"
+            found = INCLUDE.match(line)
+            if found and (ROOT / "cpp" / found[1]).is_dir():
+                assert found[1] in allowed, f"{place}: {folder} may include {sorted(allowed)}, not {found[1]}"
+
+
+def test_every_folder_has_a_rule():
+    folders = {f"cpp/{p.name}" for p in (ROOT / "cpp").iterdir() if p.is_dir() and any(p.rglob("*.h"))}
+    assert folders <= set(ALLOWED)
+
+
+def test_text_and_model_do_not_know_each_other():
+    assert "model" not in ALLOWED["cpp/text"] and "text" not in ALLOWED["cpp/model"]
+
+
+def test_architectures_are_named_in_arch_only():
+    for path in [p for folder in ALLOWED for p in sources(folder)]:
+        if path.is_relative_to(ROOT / "cpp/model/arch") or path.is_relative_to(ROOT / "cpp/text"):
+            continue  # a tokenizer's normalizers and pre-tokenizers are named after models in tokenizer.json
+        for number, line in enumerate(code(path), 1):
+            assert not FAMILIES.search(line), f"{path.relative_to(ROOT)}:{number}: {line}"
+
+
+def test_instruction_sets_are_named_where_they_are_chosen():
+    for path in [p for folder in ALLOWED if folder != "cuda" for p in sources(folder)]:
+        if path.is_relative_to(ROOT / "cpp/simd") or path == ROOT / "cpp/kernels/select.cpp":
+            continue
+        for number, line in enumerate(code(path), 1):
+            assert not LEVELS.search(line), f"{path.relative_to(ROOT)}:{number}: {line}"
+
+
+def test_kernels_include_nothing_from_std():
+    """A std template compiled with wide instructions could become the copy every object uses."""
+    plain = re.compile(r"\s*#\s*include\s*<(cstdint|cstddef|stdint\.h|stddef\.h|immintrin\.h|arm_neon\.h)>")
+    for folder in ("cpp/simd", "cpp/kernels"):
+        for path in sources(folder):
+            if path.name == "select.cpp":
+                continue
+            for number, line in enumerate(code(path), 1):
+                if re.match(r"\s*#\s*include\s*<", line):
+                    assert plain.match(line), f"{path.relative_to(ROOT)}:{number}: {line}"

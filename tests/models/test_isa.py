@@ -1,0 +1,40 @@
+"""Every instruction set that this machine has passes the parity and invariance tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fastplm
+import pytest
+
+CHOSEN = os.environ.get("FASTPLM_ISA")
+HERE = Path(__file__).parent
+TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
+FAST = "shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
+
+
+def levels() -> list[str]:
+    """The levels the machine has, but for the one chosen by itself, under which all tests run anyway."""
+    info = fastplm.cpu_info()
+    return [level["name"] for level in info["levels"] if level["supported"] and level["name"] != info["isa"]]
+
+
+@pytest.mark.skipif(CHOSEN is not None, reason="already running under a forced level")
+@pytest.mark.parametrize("level", levels() if CHOSEN is None else [])
+def test_level(level):
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-k", FAST, "-p", "no:cacheprovider", *TESTS],
+        env={**os.environ, "FASTPLM_ISA": level}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert " passed" in run.stdout
+
+
+def test_unknown_level():
+    run = subprocess.run(
+        [sys.executable, "-c", "import fastplm; fastplm.cpu_info()"],
+        env={**os.environ, "FASTPLM_ISA": "sse9"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode != 0
+    assert "sse9" in run.stderr and "scalar" in run.stderr

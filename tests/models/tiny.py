@@ -1,0 +1,110 @@
+"""Random tiny checkpoints of every family, made on the spot by transformers and saved as it saves them."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A shape. extra: settings of one family that the case is about."""
+
+    heads: int = 2
+    head_dim: int = 8
+    layers: int = 2
+    mlp: int = 37
+    vocab: int = 61
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        extra = "".join(f"-{k}={v}" for k, v in self.extra.items())
+        return f"{self.heads}x{self.head_dim}-{self.layers}l{extra}"
+
+
+def _bert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
+        intermediate_size=t.mlp, vocab_size=t.vocab, max_position_embeddings=48, type_vocab_size=3,
+    )  # fmt: skip
+
+
+def _roberta(t: Tiny) -> dict[str, Any]:
+    return {**_bert(t), "type_vocab_size": 1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+
+
+def _modernbert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
+        intermediate_size=t.mlp, vocab_size=t.vocab, max_position_embeddings=48, local_attention=6,
+        global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1,
+        sep_token_id=2,
+    )  # fmt: skip
+
+
+def _t5(t: Tiny) -> dict[str, Any]:
+    return dict(
+        d_model=t.heads * t.head_dim + 3, d_kv=t.head_dim, num_heads=t.heads, num_layers=t.layers, d_ff=t.mlp,
+        vocab_size=t.vocab, relative_attention_num_buckets=8, relative_attention_max_distance=12,
+        feed_forward_proj="relu", num_decoder_layers=0,
+    )  # fmt: skip
+
+
+# model_type: the class of transformers, and the settings of a shape.
+FAMILIES = {
+    "bert": ("BertModel", _bert),
+    "roberta": ("RobertaModel", _roberta),
+    "modernbert": ("ModernBertModel", _modernbert),
+    "t5": ("T5EncoderModel", _t5),
+}
+
+
+def save_tiny(family: str, folder: Path, tiny: Tiny | None = None, seed: int = 0, **save: Any) -> Any:
+    """Saves a random model to `folder` and gives it back: eager attention, float32, evaluation mode.
+
+    Weights are such that every layer matters and activations stay near 1; nothing is left at 0 or 1.
+    """
+    tiny = tiny or Tiny()
+    name, settings = FAMILIES[family]
+    model_class = getattr(transformers, name)
+    config = model_class.config_class(**{**settings(tiny), **tiny.extra})
+    config._attn_implementation = "eager"
+    torch.manual_seed(seed)
+    model = model_class(config).float().eval()
+    with torch.no_grad():
+        for key, weight in model.named_parameters():
+            _fill(key, weight, tiny)
+    model.save_pretrained(folder, **save)
+    return model
+
+
+def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
+    if weight.ndim == 1:
+        weight.normal_(0, 0.3)
+        if "norm" in key.lower() and key.endswith("weight"):
+            weight.add_(1)
+    elif "embed" in key or "shared" in key or "relative_attention_bias" in key:
+        weight.normal_(0, 1)
+    else:
+        weight.normal_(0, 1 / math.sqrt(weight.shape[1]))
+        if key.endswith("SelfAttention.q.weight"):  # T5 folds the scale of the scores into its weights
+            weight.mul_(1 / math.sqrt(tiny.head_dim))
+
+
+def random_batch(
+    vocab: int, lengths: tuple[int, ...], side: str = "right", seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """int64 ids and mask [B, longest]; what is padding on that side holds ordinary ids."""
+    random = np.random.default_rng(seed)
+    longest = max(lengths)
+    ids = random.integers(3, vocab, (len(lengths), longest))
+    mask = np.zeros_like(ids)
+    for row, length in enumerate(lengths):
+        mask[row, longest - length :] = 1 if side == "left" else 0
+        if side == "right":
+            mask[row, :length] = 1
+    return ids, mask
