@@ -13,5 +13,4 @@ struct FastplmCudaDevice {
 // Writes up to `capacity` devices and returns how many there are; or returns -1 and writes the reason.
 __attribute__((visibility("default"))) int fastplm_cuda_devices(FastplmCudaDevice* devices, int capacity, char* reason,
                                                                 int reason_bytes);
-
 }

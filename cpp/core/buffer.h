@@ -17,10 +17,14 @@ class FASTPLM_EXPORT Buffer {
   int64_t size() const { return size_; }
   std::byte* data() const { return data_.get(); }
   template <class T>
-  T* as() const { return reinterpret_cast<T*>(data_.get()); }
+  T* as() const {
+    return reinterpret_cast<T*>(data_.get());
+  }
 
  private:
-  struct Free { void operator()(std::byte* p) const; };
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
   std::unique_ptr<std::byte, Free> data_;
   int64_t size_ = 0;
 };

@@ -6,13 +6,19 @@ namespace fastplm {
 
 enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kI64, kU8 };
 
-struct f16 { uint16_t bits; };    // storage only; arithmetic happens in f32
-struct bf16 { uint16_t bits; };   // storage only; arithmetic happens in f32
+struct f16 {
+  uint16_t bits;
+};    // storage only; arithmetic happens in f32
+struct bf16 {
+  uint16_t bits;
+};   // storage only; arithmetic happens in f32
 
 constexpr int64_t size_of(DType t) {
   switch (t) {
-    case DType::kF32: case DType::kI32: return 4;
-    case DType::kF16: case DType::kBF16: return 2;
+    case DType::kF32:
+    case DType::kI32: return 4;
+    case DType::kF16:
+    case DType::kBF16: return 2;
     case DType::kI64: return 8;
     case DType::kU8: return 1;
   }

@@ -109,8 +109,10 @@ class Pool {
     run_pieces(job_, true);
     gate_.fetch_add(kClosed, std::memory_order_acquire);   // close
     for (int spins = 0; gate_.load(std::memory_order_acquire) != kClosed; ++spins) {
-      if (spins < 4096) pause_briefly();
-      else sched_yield();
+      if (spins < 4096)
+        pause_briefly();
+      else
+        sched_yield();
     }
     std::exception_ptr error = std::move(job_.error);
     busy_.clear(std::memory_order_release);
@@ -169,7 +171,10 @@ std::atomic<Pool*> g_pool{nullptr};
 Pool& pool() {
   static const bool made = [] {
     g_pool = new Pool;
-    pthread_atfork(nullptr, nullptr, [] { g_pool = new Pool; t_inside = false; });
+    pthread_atfork(nullptr, nullptr, [] {
+      g_pool = new Pool;
+      t_inside = false;
+    });
     return true;
   }();
   (void)made;

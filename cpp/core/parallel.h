@@ -26,7 +26,9 @@ FASTPLM_EXPORT void set_num_threads(int n);
 FASTPLM_EXPORT int default_num_threads();
 
 // What default_num_threads() saw, for `fastplm doctor`. 0: no limit.
-struct CpuLimits { int affinity, cgroup, physical; };
+struct CpuLimits {
+  int affinity, cgroup, physical;
+};
 FASTPLM_EXPORT CpuLimits cpu_limits();
 
 // Bytes of the second-level cache of one core; 1 MiB if the system does not say.
@@ -43,9 +45,9 @@ FASTPLM_EXPORT void parallel_for(int64_t count, int64_t grain, Piece piece, cons
 
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body) {
-  detail::parallel_for(count, grain, [](const void* b, int64_t begin, int64_t end) {
-    (*static_cast<const Body*>(b))(begin, end);
-  }, &body);
+  detail::parallel_for(
+      count, grain, [](const void* b, int64_t begin, int64_t end) { (*static_cast<const Body*>(b))(begin, end); },
+      &body);
 }
 
 }  // namespace fastplm

@@ -46,7 +46,9 @@ struct TensorView {   // contiguous, row-major
 
   explicit operator bool() const { return data; }
   template <class T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
 };
 
 using Stream = std::uintptr_t;   // cudaStream_t as an integer; 0 on CPU

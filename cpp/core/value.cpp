@@ -50,9 +50,7 @@ static int64_t in_range(int64_t value, std::string_view key, int64_t low, int64_
   fail(ErrorKind::kFile, '"', key, "\" is ", value, "; expected ", low, " to ", high);
 }
 
-int64_t Value::i_in(std::string_view key, int64_t low, int64_t high) const {
-  return in_range(i(key), key, low, high);
-}
+int64_t Value::i_in(std::string_view key, int64_t low, int64_t high) const { return in_range(i(key), key, low, high); }
 
 int64_t Value::i_in(std::string_view key, int64_t fallback, int64_t low, int64_t high) const {
   return in_range(i(key, fallback), key, low, high);
@@ -63,8 +61,14 @@ std::string Value::describe() const {
     std::string operator()(std::monostate) const { return "null"; }
     std::string operator()(bool v) const { return v ? "true" : "false"; }
     std::string operator()(int64_t v) const { return std::to_string(v); }
-    std::string operator()(double v) const { std::ostringstream out; out << v; return out.str(); }
-    std::string operator()(const std::string& v) const { return '"' + (v.size() <= 60 ? v : v.substr(0, 60) + "...") + '"'; }
+    std::string operator()(double v) const {
+      std::ostringstream out;
+      out << v;
+      return out.str();
+    }
+    std::string operator()(const std::string& v) const {
+      return '"' + (v.size() <= 60 ? v : v.substr(0, 60) + "...") + '"';
+    }
     std::string operator()(const Array& v) const { return "a list of " + std::to_string(v.size()); }
     std::string operator()(const Object& v) const { return "an object of " + std::to_string(v.size()); }
   } visitor;

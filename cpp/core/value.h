@@ -47,13 +47,25 @@ class FASTPLM_EXPORT Value {
 
   // Required member, and member with a default (used when missing or null).
   int64_t i(std::string_view key) const { return at(key).integer(key); }
-  int64_t i(std::string_view key, int64_t fallback) const { auto* v = find(key); return v ? v->integer(key) : fallback; }
+  int64_t i(std::string_view key, int64_t fallback) const {
+    auto* v = find(key);
+    return v ? v->integer(key) : fallback;
+  }
   double d(std::string_view key) const { return at(key).number(key); }
-  double d(std::string_view key, double fallback) const { auto* v = find(key); return v ? v->number(key) : fallback; }
+  double d(std::string_view key, double fallback) const {
+    auto* v = find(key);
+    return v ? v->number(key) : fallback;
+  }
   bool b(std::string_view key) const { return at(key).boolean(key); }
-  bool b(std::string_view key, bool fallback) const { auto* v = find(key); return v ? v->boolean(key) : fallback; }
+  bool b(std::string_view key, bool fallback) const {
+    auto* v = find(key);
+    return v ? v->boolean(key) : fallback;
+  }
   const std::string& s(std::string_view key) const { return at(key).string(key); }
-  std::string s(std::string_view key, std::string_view fallback) const { auto* v = find(key); return v ? v->string(key) : std::string(fallback); }
+  std::string s(std::string_view key, std::string_view fallback) const {
+    auto* v = find(key);
+    return v ? v->string(key) : std::string(fallback);
+  }
 
   // A required integer in [low, high]: sizes and counts.
   int64_t i_in(std::string_view key, int64_t low, int64_t high) const;

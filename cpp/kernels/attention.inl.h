@@ -40,7 +40,8 @@ struct Attention {
   }
 
   void run() {
-    pack(PackArgs<T, T>{a.k, a.ld, 1, a.length, a.head_dim, keys}, {0, round_up(a.length, Tile::kPanel) / Tile::kPanel});
+    pack(PackArgs<T, T>{a.k, a.ld, 1, a.length, a.head_dim, keys},
+         {0, round_up(a.length, Tile::kPanel) / Tile::kPanel});
     pack(PackArgs<T, T>{a.v, 1, a.ld, a.head_dim, a.length, values}, {0, value_columns / Tile::kPanel});
     for (int64_t q = 0; q < a.length; q += kQueries) queries(q, smaller(kQueries, a.length - q));
   }
@@ -150,8 +151,9 @@ struct Attention {
     const int64_t padded_length = round_up(a.length, Tile::kStep);
     for (int64_t c = 0; c < value_columns; c += Tile::kPanel) {
       for (int64_t r = 0; r < rows; r += Tile::kRows) {
-        Tile::run(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (from - block), score_columns, to - from,
-                  values + c * padded_length + from * Tile::kPanel, sums + r * value_columns + c, value_columns, begun);
+        Tile::run(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (from - block), score_columns,
+                  to - from, values + c * padded_length + from * Tile::kPanel, sums + r * value_columns + c,
+                  value_columns, begun);
       }
     }
   }

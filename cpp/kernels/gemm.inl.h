@@ -2,8 +2,8 @@
 
 // Bias, activation and residual of one block of sums, and its way to memory.
 template <class T, bool kResidual, class To, class ActFn>
-FASTPLM_INLINE void finish_rows(const GemmArgs<T>& g, To* out, int64_t row, int64_t rows, int64_t column, const float* sums,
-                                ActFn act) {
+FASTPLM_INLINE void finish_rows(const GemmArgs<T>& g, To* out, int64_t row, int64_t rows, int64_t column,
+                                const float* sums, ActFn act) {
   constexpr int64_t kPanel = Tiles<T>::kPanel;
   const auto finish = [&](int64_t r, int64_t i, F32 bias, int count) {
     const int64_t at = (row + r) * g.ldo + column + i;
@@ -32,11 +32,15 @@ template <class T>
 static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t column, const float* sums) noexcept {
   with_act(g.act, Precision<T>{}, [&](auto act) {
     const auto to = [&](auto* out) {
-      if (g.residual) finish_rows<T, true>(g, out, row, rows, column, sums, act);
-      else finish_rows<T, false>(g, out, row, rows, column, sums, act);
+      if (g.residual)
+        finish_rows<T, true>(g, out, row, rows, column, sums, act);
+      else
+        finish_rows<T, false>(g, out, row, rows, column, sums, act);
     };
-    if (g.out_f32) to(g.out_f32);
-    else to(g.out);
+    if (g.out_f32)
+      to(g.out_f32);
+    else
+      to(g.out);
   });
 }
 

@@ -10,8 +10,8 @@ namespace {
 #include "kernels/lanes.inl.h"
 #include "kernels/math.inl.h"
 // Above: what the kernels below are written in.
-#include "kernels/tile.inl.h"
 #include "kernels/pack.inl.h"
+#include "kernels/tile.inl.h"
 // Above: matrix products' building blocks.
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"

@@ -39,8 +39,10 @@ struct Kernels {
 
   template <class T>
   const FloatKernels<T>& of() const {
-    if constexpr (sizeof(T) == sizeof(float)) return f32;
-    else return bf;
+    if constexpr (sizeof(T) == sizeof(float))
+      return f32;
+    else
+      return bf;
   }
 };
 

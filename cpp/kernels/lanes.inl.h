@@ -11,7 +11,9 @@ FASTPLM_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 FASTPLM_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 template <class T>
-static void fill_zero(T* p, int64_t n) { __builtin_memset(p, 0, uint64_t(n) * sizeof(T)); }
+static void fill_zero(T* p, int64_t n) {
+  __builtin_memset(p, 0, uint64_t(n) * sizeof(T));
+}
 
 // Converts n values; from and to may have the same type.
 template <class From, class To>

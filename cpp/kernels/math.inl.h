@@ -3,9 +3,16 @@
 // What a function's result is rounded to next decides how exact it must be.
 struct Exact {};   // f32: an error near 1 ulp of f32
 struct Rough {};   // bf16 (8 significant bits): relative error 1e-4
-template <class T> struct PrecisionOf { using type = Exact; };
-template <> struct PrecisionOf<bf16> { using type = Rough; };
-template <class T> using Precision = typename PrecisionOf<T>::type;
+template <class T>
+struct PrecisionOf {
+  using type = Exact;
+};
+template <>
+struct PrecisionOf<bf16> {
+  using type = Rough;
+};
+template <class T>
+using Precision = typename PrecisionOf<T>::type;
 
 template <int kCount>
 FASTPLM_INLINE F32 horner(const float (&c)[kCount], F32 x) {
@@ -17,8 +24,13 @@ FASTPLM_INLINE F32 horner(const float (&c)[kCount], F32 x) {
 
 // 2^x. Relative error 2e-9 and the rounding of six steps; inf, 0 and NaN where they belong.
 FASTPLM_INLINE F32 exp2(F32 x, Exact) {
-  constexpr float kCoefficients[] = {1.0f, 0.6931471824645996f, 0.24022646248340607f, 0.05550328642129898f,
-                                     0.009618489071726799f, 0.0013399930903688073f, 0.00015345810970757157f};
+  constexpr float kCoefficients[] = {1.0f,
+                                     0.6931471824645996f,
+                                     0.24022646248340607f,
+                                     0.05550328642129898f,
+                                     0.009618489071726799f,
+                                     0.0013399930903688073f,
+                                     0.00015345810970757157f};
   const F32 clamped = min(F32::set1(400.0f), max(F32::set1(-400.0f), x));   // keeps x - n exact for infinite x
   const F32 n = round(clamped);
   return scale2(horner(kCoefficients, clamped - n), n);
@@ -26,7 +38,8 @@ FASTPLM_INLINE F32 exp2(F32 x, Exact) {
 
 // 2^x. Relative error 7.5e-5.
 FASTPLM_INLINE F32 exp2(F32 x, Rough) {
-  constexpr float kCoefficients[] = {0.9999280571937561f, 0.6932609677314758f, 0.2426111251115799f, 0.0551716648042202f};
+  constexpr float kCoefficients[] = {0.9999280571937561f, 0.6932609677314758f, 0.2426111251115799f,
+                                     0.0551716648042202f};
   const F32 clamped = max(F32::set1(-400.0f), x);
   const F32 n = round(clamped);
   return scale2(horner(kCoefficients, clamped - n), n);
@@ -49,16 +62,17 @@ FASTPLM_INLINE F32 gelu_erf(F32 x, float limit, const float (&q)[kCount]) {
 }
 
 FASTPLM_INLINE F32 gelu_erf(F32 x, Exact) {   // absolute error 8e-7
-  constexpr float kQ[] = {0.1285519301891327f, -0.06417247653007507f, 0.047736965119838715f, -0.038787245750427246f,
-                          0.0320822037756443f, -0.02611265331506729f, 0.02028489299118519f, -0.014670667238533497f,
+  constexpr float kQ[] = {0.1285519301891327f,   -0.06417247653007507f,  0.047736965119838715f, -0.038787245750427246f,
+                          0.0320822037756443f,   -0.02611265331506729f,  0.02028489299118519f,  -0.014670667238533497f,
                           0.010478317737579346f, -0.007675941102206707f, 0.004220886155962944f, -0.001228300970979035f,
-                          0.001036033732816577f, -0.00136919307988137f, 0.0005343325901776552f};
+                          0.001036033732816577f, -0.00136919307988137f,  0.0005343325901776552f};
   return gelu_erf(x, 5.5f, kQ);
 }
 
 FASTPLM_INLINE F32 gelu_erf(F32 x, Rough) {   // absolute error 1.3e-4
-  constexpr float kQ[] = {0.17594346404075623f, -0.08439096063375473f, 0.05616923049092293f, -0.036268722265958786f,
-                          0.021170619875192642f, -0.013559729792177677f, 0.008619599975645542f, -0.0026835014577955008f};
+  constexpr float kQ[] = {0.17594346404075623f,   -0.08439096063375473f,  0.05616923049092293f,
+                          -0.036268722265958786f, 0.021170619875192642f,  -0.013559729792177677f,
+                          0.008619599975645542f,  -0.0026835014577955008f};
   return gelu_erf(x, 4.0f, kQ);
 }
 

@@ -52,8 +52,10 @@ static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int6
   constexpr int64_t kPanel = Tiles<T>::kPanel;
   const int64_t padded_k = round_up(k, Tiles<T>::kStep);
   if (n < kPanel || k < padded_k) fill_zero(panel, kPanel * padded_k);
-  if (stride_k == 1) pack_rows(source, stride_n, n, k, panel);
-  else pack_columns(source, stride_k, n, k, panel);
+  if (stride_k == 1)
+    pack_rows(source, stride_n, n, k, panel);
+  else
+    pack_columns(source, stride_k, n, k, panel);
 }
 
 template <class From, class T>

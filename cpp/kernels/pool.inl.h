@@ -1,7 +1,7 @@
 // One vector out of a sequence's token vectors. Contract: ops/pool.h.
 static void pool(const PoolArgs& a) noexcept {
   const int64_t last = a.length - 1;
-  const float scale = a.kind == PoolKind::kMean              ? 1.0f / float(larger(a.length, 1))
+  const float scale = a.kind == PoolKind::kMean             ? 1.0f / float(larger(a.length, 1))
                       : a.kind == PoolKind::kMeanSqrtLength ? 1.0f / sqrt(float(larger(a.length, 1)))
                                                             : 1.0f;
   F32 squares = F32::zero();
@@ -22,6 +22,6 @@ static void pool(const PoolArgs& a) noexcept {
   });
   if (!a.normalize) return;
   const float norm = sqrt(sum(squares));
-  const F32 divisor = F32::set1(norm < 1e-12f ? 1e-12f : norm);   // torch.nn.functional.normalize's eps; NaN stays NaN
+  const F32 divisor = F32::set1(norm < 1e-12f ? 1e-12f : norm);  // torch.nn.functional.normalize's eps; NaN stays NaN
   for_lanes(a.dim, [&](int64_t i, int n) { store(a.y + i, load(a.y + i, n) / divisor, n); });
 }

@@ -10,18 +10,30 @@
 #include "kernels/kernels.h"
 
 namespace fastplm {
-namespace scalar { extern const Kernels kTable; }
+namespace scalar {
+extern const Kernels kTable;
+}
 #ifdef __x86_64__
-namespace avx2 { extern const Kernels kTable; }
-namespace avx512 { extern const Kernels kTable; }
-namespace avx512_bf16 { extern const Kernels kTable; }
-namespace amx { extern const Kernels kTable; }
+namespace avx2 {
+extern const Kernels kTable;
+}
+namespace avx512 {
+extern const Kernels kTable;
+}
+namespace avx512_bf16 {
+extern const Kernels kTable;
+}
+namespace amx {
+extern const Kernels kTable;
+}
 #endif
 
 namespace {
 
 #ifdef __x86_64__
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
 
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -58,10 +70,12 @@ struct Isa {
   const char* needs;
 };
 
-const Isa kIsas[kIsaCount] = {   // best first
+const Isa kIsas[kIsaCount] = {
+    // best first
 #ifdef __x86_64__
     {&amx::kTable, has_amx, always, "AVX-512 BF16 and AMX-BF16, granted by the kernel"},
-    {&avx512_bf16::kTable, has_avx512_bf16, is_fast_bf16, "AVX-512 F, BW, VL, DQ, VNNI, BF16; passed over on Intel, whose VDPBF16PS is slow"},
+    {&avx512_bf16::kTable, has_avx512_bf16, is_fast_bf16,
+     "AVX-512 F, BW, VL, DQ, VNNI, BF16; passed over on Intel, whose VDPBF16PS is slow"},
     {&avx512::kTable, has_avx512, always, "AVX-512 F, BW, VL, DQ"},
     {&avx2::kTable, has_avx2, always, "AVX2, FMA, F16C"},
 #endif

@@ -3,9 +3,11 @@
 // One text for f32 and bf16. Every output is one chain of multiply-adds in ascending k, whatever the
 // number of rows, so a row's result does not depend on the rows computed beside it.
 
-template <class T> struct Step;   // the values of k that one multiply-add consumes: one 32-bit lane
+template <class T>
+struct Step;   // the values of k that one multiply-add consumes: one 32-bit lane
 
-template <> struct Step<float> {
+template <>
+struct Step<float> {
   static constexpr int64_t kSize = 1;
   using Lanes = F32;
   FASTPLM_INLINE F32 load_panel(const float* p) { return load(p); }
@@ -13,7 +15,8 @@ template <> struct Step<float> {
   FASTPLM_INLINE F32 multiply_add(F32 a, F32 b, F32 c) { return fma(a, b, c); }
 };
 
-template <> struct Step<bf16> {
+template <>
+struct Step<bf16> {
   static constexpr int64_t kSize = 2;
   using Lanes = Pair;
   FASTPLM_INLINE Pair load_panel(const bf16* p) { return load_pairs(p); }
@@ -53,7 +56,8 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
 }
 
 template <class T, int kRows>
-FASTPLM_INLINE void vector_rows(int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc, bool accumulate) {
+FASTPLM_INLINE void vector_rows(int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc,
+                                bool accumulate) {
   if (rows == kRows) return vector_tile<T, kRows>(a, lda, k, panel, c, ldc, accumulate);
   if constexpr (kRows > 1) vector_rows<T, kRows - 1>(rows, a, lda, k, panel, c, ldc, accumulate);
 }
@@ -65,15 +69,17 @@ struct VectorTiles {
   static constexpr int64_t kRows = kTileRows, kPanel = kTileVectors * F32::kLanes;
   static constexpr int64_t kStep = Step<T>::kSize;
   struct Scope {};
-  FASTPLM_INLINE void run(Scope&, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc,
-                          bool accumulate) {
+  FASTPLM_INLINE void run(Scope&, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c,
+                          int64_t ldc, bool accumulate) {
     vector_rows<T, kTileRows>(rows, a, lda, k, panel, c, ldc, accumulate);
   }
 };
 
-template <class T> struct Tiles : VectorTiles<T> {};
+template <class T>
+struct Tiles : VectorTiles<T> {};
 #ifdef FASTPLM_MATRIX_TILES   // simd/<isa>.h brings MatrixTiles: a matrix unit for bf16
-template <> struct Tiles<bf16> : MatrixTiles {};
+template <>
+struct Tiles<bf16> : MatrixTiles {};
 #endif
 
 // Any k: what is left beyond the last whole step is copied and filled up with zeros.

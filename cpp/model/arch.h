@@ -9,10 +9,23 @@
 namespace fastplm {
 
 enum class Slot {
-  kTokenEmbed, kPositionEmbed, kSegmentEmbed, kEmbedNorm,
-  kAttentionNorm, kQkv, kQuery, kKey, kValue, kAttentionOut, kDistanceBias,
-  kMlpNorm, kMlpUp, kMlpGate, kMlpDown,
-  kFinalNorm, kPooler,
+  kTokenEmbed,
+  kPositionEmbed,
+  kSegmentEmbed,
+  kEmbedNorm,
+  kAttentionNorm,
+  kQkv,
+  kQuery,
+  kKey,
+  kValue,
+  kAttentionOut,
+  kDistanceBias,
+  kMlpNorm,
+  kMlpUp,
+  kMlpGate,
+  kMlpDown,
+  kFinalNorm,
+  kPooler,
 };
 
 // Where a weight is found: `name` + ".weight" and, where the Spec has one, ".bias". {n} is the layer number.

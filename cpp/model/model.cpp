@@ -76,7 +76,8 @@ Model::Model(const std::string& model_type, const Value& config, const std::vect
     : dtype_(dtype) {
   const Arch& arch = arch_of(model_type);
   spec_ = arch.spec(config);
-  if (!(spec_.norm.eps > 0)) fail(ErrorKind::kFile, "config.json: the norm's epsilon is ", spec_.norm.eps, "; expected a value > 0");
+  if (!(spec_.norm.eps > 0))
+    fail(ErrorKind::kFile, "config.json: the norm's epsilon is ", spec_.norm.eps, "; expected a value > 0");
   weights_ = load_weights(arch, spec_, tensors, dtype);
   for (const AttentionSpec& attention : spec_.attention) {
     TensorView table;
@@ -108,13 +109,14 @@ void Model::check(const Batch& batch) const {
     for (int64_t s = 0; s < sequences; ++s) {
       const int64_t length = start.as<int32_t>()[s + 1] - start.as<int32_t>()[s];
       if (length > spec_.max_length) {
-        fail(ErrorKind::kValue, "forward: sequence ", s, " has ", length, " tokens; this model takes at most ", spec_.max_length,
-             ": truncate it (truncation=True)");
+        fail(ErrorKind::kValue, "forward: sequence ", s, " has ", length, " tokens; this model takes at most ",
+             spec_.max_length, ": truncate it (truncation=True)");
       }
     }
   }
   if (batch.ids) check.ids("input_ids", batch.ids, tokens, spec_.embed.vocab);
-  if (batch.segment_ids && spec_.embed.segments) check.ids("token_type_ids", batch.segment_ids, tokens, spec_.embed.segments);
+  if (batch.segment_ids && spec_.embed.segments)
+    check.ids("token_type_ids", batch.segment_ids, tokens, spec_.embed.segments);
   const int64_t positions = spec_.embed.positions ? spec_.embed.positions->count : spec_.max_length;
   if (batch.position_ids && positions) check.ids("position_ids", batch.position_ids, tokens, positions);
 }
@@ -155,12 +157,19 @@ void Model::run_groups(const Batch& batch, const Outputs& out, const std::vector
       std::vector<int32_t> starts;
       for (int64_t s = first; s <= last; ++s) starts.push_back(start[s] - start[first]);
       Batch part{.cu_seqlens = {starts.data(), DType::kI32, Device::kCpu, {last - first + 1}},
-                 .ids = slice(batch.ids, from, to), .embeds = slice(batch.embeds, from, to),
-                 .segment_ids = slice(batch.segment_ids, from, to), .position_ids = slice(batch.position_ids, from, to),
-                 .index = slice(batch.index, from, to), .mask = slice(batch.mask, from, to)};
-      Outputs part_out{.last_hidden = slice(out.last_hidden, from, to), .hidden_states = out.hidden_states,
-                       .attentions = out.attentions, .pooler = slice(out.pooler, first, last),
-                       .pooled = slice(out.pooled, first, last), .pool = out.pool, .normalize = out.normalize};
+                 .ids = slice(batch.ids, from, to),
+                 .embeds = slice(batch.embeds, from, to),
+                 .segment_ids = slice(batch.segment_ids, from, to),
+                 .position_ids = slice(batch.position_ids, from, to),
+                 .index = slice(batch.index, from, to),
+                 .mask = slice(batch.mask, from, to)};
+      Outputs part_out{.last_hidden = slice(out.last_hidden, from, to),
+                       .hidden_states = out.hidden_states,
+                       .attentions = out.attentions,
+                       .pooler = slice(out.pooler, first, last),
+                       .pooled = slice(out.pooled, first, last),
+                       .pool = out.pool,
+                       .normalize = out.normalize};
       // These two keep all tokens' layout: only their beginning moves to the group's.
       if (part_out.hidden_states) part_out.hidden_states.data = out.hidden_states.as<float>() + from * spec_.width;
       if (part_out.attentions) part_out.attentions.data = out.attentions.as<float>() + place[size_t(first)];
@@ -177,8 +186,11 @@ void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
   }
   const int64_t pass = kPassRows, passes = (tokens + pass - 1) / pass;
   const bool share_rows = alone && passes >= 2 * num_threads();   // else threads share the columns of each matrix
-  const Activations::Size size{.tokens = tokens, .sequences = sequences, .longest = longest,
-                               .mlp_rows = alone ? tokens : std::min(tokens, pass), .threads = alone ? num_threads() : 1};
+  const Activations::Size size{.tokens = tokens,
+                               .sequences = sequences,
+                               .longest = longest,
+                               .mlp_rows = alone ? tokens : std::min(tokens, pass),
+                               .threads = alone ? num_threads() : 1};
   Lease lease(*this, Activations::bytes(spec_, dtype_, size));
   Activations a = Activations::take(*lease, spec_, dtype_, size);
 
@@ -207,9 +219,12 @@ void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
   // Calls step(begin, end, scratch) so that all rows are covered. A pass of rows goes through several
   // matrices while it is in the cache.
   const auto for_rows = [&](const auto& step) {
-    if (share_rows) parallel_for(tokens, pass, [&](int64_t begin, int64_t end) { step(begin, end, begin); });
-    else if (alone) step(0, tokens, 0);
-    else for (int64_t begin = 0; begin < tokens; begin += pass) step(begin, std::min(tokens, begin + pass), 0);
+    if (share_rows)
+      parallel_for(tokens, pass, [&](int64_t begin, int64_t end) { step(begin, end, begin); });
+    else if (alone)
+      step(0, tokens, 0);
+    else
+      for (int64_t begin = 0; begin < tokens; begin += pass) step(begin, std::min(tokens, begin + pass), 0);
   };
 
   embed_block(spec_, weights_, batch, a);

@@ -49,7 +49,8 @@ Packing::Packing(const PaddedInput& in, const Spec& spec) : length_(in.length) {
       if (in.segment_ids) segment_ids_.push_back(in.segment_ids[row + i]);
       if (in.embeds) embeds_.insert(embeds_.end(), in.embeds + (row + i) * width, in.embeds + (row + i + 1) * width);
       if (positions) position_ids_.push_back(row_positions[size_t(i)]);
-      if (in.pair_mask) mask_.insert(mask_.end(), in.pair_mask + (row + i) * in.length, in.pair_mask + (row + i + 1) * in.length);
+      if (in.pair_mask)
+        mask_.insert(mask_.end(), in.pair_mask + (row + i) * in.length, in.pair_mask + (row + i + 1) * in.length);
     }
   }
   batch_ = {.cu_seqlens = view_of(start_, DType::kI32, {in.batch + 1}),
@@ -66,7 +67,8 @@ void Packing::unpack_rows(const float* packed, int64_t width, float* padded) con
   std::memset(padded, 0, size_t(batch * length_ * width) * sizeof(float));
   for (int64_t b = 0; b < batch; ++b) {
     for (int64_t t = start_[size_t(b)]; t < start_[size_t(b) + 1]; ++t) {
-      std::memcpy(padded + (b * length_ + column_[size_t(t)]) * width, packed + t * width, size_t(width) * sizeof(float));
+      std::memcpy(padded + (b * length_ + column_[size_t(t)]) * width, packed + t * width,
+                  size_t(width) * sizeof(float));
     }
   }
 }

@@ -13,9 +13,9 @@ struct PaddedInput {
   const int32_t* ids = nullptr;            // [batch, length], or null, and then
   const float* embeds = nullptr;           // [batch, length, width]
   const uint8_t* mask = nullptr;           // [batch, length], 0: not a token; or null
-  const uint8_t* pair_mask = nullptr;      // [batch, length, length], 0: the row does not attend to the column; or null
-  const int32_t* position_ids = nullptr;   // [batch, length], or null
-  const int32_t* segment_ids = nullptr;    // [batch, length], or null
+  const uint8_t* pair_mask = nullptr;  // [batch, length, length], 0: the row does not attend to the column; or null
+  const int32_t* position_ids = nullptr;  // [batch, length], or null
+  const int32_t* segment_ids = nullptr;  // [batch, length], or null
 };
 
 // Drops what the mask hides. Every token that stays keeps the position it had in its padded row.
@@ -30,7 +30,7 @@ class FASTPLM_EXPORT Packing {
 
   // Each sequence's [heads, length, length] to [batch, heads, length, length]; zeros likewise.
   void unpack_attention(const float* packed, int64_t heads, float* padded) const;
-  int64_t attention_size(int64_t heads) const;   // values of the packed form
+  int64_t attention_size(int64_t heads) const;  // values of the packed form
 
  private:
   int64_t length_;

@@ -25,8 +25,12 @@ struct LearnedPositions {
 
 // What attention adds to (or does to) its scores.
 struct NoBias {};
-struct Rope { double theta; };
-struct BucketBias { int64_t buckets, max_distance; };   // learned per head and bucketed distance, shared by the layers
+struct Rope {
+  double theta;
+};
+struct BucketBias {
+  int64_t buckets, max_distance;
+};   // learned per head and bucketed distance, shared by the layers
 using ScoreBias = std::variant<NoBias, Rope, BucketBias>;
 
 struct EmbedSpec {

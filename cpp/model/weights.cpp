@@ -50,7 +50,8 @@ class Loader {
     }
     if (!bias) return linear;
     linear.bias = {take(n * 4), DType::kF32, Device::kCpu, {n}};
-    for (int64_t i = 0; i < parts; ++i) convert(*biases[size_t(i)], linear.bias.as<std::byte>() + i * rows * 4, DType::kF32);
+    for (int64_t i = 0; i < parts; ++i)
+      convert(*biases[size_t(i)], linear.bias.as<std::byte>() + i * rows * 4, DType::kF32);
     return linear;
   }
 
@@ -91,17 +92,20 @@ class Loader {
     const TensorEntry* entry = find(slot, layer, kind);
     if (!entry) {
       const auto row = std::ranges::find_if(arch_.weights, [&](const WeightRow& r) { return r.slot == slot; });
-      fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name_in(*row, layer, kind), "\"; config.json calls for one of shape ", shape);
+      fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name_in(*row, layer, kind),
+           "\"; config.json calls for one of shape ", shape);
     }
     if (entry->shape != shape) {
-      fail(ErrorKind::kFile, entry->path, ": tensor \"", entry->name, "\" has shape ", entry->shape, "; config.json calls for ", shape);
+      fail(ErrorKind::kFile, entry->path, ": tensor \"", entry->name, "\" has shape ", entry->shape,
+           "; config.json calls for ", shape);
     }
     if (entry->dtype != DType::kF32 && entry->dtype != DType::kF16 && entry->dtype != DType::kBF16) {
-      fail(ErrorKind::kUnsupported, entry->path, ": tensor \"", entry->name, "\" is ", entry->dtype, "; expected f32, f16 or bf16");
+      fail(ErrorKind::kUnsupported, entry->path, ": tensor \"", entry->name, "\" is ", entry->dtype,
+           "; expected f32, f16 or bf16");
     }
     if (entry->bytes != shape.count() * size_of(entry->dtype)) {
-      fail(ErrorKind::kFile, entry->path, ": tensor \"", entry->name, "\" takes ", entry->bytes, " bytes; its shape and dtype need ",
-           shape.count() * size_of(entry->dtype));
+      fail(ErrorKind::kFile, entry->path, ": tensor \"", entry->name, "\" takes ", entry->bytes,
+           " bytes; its shape and dtype need ", shape.count() * size_of(entry->dtype));
     }
     return *entry;
   }
@@ -154,7 +158,8 @@ Weights load_weights(const Arch& arch, const Spec& spec, const std::vector<Tenso
 
   out.tokens = load.table(Slot::kTokenEmbed, {spec.embed.vocab, width}, dtype);
   if (spec.embed.segments) out.segments = load.table(Slot::kSegmentEmbed, {spec.embed.segments, width}, DType::kF32);
-  if (spec.embed.positions) out.positions = load.table(Slot::kPositionEmbed, {spec.embed.positions->count, width}, DType::kF32);
+  if (spec.embed.positions)
+    out.positions = load.table(Slot::kPositionEmbed, {spec.embed.positions->count, width}, DType::kF32);
   if (spec.embed.norm) out.embed_norm = load.norm(Slot::kEmbedNorm, 0, width, norm_bias);
   for (const AttentionSpec& attention : spec.attention) {
     if (const auto* bias = std::get_if<BucketBias>(&attention.score); bias && !out.distance_bias) {

@@ -15,7 +15,8 @@ namespace fastplm::ops {
 
 int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest) {
   int64_t bytes = 0;
-  with_float_type("attention", dtype, [&]<class T>() { bytes = kernels().of<T>().attention_workspace(head_dim, longest); });
+  with_float_type("attention", dtype,
+                  [&]<class T>() { bytes = kernels().of<T>().attention_workspace(head_dim, longest); });
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
@@ -40,7 +41,8 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
   check.positive("scale", o.scale);
   if (tokens == 0) return;
   if (workspace.shape.count() < share) {
-    fail(ErrorKind::kValue, "attention: workspace has ", workspace.shape.count(), " bytes; expected ", share, " or more");
+    fail(ErrorKind::kValue, "attention: workspace has ", workspace.shape.count(), " bytes; expected ", share,
+         " or more");
   }
   const int64_t reach = o.distance_bias ? (o.distance_bias.shape[1] + 1) / 2 : 0;
 
@@ -48,15 +50,25 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
     const auto run = [&](int64_t sequence, int64_t head, float* sequence_weights, std::byte* memory) {
       const int64_t first = start[sequence], length = start[sequence + 1] - first;
       const T* q = qkv.as<T>() + first * 3 * inner + head * o.head_dim;
-      kernels().of<T>().attention({
-          .q = q, .k = q + inner, .v = q + 2 * inner, .ld = 3 * inner, .length = length, .head_dim = o.head_dim,
-          .scale = float(o.scale), .window = o.window,
-          .distance_bias = o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
-          .index = o.index ? o.index.as<int32_t>() + first : nullptr,
-          .mask = o.mask ? o.mask.as<uint8_t>() + first * longest : nullptr, .mask_ld = longest,
-          .out = out.as<T>() + first * inner + head * o.head_dim, .ldo = inner,
-          .weights = sequence_weights ? sequence_weights + head * length * length : nullptr, .weights_ld = length,
-          .workspace = memory});
+      kernels().of<T>().attention(
+          {.q = q,
+           .k = q + inner,
+           .v = q + 2 * inner,
+           .ld = 3 * inner,
+           .length = length,
+           .head_dim = o.head_dim,
+           .scale = float(o.scale),
+           .window = o.window,
+           .distance_bias =
+               o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
+           .index = o.index ? o.index.as<int32_t>() + first : nullptr,
+           .mask = o.mask ? o.mask.as<uint8_t>() + first * longest : nullptr,
+           .mask_ld = longest,
+           .out = out.as<T>() + first * inner + head * o.head_dim,
+           .ldo = inner,
+           .weights = sequence_weights ? sequence_weights + head * length * length : nullptr,
+           .weights_ld = length,
+           .workspace = memory});
     };
     // Each thread at work takes one share of the workspace, and then one (sequence, head) after another.
     std::atomic<int64_t> next{0};
@@ -72,7 +84,8 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
             sequence_weights += o.heads * length * length;
           }
         }
-        if (start[sequence + 1] > start[sequence]) run(sequence, unit % o.heads, sequence_weights, workspace.as<std::byte>() + begin * share);
+        if (start[sequence + 1] > start[sequence])
+          run(sequence, unit % o.heads, sequence_weights, workspace.as<std::byte>() + begin * share);
       }
     });
   });

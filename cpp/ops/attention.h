@@ -24,8 +24,8 @@ struct AttentionOptions {
 //
 // A sequence's result does not depend on the others. Throws kValue, kType.
 // Paper: arXiv:2205.14135 (blocks and running softmax).
-FASTPLM_EXPORT void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& options, TensorView out, TensorView weights,
-               TensorView workspace);
+FASTPLM_EXPORT void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& options, TensorView out,
+                              TensorView weights, TensorView workspace);
 
 // Bytes for one thread, for sequences of up to `longest` tokens.
 FASTPLM_EXPORT int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest);

@@ -38,8 +38,10 @@ CudaStatus cuda_status() {
   std::array<FastplmCudaDevice, 16> devices;
   std::array<char, 256> reason{};
   const int count = list(devices.data(), int(devices.size()), reason.data(), int(reason.size()));
-  if (count < 0) status.reason = reason.data();
-  else if (count == 0) status.reason = "no CUDA device was found";
+  if (count < 0)
+    status.reason = reason.data();
+  else if (count == 0)
+    status.reason = "no CUDA device was found";
   for (int i = 0; i < count && i < int(devices.size()); ++i) {
     const FastplmCudaDevice& d = devices[size_t(i)];
     status.devices.push_back({d.name, d.major, d.minor, d.memory_bytes});

@@ -7,22 +7,31 @@
 
 namespace fastplm::ops {
 
-void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids, TensorView y) {
+void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids,
+           TensorView y) {
   const Check check{"embed"};
   check.rank("y", y, 2);
   check.dtype("y", y, DType::kF32);
   const int64_t rows = y.shape[0], dim = y.shape[1];
   check.shape("tokens", tables.tokens, {tables.tokens.shape[0], dim});
-  if (ids) check.ids("input_ids", ids, rows, tables.tokens.shape[0]);
-  else check.matches("inputs_embeds", x, DType::kF32, y.shape);
+  if (ids)
+    check.ids("input_ids", ids, rows, tables.tokens.shape[0]);
+  else
+    check.matches("inputs_embeds", x, DType::kF32, y.shape);
   if (tables.segments && segment_ids) check.ids("token_type_ids", segment_ids, rows, tables.segments.shape[0]);
   if (tables.positions) check.ids("position_ids", position_ids, rows, tables.positions.shape[0]);
 
   with_float_type("embed", tables.tokens.dtype, [&]<class T>() {
-    const EmbedArgs<T> args{.tokens = tables.tokens.as<T>(), .segments = tables.segments.as<float>(),
-                            .positions = tables.positions.as<float>(), .ids = ids.as<int32_t>(), .x = x.as<float>(),
-                            .segment_ids = segment_ids.as<int32_t>(), .position_ids = position_ids.as<int32_t>(),
-                            .dim = dim, .scale = float(tables.scale), .y = y.as<float>()};
+    const EmbedArgs<T> args{.tokens = tables.tokens.as<T>(),
+                            .segments = tables.segments.as<float>(),
+                            .positions = tables.positions.as<float>(),
+                            .ids = ids.as<int32_t>(),
+                            .x = x.as<float>(),
+                            .segment_ids = segment_ids.as<int32_t>(),
+                            .position_ids = position_ids.as<int32_t>(),
+                            .dim = dim,
+                            .scale = float(tables.scale),
+                            .y = y.as<float>()};
     parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().embed(args, range); });
   });
 }

@@ -20,6 +20,7 @@ struct EmbedTables {
 //   y              [rows, dim]  f32
 //
 // Throws kValue naming the first id out of range.
-FASTPLM_EXPORT void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids, TensorView position_ids, TensorView y);
+FASTPLM_EXPORT void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView segment_ids,
+                          TensorView position_ids, TensorView y);
 
 }  // namespace fastplm::ops

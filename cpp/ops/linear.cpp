@@ -22,9 +22,12 @@ int64_t packed_bytes(DType dtype, int64_t n, int64_t k) {
 
 template <class From, class T>
 static auto pack_kernel() {
-  if constexpr (std::is_same_v<From, float>) return kernels().of<T>().pack_f32;
-  else if constexpr (std::is_same_v<From, f16>) return kernels().of<T>().pack_f16;
-  else return kernels().of<T>().pack_bf16;
+  if constexpr (std::is_same_v<From, float>)
+    return kernels().of<T>().pack_f32;
+  else if constexpr (std::is_same_v<From, f16>)
+    return kernels().of<T>().pack_f16;
+  else
+    return kernels().of<T>().pack_bf16;
 }
 
 void pack(TensorView w, bool transposed, const PackedWeight& out) {
@@ -64,9 +67,17 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
   with_float_type("linear", w.dtype, [&]<class T>() {
     const auto& kernel = kernels().of<T>();
     const bool to_f32 = out.dtype == DType::kF32;
-    const GemmArgs<T> args{.a = a.as<T>(), .lda = w.k, .panels = static_cast<const T*>(w.panels), .n = w.n, .k = w.k,
-                           .bias = bias.as<float>(), .act = act, .residual = residual.as<float>(),
-                           .out_f32 = to_f32 ? out.as<float>() : nullptr, .out = to_f32 ? nullptr : out.as<T>(), .ldo = w.n};
+    const GemmArgs<T> args{.a = a.as<T>(),
+                           .lda = w.k,
+                           .panels = static_cast<const T*>(w.panels),
+                           .n = w.n,
+                           .k = w.k,
+                           .bias = bias.as<float>(),
+                           .act = act,
+                           .residual = residual.as<float>(),
+                           .out_f32 = to_f32 ? out.as<float>() : nullptr,
+                           .out = to_f32 ? nullptr : out.as<T>(),
+                           .ldo = w.n};
     const int64_t rows = rows_per_piece(w.k, sizeof(T), kernel.block_rows);
     const int64_t row_pieces = ceil_div(m, rows), panels = ceil_div(w.n, kernel.layout.panel);
     // Few rows (a short text): split the panels, so that every thread streams its own share of the weights.

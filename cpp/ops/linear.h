@@ -26,6 +26,7 @@ FASTPLM_EXPORT void pack(TensorView w, bool transposed, const PackedWeight& out)
 //   out        [m, w.n]  f32 or w.dtype
 //
 // Sums run in f32 over ascending k, so a row does not depend on the other rows. Throws kValue, kType.
-FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out);
+FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual,
+                           TensorView out);
 
 }  // namespace fastplm::ops

@@ -15,6 +15,7 @@ namespace fastplm::ops {
 //
 // Statistics in two passes over f32 values. Throws kValue, kType.
 // Papers: arXiv:1607.06450, arXiv:1910.07467.
-FASTPLM_EXPORT void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, double eps, TensorView y, TensorView y_copy = {});
+FASTPLM_EXPORT void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, double eps, TensorView y,
+                         TensorView y_copy = {});
 
 }  // namespace fastplm::ops

@@ -16,8 +16,12 @@ void pool(TensorView x, TensorView cu_seqlens, PoolKind kind, bool normalize, Te
   const int32_t* start = cu_seqlens.as<int32_t>();
   parallel_rows(sequences, (tokens / std::max<int64_t>(1, sequences) + 1) * dim * 4, [&](Range range) {
     for (int64_t s = range.begin; s < range.end; ++s) {
-      kernels().pool({.x = x.as<float>() + start[s] * dim, .length = start[s + 1] - start[s], .dim = dim, .kind = kind,
-                      .normalize = normalize, .y = y.as<float>() + s * dim});
+      kernels().pool({.x = x.as<float>() + start[s] * dim,
+                      .length = start[s + 1] - start[s],
+                      .dim = dim,
+                      .kind = kind,
+                      .normalize = normalize,
+                      .y = y.as<float>() + s * dim});
     }
   });
 }

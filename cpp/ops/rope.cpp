@@ -27,11 +27,16 @@ void rope(TensorView x, int64_t heads, TensorView table, TensorView position_ids
   const int64_t rows = x.shape[0], head_dim = table.shape[1];
   check.ids("position_ids", position_ids, rows, table.shape[0]);
   if (head_dim % 2 || heads * head_dim > x.shape[1]) {
-    fail(ErrorKind::kValue, "rope: ", heads, " heads of ", head_dim, " do not fit rows of ", x.shape[1], "; expected even heads that fit");
+    fail(ErrorKind::kValue, "rope: ", heads, " heads of ", head_dim, " do not fit rows of ", x.shape[1],
+         "; expected even heads that fit");
   }
   with_float_type("rope", x.dtype, [&]<class T>() {
-    const RopeArgs<T> args{.x = x.as<T>(), .ldx = x.shape[1], .heads = heads, .head_dim = head_dim,
-                           .cos_sin = table.as<float>(), .position_ids = position_ids.as<int32_t>()};
+    const RopeArgs<T> args{.x = x.as<T>(),
+                           .ldx = x.shape[1],
+                           .heads = heads,
+                           .head_dim = head_dim,
+                           .cos_sin = table.as<float>(),
+                           .position_ids = position_ids.as<int32_t>()};
     parallel_rows(rows, heads * head_dim * 16, [&](Range range) { kernels().of<T>().rope(args, range); });
   });
 }

@@ -36,8 +36,8 @@ struct MatrixTiles {
     _tile_loadconfig(&config);
   }
 
-  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const bf16* a, int64_t lda, int64_t k, const bf16* panel, float* c,
-                          int64_t ldc, bool accumulate) {
+  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const bf16* a, int64_t lda, int64_t k, const bf16* panel,
+                          float* c, int64_t ldc, bool accumulate) {
     constexpr int64_t kPanelRow = kPanel * 2 * sizeof(bf16);
     configure(scope, rows);
     asm volatile("" ::: "memory");   // gcc's tile loads and stores do not say that they touch memory

@@ -23,7 +23,9 @@ FASTPLM_INLINE __m128i load16(const void* p, int n) {   // n 16-bit values, the 
   __builtin_memcpy(tmp, p, size_t(n) * 2);
   return _mm_load_si128((const __m128i*)tmp);
 }
-FASTPLM_INLINE F32 from_bf16(__m128i h) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))}; }
+FASTPLM_INLINE F32 from_bf16(__m128i h) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))};
+}
 FASTPLM_INLINE __m128i to_bf16(__m256 a) {   // to nearest even; NaN stays NaN
   const __m256i u = _mm256_castps_si256(a), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
   const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
@@ -36,12 +38,16 @@ FASTPLM_INLINE __m128i to_bf16(__m256 a) {   // to nearest even; NaN stays NaN
 FASTPLM_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
 FASTPLM_INLINE F32 load(const bf16* p) { return from_bf16(_mm_loadu_si128((const __m128i*)p)); }
 FASTPLM_INLINE F32 load(const f16* p) { return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p))}; }
-FASTPLM_INLINE F32 load(const float* p, int n) { return {n == 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n))}; }
+FASTPLM_INLINE F32 load(const float* p, int n) {
+  return {n == 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n))};
+}
 FASTPLM_INLINE F32 load(const bf16* p, int n) { return n == 8 ? load(p) : from_bf16(load16(p, n)); }
 FASTPLM_INLINE F32 load(const f16* p, int n) { return n == 8 ? load(p) : F32{_mm256_cvtph_ps(load16(p, n))}; }
 FASTPLM_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
 FASTPLM_INLINE void store(bf16* p, F32 a) { _mm_storeu_si128((__m128i*)p, to_bf16(a.v)); }
-FASTPLM_INLINE void store(float* p, F32 a, int n) { n == 8 ? _mm256_storeu_ps(p, a.v) : _mm256_maskstore_ps(p, first(n), a.v); }
+FASTPLM_INLINE void store(float* p, F32 a, int n) {
+  n == 8 ? _mm256_storeu_ps(p, a.v) : _mm256_maskstore_ps(p, first(n), a.v);
+}
 FASTPLM_INLINE void store(bf16* p, F32 a, int n) {
   if (n == 8) return store(p, a);
   alignas(16) uint16_t tmp[8];
@@ -105,7 +111,9 @@ FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
   return {_mm256_set1_epi32(bits)};
 }
 FASTPLM_INLINE __m256 low_of(Pair a) { return _mm256_castsi256_ps(_mm256_slli_epi32(a.v, 16)); }
-FASTPLM_INLINE __m256 high_of(Pair a) { return _mm256_castsi256_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(int(0xffff0000)))); }
+FASTPLM_INLINE __m256 high_of(Pair a) {
+  return _mm256_castsi256_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(int(0xffff0000))));
+}
 FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm256_fmadd_ps(high_of(a), high_of(b), _mm256_fmadd_ps(low_of(a), low_of(b), c.v))};
 }

@@ -23,7 +23,9 @@ FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
   return {_mm512_set1_epi32(bits)};
 }
 FASTPLM_INLINE __m512 low_of(Pair a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a.v, 16)); }
-FASTPLM_INLINE __m512 high_of(Pair a) { return _mm512_castsi512_ps(_mm512_and_si512(a.v, _mm512_set1_epi32(int(0xffff0000)))); }
+FASTPLM_INLINE __m512 high_of(Pair a) {
+  return _mm512_castsi512_ps(_mm512_and_si512(a.v, _mm512_set1_epi32(int(0xffff0000))));
+}
 FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm512_fmadd_ps(high_of(a), high_of(b), _mm512_fmadd_ps(low_of(a), low_of(b), c.v))};
 }

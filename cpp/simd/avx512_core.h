@@ -16,7 +16,9 @@ struct F32 {
 };
 
 FASTPLM_INLINE __mmask16 first(int n) { return __mmask16((1u << n) - 1); }
-FASTPLM_INLINE F32 from_bf16(__m256i h) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16))}; }
+FASTPLM_INLINE F32 from_bf16(__m256i h) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16))};
+}
 
 FASTPLM_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FASTPLM_INLINE F32 load(const bf16* p) { return from_bf16(_mm256_loadu_si256((const __m256i*)p)); }

@@ -41,9 +41,13 @@ FASTPLM_INLINE void store(bf16* p, F32 a) {   // to nearest even; NaN stays NaN
   p->bits = uint16_t(a.v != a.v ? (u >> 16 | 0x40) : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 template <class T>
-FASTPLM_INLINE F32 load(const T* p, int) { return load(p); }
+FASTPLM_INLINE F32 load(const T* p, int) {
+  return load(p);
+}
 template <class T>
-FASTPLM_INLINE void store(T* p, F32 a, int) { store(p, a); }
+FASTPLM_INLINE void store(T* p, F32 a, int) {
+  store(p, a);
+}
 
 FASTPLM_INLINE F32 operator+(F32 a, F32 b) { return {a.v + b.v}; }
 FASTPLM_INLINE F32 operator-(F32 a, F32 b) { return {a.v - b.v}; }
@@ -67,7 +71,11 @@ FASTPLM_INLINE void transpose(F32*) {}   // kLanes x kLanes
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
   uint32_t v;
 };
-FASTPLM_INLINE Pair load_pairs(const bf16* p) { Pair a; __builtin_memcpy(&a.v, p, 4); return a; }
+FASTPLM_INLINE Pair load_pairs(const bf16* p) {
+  Pair a;
+  __builtin_memcpy(&a.v, p, 4);
+  return a;
+}
 FASTPLM_INLINE Pair broadcast_pair(const bf16* p) { return load_pairs(p); }
 FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   const float low = from_bits(a.v << 16) * from_bits(b.v << 16) + c.v;

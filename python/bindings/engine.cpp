@@ -46,7 +46,9 @@ static void raise(const Error& error) {
     case ErrorKind::kType: return PyErr_SetString(PyExc_TypeError, error.what());
     case ErrorKind::kFile: return raise_ours("CheckpointError");
     case ErrorKind::kUnsupported: return raise_ours("UnsupportedError");
-    case ErrorKind::kInterrupted: if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt); return;
+    case ErrorKind::kInterrupted:
+      if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
+      return;
     case ErrorKind::kInternal: return PyErr_SetString(PyExc_RuntimeError, error.what());
   }
 }

@@ -17,9 +17,12 @@ using Array = py::array_t<T, py::array::c_style>;
 template <class T>
 using MaybeArray = std::optional<Array<T>>;
 
-template <class T> constexpr DType kTypeOf = DType::kF32;
-template <> constexpr DType kTypeOf<int32_t> = DType::kI32;
-template <> constexpr DType kTypeOf<uint8_t> = DType::kU8;
+template <class T>
+constexpr DType kTypeOf = DType::kF32;
+template <>
+constexpr DType kTypeOf<int32_t> = DType::kI32;
+template <>
+constexpr DType kTypeOf<uint8_t> = DType::kU8;
 
 template <class T>
 TensorView view_of(const Array<T>& a) {
@@ -50,7 +53,8 @@ std::unique_ptr<Model> load(const std::string& model_type, py::dict config, cons
   std::vector<TensorEntry> entries;
   for (const auto& [name, path, type, shape, offset, bytes] : tensors) {
     if (shape.size() > size_t(Shape::kMaxRank)) continue;   // no weight we know has so many dimensions
-    TensorEntry entry{.name = name, .path = path, .dtype = stored_dtype_from(type), .shape = {}, .offset = offset, .bytes = bytes};
+    TensorEntry entry{
+        .name = name, .path = path, .dtype = stored_dtype_from(type), .shape = {}, .offset = offset, .bytes = bytes};
     for (int64_t size : shape) entry.shape.dims[size_t(entry.shape.rank++)] = size;
     entries.push_back(std::move(entry));
   }
@@ -86,21 +90,23 @@ std::vector<int32_t> to_int32(const py::array& ids) {
 }
 
 py::dict forward(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
-                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions, const MaybeArray<int32_t>& segments,
-                 bool hidden_states, bool attentions) {
+                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
+                 const MaybeArray<int32_t>& segments, bool hidden_states, bool attentions) {
   const Spec& spec = model.spec();
   if (input_ids.has_value() == embeds.has_value()) {
-    fail(ErrorKind::kValue, "forward: expected either input_ids or inputs_embeds, and got ", input_ids ? "both" : "neither");
+    fail(ErrorKind::kValue, "forward: expected either input_ids or inputs_embeds, and got ",
+         input_ids ? "both" : "neither");
   }
   const py::array& shaped = input_ids ? *input_ids : *embeds;
   if (shaped.ndim() != (input_ids ? 2 : 3)) {
-    fail(ErrorKind::kValue, "forward: ", input_ids ? "input_ids" : "inputs_embeds", " has ", shaped.ndim(), " dimensions; expected ",
-         input_ids ? "[batch, length]" : "[batch, length, width]");
+    fail(ErrorKind::kValue, "forward: ", input_ids ? "input_ids" : "inputs_embeds", " has ", shaped.ndim(),
+         " dimensions; expected ", input_ids ? "[batch, length]" : "[batch, length, width]");
   }
   const py::ssize_t batch = shaped.shape(0), length = shaped.shape(1);
   expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.width)});
   const bool pairs = mask && mask->ndim() == 3;
-  expect_shape("attention_mask", mask, pairs ? std::vector<py::ssize_t>{batch, length, length} : std::vector<py::ssize_t>{batch, length});
+  expect_shape("attention_mask", mask,
+               pairs ? std::vector<py::ssize_t>{batch, length, length} : std::vector<py::ssize_t>{batch, length});
   expect_shape("position_ids", positions, {batch, length});
   expect_shape("token_type_ids", segments, {batch, length});
 
@@ -110,26 +116,35 @@ py::dict forward(const Model& model, const std::optional<py::array>& input_ids, 
   std::optional<Array<float>> pooler;
   if (model.has_pooler()) pooler.emplace(std::vector<py::ssize_t>{batch, py::ssize_t(spec.width)});
   std::vector<Array<float>> layers, weights;
-  for (int64_t i = 0; hidden_states && i < states; ++i) layers.emplace_back(std::vector<py::ssize_t>{batch, length, py::ssize_t(spec.width)});
-  for (int64_t i = 0; attentions && i < spec.layers; ++i) weights.emplace_back(std::vector<py::ssize_t>{batch, py::ssize_t(heads), length, length});
+  for (int64_t i = 0; hidden_states && i < states; ++i)
+    layers.emplace_back(std::vector<py::ssize_t>{batch, length, py::ssize_t(spec.width)});
+  for (int64_t i = 0; attentions && i < spec.layers; ++i)
+    weights.emplace_back(std::vector<py::ssize_t>{batch, py::ssize_t(heads), length, length});
   std::vector<float*> layer_data, weight_data;
   for (auto& a : layers) layer_data.push_back(a.mutable_data());
   for (auto& a : weights) weight_data.push_back(a.mutable_data());
   float* last_data = last.mutable_data();
   float* pooler_data = pooler ? pooler->mutable_data() : nullptr;
-  const PaddedInput input{.batch = batch, .length = length, .ids = input_ids ? ids.data() : nullptr,
-                          .embeds = embeds ? embeds->data() : nullptr, .mask = mask && !pairs ? mask->data() : nullptr,
-                          .pair_mask = pairs ? mask->data() : nullptr, .position_ids = positions ? positions->data() : nullptr,
+  const PaddedInput input{.batch = batch,
+                          .length = length,
+                          .ids = input_ids ? ids.data() : nullptr,
+                          .embeds = embeds ? embeds->data() : nullptr,
+                          .mask = mask && !pairs ? mask->data() : nullptr,
+                          .pair_mask = pairs ? mask->data() : nullptr,
+                          .position_ids = positions ? positions->data() : nullptr,
                           .segment_ids = segments ? segments->data() : nullptr};
   {
     const ReleaseGil released;
     const Packing packing(input, spec);
     const int64_t tokens = packing.batch().tokens(), weight_count = attentions ? packing.attention_size(heads) : 0;
     Buffer packed_last(tokens * spec.width * 4);
-    Buffer packed_states(hidden_states ? states * tokens * spec.width * 4 : 0), packed_weights(spec.layers * weight_count * 4);
+    Buffer packed_states(hidden_states ? states * tokens * spec.width * 4 : 0),
+        packed_weights(spec.layers * weight_count * 4);
     Outputs out{.last_hidden = {packed_last.data(), DType::kF32, Device::kCpu, {tokens, spec.width}}};
-    if (packed_states.size()) out.hidden_states = {packed_states.data(), DType::kF32, Device::kCpu, {states, tokens, spec.width}};
-    if (packed_weights.size()) out.attentions = {packed_weights.data(), DType::kF32, Device::kCpu, {spec.layers, weight_count}};
+    if (packed_states.size())
+      out.hidden_states = {packed_states.data(), DType::kF32, Device::kCpu, {states, tokens, spec.width}};
+    if (packed_weights.size())
+      out.attentions = {packed_weights.data(), DType::kF32, Device::kCpu, {spec.layers, weight_count}};
     if (pooler) out.pooler = {pooler_data, DType::kF32, Device::kCpu, {batch, spec.width}};
     model.forward(packing.batch(), out);
     packing.unpack_rows(packed_last.as<float>(), spec.width, last_data);
@@ -164,8 +179,8 @@ Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const
   return last;
 }
 
-Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, const std::string& pooling,
-                   bool normalize, const MaybeArray<int32_t>& segments) {
+Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens,
+                   const std::string& pooling, bool normalize, const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
   Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.spec().width)});
@@ -185,20 +200,20 @@ void bind_model(py::module_& m) {
   });
   py::class_<Model>(m, "Model")
       .def(py::init(&load), py::arg("model_type"), py::arg("config"), py::arg("tensors"), py::arg("dtype"))
-      .def("forward", &forward, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"), py::arg("position_ids"),
-           py::arg("token_type_ids"), py::arg("hidden_states"), py::arg("attentions"))
+      .def("forward", &forward, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
+           py::arg("position_ids"), py::arg("token_type_ids"), py::arg("hidden_states"), py::arg("attentions"))
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
-      .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"), py::arg("normalize"),
-           py::arg("token_type_ids") = py::none())
+      .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),
+           py::arg("normalize"), py::arg("token_type_ids") = py::none())
       .def_property_readonly("dtype", [](const Model& m) { return m.dtype() == DType::kF32 ? "float32" : "bfloat16"; })
       .def_property_readonly("width", [](const Model& m) { return m.spec().width; })
       .def_property_readonly("layers", [](const Model& m) { return m.spec().layers; })
       .def_property_readonly("heads", [](const Model& m) { return m.spec().attention[0].heads; })
       .def_property_readonly("vocab_size", [](const Model& m) { return m.spec().embed.vocab; })
-      .def_property_readonly("max_length", [](const Model& m) {
-        return m.spec().max_length ? std::optional(m.spec().max_length) : std::nullopt;
-      })
+      .def_property_readonly(
+          "max_length",
+          [](const Model& m) { return m.spec().max_length ? std::optional(m.spec().max_length) : std::nullopt; })
       .def_property_readonly("has_pooler", &Model::has_pooler)
       .def_property_readonly("nbytes", &Model::bytes);
 }

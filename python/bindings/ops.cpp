@@ -24,7 +24,9 @@ using namespace fastplm;
 namespace {
 
 DType dtype_of(nb::dlpack::dtype t) {
-  const auto is = [&](nb::dlpack::dtype_code code, int bits) { return t.code == uint8_t(code) && t.bits == bits && t.lanes == 1; };
+  const auto is = [&](nb::dlpack::dtype_code code, int bits) {
+    return t.code == uint8_t(code) && t.bits == bits && t.lanes == 1;
+  };
   using Code = nb::dlpack::dtype_code;
   if (is(Code::Float, 32)) return DType::kF32;
   if (is(Code::Float, 16)) return DType::kF16;
@@ -85,42 +87,78 @@ NB_MODULE(_ops, m) {
 
   m.def("convert", &ops::convert, "x"_a, "y"_a, Release());
   m.def("softmax", &ops::softmax, "x"_a, "y"_a, Release());
-  m.def("norm", [](TensorView x, const std::string& kind, TensorView weight, TensorView bias, double eps, TensorView y) {
-    ops::norm(x, norm_kind(kind), weight, bias, eps, y);
-  }, "x"_a, "kind"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, "y"_a, Release());
-  m.def("glu", [](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); }, "x"_a, "act"_a, "y"_a, Release());
+  m.def(
+      "norm",
+      [](TensorView x, const std::string& kind, TensorView weight, TensorView bias, double eps, TensorView y) {
+        ops::norm(x, norm_kind(kind), weight, bias, eps, y);
+      },
+      "x"_a, "kind"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, "y"_a, Release());
+  m.def(
+      "glu", [](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); }, "x"_a, "act"_a,
+      "y"_a, Release());
   m.def("rope_table", &ops::rope_table, "theta"_a, "table"_a, Release());
   m.def("rope", &ops::rope, "x"_a, "heads"_a, "table"_a, "position_ids"_a, Release());
-  m.def("pool", [](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
-    ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
-  }, "x"_a, "cu_seqlens"_a, "kind"_a, "normalize"_a, "y"_a, Release());
-  m.def("embed", [](TensorView tokens, TensorView segments, TensorView positions, TensorView ids, TensorView segment_ids,
-                    TensorView position_ids, TensorView y) {
-    ops::embed({.tokens = tokens, .segments = segments, .positions = positions}, ids, {}, segment_ids, position_ids, y);
-  }, "tokens"_a, "segments"_a.none(), "positions"_a.none(), "ids"_a, "segment_ids"_a.none(), "position_ids"_a.none(), "y"_a, Release());
+  m.def(
+      "pool",
+      [](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
+        ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
+      },
+      "x"_a, "cu_seqlens"_a, "kind"_a, "normalize"_a, "y"_a, Release());
+  m.def(
+      "embed",
+      [](TensorView tokens, TensorView segments, TensorView positions, TensorView ids, TensorView segment_ids,
+         TensorView position_ids, TensorView y) {
+        ops::embed({.tokens = tokens, .segments = segments, .positions = positions}, ids, {}, segment_ids, position_ids,
+                   y);
+      },
+      "tokens"_a, "segments"_a.none(), "positions"_a.none(), "ids"_a, "segment_ids"_a.none(), "position_ids"_a.none(),
+      "y"_a, Release());
 
   // A packed weight crosses as the u8 buffer it lies in, packed_bytes(like, n, k) long.
-  m.def("packed_bytes", [](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); }, "like"_a, "n"_a, "k"_a);
-  m.def("pack", [](TensorView w, bool transposed, TensorView like, TensorView panels) {
-    const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
-    if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k)) fail(ErrorKind::kValue, "pack: panels is too short");
-    ops::pack(w, transposed, {panels.data, like.dtype, n, k});
-  }, "w"_a, "transposed"_a, "like"_a, "panels"_a, Release());
-  m.def("linear", [](TensorView a, TensorView panels, TensorView bias, const std::string& name, TensorView residual, TensorView out) {
-    const int64_t n = out.shape.last(), k = a.shape.last();
-    if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k)) fail(ErrorKind::kValue, "linear: panels is too short");
-    ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
-  }, "a"_a, "panels"_a, "bias"_a.none(), "act"_a, "residual"_a.none(), "out"_a, Release());
+  m.def(
+      "packed_bytes", [](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },
+      "like"_a, "n"_a, "k"_a);
+  m.def(
+      "pack",
+      [](TensorView w, bool transposed, TensorView like, TensorView panels) {
+        const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
+        if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k))
+          fail(ErrorKind::kValue, "pack: panels is too short");
+        ops::pack(w, transposed, {panels.data, like.dtype, n, k});
+      },
+      "w"_a, "transposed"_a, "like"_a, "panels"_a, Release());
+  m.def(
+      "linear",
+      [](TensorView a, TensorView panels, TensorView bias, const std::string& name, TensorView residual,
+         TensorView out) {
+        const int64_t n = out.shape.last(), k = a.shape.last();
+        if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k))
+          fail(ErrorKind::kValue, "linear: panels is too short");
+        ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
+      },
+      "a"_a, "panels"_a, "bias"_a.none(), "act"_a, "residual"_a.none(), "out"_a, Release());
 
-  m.def("attention_workspace", [](TensorView like, int64_t head_dim, int64_t longest) {
-    return ops::attention_workspace(like.dtype, head_dim, longest);
-  }, "like"_a, "head_dim"_a, "longest"_a);
+  m.def(
+      "attention_workspace",
+      [](TensorView like, int64_t head_dim, int64_t longest) {
+        return ops::attention_workspace(like.dtype, head_dim, longest);
+      },
+      "like"_a, "head_dim"_a, "longest"_a);
   m.def("bucket_bias", &ops::bucket_bias, "table"_a, "max_distance"_a, "distance_bias"_a, Release());
-  m.def("attention", [](TensorView qkv, TensorView cu_seqlens, int64_t heads, double scale, int64_t window, TensorView distance_bias,
-                        TensorView index, TensorView mask, TensorView out, TensorView weights, TensorView workspace) {
-    ops::attention(qkv, cu_seqlens, {.heads = heads, .head_dim = out.shape.last() / std::max<int64_t>(1, heads), .scale = scale,
-                                     .window = window, .distance_bias = distance_bias, .index = index, .mask = mask},
-                   out, weights, workspace);
-  }, "qkv"_a, "cu_seqlens"_a, "heads"_a, "scale"_a, "window"_a, "distance_bias"_a.none(), "index"_a.none(), "mask"_a.none(),
-        "out"_a, "weights"_a.none(), "workspace"_a, Release());
+  m.def(
+      "attention",
+      [](TensorView qkv, TensorView cu_seqlens, int64_t heads, double scale, int64_t window, TensorView distance_bias,
+         TensorView index, TensorView mask, TensorView out, TensorView weights, TensorView workspace) {
+        ops::attention(qkv, cu_seqlens,
+                       {.heads = heads,
+                        .head_dim = out.shape.last() / std::max<int64_t>(1, heads),
+                        .scale = scale,
+                        .window = window,
+                        .distance_bias = distance_bias,
+                        .index = index,
+                        .mask = mask},
+                       out, weights, workspace);
+      },
+      "qkv"_a, "cu_seqlens"_a, "heads"_a, "scale"_a, "window"_a, "distance_bias"_a.none(), "index"_a.none(),
+      "mask"_a.none(), "out"_a, "weights"_a.none(), "workspace"_a, Release());
 }

@@ -66,12 +66,28 @@ def linear_reference(a, w, bias, act, residual, out_dtype, transposed):  # type:
     return y if residual is None else y + residual.double()
 
 
-def linear_case(m: int, n: int, k: int, act: str = "none", *, bias: bool = True, residual: bool = False,
-                transposed: bool = False, stored: torch.dtype = torch.float32) -> Case:
+def linear_case(
+    m: int,
+    n: int,
+    k: int,
+    act: str = "none",
+    *,
+    bias: bool = True,
+    residual: bool = False,
+    transposed: bool = False,
+    stored: torch.dtype = torch.float32,
+) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         w = normal(g, *((k, n) if transposed else (n, k)), dtype=stored) / max(k, 1) ** 0.5
-        return (normal(g, m, k, dtype=dtype), w, normal(g, n) if bias else None, act,
-                normal(g, m, n) if residual else None, torch.float32 if residual else None, transposed)
+        return (
+            normal(g, m, k, dtype=dtype),
+            w,
+            normal(g, n) if bias else None,
+            act,
+            normal(g, m, n) if residual else None,
+            torch.float32 if residual else None,
+            transposed,
+        )
 
     name = f"linear-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
     return Case(name, inputs, linear, linear_reference)
@@ -109,16 +125,32 @@ def attention_reference(qkv, cu, heads, scale, window, bias, index, mask):  # ty
     return out
 
 
-def attention_case(name: str, lengths: tuple[int, ...], heads: int, dim: int, *, window: int = -1,
-                   bias: bool = False, holes: bool = False, mask: bool = False) -> Case:
+def attention_case(
+    name: str,
+    lengths: tuple[int, ...],
+    heads: int,
+    dim: int,
+    *,
+    window: int = -1,
+    bias: bool = False,
+    holes: bool = False,
+    mask: bool = False,
+) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         tokens, longest = sum(lengths), max(lengths)
         gaps = [torch.randint(1, 4, (n,), generator=g).cumsum(0) for n in lengths]
         visible = (torch.rand(tokens, longest, generator=g) > 0.3).to(torch.uint8)
         visible[:, 0] = 1
-        return (normal(g, tokens, 3 * heads * dim, dtype=dtype), starts(*lengths), heads, dim**-0.5, window,
-                normal(g, heads, 2 * 4 * longest - 1) if bias else None,
-                torch.cat(gaps).to(torch.int32) if holes else None, visible if mask else None)
+        return (
+            normal(g, tokens, 3 * heads * dim, dtype=dtype),
+            starts(*lengths),
+            heads,
+            dim**-0.5,
+            window,
+            normal(g, heads, 2 * 4 * longest - 1) if bias else None,
+            torch.cat(gaps).to(torch.int32) if holes else None,
+            visible if mask else None,
+        )
 
     return Case(f"attention-{name}", inputs, attention, attention_reference)
 
@@ -152,8 +184,13 @@ def norm_reference(x, kind, weight, bias, dtype):  # type: ignore[no-untyped-def
 
 def norm_case(rows: int, dim: int, kind: str, *, weight: bool = True, bias: bool = True) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
-        return (normal(g, rows, dim) * 3 + 1, kind, normal(g, dim) if weight else None,
-                normal(g, dim) if bias else None, dtype)
+        return (
+            normal(g, rows, dim) * 3 + 1,
+            kind,
+            normal(g, dim) if weight else None,
+            normal(g, dim) if bias else None,
+            dtype,
+        )
 
     return Case(f"norm-{kind}-{rows}x{dim}", inputs, norm, norm_reference)
 
@@ -194,8 +231,13 @@ def pool(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
 
 
 def pool_reference(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
-    how = {"mean": lambda t: t.mean(0), "cls": lambda t: t[0], "max": lambda t: t.max(0).values,
-           "mean_sqrt_len_tokens": lambda t: t.sum(0) / len(t) ** 0.5, "lasttoken": lambda t: t[-1]}[kind]
+    how = {
+        "mean": lambda t: t.mean(0),
+        "cls": lambda t: t[0],
+        "max": lambda t: t.max(0).values,
+        "mean_sqrt_len_tokens": lambda t: t.sum(0) / len(t) ** 0.5,
+        "lasttoken": lambda t: t[-1],
+    }[kind]
     pairs = zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)
     y = torch.stack([how(x[a:b].double()) if b > a else torch.zeros(x.shape[1]).double() for a, b in pairs])
     return F.normalize(y, dim=-1, eps=1e-12) if normalize else y
@@ -217,13 +259,28 @@ def embed_inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
 
 
 CASES = [
-    *(linear_case(m, n, k) for m, n, k in ((1, 1, 1), (1, 384, 384), (7, 33, 31), (16, 48, 64), (31, 50, 45),
-                                           (33, 96, 33), (70, 130, 97), (300, 65, 70))),
+    *(
+        linear_case(m, n, k)
+        for m, n, k in (
+            (1, 1, 1),
+            (1, 384, 384),
+            (7, 33, 31),
+            (16, 48, 64),
+            (31, 50, 45),
+            (33, 96, 33),
+            (70, 130, 97),
+            (300, 65, 70),
+        )
+    ),
     *(linear_case(9, 40, 24, act) for act in ACTS),
     linear_case(33, 70, 40, "gelu", residual=True),
     linear_case(5, 47, 9, bias=False, residual=True),
     linear_case(6, 70, 67, transposed=True),
-    *(linear_case(6, 70, 67, transposed=t, stored=s) for t in (False, True) for s in (torch.float16, torch.bfloat16)),
+    *(
+        linear_case(6, 70, 67, transposed=t, stored=s)
+        for t in (False, True)
+        for s in (torch.float16, torch.bfloat16)
+    ),
     *(attention_case(f"head{d}", (1, 7, 31, 40), 2, d) for d in (1, 3, 16, 31, 32, 64, 80, 256)),
     attention_case("long", (1100, 529), 1, 16),
     attention_case("window", (1, 40, 700), 2, 24, window=9),
@@ -231,15 +288,35 @@ CASES = [
     attention_case("bias", (5, 61, 600), 3, 16, bias=True),
     attention_case("bias-holes", (5, 61), 3, 16, bias=True, holes=True),
     attention_case("mask", (35, 35), 2, 20, mask=True),
-    Case("softmax", lambda g, _: (normal(g, 5, 33) * 20,), softmax, lambda x: x.double().softmax(-1),
-         (torch.float32,)),
+    Case(
+        "softmax",
+        lambda g, _: (normal(g, 5, 33) * 20,),
+        softmax,
+        lambda x: x.double().softmax(-1),
+        (torch.float32,),
+    ),
     *(norm_case(r, d, k) for r, d in ((1, 1), (7, 33), (31, 384)) for k in ("layer", "rms")),
     norm_case(3, 20, "layer", bias=False),
     norm_case(3, 20, "rms", weight=False, bias=False),
-    *(Case(f"glu-{act}", lambda g, t, act=act: (normal(g, 7, 66, dtype=t), act), glu, glu_reference) for act in ACTS),
-    Case("rope", lambda g, t: (normal(g, 9, 3 * 26, dtype=t), 3, 1e4, torch.arange(0, 90, 10, dtype=torch.int32)),
-         rope, rope_reference),
-    *(Case(f"pool-{k}", lambda g, _, k=k: (normal(g, 20, 37), starts(1, 0, 12, 7), k, True), pool, pool_reference,
-           (torch.float32,)) for k in ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")),
+    *(
+        Case(f"glu-{act}", lambda g, t, act=act: (normal(g, 7, 66, dtype=t), act), glu, glu_reference)
+        for act in ACTS
+    ),
+    Case(
+        "rope",
+        lambda g, t: (normal(g, 9, 3 * 26, dtype=t), 3, 1e4, torch.arange(0, 90, 10, dtype=torch.int32)),
+        rope,
+        rope_reference,
+    ),
+    *(
+        Case(
+            f"pool-{k}",
+            lambda g, _, k=k: (normal(g, 20, 37), starts(1, 0, 12, 7), k, True),
+            pool,
+            pool_reference,
+            (torch.float32,),
+        )
+        for k in ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")
+    ),
     Case("embed", embed_inputs, embed, embed_reference),
 ]

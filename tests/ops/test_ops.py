@@ -62,20 +62,37 @@ def test_buckets_are_those_of_t5() -> None:
         assert got[0].long().tolist() == want.tolist()
 
 
-@pytest.mark.parametrize(("call", "error", "text"), [
-    (lambda x: _ops.softmax(x, x[:1]), ValueError, r"softmax: y has shape \[1, 4\]; expected \[3, 4\]"),
-    (lambda x: _ops.norm(x, "batch", None, None, 1e-5, x), ValueError, "expected one of: layer rms"),
-    (lambda x: _ops.norm(x, "rms", None, None, 0.0, x), ValueError, "eps is 0; expected a value > 0"),
-    (lambda x: _ops.norm(x, "rms", x[0, :2].clone(), None, 1.0, x), ValueError, r"weight has shape \[2\]"),
-    (lambda x: _ops.glu(x, "swiglu", x), ValueError, "act is \"swiglu\"; expected one of"),
-    (lambda x: _ops.pool(x, starts(2), "mean", False, x), ValueError, "cu_seqlens does not run from 0 to 3"),
-    (lambda x: _ops.pool(x, torch.tensor([0, 3, 1, 3], dtype=torch.int32), "mean", False, x), ValueError,
-     "cu_seqlens falls from 3 to 1"),
-    (lambda x: _ops.embed(x, None, None, torch.tensor([7], dtype=torch.int32), None, None, x[:1]), ValueError,
-     "input_ids holds 7 at token 0; expected 0 to 2"),
-    (lambda x: _ops.softmax(x.double(), x), TypeError, "softmax"),
-    (lambda x: _ops.softmax(x.T, x), TypeError, "softmax"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda x: _ops.softmax(x, x[:1]), ValueError, r"softmax: y has shape \[1, 4\]; expected \[3, 4\]"),
+        (lambda x: _ops.norm(x, "batch", None, None, 1e-5, x), ValueError, "expected one of: layer rms"),
+        (lambda x: _ops.norm(x, "rms", None, None, 0.0, x), ValueError, "eps is 0; expected a value > 0"),
+        (
+            lambda x: _ops.norm(x, "rms", x[0, :2].clone(), None, 1.0, x),
+            ValueError,
+            r"weight has shape \[2\]",
+        ),
+        (lambda x: _ops.glu(x, "swiglu", x), ValueError, 'act is "swiglu"; expected one of'),
+        (
+            lambda x: _ops.pool(x, starts(2), "mean", False, x),
+            ValueError,
+            "cu_seqlens does not run from 0 to 3",
+        ),
+        (
+            lambda x: _ops.pool(x, torch.tensor([0, 3, 1, 3], dtype=torch.int32), "mean", False, x),
+            ValueError,
+            "cu_seqlens falls from 3 to 1",
+        ),
+        (
+            lambda x: _ops.embed(x, None, None, torch.tensor([7], dtype=torch.int32), None, None, x[:1]),
+            ValueError,
+            "input_ids holds 7 at token 0; expected 0 to 2",
+        ),
+        (lambda x: _ops.softmax(x.double(), x), TypeError, "softmax"),
+        (lambda x: _ops.softmax(x.T, x), TypeError, "softmax"),
+    ],
+)
 def test_bad_arguments(call, error, text) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(error, match=text):
         call(torch.ones(3, 4))

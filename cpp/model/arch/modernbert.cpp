@@ -24,7 +24,9 @@ static Spec modernbert(const Value& c) {
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
 
-  AttentionSpec global{.heads = heads, .head_dim = head_dim, .scale = inverse_sqrt(head_dim),
+  AttentionSpec global{.heads = heads,
+                       .head_dim = head_dim,
+                       .scale = inverse_sqrt(head_dim),
                        .bias = c.b("attention_bias", false),
                        .score = rope_of(c, "full_attention", "global_rope_theta", 160000.0)};
   AttentionSpec local = global;
@@ -56,8 +58,10 @@ static Spec modernbert(const Value& c) {
       .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .norm = true},
       .norm = {NormKind::kLayer, NormPlace::kPre, c.d("norm_eps", 1e-5), c.b("norm_bias", false)},
       .attention = attention,
-      .mlp = {.width = c.i_in("intermediate_size", 1, kMaxSize), .act = act_from(c.s("hidden_activation", "gelu")),
-              .gated = true, .bias = c.b("mlp_bias", false)},
+      .mlp = {.width = c.i_in("intermediate_size", 1, kMaxSize),
+              .act = act_from(c.s("hidden_activation", "gelu")),
+              .gated = true,
+              .bias = c.b("mlp_bias", false)},
       .first_attention_norm = false,
       .final_norm = true,
       .max_length = c.i_in("max_position_embeddings", 8192, 1, kMaxSize),

@@ -30,8 +30,10 @@ void request(Requests& take, Activations& a, const Spec& spec, DType dtype, cons
     buckets |= std::holds_alternative<BucketBias>(attention.score);
   }
   take(a.x, DType::kF32, {tokens, spec.width});
-  if (dtype == DType::kF32 && spec.norm.place == NormPlace::kPost) a.h = a.x;
-  else take(a.h, dtype, {tokens, spec.width});
+  if (dtype == DType::kF32 && spec.norm.place == NormPlace::kPost)
+    a.h = a.x;
+  else
+    take(a.h, dtype, {tokens, spec.width});
   take(a.qkv, dtype, {tokens, 3 * inner});
   take(a.context, dtype, {tokens, inner});
   take(a.up, dtype, {size.mlp_rows, spec.mlp.gated ? 2 * spec.mlp.width : spec.mlp.width});

@@ -19,7 +19,9 @@ struct Activations {
 
   TensorView first;         // [sequences, width] of the model's dtype: first tokens, for the pooler
 
-  struct Size { int64_t tokens, sequences, longest, mlp_rows, threads; };
+  struct Size {
+    int64_t tokens, sequences, longest, mlp_rows, threads;
+  };
   static int64_t bytes(const Spec& spec, DType dtype, const Size& size);   // that take() will need
   static Activations take(Arena& arena, const Spec& spec, DType dtype, const Size& size);
 };

@@ -11,8 +11,13 @@ void project_qkv(const LayerWeights& weights, Activations& a, int64_t begin, int
 
 void attend(const AttentionSpec& spec, const Batch& batch, TensorView rope, Activations& a, TensorView weights_out) {
   if (rope) ops::rope(a.qkv, 2 * spec.heads, rope, a.position_ids);   // queries and keys
-  const ops::AttentionOptions options{.heads = spec.heads, .head_dim = spec.head_dim, .scale = spec.scale, .window = spec.window,
-                                      .distance_bias = a.distance_bias, .index = batch.index, .mask = batch.mask};
+  const ops::AttentionOptions options{.heads = spec.heads,
+                                      .head_dim = spec.head_dim,
+                                      .scale = spec.scale,
+                                      .window = spec.window,
+                                      .distance_bias = a.distance_bias,
+                                      .index = batch.index,
+                                      .mask = batch.mask};
   ops::attention(a.qkv, batch.cu_seqlens, options, a.context, weights_out, a.attention_workspace);
 }
 

@@ -26,14 +26,15 @@ static void fill_positions(const EmbedSpec& spec, const Batch& batch, int32_t* p
   const int32_t* ids = batch.ids.as<int32_t>();
   for (int64_t s = 0; s < batch.sequences(); ++s) {
     const int64_t length = start[s + 1] - start[s];
-    count_positions(spec, ids ? std::span(ids + start[s], size_t(length)) : std::span<const int32_t>(), length, positions + start[s]);
+    count_positions(spec, ids ? std::span(ids + start[s], size_t(length)) : std::span<const int32_t>(), length,
+                    positions + start[s]);
   }
 }
 
 void embed_block(const Spec& spec, const Weights& weights, const Batch& batch, Activations& a) {
   fill_positions(spec.embed, batch, a.position_ids.as<int32_t>());
-  ops::embed({.tokens = weights.tokens, .segments = weights.segments, .positions = weights.positions}, batch.ids, batch.embeds,
-             batch.segment_ids, a.position_ids, a.x);
+  ops::embed({.tokens = weights.tokens, .segments = weights.segments, .positions = weights.positions}, batch.ids,
+             batch.embeds, batch.segment_ids, a.position_ids, a.x);
   if (spec.embed.norm) norm_block(spec.norm, weights.embed_norm, a.x, a.h, true);
 }
 
