@@ -118,6 +118,7 @@ def _xquad(value: dict[str, Any]) -> Iterator[str]:
 def _contenders(path: Path) -> dict[str, tuple[Callable[[list[str]], Any], Callable[[Any], list[list[int]]]]]:
     """By name: the call that is timed, and how its answer becomes lists of ids."""
     import tokenizers
+
     from fastplm import AutoTokenizer
 
     ours = AutoTokenizer.from_pretrained(path)

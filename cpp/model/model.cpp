@@ -30,6 +30,17 @@ int64_t longest_of(const Batch& batch, int64_t first, int64_t last) {
   return longest;
 }
 
+// One more than the largest distance between two tokens of a sequence.
+int64_t reach_of(const Batch& batch, int64_t longest) {
+  if (!batch.index) return longest;
+  const int32_t *start = batch.cu_seqlens.as<int32_t>(), *index = batch.index.as<int32_t>();
+  int64_t reach = 1;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    if (start[s] < start[s + 1]) reach = std::max<int64_t>(reach, index[start[s + 1] - 1] - index[start[s]] + 1);
+  }
+  return reach;
+}
+
 TensorView copy_of(TensorView from, TensorView to) {
   std::memcpy(to.data, from.data, size_t(from.shape.count() * size_of(from.dtype)));
   return to;
@@ -189,6 +200,7 @@ void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
   const Activations::Size size{.tokens = tokens,
                                .sequences = sequences,
                                .longest = longest,
+                               .reach = reach_of(batch, longest),
                                .mlp_rows = alone ? tokens : std::min(tokens, pass),
                                .threads = alone ? num_threads() : 1};
   Lease lease(*this, Activations::bytes(spec_, dtype_, size));

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer
 
 # Words, continuations, punctuation, accents, Chinese, kana, Hangul letters.

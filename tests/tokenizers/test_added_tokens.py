@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+
 from fastplm.tokenizer import AddedToken
 
 TEXTS = [

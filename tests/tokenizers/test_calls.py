@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer, BatchEncoding
 
 transformers = pytest.importorskip("transformers")

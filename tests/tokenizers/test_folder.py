@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 

@@ -6,9 +6,10 @@ import threading
 import time
 from typing import Any
 
-import fastplm
 import numpy as np
 import pytest
+
+import fastplm
 from fastplm import _engine
 from fastplm.tokenizer import AutoTokenizer
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
