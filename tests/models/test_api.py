@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-import fastplm
 import numpy as np
 import pytest
 import torch
 import transformers
-from fastplm.errors import CheckpointError, UnsupportedError
 
+import fastplm
+from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import FAMILIES, Tiny, random_batch, save_tiny
 from tests.tolerance import assert_layers
 

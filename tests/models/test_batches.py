@@ -2,10 +2,10 @@
 
 import random
 
-import fastplm
 import numpy as np
 import pytest
 
+import fastplm
 from tests.models.tiny import FAMILIES, Tiny, random_batch, save_tiny
 
 DTYPES = ["float32", "bfloat16"]

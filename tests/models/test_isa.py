@@ -5,14 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastplm
 import pytest
+
+import fastplm
 
 CHOSEN = os.environ.get("FASTPLM_ISA")
 HERE = Path(__file__).parent
 TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
 TESTS.append(HERE.parent / "ops")
-FAST = "test_ops or shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 or test_sentences"
+FAST = (
+    "test_ops or shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 "
+    "or test_sentences"
+)
 
 
 def levels() -> list[str]:

@@ -8,13 +8,13 @@ import sys
 import textwrap
 import time
 
-import fastplm
 import pytest
 import transformers
+
+import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.safetensors import read_header, read_index
-
 from tests.models.tiny import save_tiny
 
 REFUSALS = (CheckpointError, UnsupportedError, FileNotFoundError)

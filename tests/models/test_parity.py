@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import fastplm
 import numpy as np
 import pytest
 import torch
 import transformers
 
+import fastplm
 from tests.models.tiny import FAMILIES, Tiny, random_batch, save_tiny
 from tests.tolerance import assert_layers
 

@@ -8,11 +8,11 @@ import textwrap
 import threading
 import time
 
-import fastplm
 import numpy as np
 import pytest
 import transformers
 
+import fastplm
 from tests.models.tiny import Tiny, random_batch, save_tiny
 
 

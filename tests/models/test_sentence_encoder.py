@@ -6,15 +6,15 @@ import shutil
 import subprocess
 import sys
 
-import fastplm
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+
+import fastplm
 from fastplm import pooling
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.progress import progress
-from sentence_transformers import SentenceTransformer
-
 from tests.models.tiny import Tiny, save_tiny
 from tests.tolerance import worst_cosine
 
