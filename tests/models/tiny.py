@@ -60,6 +60,7 @@ FAMILIES = {
     "roberta": ("RobertaModel", _roberta),
     "modernbert": ("ModernBertModel", _modernbert),
     "t5": ("T5EncoderModel", _t5),
+    "mpnet": ("MPNetModel", _bert),
 }
 
 

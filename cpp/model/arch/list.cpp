@@ -6,9 +6,9 @@
 
 namespace fastplm {
 
-extern const Arch kBert, kRoberta, kModernBert, kT5;
+extern const Arch kBert, kRoberta, kModernBert, kT5, kMpnet;
 
-static const Arch* const kArchitectures[] = {&kBert, &kRoberta, &kModernBert, &kT5};
+static const Arch* const kArchitectures[] = {&kBert, &kRoberta, &kModernBert, &kT5, &kMpnet};
 
 std::span<const Arch* const> architectures() { return kArchitectures; }
 
