@@ -21,8 +21,8 @@ def cpu_info() -> dict[str, Any]:
 def cuda_status() -> dict[str, Any]:
     """The GPU side, as plain values.
 
-    available: whether device="cuda" works. reason: why not, in words. devices: the GPUs that were found, each
-    with name, compute_capability (major, minor) and memory_bytes.
+    available: whether device="cuda" works. reason: why not, in words. devices: the GPUs that were found:
+    name, compute_capability (major, minor), memory_bytes.
     """
     found = _engine.cuda_status()
     reason = found["reason"] or "this version of fastplm has no CUDA engine; it computes on the CPU"

@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 TESTS = [HERE / name for name in ("test_parity.py", "test_batches.py", "test_sentence_encoder.py")]
 TESTS.append(HERE.parent / "ops")
 FAST = (
-    "shapes or variants or holes or rows_of_a_batch or minilm"
-    " or thousand or bfloat16 or test_sentences or test_ops"
+    "test_ops or shapes or variants or holes or rows_of_a_batch or minilm or thousand or bfloat16 "
+    "or test_sentences"
 )
 
 
