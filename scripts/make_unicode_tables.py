@@ -17,7 +17,7 @@ from pathlib import Path
 
 TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode_tables.inl.h"
 FLAGS = ["white", "control", "punctuation", "chinese", "mark", "decomposes", "lowers", "word"]
-HANGUL = range(0xAC00, 0xD7A4)   # decomposed by arithmetic
+HANGUL = range(0xAC00, 0xD7A4)  # decomposed by arithmetic
 
 # Where \w of the reference's added tokens and Whitespace pre-tokenizer differs from its regex engine's.
 WORD_REMOVED = {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE}
@@ -32,8 +32,10 @@ class Oracle:
     def __init__(self, folder: Path) -> None:
         with gzip.open(folder / "normalizer_maps.json.gz") as file:
             maps = json.load(file)["per_codepoint"]
-        self.maps = {name: {int(c, 16): [int(x, 16) for x in to] for c, to in entries.items()}
-                     for name, entries in maps.items()}
+        self.maps = {
+            name: {int(c, 16): [int(x, 16) for x in to] for c, to in entries.items()}
+            for name, entries in maps.items()
+        }
         classes = json.loads((folder / "pretok_classes.json").read_text())["pretok"]
         regex = json.loads((folder / "onig_classes.json").read_text())["onig_classes"]
         vectors = json.loads((folder / "normalization_tests_unicode9.json").read_text())["rows"]
@@ -53,7 +55,16 @@ class Oracle:
         self.classes = {c: unicodedata.combining(chr(c)) for c in sorted(reordered)}
 
     def flags(self, c: int) -> int:
-        sets = [self.white, self.control, self.punctuation, self.chinese, self.mark, self.nfd, self.lower, self.word]
+        sets = [
+            self.white,
+            self.control,
+            self.punctuation,
+            self.chinese,
+            self.mark,
+            self.nfd,
+            self.lower,
+            self.word,
+        ]
         return sum((c in members) << bit for bit, members in enumerate(sets))
 
     def check(self) -> None:

@@ -36,7 +36,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def texts(data: Path) -> list[str]:
-    """1,000 real texts, short questions and paragraphs mixed, in two scripts; 150 under a forced ISA."""
+    """1,000 real texts, short questions and paragraphs mixed, in two scripts; 40 under a forced ISA."""
     from tests.texts import read_texts
 
-    return read_texts(data, 150 if "FASTPLM_ISA" in os.environ else 1000)
+    return read_texts(data, 40 if "FASTPLM_ISA" in os.environ else 1000)

@@ -3,7 +3,6 @@
 // A worker joins by adding one; if it then finds the gate closed it was late and leaves again.
 #include "core/parallel.h"
 
-#include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,6 +26,14 @@ constexpr int kMaxThreads = 1024;
 std::atomic<bool (*)()> g_should_stop{nullptr};
 std::atomic<int> g_threads{0};   // 0: not chosen yet
 thread_local bool t_inside = false;   // this thread is running a body
+
+inline void pause_briefly() {   // tells the core that this is a spin loop
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 struct Inside {
   Inside() { t_inside = true; }
@@ -102,7 +109,7 @@ class Pool {
     run_pieces(job_, true);
     gate_.fetch_add(kClosed, std::memory_order_acquire);   // close
     for (int spins = 0; gate_.load(std::memory_order_acquire) != kClosed; ++spins) {
-      if (spins < 4096) _mm_pause();
+      if (spins < 4096) pause_briefly();
       else sched_yield();
     }
     std::exception_ptr error = std::move(job_.error);
@@ -140,7 +147,7 @@ class Pool {
       for (int i = 0; i < 64; ++i) {
         const uint32_t now = epoch_.load(std::memory_order_acquire);
         if (now != seen) return now;
-        _mm_pause();
+        pause_briefly();
       }
     } while (Clock::now() < until);
     epoch_.wait(seen, std::memory_order_acquire);

@@ -40,20 +40,30 @@ static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_
   });
 }
 
-// A panel stays in the cache while all rows pass it. `rows` should be few enough that their part of `a`
-// stays in the second-level cache (linear.cpp sees to it).
+// Asks for part `piece` of `pieces` of a panel to be brought into the second-level cache.
+template <class T>
+FASTPLM_INLINE void fetch_part(const T* panel, int64_t count, int64_t piece, int64_t pieces) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t lines = count / kLine, end = lines * (piece + 1) / pieces;
+  for (int64_t i = lines * piece / pieces; i < end; ++i) __builtin_prefetch(panel + i * kLine, 0, 2);
+}
+
+// A panel stays in the cache while all rows pass it, and the next one is fetched meanwhile. `rows` should be
+// few enough that their part of `a` stays in the second-level cache (linear.cpp sees to it).
 template <class T>
 static void gemm(const GemmArgs<T>& g, Range rows, Range panels) noexcept {
   using Tile = Tiles<T>;
-  const int64_t padded_k = round_up(g.k, Tile::kStep);
+  const int64_t panel_size = Tile::kPanel * round_up(g.k, Tile::kStep);
+  const int64_t blocks = (rows.size() + Tile::kRows - 1) / Tile::kRows;
   alignas(64) float sums[Tile::kRows * Tile::kPanel];
   typename Tile::Scope scope;
   for (int64_t p = panels.begin; p < panels.end; ++p) {
-    const int64_t column = p * Tile::kPanel;
-    for (int64_t row = rows.begin; row < rows.end; row += Tile::kRows) {
-      const int64_t count = smaller(Tile::kRows, rows.end - row);
-      multiply(scope, count, g.a + row * g.lda, g.lda, g.k, g.panels + column * padded_k, sums, Tile::kPanel, false);
-      finish_block(g, row, count, column, sums);
+    const T* panel = g.panels + p * panel_size;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t row = rows.begin + block * Tile::kRows, count = smaller(Tile::kRows, rows.end - row);
+      if (p + 1 < panels.end) fetch_part(panel + panel_size, panel_size, block, blocks);
+      multiply(scope, count, g.a + row * g.lda, g.lda, g.k, panel, sums, Tile::kPanel, false);
+      finish_block(g, row, count, p * Tile::kPanel, sums);
     }
   }
 }

@@ -34,6 +34,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
       Search& search = search_[token.normalized ? kNormalized : kRaw];
       Text text{.bytes = token.content};
       if (token.normalized && normalizer) normalizer->run(text);
+      if (token.normalized) written_[id] = text.bytes;
       if (text.bytes.empty()) continue;
       search.trie.add(text.bytes, int32_t(search.patterns.size()));
       search.patterns.push_back({id, &by_id_.at(id), special_.contains(by_id_.at(id).content)});
@@ -47,6 +48,13 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
 int32_t AddedTokens::id_of(std::string_view content) const {
   const auto at = ids_.find(std::string(content));
   return at == ids_.end() ? -1 : at->second;
+}
+
+const std::string* AddedTokens::written(int32_t id) const {
+  const auto normalized = written_.find(id);
+  if (normalized != written_.end()) return &normalized->second;
+  const auto token = by_id_.find(id);
+  return token == by_id_.end() ? nullptr : &token->second.content;
 }
 
 AddedTokens::Match AddedTokens::next(const Search& search, std::string_view text, size_t from) {

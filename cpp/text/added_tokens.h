@@ -29,6 +29,9 @@ class AddedTokens {
 
   const std::unordered_map<int32_t, AddedToken>& by_id() const { return by_id_; }
   int32_t id_of(std::string_view content) const;   // -1: not there
+  // How the token is written when ids become text: as it was searched for, so in its normalized form if it
+  // is normalized. Null: the id is no added token's.
+  const std::string* written(int32_t id) const;
   bool is_special(std::string_view content) const { return special_.contains(std::string(content)); }
 
   // Two searches: for tokens that are not normalized in the text as it came, and for the others in
@@ -57,6 +60,7 @@ class AddedTokens {
   static bool accept(Match& match, std::string_view text, size_t from, bool skip_special);
 
   std::unordered_map<int32_t, AddedToken> by_id_;
+  std::unordered_map<int32_t, std::string> written_;   // where it is not the content
   std::unordered_map<std::string, int32_t> ids_;
   std::unordered_set<std::string> special_;
   Search search_[2];

@@ -222,6 +222,13 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
     fail(ErrorKind::kValue, "tokenizer: ", count, " texts and ", second->size(), " second texts; expected as many");
   }
   if (options.stride < 0) fail(ErrorKind::kValue, "tokenizer: stride is ", options.stride, "; expected 0 or more");
+  const int64_t special = options.add_special_tokens ? tokenizer.post_processor().added(false) : 0;
+  const int64_t room = options.max_length - special;
+  if (options.truncation != Truncation::kNone && room >= 0 && options.stride > room) {
+    fail(ErrorKind::kValue, "tokenizer: stride is ", options.stride, "; expected less than the ", room,
+         " tokens that max_length ", options.max_length, " leaves beside the special ones");
+  }
+
   // Chunks of about equal size, in order.
   std::vector<int64_t> chunk_begin{0};
   int64_t bytes = 0;

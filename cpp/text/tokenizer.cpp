@@ -119,9 +119,9 @@ int32_t Tokenizer::id_of(std::string_view token) const {
 }
 
 bool Tokenizer::find(int32_t id, std::string_view* token) const {
-  const auto added = added_->by_id().find(id);
-  if (added == added_->by_id().end()) return vocabulary_.find(id, token);
-  *token = added->second.content;
+  const std::string* added = added_->written(id);
+  if (!added) return vocabulary_.find(id, token);
+  *token = *added;
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include "core/version.h"
 #include "engine.h"
 #include "kernels/kernels.h"
+#include "ops/cuda.h"
 
 using namespace fastplm;
 
@@ -24,6 +25,21 @@ void bind_runtime(py::module_& m) {
       levels.append(d);
     }
     return levels;
+  });
+  m.def("cuda_status", [] {
+    const ops::CudaStatus status = ops::cuda_status();
+    py::list devices;
+    for (const ops::CudaDevice& device : status.devices) {
+      py::dict d;
+      d["name"] = device.name;
+      d["compute_capability"] = py::make_tuple(device.major, device.minor);
+      d["memory_bytes"] = device.memory_bytes;
+      devices.append(d);
+    }
+    py::dict d;
+    d["devices"] = devices;
+    d["reason"] = status.reason;
+    return d;
   });
   m.def("cpu_limits", [] {
     const CpuLimits limits = cpu_limits();

@@ -4,15 +4,21 @@ torch is never imported here: a torch tensor can only come from a program that h
 """
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastplm.errors import UnsupportedError
 from fastplm.runtime import cuda_status
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+    F32 = npt.NDArray[np.float32]
+    I32 = npt.NDArray[np.int32]
+else:  # numpy.typing takes longer to import than this package
+    Array = F32 = I32 = np.ndarray
 
 _DTYPES = ("float32", "bfloat16")
 

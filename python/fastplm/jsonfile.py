@@ -19,8 +19,8 @@ MAX_BYTES = 64 << 20
 MAX_DEPTH = 64
 
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STRING = re.compile(rb'"[^"]*"')
+_NOT_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
 
 
 def read_json(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, unique_keys: bool = True) -> Any:
@@ -75,8 +75,11 @@ def _check_depth(raw: bytes, name: str) -> None:
     """Refuses deep nesting before json's recursive reader meets it, whose own limit callers can raise."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):  # each round takes away the innermost level
+    # Strings go first. Taking an empty one out leaves every other character inside or outside as it was, so
+    # only those that hold brackets are left to the regular expression.
+    marks = raw.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NOT_MARKS).replace(b'""', b"")
+    brackets = _STRING.sub(b"", marks)
+    for _ in range(MAX_DEPTH):  # each round takes away the innermost level, or two
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     if brackets.count(b"[") + brackets.count(b"{") > MAX_DEPTH:
         raise CheckpointError(f"{name}: nested too deeply; expected about {MAX_DEPTH} levels at most")

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
-I32 = npt.NDArray[np.int32]
+from fastplm.arrays import F32, I32, Array
 
 PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
 
@@ -70,7 +68,7 @@ def normalize(rows: F32) -> F32:
     return unit
 
 
-def quantize(rows: F32, precision: str) -> npt.NDArray[Any]:
+def quantize(rows: F32, precision: str) -> Array:
     """Rows [n, d] in fewer bits, as sentence-transformers' quantize_embeddings.
 
     int8, uint8: 256 steps between the smallest and the largest value of each column, which needs at least two
@@ -92,6 +90,6 @@ def quantize(rows: F32, precision: str) -> npt.NDArray[Any]:
     return steps if precision == "uint8" else _signed(steps)
 
 
-def _signed(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+def _signed(values: Array) -> Array:
     """0 to 255 as -128 to 127."""
     return (values ^ np.uint8(0x80)).view(np.int8)

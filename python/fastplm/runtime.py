@@ -19,11 +19,14 @@ def cpu_info() -> dict[str, Any]:
 
 
 def cuda_status() -> dict[str, Any]:
-    """available: whether device="cuda" works. reason: why not, in words."""
-    return {
-        "available": False,
-        "reason": "this version of fastplm has no CUDA engine; it computes on the CPU",
-    }
+    """The GPU side, as plain values.
+
+    available: whether device="cuda" works. reason: why not, in words. devices: the GPUs that were found: name,
+    compute_capability (major, minor), memory_bytes.
+    """
+    found = _engine.cuda_status()
+    reason = found["reason"] or "this version of fastplm has no CUDA engine; it computes on the CPU"
+    return {"available": False, "reason": reason, "devices": found["devices"]}
 
 
 def num_threads() -> int:

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from fastplm import arrays, pooling
 from fastplm import similarity as similarities
+from fastplm.arrays import F32, I32, Array
 from fastplm.hub import resolve
 from fastplm.models import AutoModel
-from fastplm.pooling import F32, I32
 from fastplm.progress import progress
 from fastplm.sentence_modules import read_sentence_modules
 from fastplm.tokenizer import AutoTokenizer
@@ -75,7 +74,7 @@ class SentenceEncoder:
 
     def encode(
         self,
-        sentences: str | Sequence[str] | npt.NDArray[Any],
+        sentences: str | Sequence[str] | Array,
         prompt_name: str | None = None,
         prompt: str | None = None,
         batch_size: int = 32,

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fastplm import arrays
-from fastplm.pooling import F32, normalize
+from fastplm.arrays import F32
+from fastplm.pooling import normalize
 
 
 def similarity(a: Any, b: Any, function: str) -> Any:

@@ -10,7 +10,7 @@ ALLOWED = {
     "cpp/core": set(),
     "cpp/simd": {"core"},
     "cpp/kernels": {"core", "simd"},
-    "cpp/ops": {"core", "kernels"},
+    "cpp/ops": {"core", "kernels", "cuda"},
     "cpp/text": {"core", "kernels"},
     "cpp/model": {"core", "kernels", "ops"},
     "cuda": {"core", "kernels"},

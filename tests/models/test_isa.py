@@ -25,7 +25,7 @@ def levels() -> list[str]:
 @pytest.mark.parametrize("level", levels() if CHOSEN is None else [])
 def test_level(level):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-k", FAST, "-p", "no:cacheprovider", *TESTS],
+        [sys.executable, "-m", "pytest", "-q", "-k", FAST, "-p", "no:cacheprovider", *TESTS],
         env={**os.environ, "FASTPLM_ISA": level}, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:]

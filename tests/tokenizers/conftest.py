@@ -96,7 +96,9 @@ def _row(encoding: Any) -> dict[str, Any]:
 def assert_same() -> Callable[..., None]:
     """Every field of every row equals the reference's, by both ways through the engine."""
 
-    def check(ours: Any, reference: Any, texts: Sequence[Any], pairs: Sequence[Any] | None = None, **options: Any) -> None:
+    def check(
+        ours: Any, reference: Any, texts: Sequence[Any], pairs: Sequence[Any] | None = None, **options: Any
+    ) -> None:
         items = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         special = options.get("add_special_tokens", True)
         want = reference.encode_batch(

@@ -20,7 +20,9 @@ def with_tokens(settings, *tokens):
 
 
 @pytest.mark.parametrize(
-    "flags", list(itertools.product([False, True], repeat=5)), ids=lambda flags: "".join("01"[flag] for flag in flags)
+    "flags",
+    list(itertools.product([False, True], repeat=5)),
+    ids=lambda flags: "".join("01"[flag] for flag in flags),
 )
 def test_flags(settings, load, assert_same, flags):
     names = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -34,15 +36,33 @@ def test_flags(settings, load, assert_same, flags):
 
 def test_normalized_tokens_match_normalized_text(settings, load, assert_same):
     settings = with_tokens(
-        settings, {"content": "FooBar", "normalized": True}, {"content": "Café", "normalized": True, "single_word": True}
+        settings,
+        {"content": "FooBar", "normalized": True},
+        {"content": "Café", "normalized": True, "single_word": True},
     )
     ours, reference = load(settings)
     assert ours("a fOOBAR", add_special_tokens=False)["input_ids"][-1] == len(settings["model"]["vocab"])
     assert_same(ours, reference, TEXTS)
 
 
+def test_normalized_tokens_are_decoded_in_their_normalized_form(settings, load):
+    """As in the reference, even where that keeps a special token from being left out."""
+    settings = with_tokens(
+        settings,
+        {"content": "Spé", "normalized": True, "special": True},
+        {"content": "Foo", "normalized": True},
+    )
+    ours, reference = load(settings)
+    ids = reference.encode("a Spé foo b").ids
+    for skip in (True, False):
+        assert ours.decode(ids, skip_special_tokens=skip) == reference.decode(ids, skip_special_tokens=skip)
+    assert ours.convert_ids_to_tokens(ids) == [reference.id_to_token(i) for i in ids]
+
+
 def test_longest_of_those_that_begin_first(settings, load, assert_same):
-    settings = with_tokens(settings, *({"content": c} for c in ("ab", "abcd", "bcdef", "c", "<x>", "<xy>", "<")))
+    settings = with_tokens(
+        settings, *({"content": c} for c in ("ab", "abcd", "bcdef", "c", "<x>", "<xy>", "<"))
+    )
     ours, reference = load(settings)
     assert_same(ours, reference, [*TEXTS, "abcdef", "abc", "bcdefc abcd", "ababcd<<x<xy>"])
 
@@ -52,12 +72,21 @@ def test_overlapping_white_space(settings, load, assert_same):
         settings, {"content": "<l>", "lstrip": True}, {"content": "<r>", "rstrip": True}, {"content": " <s>"}
     )
     ours, reference = load(settings)
-    assert_same(ours, reference, ["a <r>  <l> b", "<r> <r> <l> <l>", "<l>  <l>", "<r>   a", "<r>", " <l>", "<r>\u3000<l>"])
+    assert_same(
+        ours,
+        reference,
+        ["a <r>  <l> b", "<r> <r> <l> <l>", "<l>  <l>", "<r>   a", "<r>", " <l>", "<r>\u3000<l>"],
+    )
 
 
 def test_ids_are_not_the_files(settings, load):
     """A content the vocabulary knows keeps its id, another one gets the next; what the file says is ignored."""
-    settings = with_tokens(settings, {"content": "cat", "id": 4000}, {"content": "new", "id": 9000}, {"content": "newer", "id": 3})
+    settings = with_tokens(
+        settings,
+        {"content": "cat", "id": 4000},
+        {"content": "new", "id": 9000},
+        {"content": "newer", "id": 3},
+    )
     settings["model"]["vocab"]["far"] = 500
     ours, reference = load(settings)
     assert ours.get_vocab() == reference.get_vocab()
@@ -70,7 +99,10 @@ def test_ids_are_not_the_files(settings, load):
 
 def test_the_same_content_again(settings, load, assert_same):
     settings = with_tokens(
-        settings, {"content": "<x>"}, {"content": "<x>", "lstrip": True}, {"content": "<x>", "special": True, "rstrip": True}
+        settings,
+        {"content": "<x>"},
+        {"content": "<x>", "lstrip": True},
+        {"content": "<x>", "special": True, "rstrip": True},
     )
     ours, reference = load(settings)
     assert_same(ours, reference, TEXTS)
@@ -98,9 +130,14 @@ def test_many(settings, load, assert_same):
 def test_add_tokens_later(settings, load, assert_same):
     tokenizers = pytest.importorskip("tokenizers")
     ours, reference = load(settings)
-    for special, tokens in ((False, ["<x>", "foobar", "cat"]), (True, ["<s>"]), (False, [AddedToken("<y>", lstrip=True)])):
+    for special, tokens in (
+        (False, ["<x>", "foobar", "cat"]),
+        (True, ["<s>"]),
+        (False, [AddedToken("<y>", lstrip=True)]),
+    ):
         theirs = [
-            t if isinstance(t, str) else tokenizers.AddedToken(**{k: v for k, v in t.settings().items()}) for t in tokens
+            t if isinstance(t, str) else tokenizers.AddedToken(**{k: v for k, v in t.settings().items()})
+            for t in tokens
         ]
         add = reference.add_special_tokens if special else reference.add_tokens
         assert ours.add_tokens(tokens, special_tokens=special) == add(theirs)
@@ -116,7 +153,9 @@ def test_saved_tokenizer_is_the_same(settings, load, tmp_path, assert_same):
     tokenizers = pytest.importorskip("tokenizers")
     from fastplm.tokenizer import AutoTokenizer
 
-    ours, _ = load(with_tokens(settings, {"content": "FooBar", "normalized": True}, {"content": "<x>", "lstrip": True}))
+    ours, _ = load(
+        with_tokens(settings, {"content": "FooBar", "normalized": True}, {"content": "<x>", "lstrip": True})
+    )
     ours.save_pretrained(tmp_path / "saved")
     again = AutoTokenizer.from_pretrained(tmp_path / "saved")
     assert again(TEXTS)["input_ids"] == ours(TEXTS)["input_ids"]

@@ -25,7 +25,9 @@ def test_corpus(data: Path) -> None:
             outcome = "accept"
         except UnsupportedError as error:
             # Legal for the reference, but a component of a later release here. It says which.
-            outcome = "accept" if entry["expect"] == "accept" and "unknown; known:" in str(error) else "reject"
+            outcome = (
+                "accept" if entry["expect"] == "accept" and "unknown; known:" in str(error) else "reject"
+            )
         except CheckpointError as error:
             assert name.rsplit("/", 1)[1] in str(error), f"{name}: {error}"
             outcome = "reject"
@@ -48,7 +50,7 @@ def test_corpus(data: Path) -> None:
         (("normalizer", "clean_text", None), "clean_text"),
         (("decoder", "prefix", None), "prefix"),
         (("post_processor", "special_tokens", {}), r"\[CLS\]"),
-        (("post_processor", "single", [{"Sequence": {"id": "C", "type_id": 0}}]), "sequence \"C\""),
+        (("post_processor", "single", [{"Sequence": {"id": "C", "type_id": 0}}]), 'sequence "C"'),
         (("post_processor", "single", [{"Sequence": {"id": "B", "type_id": 0}}]), "sequence B"),
         (("post_processor", "single", [{"Sequence": {"id": "A", "type_id": -1}}]), "type_id"),
         (("post_processor", "single", [{}]), "SpecialToken"),
@@ -61,7 +63,9 @@ def test_settings(settings: dict[str, Any], tmp_path: Path, change: tuple[Any, .
 
 
 @pytest.mark.parametrize("section", ["normalizer", "pre_tokenizer", "model", "post_processor", "decoder"])
-def test_unknown_components_list_the_known_ones(settings: dict[str, Any], tmp_path: Path, section: str) -> None:
+def test_unknown_components_list_the_known_ones(
+    settings: dict[str, Any], tmp_path: Path, section: str
+) -> None:
     settings[section]["type"] = "Strange"
     check(settings, tmp_path, UnsupportedError, f'{section} type "Strange" is unknown; known: \\w+')
 
@@ -100,7 +104,14 @@ def test_the_engine_checks_again() -> None:
     """What Python hands over is checked once more where memory is touched."""
     from fastplm import _engine
 
-    settings = {"model": {"type": "WordPiece", "unk_token": "a", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9}}
+    settings = {
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "a",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 9,
+        }
+    }
     for blob, offsets, ids in (
         (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]), (b"ab", [1, 1, 2], [0, 1]),
         (b"ab", [0, 1, 2], [0, -1]), (b"aa", [0, 1, 2], [0, 1]), (b"\xff", [0, 1], [0]), (b"\xed\xa0\x80", [0, 3], [0]),
@@ -122,7 +133,9 @@ def test_mutated_files_never_crash(settings: dict[str, Any], tmp_path: Path) -> 
         characters = list(text)
         for _ in range(rng.randint(1, 4)):
             at = rng.randrange(len(characters))
-            characters[at : at + rng.randint(0, 8)] = rng.choice(["", '"', "}", "[", "-1", "null", "1e9", "\\ud800", "é", ","])
+            characters[at : at + rng.randint(0, 8)] = rng.choice(
+                ["", '"', "}", "[", "-1", "null", "1e9", "\\ud800", "é", ","]
+            )
         path.write_text("".join(characters), encoding="utf-8")
         try:
             tok = AutoTokenizer.from_pretrained(path)
@@ -132,5 +145,5 @@ def test_mutated_files_never_crash(settings: dict[str, Any], tmp_path: Path) -> 
         try:
             tok(["the cats", "中 [MASK] é"], ["a", "b"], return_offsets_mapping=True)
         except ValueError as error:
-            assert "no \"" in str(error)   # the unknown token went missing
+            assert 'no "' in str(error)  # the unknown token went missing
     assert loaded > 0

@@ -37,7 +37,7 @@ class TestBertNormalizer:
     def test_without_clean_text_control_characters_are_letters(self, tok):
         run = tok(normalizer={"clean_text": False})
         assert run("a\u0000b") == ["[UNK]"]
-        assert run("a\u0085b\u000bc") == ["a", "b", "c"]   # white space that clean_text would have dropped
+        assert run("a\u0085b\u000bc") == ["a", "b", "c"]  # white space that clean_text would have dropped
 
     def test_chinese_characters_stand_alone(self, tok):
         assert tok()("a中国b") == ["a", "中", "国", "b"]
@@ -68,7 +68,13 @@ class TestBertNormalizer:
 
     def test_marks_that_stay_are_put_in_order(self, tok):
         run = tok(normalizer={"clean_text": False})
-        for text in ("a\u0301\u302e", "a\u302e\u0301b", "\u302fa", "\u1d165\u1d16d\u0301x", "e\u0301\u302e\u0323 b\u302f\u302e"):
+        for text in (
+            "a\u0301\u302e",
+            "a\u302e\u0301b",
+            "\u302fa",
+            "\u1d165\u1d16d\u0301x",
+            "e\u0301\u302e\u0323 b\u302f\u302e",
+        ):
             run(text)
 
     def test_null_normalizer_keeps_text(self, tok):
@@ -94,7 +100,15 @@ class TestPreTokenizers:
 
 class TestWordPiece:
     def test_longest_first(self, tok):
-        assert tok()("unaffordable sats catting") == ["un", "##afford", "##able", "sat", "##s", "cat", "##ting"]
+        assert tok()("unaffordable sats catting") == [
+            "un",
+            "##afford",
+            "##able",
+            "sat",
+            "##s",
+            "cat",
+            "##ting",
+        ]
 
     def test_a_rest_without_token_makes_the_word_unknown(self, tok):
         assert tok()("catq unaffordablex") == ["[UNK]", "[UNK]"]
@@ -102,12 +116,26 @@ class TestWordPiece:
     def test_words_over_the_limit_are_unknown(self, tok):
         for limit in (0, 1, 3, 5, 100):
             run = tok(model={"max_input_chars_per_word": limit})
-            for text in ("a", "cat", "cats", "hello", "unaffordable", "é" * 3, "中", "!", "a" + "b" * 98, "a" + "b" * 99, "a" + "b" * 100):
+            for text in (
+                "a",
+                "cat",
+                "cats",
+                "hello",
+                "unaffordable",
+                "é" * 3,
+                "中",
+                "!",
+                "a" + "b" * 98,
+                "a" + "b" * 99,
+                "a" + "b" * 100,
+            ):
                 run(text)
         assert tok(model={"max_input_chars_per_word": 3})("cat cats") == ["cat", "[UNK]"]
 
     def test_another_prefix(self, tok, vocabulary):
-        run = tok(model={"continuing_subword_prefix": "@", "vocab": {**vocabulary, "@x": 90, "cat@": 91, "@": 92}})
+        run = tok(
+            model={"continuing_subword_prefix": "@", "vocab": {**vocabulary, "@x": 90, "cat@": 91, "@": 92}}
+        )
         assert run("catx") == ["cat", "@x"]
         run("@x cat@")
 
@@ -133,7 +161,10 @@ class TestWordPiece:
     def test_sparse_and_large_ids(self, tok, vocabulary):
         far = {**vocabulary, "cat": 2_000_000_000, "中": 1_900_000_000, "!": 600_000_000}
         assert tok(model={"vocab": far}).ours("cat中!", add_special_tokens=False)["input_ids"] == [
-            2_000_000_000, 1_900_000_000, 600_000_000]
+            2_000_000_000,
+            1_900_000_000,
+            600_000_000,
+        ]
         tok(model={"vocab": far})("a cat, 中!!")
 
     def test_model_without_type(self, settings, load):
@@ -181,7 +212,9 @@ class TestDecoders:
         for text in ("the cats sat, on mat. hello!", "unaffordable 's cat 's", "", "a - b ' c"):
             ids = reference.encode(text).ids
             for skip in (True, False):
-                assert ours.decode(ids, skip_special_tokens=skip) == reference.decode(ids, skip_special_tokens=skip)
+                assert ours.decode(ids, skip_special_tokens=skip) == reference.decode(
+                    ids, skip_special_tokens=skip
+                )
 
     def test_contractions(self, settings, load):
         words = [" n't", "do", "'m", "##n't", "a do not b", " 've", " 're x"]
@@ -195,7 +228,9 @@ class TestDecoders:
         settings["decoder"] = None
         ours, reference = load(settings)
         ids = reference.encode("cats sat").ids
-        assert ours.decode(ids) == reference.decode(ids, skip_special_tokens=False) == "[CLS] cat ##s sat [SEP]"
+        assert (
+            ours.decode(ids) == reference.decode(ids, skip_special_tokens=False) == "[CLS] cat ##s sat [SEP]"
+        )
         assert ours.decode(ids, skip_special_tokens=True) == reference.decode(ids) == "cat ##s sat"
 
     def test_unknown_ids_are_left_out(self, settings, load):
@@ -207,6 +242,10 @@ class TestDecoders:
         ours, _ = load(settings)
         assert ours.decode(8) == "the"
         assert ours.decode(np.array([8, 9])) == "the cat"
-        assert ours.batch_decode(np.array([[8, 9], [9, 8]])) == ours.decode([[8, 9], [9, 8]]) == ["the cat", "cat the"]
+        assert (
+            ours.batch_decode(np.array([[8, 9], [9, 8]]))
+            == ours.decode([[8, 9], [9, 8]])
+            == ["the cat", "cat the"]
+        )
         assert ours.decode(ours("the cat, hello"), skip_special_tokens=True) == "the cat, hello"
         assert ours.convert_tokens_to_string(["cat", "##s"]) == "cats"

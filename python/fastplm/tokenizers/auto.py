@@ -33,5 +33,7 @@ class AutoTokenizer:
             return load_file(path, **kwargs)
         from fastplm.hub import resolve
 
-        hub = {k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs}
+        hub = {
+            k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs
+        }
         return load_folder(resolve(path_or_id, **hub), name=os.fspath(path_or_id), **kwargs)

@@ -139,7 +139,11 @@ class Encoding:
 
     def word_to_tokens(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
         words, sequences = self._field("word_ids"), self._field("sequence_ids")
-        at = [i for i, (w, s) in enumerate(zip(words, sequences, strict=True)) if (w, s) == (word_index, sequence_index)]
+        at = [
+            i
+            for i, (w, s) in enumerate(zip(words, sequences, strict=True))
+            if (w, s) == (word_index, sequence_index)
+        ]
         return (at[0], at[-1] + 1) if at else None
 
     def word_to_chars(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
@@ -147,7 +151,9 @@ class Encoding:
         return None if tokens is None else (self.offsets[tokens[0]][0], self.offsets[tokens[1] - 1][1])
 
     def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
-        for i, (sequence, (start, end)) in enumerate(zip(self._field("sequence_ids"), self.offsets, strict=True)):
+        for i, (sequence, (start, end)) in enumerate(
+            zip(self._field("sequence_ids"), self.offsets, strict=True)
+        ):
             if sequence == sequence_index and start <= char_pos < end:
                 return i
         return None
@@ -201,7 +207,9 @@ class BatchEncoding(UserDict[Any, Any]):
 
     def _encoding(self, batch_index: int) -> Encoding:
         if self._encodings is None:
-            raise ValueError("this BatchEncoding has no encodings: it did not come from a tokenizer, or was pickled")
+            raise ValueError(
+                "this BatchEncoding has no encodings: it did not come from a tokenizer, or was pickled"
+            )
         return self._encodings[batch_index]
 
     def tokens(self, batch_index: int = 0) -> list[str]:

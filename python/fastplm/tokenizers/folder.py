@@ -17,13 +17,28 @@ from fastplm.tokenizers.source import Source, check_vocabulary, read_tokenizer_j
 from fastplm.tokenizers.tokenizer import NAMED_TOKENS, Tokenizer
 
 _BERT_CLASSES = {
-    *("BertTokenizer", "ElectraTokenizer", "ConvBertTokenizer", "MobileBertTokenizer", "SqueezeBertTokenizer"),
+    *(
+        "BertTokenizer",
+        "ElectraTokenizer",
+        "ConvBertTokenizer",
+        "MobileBertTokenizer",
+        "SqueezeBertTokenizer",
+    ),
     *("LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer"),
     "DistilBertTokenizer",
 }
 _BERT_MODELS = {
     *("align", "bark", "bert", "blip", "bros", "chinese_clip", "convbert", "distilbert", "electra", "ernie"),
-    *("flava", "git", "grounding-dino", "layoutlm", "megatron-bert", "mm-grounding-dino", "mobilebert", "nezha"),
+    *(
+        "flava",
+        "git",
+        "grounding-dino",
+        "layoutlm",
+        "megatron-bert",
+        "mm-grounding-dino",
+        "mobilebert",
+        "nezha",
+    ),
     *("nomic_bert", "qdqbert", "realm", "retribert", "squeezebert", "tvp", "vilt", "visual_bert"),
 }
 _BERT_TOKENS = {
@@ -33,7 +48,16 @@ _BERT_TOKENS = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-_NO_TYPES = {"DistilBertTokenizer"}  # does not return token_type_ids unless asked
+_NO_TYPES = {"DistilBertTokenizer"}  # like classes outside the family, returns no token_type_ids unless asked
+_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+_OPTIONS: dict[str, Any] = {
+    "model_max_length": int | float,
+    "padding_side": str,
+    "truncation_side": str,
+    "clean_up_tokenization_spaces": bool,
+    "split_special_tokens": bool,
+    "model_input_names": list,
+}
 
 
 def load_file(path: Path, **kwargs: Any) -> Tokenizer:
@@ -44,7 +68,13 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
     named: dict[str, str | AddedToken] = {k: v for k, v in _BERT_TOKENS.items() if v in contents}
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
-    return Tokenizer(source, name_or_path=os.fspath(path), named_tokens=named, call_defaults=True, **kwargs)
+    sides = {f"{name}_side": baked["side"] for name, baked in _baked(source) if baked}
+    options = {**sides, **kwargs, "named_tokens": named, "call_defaults": True}
+    return Tokenizer(source, name_or_path=os.fspath(path), **options)
+
+
+def _baked(source: Source) -> tuple[tuple[str, dict[str, Any] | None], ...]:
+    return ("truncation", source.truncation), ("padding", source.padding)
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -84,7 +114,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         raise FileNotFoundError(f"{folder}: no tokenizer.json and no vocab.txt in the folder")
     bert = class_name in _BERT_CLASSES or file is None
     if file is None and class_name is not None and class_name not in _BERT_CLASSES:
-        raise UnsupportedError(f"{folder}: {class_name} without a tokenizer.json; expected one, or a BertTokenizer")
+        raise UnsupportedError(
+            f"{folder}: {class_name} without a tokenizer.json; expected one, or a BertTokenizer"
+        )
 
     # Which tokens are added, by id, and what the special ones are called.
     added: dict[int, AddedToken] = {}
@@ -92,7 +124,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         for token_id, token in config["added_tokens_decoder"].items():
             read = _token(config_path, f"added_tokens_decoder[{token_id}]", token)
             if not isinstance(read, AddedToken) or not str(token_id).isdecimal():
-                raise CheckpointError(f"{config_path}: added_tokens_decoder[{token_id}] is {token!r}; expected a token")
+                raise CheckpointError(
+                    f"{config_path}: added_tokens_decoder[{token_id}] is {token!r}; expected a token"
+                )
             added[int(token_id)] = read
     else:
         for key, value in _object(folder / "special_tokens_map.json").items():
@@ -125,27 +159,33 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     else:
         assert file is not None
         source = file
-    source = source.with_tokens(list(_missing(source, added, [*named.values(), *filter(None, extra_tokens)], named)))
+    source = source.with_tokens(
+        list(_missing(source, added, [*named.values(), *filter(None, extra_tokens)], named))
+    )
     if bert:
-        source = _with_bert_template(source, *(str(named.get(key, _BERT_TOKENS[key])) for key in ("cls_token", "sep_token")))
+        source = _with_bert_template(
+            source, *(str(named.get(key, _BERT_TOKENS[key])) for key in ("cls_token", "sep_token"))
+        )
     if file and file.padding:
         named.setdefault("pad_token", file.padding["pad_token"])
 
-    options: dict[str, Any] = {}
-    if file and file.padding:
-        options["padding_side"] = file.padding["side"]
-    if file and file.truncation:
-        options["truncation_side"] = file.truncation["side"]
-    for key in ("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces",
-                "split_special_tokens", "model_input_names"):  # fmt: skip
-        if config.get(key) is not None:
-            options[key] = config[key]
+    options = {f"{name}_side": baked["side"] for name, baked in (_baked(file) if file else ()) if baked}
     if config.get("max_len") is not None:
-        options.setdefault("model_max_length", config["max_len"])
-    if class_name in _NO_TYPES:
-        options.setdefault("model_input_names", ["input_ids", "attention_mask"])
+        options["model_max_length"] = config["max_len"]
+    for key, kind in _OPTIONS.items():
+        value = config.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise CheckpointError(f"{config_path}: {key} is {value!r}; expected a {kind}")
+        options[key] = value
+    options.setdefault("model_input_names", _INPUTS if bert and class_name not in _NO_TYPES else _INPUTS[::2])
     return Tokenizer(
-        source, name_or_path=name, named_tokens=named, extra_tokens=[str(t) for t in extra_tokens if t], **options
+        source,
+        name_or_path=name,
+        named_tokens=named,
+        extra_tokens=[str(t) for t in extra_tokens if t],
+        **options,
     )
 
 
@@ -214,6 +254,8 @@ def _with_bert_template(source: Source, cls: str, sep: str) -> Source:
         "type": "TemplateProcessing",
         "single": single,
         "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}, special(sep, 1)],
-        "special_tokens": {token: {"id": token, "ids": [token_id], "tokens": [token]} for token, token_id in ids.items()},
+        "special_tokens": {
+            token: {"id": token, "ids": [token_id], "tokens": [token]} for token, token_id in ids.items()
+        },
     }
     return replace(source, sections={**source.sections, "post_processor": template})

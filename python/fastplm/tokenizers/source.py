@@ -188,7 +188,9 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
-        if settings is not None and (not isinstance(settings, dict) or not isinstance(settings.get("type"), str)):
+        if settings is not None and (
+            not isinstance(settings, dict) or not isinstance(settings.get("type"), str)
+        ):
             raise _fail(name, section, settings, 'an object with a "type", or null')
         sections[section] = settings
     if model["type"] != "WordPiece":

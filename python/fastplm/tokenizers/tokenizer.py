@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastplm import _engine
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-NO_MAX_LENGTH = 10**30  # model_max_length of a tokenizer without one, as transformers has it
+NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
 _LARGE = 10**20
 _FIELDS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping")
 _PADDINGS = {True: "longest", False: "do_not_pad", None: "do_not_pad"}
@@ -34,7 +34,8 @@ class _Shape(NamedTuple):
 
     padding: str
     truncation: str
-    max_length: int | None
+    max_length: int | None  # of a truncated row
+    pad_length: int = 0  # of a row padded to max_length
 
 
 class Tokenizer:
@@ -54,7 +55,7 @@ class Tokenizer:
         name_or_path: str = "",
         named_tokens: Mapping[str, str | AddedToken] | None = None,
         extra_tokens: Iterable[str] = (),
-        model_max_length: int | None = None,
+        model_max_length: float | None = None,
         padding_side: str = "right",
         truncation_side: str = "right",
         model_input_names: Sequence[str] = ("input_ids", "token_type_ids", "attention_mask"),
@@ -70,7 +71,7 @@ class Tokenizer:
         self._extra = list(extra_tokens)
         self._call_defaults = call_defaults  # whether tokenizer.json's truncation and padding are defaults
         self.name_or_path = name_or_path
-        self.model_max_length = NO_MAX_LENGTH if model_max_length is None else model_max_length
+        self.model_max_length = NO_MAX_LENGTH if model_max_length is None else int(model_max_length)
         self.padding_side = padding_side
         self.truncation_side = truncation_side
         self.model_input_names = list(model_input_names)
@@ -99,7 +100,9 @@ class Tokenizer:
             raise TypeError("encode_packed: texts is a str; expected a list of str")
         strategy = _name("truncation", truncation, _TRUNCATIONS)
         if strategy == "do_not_truncate" and max_length is not None:
-            raise ValueError(f"encode_packed: max_length is {max_length} without truncation; expected truncation=True")
+            raise ValueError(
+                f"encode_packed: max_length is {max_length} without truncation; expected truncation=True"
+            )
         if strategy != "do_not_truncate" and max_length is None:
             max_length = self.model_max_length
         batch = self._encode(texts, text_pair, _Shape("do_not_pad", strategy, max_length), add_special_tokens)
@@ -155,7 +158,7 @@ class Tokenizer:
         if shape.padding == "do_not_pad":
             length = 0
         else:
-            length = batch.longest if shape.padding == "longest" else (shape.max_length or 0)
+            length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
         pad_id, pad_type_id = self._pad_ids()
@@ -204,7 +207,9 @@ class Tokenizer:
                 import torch
 
                 data = {k: torch.from_numpy(v) for k, v in data.items()}
-        return BatchEncoding(data, _encodings(rows, samples, return_overflowing_tokens), 1 if pairs is None else 2)
+        return BatchEncoding(
+            data, _encodings(rows, samples, return_overflowing_tokens), 1 if pairs is None else 2
+        )
 
     def _encode(
         self,
@@ -235,7 +240,9 @@ class Tokenizer:
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
             align=align,
-            split_special_tokens=self.split_special_tokens if split_special_tokens is None else split_special_tokens,
+            split_special_tokens=self.split_special_tokens
+            if split_special_tokens is None
+            else split_special_tokens,
         )
 
     def _shape(
@@ -259,8 +266,8 @@ class Tokenizer:
         if baked and padding is None:
             padding, side, multiple = True, baked["side"], multiple or baked["multiple_of"]
             if baked["length"] is not None:
-                padded_length, strategy = baked["length"], _name("truncation", truncation, _TRUNCATIONS)
-                return _Shape("max_length", strategy, padded_length), stride, multiple, side
+                strategy = _name("truncation", truncation, _TRUNCATIONS)
+                return _Shape("max_length", strategy, max_length, baked["length"]), stride, multiple, side
         pad, cut = _name("padding", padding, _PADDINGS), _name("truncation", truncation, _TRUNCATIONS)
         if padding is True and max_length is not None and cut == "do_not_truncate" and verbose:
             warnings.warn("max_length is ignored: padding=True and nothing truncates", stacklevel=3)
@@ -272,12 +279,18 @@ class Tokenizer:
             raise ValueError("padding: the tokenizer has no padding token; set tokenizer.pad_token to one")
         if multiple is not None and multiple < 1:
             raise ValueError(f"pad_to_multiple_of is {multiple}; expected 1 or more")
-        if cut != "do_not_truncate" and pad != "do_not_pad" and multiple and max_length and max_length % multiple:
+        if (
+            cut != "do_not_truncate"
+            and pad != "do_not_pad"
+            and multiple
+            and max_length
+            and max_length % multiple
+        ):
             raise ValueError(
                 f"max_length is {max_length} with truncation and padding; expected a multiple of "
                 f"pad_to_multiple_of, {multiple}"
             )
-        return _Shape(pad, cut, max_length), stride, multiple, side
+        return _Shape(pad, cut, max_length, max_length or 0), stride, multiple, side
 
     def _pad_ids(self) -> tuple[int, int]:
         baked = self._source.padding if self._call_defaults else None
@@ -286,7 +299,9 @@ class Tokenizer:
         pad = self._named.get("pad_token")
         return (0 if pad is None else self._id(pad) or 0), self.pad_token_type_id
 
-    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs: Any) -> list[str]:
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs: Any
+    ) -> list[str]:
         """The tokens of a text, as strings."""
         return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
 
@@ -315,7 +330,11 @@ class Tokenizer:
         if len(ids) and (hasattr(ids[0], "__len__")):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
         text = self._engine.decode([int(i) for i in ids], skip_special_tokens)
-        clean = self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        clean = (
+            self.clean_up_tokenization_spaces
+            if clean_up_tokenization_spaces is None
+            else clean_up_tokenization_spaces
+        )
         return self.clean_up_tokenization(text) if clean else text
 
     def batch_decode(
@@ -389,7 +408,9 @@ class Tokenizer:
     @property
     def added_tokens_decoder(self) -> dict[int, AddedToken]:
         """The added tokens by id."""
-        return {token_id: AddedToken(**flags) for token_id, flags in sorted(self._engine.added_tokens().items())}
+        return {
+            token_id: AddedToken(**flags) for token_id, flags in sorted(self._engine.added_tokens().items())
+        }
 
     @property
     def added_tokens_encoder(self) -> dict[str, int]:
@@ -421,7 +442,9 @@ class Tokenizer:
                 count += self.add_tokens(list(value), special_tokens=True)
                 self._extra = [str(token) for token in value]
             else:
-                raise ValueError(f"{key!r} is no special token; expected {', '.join(NAMED_TOKENS)} or extra_special_tokens")
+                raise ValueError(
+                    f"{key!r} is no special token; expected {', '.join(NAMED_TOKENS)} or extra_special_tokens"
+                )
         return count
 
     # --- special tokens -----------------------------------------------------------------------------
@@ -462,11 +485,16 @@ class Tokenizer:
         return [self.convert_tokens_to_ids(token) for token in self.all_special_tokens]
 
     def get_special_tokens_mask(
-        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None, already_has_special_tokens: bool = False
+        self,
+        token_ids_0: Sequence[int],
+        token_ids_1: Sequence[int] | None = None,
+        already_has_special_tokens: bool = False,
     ) -> list[int]:
         """1 for the special tokens among ids that are already a row."""
         if not already_has_special_tokens or token_ids_1 is not None:
-            raise ValueError("get_special_tokens_mask: expected one finished row and already_has_special_tokens=True")
+            raise ValueError(
+                "get_special_tokens_mask: expected one finished row and already_has_special_tokens=True"
+            )
         special = set(self.all_special_ids)
         return [int(int(i) in special) for i in token_ids_0]
 
@@ -543,7 +571,12 @@ def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], S
         batched = batched and len(text) > 0 and isinstance(text[0], (list, tuple))
     if not batched:
         return False, [text], [pair] if pair else None
-    if pair is None and text and all(isinstance(item, tuple) and len(item) == 2 for item in text) and not words:
+    if (
+        pair is None
+        and text
+        and all(isinstance(item, tuple) and len(item) == 2 for item in text)
+        and not words
+    ):
         return True, [item[0] for item in text], [item[1] for item in text]
     if isinstance(pair, str):
         raise TypeError("text_pair is a str, but text is a list; expected a list of the same length")

@@ -1,0 +1,325 @@
+"""Calls as transformers has them, and everything a BatchEncoding answers, compared with transformers itself."""
+
+import itertools
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastplm.tokenizer import AutoTokenizer, BatchEncoding
+
+transformers = pytest.importorskip("transformers")
+
+TEXTS = ["the cats sat on the mat, hello world!", "", "unaffordable 中国 café", "a b c a b c a b c", "cat"]
+PAIRS = ["hello", "a b c a b c a b c a b c", "", "中国 b", "the cat sat on mats"]
+WORDS = [["the", "cats", "sat"], [], ["unaffordable", "中国 a", "", "café"], ["a"] * 9, ["cat"]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, vocabulary: dict[str, int]) -> Path:
+    path = tmp_path_factory.mktemp("bert")
+    (path / "vocab.txt").write_text("".join(word + "\n" for word in vocabulary), encoding="utf-8")
+    (path / "config.json").write_text('{"model_type": "bert"}')
+    (path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "model_max_length": 12}'
+    )
+    transformers.AutoTokenizer.from_pretrained(path).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> tuple[Any, Any]:
+    return AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def plain(batch: Any) -> dict[str, Any]:
+    """Lists, whatever the entries are; a length is a list on both sides."""
+    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in batch.items()}
+
+
+EVERYTHING = {
+    "return_special_tokens_mask": True, "return_offsets_mapping": True, "return_length": True,
+    "return_token_type_ids": True, "return_attention_mask": True,
+}  # fmt: skip
+
+
+def check(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
+    ours, reference = both
+    try:
+        want = reference(*args, **options)
+    except Exception:
+        with pytest.raises((ValueError, TypeError)):
+            ours(*args, **options)
+        return
+    got = ours(*args, **options)
+    assert plain(got) == plain(want), options
+    for mine, theirs in zip(got.encodings, want.encodings, strict=True):
+        assert mine.word_ids == theirs.word_ids
+        assert mine.sequence_ids == theirs.sequence_ids
+        assert mine.offsets == theirs.offsets
+
+
+@pytest.mark.parametrize("padding", [False, True, "longest", "max_length", "do_not_pad"])
+@pytest.mark.parametrize(
+    "truncation", [None, False, True, "longest_first", "only_first", "only_second", "do_not_truncate"]
+)
+@pytest.mark.filterwarnings("ignore:.*max_length.*")
+def test_padding_and_truncation(both: tuple[Any, Any], padding: Any, truncation: Any) -> None:
+    for max_length, multiple, special in itertools.product(
+        [None, 0, 1, 2, 3, 5, 8, 40], [None, 4], [True, False]
+    ):
+        options = {"padding": padding, "truncation": truncation, "max_length": max_length, "add_special_tokens": special,
+                   "pad_to_multiple_of": multiple, **EVERYTHING}  # fmt: skip
+        check(both, TEXTS, **options)
+        check(both, TEXTS, PAIRS, **options)
+        check(both, TEXTS[0], PAIRS[0], **options)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("truncation", ["longest_first", "only_first", "only_second"])
+def test_overflow(folder: Path, side: str, truncation: str) -> None:
+    both = AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    for tok in both:
+        tok.truncation_side = side
+    long_texts, long_pairs = [text * 3 for text in TEXTS], [text * 2 for text in PAIRS]
+    for max_length, stride, special in itertools.product([4, 5, 7, 9, 12], [0, 1, 2, 4], [True, False]):
+        options = {"truncation": truncation, "max_length": max_length, "stride": stride, "add_special_tokens": special,
+                   "return_overflowing_tokens": True, **EVERYTHING}  # fmt: skip
+        for i in range(len(TEXTS)):
+            for padding in (False, "max_length"):
+                check_or_error(both, long_texts[i], long_pairs[i], padding=padding, **options)
+                if truncation != "only_second":
+                    check_or_error(both, long_texts[i], padding=padding, **options)
+
+
+def check_or_error(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
+    """As check(), where the reference may also panic (a stride that is too long)."""
+    ours, reference = both
+    try:
+        reference(*args, **options)
+    except BaseException as error:
+        assert any(reason in str(error) for reason in ("stride", "too short", "not provided"))
+        if "stride set to" in str(error) and not options["add_special_tokens"]:
+            return  # the reference takes off special tokens that it will not add
+        with pytest.raises(ValueError, match="stride|only_first|only_second|second sequence"):
+            ours(*args, **options)
+        return
+    check(both, *args, **options)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_side(both: tuple[Any, Any], side: str) -> None:
+    for padding in (True, "max_length"):
+        check(
+            both,
+            TEXTS,
+            PAIRS,
+            padding=padding,
+            truncation=True,
+            max_length=20,
+            padding_side=side,
+            **EVERYTHING,
+        )
+
+
+def test_words_as_input(both: tuple[Any, Any]) -> None:
+    pairs = [["b", "cats"], ["a"], [], ["hello"], ["中国"]]
+    for options in (
+        {},
+        {"truncation": True, "max_length": 6},
+        {"padding": True},
+        {"add_special_tokens": False},
+    ):
+        check(both, WORDS, is_split_into_words=True, **options, **EVERYTHING)
+        check(both, WORDS, pairs, is_split_into_words=True, **options, **EVERYTHING)
+        check(both, WORDS[2], is_split_into_words=True, **options, **EVERYTHING)
+
+
+@pytest.mark.parametrize("tensors", ["np", "pt"])
+def test_tensors(both: tuple[Any, Any], tensors: str) -> None:
+    if tensors == "pt":
+        pytest.importorskip("torch")
+    ours, reference = both
+    for args in ((TEXTS,), (TEXTS, PAIRS), (TEXTS[0],), ([TEXTS[0]],)):
+        options = {"padding": True, "return_tensors": tensors, "return_special_tokens_mask": True}
+        got, want = ours(*args, **options), reference(*args, **options)
+        assert list(got) == list(want) or set(got) == set(want)
+        for key in want:
+            assert type(got[key]) is type(want[key])
+            assert got[key].dtype == want[key].dtype
+            assert got[key].tolist() == want[key].tolist()
+    with pytest.raises(ValueError, match="padding=True"):
+        ours(TEXTS, return_tensors=tensors)
+    with pytest.raises(ValueError, match="return_tensors is 'tf'"):
+        ours(TEXTS, return_tensors="tf")
+
+
+def test_answers_about_tokens_words_and_characters(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    got, want = (tok(TEXTS, PAIRS, padding=True) for tok in (ours, reference))
+    assert got.n_sequences == want.n_sequences == 2
+    for row in range(len(TEXTS)):
+        assert got.tokens(row) == want.tokens(row)
+        assert got.word_ids(row) == want.word_ids(row)
+        assert got.sequence_ids(row) == want.sequence_ids(row)
+        for i in range(len(got.tokens(row))):
+            assert got[row].token_to_sequence(i) == want[row].token_to_sequence(i)
+            assert got[row].token_to_word(i) == want[row].token_to_word(i)
+            assert got[row].token_to_chars(i) == want[row].token_to_chars(i)
+            assert got.token_to_chars(row, i) == want.token_to_chars(row, i)
+        for sequence, i in itertools.product((0, 1), range(40)):
+            assert got.char_to_token(row, i, sequence) == want.char_to_token(row, i, sequence)
+            assert got.char_to_word(row, i, sequence) == want[row].char_to_word(i, sequence)
+            assert got.word_to_tokens(row, i, sequence) == want.word_to_tokens(row, i, sequence)
+            assert got[row].word_to_chars(i, sequence) == want[row].word_to_chars(i, sequence)
+    assert got.token_to_word(1) == want.token_to_word(1)
+
+
+def test_batch_encoding(both: tuple[Any, Any]) -> None:
+    ours, _ = both
+    batch = ours(TEXTS)
+    assert isinstance(batch, BatchEncoding)
+    assert batch.input_ids is batch["input_ids"]
+    assert list(batch.keys()) == ["input_ids", "token_type_ids", "attention_mask"]
+    assert dict(**batch).keys() == batch.keys()
+    assert len(batch[0:2]) == 2 and batch[1].ids == batch["input_ids"][1]
+    assert {**BatchEncoding({"a": [1, 2]})[0:1]} == {"a": [1]}
+    with pytest.raises(AttributeError, match="labels"):
+        batch.labels  # noqa: B018 - the access is the test
+    with pytest.raises(KeyError):
+        BatchEncoding({"a": [1]})[0]
+    again = pickle.loads(pickle.dumps(batch))
+    assert again.data == batch.data
+
+
+def test_to_device(both: tuple[Any, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    batch = both[0](TEXTS, padding=True, return_tensors="pt")
+    assert batch.to("cpu") is batch
+    assert batch["input_ids"].device == torch.device("cpu")
+
+
+def test_attributes(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    for name in ("vocab_size", "model_max_length", "padding_side", "truncation_side", "model_input_names", "all_special_ids",
+                 "all_special_tokens", "special_tokens_map", "pad_token_type_id", "clean_up_tokenization_spaces",
+                 *(f"{kind}_token{end}" for kind in ("bos", "eos", "unk", "sep", "pad", "cls", "mask") for end in ("", "_id"))):  # fmt: skip
+        assert getattr(ours, name) == getattr(reference, name), name
+    assert len(ours) == len(reference)
+    assert ours.get_vocab() == reference.get_vocab()
+    assert ours.get_added_vocab() == reference.get_added_vocab()
+    for pair in (True, False):
+        assert ours.num_special_tokens_to_add(pair) == reference.num_special_tokens_to_add(pair)
+    assert ours.convert_tokens_to_ids(["cat", "nothing"]) == reference.convert_tokens_to_ids(
+        ["cat", "nothing"]
+    )
+    assert ours.convert_tokens_to_ids("cat") == reference.convert_tokens_to_ids("cat")
+    assert ours.convert_ids_to_tokens([0, 9, 10**6]) == reference.convert_ids_to_tokens([0, 9, 10**6])
+    assert ours.convert_ids_to_tokens([2, 9, 3], skip_special_tokens=True) == ["cat"]
+    assert ours.convert_ids_to_tokens(9) == "cat"
+    row = reference("the cat")["input_ids"]
+    assert ours.get_special_tokens_mask(row, already_has_special_tokens=True) == [1, 0, 0, 1]
+    assert ours.tokenize("the cats, café") == reference.tokenize("the cats, café")
+    assert ours.encode("the", "cat") == reference.encode("the", "cat")
+    assert "vocab_size=" in repr(ours)
+    assert ours
+
+
+def test_decode(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    rows = reference(TEXTS, PAIRS)["input_ids"]
+    for skip, clean in itertools.product((True, False), (True, False, None)):
+        options = {"skip_special_tokens": skip, "clean_up_tokenization_spaces": clean}
+        assert ours.batch_decode(rows, **options) == reference.batch_decode(rows, **options)
+        assert ours.decode(rows[0], **options) == reference.decode(rows[0], **options)
+    assert ours.decode(9) == reference.decode(9)
+
+
+def test_setting_special_tokens(folder: Path) -> None:
+    ours, reference = (
+        AutoTokenizer.from_pretrained(folder),
+        transformers.AutoTokenizer.from_pretrained(folder),
+    )
+    for tok in (ours, reference):
+        tok.pad_token = "hello"
+        tok.mask_token_id = 9
+    assert (ours.pad_token_id, ours.mask_token) == (reference.pad_token_id, reference.mask_token)
+    check((ours, reference), TEXTS, padding=True)
+    for tok in (ours, reference):
+        tok.pad_token = None
+    with pytest.raises(ValueError, match="no padding token"):
+        ours(TEXTS, padding=True)
+    with pytest.raises(AttributeError):
+        ours.nothing_token_at_all  # noqa: B018
+
+
+def test_empty_batches(both: tuple[Any, Any]) -> None:
+    ours = both[0]
+    ids, begin = ours.encode_packed([])
+    assert ids.tolist() == [] and begin.tolist() == [0] and ids.dtype == begin.dtype == np.int32
+    assert plain(ours([])) == {"input_ids": [], "token_type_ids": [], "attention_mask": []}
+    assert ours([], padding=True, return_tensors="np")["input_ids"].shape == (0, 0)
+
+
+def test_encode_packed(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    for options in (
+        {},
+        {"truncation": True, "max_length": 5},
+        {"truncation": True},
+        {"add_special_tokens": False},
+    ):
+        want = reference(TEXTS, **options)["input_ids"]
+        ids, begin = ours.encode_packed(TEXTS, **options)
+        assert [ids[a:b].tolist() for a, b in itertools.pairwise(begin)] == want
+        want_pairs = reference(TEXTS, PAIRS, **options)
+        ids, begin, types = ours.encode_packed(TEXTS, PAIRS, return_token_type_ids=True, **options)
+        assert [ids[a:b].tolist() for a, b in itertools.pairwise(begin)] == want_pairs["input_ids"]
+        assert [types[a:b].tolist() for a, b in itertools.pairwise(begin)] == want_pairs["token_type_ids"]
+    with pytest.raises(TypeError, match="a list of str"):
+        ours.encode_packed("text")
+    with pytest.raises(ValueError, match="max_length is 5 without truncation"):
+        ours.encode_packed(TEXTS, max_length=5)
+
+
+@pytest.mark.parametrize(
+    "args, options, kind, message",
+    [
+        ((3,), {}, TypeError, "text is a int"),
+        ((["a", 3],), {}, TypeError, "text 1 is a int"),
+        ((["a", "b\ud800"],), {}, ValueError, "text 1 has a lone surrogate at character 1"),
+        ((["a"], ["\udfff"]), {}, ValueError, "text_pair 0 has a lone surrogate at character 0"),
+        (
+            ([["a", "\ud800"]],),
+            {"is_split_into_words": True},
+            ValueError,
+            "text 0, word 1 has a lone surrogate",
+        ),
+        (
+            ([["a"], "b"],),
+            {"is_split_into_words": True},
+            TypeError,
+            "text 1 is a str; expected a list of words",
+        ),
+        ((["a"], "b"), {}, TypeError, "text_pair is a str"),
+        ((["a"], ["b", "c"]), {}, ValueError, "1 texts and text_pair 2"),
+        (("a",), {"padding": "widest"}, ValueError, "padding is 'widest'"),
+        (("a",), {"truncation": "middle"}, ValueError, "truncation is 'middle'"),
+        (("a",), {"padding_side": "up"}, ValueError, "padding_side is 'up'"),
+        (("a",), {"truncation": True, "max_length": -1}, ValueError, "max_length is -1"),
+        (("a",), {"truncation": True, "stride": -1}, ValueError, "stride is -1"),
+        (("a",), {"padding": True, "pad_to_multiple_of": 0}, ValueError, "pad_to_multiple_of is 0"),
+        (("a b c",), {"truncation": "only_second", "max_length": 4}, ValueError, "no second sequence"),
+        (
+            ("a b c", "d e"),
+            {"truncation": "only_second", "max_length": 4},
+            ValueError,
+            "only_second, but that sequence has 2",
+        ),
+    ],
+)
+def test_errors(both: tuple[Any, Any], args: Any, options: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        both[0](*args, **options)
+    assert both[0]("the cat")["input_ids"] == [2, 8, 9, 3]  # still works
