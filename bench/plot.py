@@ -57,7 +57,8 @@ def relative_times(rows: list[dict[str, Any]], precision: str) -> dict[str, dict
 def draw(record: dict[str, Any]) -> Any:
     figure, panels = plt.subplots(1, len(PANELS), figsize=(10, 4.2), sharey=True)
     for panel, (precision, title) in zip(panels, PANELS.items(), strict=True):
-        _panel(panel, relative_times(record["rows"], precision), title)
+        if cells := relative_times(record["rows"], precision):
+            _panel(panel, cells, title)
     found = {
         handle.get_label(): handle for panel in panels for handle in panel.get_legend_handles_labels()[0]
     }

@@ -142,8 +142,8 @@ def render(oracle: Oracle) -> str:
     lowers = lowercase_runs(oracle)
     special = {c: to for c, to in oracle.lower.items() if len(to) > 1}
     assert special == {0x130: [0x69, 0x307]}, special
-    return f"""// Made by scripts/make_unicode_tables.py: do not edit. Bits of a flag: {", ".join(FLAGS)}.
-// clang-format off
+    return f"""// clang-format off
+// Made by scripts/make_unicode_tables.py: do not edit. Bits of a flag: {", ".join(FLAGS)}.
 
 // character << 8 | flags, where the flags change
 constexpr uint32_t kFlagRuns[] = {{

@@ -8,11 +8,14 @@ namespace fastplm::FASTPLM_ISA {
 namespace {
 
 #include "kernels/lanes.inl.h"
+
 #include "kernels/math.inl.h"
-// Above: what the kernels below are written in.
-#include "kernels/pack.inl.h"
+
 #include "kernels/tile.inl.h"
-// Above: matrix products' building blocks.
+
+#include "kernels/pack.inl.h"
+
+// Each of the above builds on the one before it; the order of those below does not matter.
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
 #include "kernels/gemm.inl.h"

@@ -71,7 +71,7 @@ struct Isa {
 };
 
 const Isa kIsas[kIsaCount] = {
-    // best first
+// best first
 #ifdef __x86_64__
     {&amx::kTable, has_amx, always, "AVX-512 BF16 and AMX-BF16, granted by the kernel"},
     {&avx512_bf16::kTable, has_avx512_bf16, is_fast_bf16,

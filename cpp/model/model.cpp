@@ -30,6 +30,17 @@ int64_t longest_of(const Batch& batch, int64_t first, int64_t last) {
   return longest;
 }
 
+// One more than the largest distance between two tokens of a sequence.
+int64_t reach_of(const Batch& batch, int64_t longest) {
+  if (!batch.index) return longest;
+  const int32_t *start = batch.cu_seqlens.as<int32_t>(), *index = batch.index.as<int32_t>();
+  int64_t reach = 1;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    if (start[s] < start[s + 1]) reach = std::max<int64_t>(reach, index[start[s + 1] - 1] - index[start[s]] + 1);
+  }
+  return reach;
+}
+
 TensorView copy_of(TensorView from, TensorView to) {
   std::memcpy(to.data, from.data, size_t(from.shape.count() * size_of(from.dtype)));
   return to;
@@ -101,9 +112,9 @@ void Model::check(const Batch& batch) const {
   const Check check{"forward"};
   const TensorView& start = batch.cu_seqlens;
   check.rank("cu_seqlens", start, 1);
-  const int64_t tokens = batch.ids ? batch.ids.shape.count() : batch.embeds.shape.rows();
+  const int64_t tokens = batch.ids ? batch.ids.shape.count() : batch.embeds ? batch.embeds.shape[0] : 0;
   const int64_t sequences = check_cu_seqlens("forward", start, tokens);
-  if (!batch.ids) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec_.width});
+  if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec_.width});
   check.optional("index", batch.index, DType::kI32, {tokens});
   if (spec_.max_length) {
     for (int64_t s = 0; s < sequences; ++s) {
@@ -181,7 +192,9 @@ void Model::run_groups(const Batch& batch, const Outputs& out, const std::vector
 void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
   const int64_t tokens = batch.tokens(), sequences = batch.sequences(), longest = longest_of(batch, 0, sequences);
   if (tokens == 0) {
-    if (out.pooled) std::memset(out.pooled.data, 0, size_t(out.pooled.shape.count()) * 4);
+    for (const TensorView& view : {out.pooled, out.pooler}) {
+      if (view) std::memset(view.data, 0, size_t(view.shape.count()) * sizeof(float));
+    }
     return;
   }
   const int64_t pass = kPassRows, passes = (tokens + pass - 1) / pass;
@@ -189,6 +202,7 @@ void Model::run(const Batch& batch, const Outputs& out, bool alone) const {
   const Activations::Size size{.tokens = tokens,
                                .sequences = sequences,
                                .longest = longest,
+                               .reach = reach_of(batch, longest),
                                .mlp_rows = alone ? tokens : std::min(tokens, pass),
                                .threads = alone ? num_threads() : 1};
   Lease lease(*this, Activations::bytes(spec_, dtype_, size));

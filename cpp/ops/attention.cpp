@@ -26,6 +26,19 @@ static int64_t longest_of(const int32_t* start, int64_t sequences) {
   return longest;
 }
 
+// Every distance within a sequence must have its place in distance_bias.
+static void check_reach(const AttentionOptions& o, const int32_t* start, int64_t sequences, int64_t reach) {
+  const int32_t* index = o.index.as<int32_t>();
+  for (int64_t s = 0; s < sequences; ++s) {
+    if (start[s] == start[s + 1]) continue;
+    const int64_t first = start[s], last = start[s + 1] - 1;
+    const int64_t distance = index ? int64_t(index[last]) - index[first] : last - first;
+    if (distance < reach) continue;
+    fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; distance_bias reaches ",
+         reach - 1);
+  }
+}
+
 void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o, TensorView out, TensorView weights,
                TensorView workspace) {
   const Check check{"attention"};
@@ -45,6 +58,10 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
          " or more");
   }
   const int64_t reach = o.distance_bias ? (o.distance_bias.shape[1] + 1) / 2 : 0;
+  if (o.distance_bias) {
+    check.matches("distance_bias", o.distance_bias, DType::kF32, {o.heads, 2 * reach - 1});
+    check_reach(o, start, sequences, reach);
+  }
 
   with_float_type("attention", qkv.dtype, [&]<class T>() {
     const auto run = [&](int64_t sequence, int64_t head, float* sequence_weights, std::byte* memory) {

@@ -19,7 +19,8 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
     if (id >= 0 && by_id_.at(id) == token) continue;
     if (id < 0) id = vocabulary.id_of(token.content);
     if (id < 0) {
-      if (largest >= INT32_MAX) fail(ErrorKind::kFile, "tokenizer.json: no id is left for added token \"", token.content, '"');
+      if (largest >= INT32_MAX)
+        fail(ErrorKind::kFile, "tokenizer.json: no id is left for added token \"", token.content, '"');
       id = int32_t(largest + 1);
     }
     largest = std::max(largest, int64_t(id));
@@ -46,7 +47,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
 }
 
 int32_t AddedTokens::id_of(std::string_view content) const {
-  const auto at = ids_.find(std::string(content));
+  const auto at = ids_.find(content);
   return at == ids_.end() ? -1 : at->second;
 }
 
@@ -92,7 +93,8 @@ bool AddedTokens::accept(Match& match, std::string_view text, size_t from, bool 
     if (match.end < text.size() && has(match.end, kWordCharacter)) return false;
   }
   if (token.lstrip) {
-    while (match.begin > from && has(character_before(match.begin), kWhite)) match.begin = character_before(match.begin);
+    while (match.begin > from && has(character_before(match.begin), kWhite))
+      match.begin = character_before(match.begin);
     match.begin = std::max(match.begin, from);
   }
   if (token.rstrip) {

@@ -1,11 +1,9 @@
 // Tokens that are found in the text before the model sees it: special ones, and those a user adds.
 #pragma once
-#include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
+#include "text/maps.h"
 #include "text/stage.h"
 #include "text/trie.h"
 
@@ -27,12 +25,12 @@ class AddedTokens {
   // contents are ignored. A content that comes again replaces the flags it had.
   AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, const Normalizer* normalizer);
 
-  const std::unordered_map<int32_t, AddedToken>& by_id() const { return by_id_; }
+  const ById<AddedToken>& by_id() const { return by_id_; }
   int32_t id_of(std::string_view content) const;   // -1: not there
   // How the token is written when ids become text: as it was searched for, so in its normalized form if it
   // is normalized. Null: the id is no added token's.
   const std::string* written(int32_t id) const;
-  bool is_special(std::string_view content) const { return special_.contains(std::string(content)); }
+  bool is_special(std::string_view content) const { return special_.contains(content); }
 
   // Two searches: for tokens that are not normalized in the text as it came, and for the others in
   // normalized text.
@@ -45,24 +43,31 @@ class AddedTokens {
   void find(Pass pass, std::string_view text, bool skip_special, Found&& found) const;
 
  private:
-  struct Pattern { int32_t id; const AddedToken* flags; bool special; };
+  struct Pattern {
+    int32_t id;
+    const AddedToken* flags;
+    bool special;
+  };
   struct Search {
     Trie trie;
     std::vector<Pattern> patterns;
     std::vector<char> first_bytes;
     bool is_first[256] = {};
   };
-  struct Match { size_t begin, end; const Pattern* pattern; };
+  struct Match {
+    size_t begin, end;
+    const Pattern* pattern;
+  };
 
   // The first match at or after `from`; pattern null: none.
   static Match next(const Search& search, std::string_view text, size_t from);
   // Whether the match counts; widens it by the white space it strips, but not before `from`.
   static bool accept(Match& match, std::string_view text, size_t from, bool skip_special);
 
-  std::unordered_map<int32_t, AddedToken> by_id_;
-  std::unordered_map<int32_t, std::string> written_;   // where it is not the content
-  std::unordered_map<std::string, int32_t> ids_;
-  std::unordered_set<std::string> special_;
+  ById<AddedToken> by_id_;
+  ById<std::string> written_;   // where it is not the content
+  ByToken<int32_t> ids_;
+  TokenSet special_;
   Search search_[2];
 };
 

@@ -8,7 +8,9 @@ namespace fastplm::text {
 
 constexpr int64_t kChunkBytes = 64 << 10;   // what one thread takes at a time
 
-struct Range { int64_t begin, end; };
+struct Range {
+  int64_t begin, end;
+};
 
 // What a truncation to `keep` tokens leaves of n, then, with overflow, what it cuts off.
 static void truncate(int64_t n, int64_t keep, const BatchOptions& options, std::vector<Range>& ranges) {
@@ -28,8 +30,8 @@ static void truncate(int64_t n, int64_t keep, const BatchOptions& options, std::
          " tokens; expected a smaller stride");
   }
   for (int64_t i = 0; ranges.empty() || options.overflow; i += step) {
-    const Range range = options.truncate_left ? Range{std::max<int64_t>(n - i - keep, 0), n - i}
-                                              : Range{i, std::min(i + keep, n)};
+    const Range range =
+        options.truncate_left ? Range{std::max<int64_t>(n - i - keep, 0), n - i} : Range{i, std::min(i + keep, n)};
     ranges.push_back(range);
     if (options.truncate_left ? range.begin == 0 : range.end == n) break;
   }
@@ -82,7 +84,8 @@ class Encoder {
     } else if (options_.truncation != Truncation::kNone && excess > 0) {
       const int side = options_.truncation == Truncation::kOnlySecond;
       const char* name = side ? "only_second" : "only_first";
-      if (side && !pairs_) fail(ErrorKind::kValue, "tokenizer: truncation is only_second, but there is no second sequence");
+      if (side && !pairs_)
+        fail(ErrorKind::kValue, "tokenizer: truncation is only_second, but there is no second sequence");
       if (n[side] <= excess) {
         fail(ErrorKind::kValue, "tokenizer: truncation is ", name, ", but that sequence has ", n[side], " tokens and ",
              excess, " have to go; expected a larger max_length than ", options_.max_length);
@@ -244,7 +247,8 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
   parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       Encoder encoder(tokenizer, options, second != nullptr);
-      for (int64_t i = chunk_begin[chunk]; i < chunk_begin[chunk + 1]; ++i) encoder.add(first, second, i, results[chunk]);
+      for (int64_t i = chunk_begin[chunk]; i < chunk_begin[chunk + 1]; ++i)
+        encoder.add(first, second, i, results[chunk]);
     }
   });
   return join(results);

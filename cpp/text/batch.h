@@ -30,7 +30,9 @@ struct BatchOptions {
 
 // Rows one after the other, without padding. A row is made of parts: special tokens and pieces of sequences.
 struct Batch {
-  struct Part { int32_t count, type_id, sequence; };   // sequence -1: special tokens
+  struct Part {
+    int32_t count, type_id, sequence;
+  };   // sequence -1: special tokens
 
   Ids ids;
   std::vector<int64_t> row_begin{0};    // per row + 1, into ids, spans and words

@@ -9,13 +9,14 @@ namespace fastplm::text {
 static_assert(std::endian::native == std::endian::little, "eight characters are read as one little-endian word");
 
 constexpr uint64_t kOnes = 0x0101010101010101u, kHighs = 0x80 * kOnes;
-constexpr size_t kWindow = 16;      // bytes looked at together
-constexpr size_t kShortWord = 12;   // the longest word in the table
+constexpr size_t kWindow = 16;   // bytes looked at together
 constexpr uint32_t kMaxPayload = (1u << 29) - 1;
 
 // Eight ASCII characters at once: a bit of kHighs per letter and per letter or digit. Bytes beyond ASCII have
 // neither.
-struct Classes { uint64_t letters, words; };
+struct Classes {
+  uint64_t letters, words;
+};
 static Classes classify(uint64_t eight) {
   const uint64_t low = eight & ~kHighs, folded = (eight | 0x20 * kOnes) & ~kHighs;
   const auto at_least = [](uint64_t bytes, uint64_t c) { return bytes + (0x80 - c) * kOnes; };
@@ -34,33 +35,51 @@ static uint64_t load(const char* p) {
 // The first n bytes, n <= 8.
 static uint64_t first_bytes(uint64_t eight, size_t n) { return n < 8 ? eight & ((uint64_t(1) << 8 * n) - 1) : eight; }
 
-BertScanner::BertScanner(const BertNormalizer& normalizer, const WordPiece& model, const Vocabulary& vocabulary)
-    : normalizer_(normalizer), model_(model) {
-  case_bits_ = *normalizer.normalize('A').begin() == 'a' ? kHighs : 0;
-
-  slots_.assign(std::bit_ceil(size_t(vocabulary.size()) * 2 + 1), {0, 0, -1});
-  mask_ = slots_.size() - 1;
-  shift_ = 64 - std::countr_zero(slots_.size());
+// The tokens behind `prefix` that consist of up to 12 ASCII letters and digits.
+static WordTable short_tokens(const Vocabulary& vocabulary, std::string_view prefix, int64_t max_size) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  std::vector<std::pair<ShortWord, int32_t>> words;
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
-    const std::string_view token = vocabulary.token(i);
-    const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
-    const auto size = int64_t(token.size());
-    if (size == 0 || size > std::min(int64_t(kShortWord), model.max_characters())) continue;
-    if (std::all_of(token.begin(), token.end(), plain)) add_word(token, vocabulary.id(i));
+    std::string_view token = vocabulary.token(i);
+    if (!token.starts_with(prefix)) continue;
+    token.remove_prefix(prefix.size());
+    const bool fits = !token.empty() && token.size() <= ShortWord::kMaxSize && int64_t(token.size()) <= max_size;
+    if (fits && std::all_of(token.begin(), token.end(), plain))
+      words.emplace_back(ShortWord::of(token), vocabulary.id(i));
   }
-
-  actions_.resize(0x10000);
-  for (char32_t c = 0; c < actions_.size(); ++c) actions_[c] = c >= 0xd800 && c < 0xe000 ? Action{kDropped, 0} : action_of(c);
+  return WordTable(words);
 }
 
-void BertScanner::add_word(std::string_view token, int32_t id) {
-  char bytes[kWindow] = {};
-  std::memcpy(bytes, token.data(), token.size());
-  const uint64_t low = load(bytes);
-  const auto high = uint32_t(load(bytes + 8));
-  uint64_t at = hash_of(low, high) >> shift_;
-  while (slots_[at].id >= 0) at = (at + 1) & mask_;
-  slots_[at] = {low, high, id};
+BertScanner::BertScanner(const BertNormalizer& normalizer, const WordPiece& model, const Vocabulary& vocabulary)
+    : normalizer_(normalizer),
+      model_(model),
+      actions_(0x10000),
+      starts_(short_tokens(vocabulary, "", model.max_characters())),
+      continuations_(short_tokens(vocabulary, model.continuing_prefix(), model.max_characters())),
+      case_bits_(*normalizer.normalize('A').begin() == 'a' ? kHighs : 0) {
+  for (char32_t c = 0; c < actions_.size(); ++c) {
+    const bool surrogate = c >= 0xd800 && c < 0xe000;
+    actions_[c] = surrogate ? Action{kDropped, 0} : action_of(c);
+  }
+}
+
+bool BertScanner::cut(ShortWord word, size_t size, Ids& ids) const {
+  const int64_t before = ids.size();
+  for (const WordTable* table = &starts_; size > 0; table = &continuations_) {
+    size_t n = size;
+    int32_t id = -1;
+    for (; n > 0 && id < 0; --n) id = table->find(word.first(n));
+    if (id < 0) {
+      ids.resize_down(before);
+      return false;
+    }
+    ids.push(id);
+    ++n;   // the length that was found
+    if (n == size) break;
+    word = word.without_first(n);
+    size -= n;
+  }
+  return true;
 }
 
 int32_t BertScanner::id_of_character(char32_t c) const {
@@ -140,6 +159,15 @@ bool BertScanner::run(std::string_view text, int64_t limit, Ids& ids) const {
     }
     if (p >= end || ids.size() >= limit) return true;
 
+    if (uint8_t(*p) < 0x80) {
+      const Action first = actions_[uint8_t(*p)];
+      if (first.kind == kSpace || first.kind == kIsolated) {
+        if (first.kind == kIsolated) ids.push(int32_t(first.payload));
+        ++p;
+        continue;
+      }
+    }
+
     // A word of ASCII letters and digits, as long as the window allows.
     const uint64_t low = load(p), high = load(p + 8);
     const Classes low_classes = classify(low), high_classes = classify(high);
@@ -149,22 +177,22 @@ bool BertScanner::run(std::string_view text, int64_t limit, Ids& ids) const {
     const Action next = actions_[length < kWindow ? uint8_t(p[length]) : 0];
     const bool ends = length < kWindow && uint8_t(p[length]) < 0x80 && (next.kind == kSpace || next.kind == kIsolated);
 
-    if (length == 0 && ends) {
-      if (next.kind == kIsolated) ids.push(int32_t(next.payload));
-      ++p;
-      continue;
-    }
     if (length > 0 && (ends || p + length == end)) {
       const size_t low_part = std::min<size_t>(length, 8);
       const uint64_t word_bytes[] = {first_bytes(low | (low_classes.letters & case_bits_) >> 2, low_part),
                                      first_bytes(high | (high_classes.letters & case_bits_) >> 2, length - low_part)};
-      const int32_t id = length <= kShortWord ? find_word(word_bytes[0], uint32_t(word_bytes[1])) : -1;
-      if (id >= 0) {
-        ids.push(id);
-      } else {
+      if (length > ShortWord::kMaxSize || int64_t(length) > model_.max_characters()) {
         word.look_up({reinterpret_cast<const char*>(word_bytes), length}, int64_t(length));
+      } else {
+        const ShortWord whole{word_bytes[0], uint32_t(word_bytes[1])};
+        const int32_t id = starts_.find(whole);
+        if (id >= 0) {
+          ids.push(id);
+        } else if (!cut(whole, length, ids)) {
+          ids.push(model_.unknown());
+        }
       }
-      p += length;
+      p += length + (ends && next.kind == kSpace);
       continue;
     }
 

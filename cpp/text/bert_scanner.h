@@ -1,5 +1,5 @@
 // BertNormalizer, BertPreTokenizer and WordPiece in one pass over the text: the ids only, without making
-// the normalized text. About 20 times as fast as the three stages one after the other, whose answer it
+// the normalized text. About six times as fast as the three stages one after the other, whose answer it
 // gives; it is derived from them.
 #pragma once
 #include <array>
@@ -9,6 +9,7 @@
 #include <vector>
 #include "text/bert.h"
 #include "text/ids.h"
+#include "text/word_table.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -34,27 +35,14 @@ class BertScanner {
   Action action_at(char32_t c) const { return c < actions_.size() ? actions_[c] : action_of(c); }
   int32_t id_of_character(char32_t c) const;   // of a word that is this character alone; -1: no id fits
 
-  // Words of up to 12 ASCII letters and digits, by the bytes they have after lowercasing.
-  struct Slot { uint64_t low; uint32_t high; int32_t id; };
-  static uint64_t hash_of(uint64_t low, uint32_t high) {
-    return (low + high * 0x9fb21c651e98df25u) * 0x9e3779b97f4a7c15u;
-  }
-  int32_t find_word(uint64_t low, uint32_t high) const {
-    for (uint64_t at = hash_of(low, high) >> shift_;; at = (at + 1) & mask_) {
-      const Slot& slot = slots_[at];
-      if (slot.low == low && slot.high == high) return slot.id;
-      if (slot.id < 0) return -1;
-    }
-  }
-  void add_word(std::string_view token, int32_t id);
+  // Cuts a word of `size` letters and digits into tokens as the model does; false: it is unknown.
+  bool cut(ShortWord word, size_t size, Ids& ids) const;
 
   const BertNormalizer& normalizer_;
   const WordPiece& model_;
   std::vector<Action> actions_;   // of the characters below U+10000
-  std::vector<Slot> slots_;
-  uint64_t mask_ = 0;
-  int shift_ = 0;
-  uint64_t case_bits_ = 0;   // what makes an ASCII capital the letter it is matched as: 0x20 or 0
+  WordTable starts_, continuations_;   // the vocabulary's tokens of up to 12 ASCII letters and digits
+  uint64_t case_bits_;            // what makes an ASCII capital the letter it is matched as: 0x20 or 0
 };
 
 }  // namespace fastplm::text

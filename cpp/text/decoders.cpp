@@ -6,7 +6,8 @@
 namespace fastplm::text {
 
 static void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 class WordPieceDecoder final : public Decoder {
@@ -31,7 +32,7 @@ class WordPieceDecoder final : public Decoder {
   // The reference's fixed list; "do not" is its own addition to that of transformers.
   static void cleanup(std::string& token) {
     static constexpr std::pair<const char*, const char*> kRules[] = {
-        {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
         {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     for (const auto& [from, to] : kRules) replace_all(token, from, to);
@@ -41,7 +42,10 @@ class WordPieceDecoder final : public Decoder {
   bool cleanup_;
 };
 
-struct { const char* type; std::unique_ptr<Decoder> (*make)(const Value&); } constexpr kDecoders[] = {
+struct {
+  const char* type;
+  std::unique_ptr<Decoder> (*make)(const Value&);
+} constexpr kDecoders[] = {
     {"WordPiece", [](const Value& s) -> std::unique_ptr<Decoder> { return std::make_unique<WordPieceDecoder>(s); }},
 };
 

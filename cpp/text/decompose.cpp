@@ -11,14 +11,19 @@ void decompose(Text& text) {
   if (std::all_of(text.bytes.begin(), text.bytes.end(), is_ascii)) return;
 
   // `inserted`: not the first character of its decomposition.
-  struct Item { char32_t c; int order; bool inserted; };
+  struct Item {
+    char32_t c;
+    int order;
+    bool inserted;
+  };
   const Unicode& unicode = Unicode::get();
   std::vector<Item> items;
   std::vector<Span> source;   // the span of each character read
   items.reserve(text.bytes.size());
   size_t run = 0;   // where the present run of characters that may be reordered begins
   const auto sort_run = [&] {
-    std::stable_sort(items.begin() + int64_t(run), items.end(), [](const Item& a, const Item& b) { return a.order < b.order; });
+    std::stable_sort(items.begin() + int64_t(run), items.end(),
+                     [](const Item& a, const Item& b) { return a.order < b.order; });
   };
   const char* const begin = text.bytes.data();
   const char* const end = begin + text.bytes.size();

@@ -4,8 +4,12 @@
 
 namespace fastplm::text {
 
-struct { const char* type; std::unique_ptr<Normalizer> (*make)(const Value&); } constexpr kNormalizers[] = {
-    {"BertNormalizer", [](const Value& s) -> std::unique_ptr<Normalizer> { return std::make_unique<BertNormalizer>(s); }},
+struct {
+  const char* type;
+  std::unique_ptr<Normalizer> (*make)(const Value&);
+} constexpr kNormalizers[] = {
+    {"BertNormalizer",
+     [](const Value& s) -> std::unique_ptr<Normalizer> { return std::make_unique<BertNormalizer>(s); }},
 };
 
 std::unique_ptr<Normalizer> make_normalizer(const Value& settings) {

@@ -5,7 +5,8 @@ namespace fastplm::text {
 
 static int32_t id_from(const Value& value) {
   const int64_t id = value.integer("id");
-  if (id < 0 || id > INT32_MAX) fail(ErrorKind::kFile, "tokenizer.json: post_processor: token id ", id, " is out of range");
+  if (id < 0 || id > INT32_MAX)
+    fail(ErrorKind::kFile, "tokenizer.json: post_processor: token id ", id, " is out of range");
   return int32_t(id);
 }
 
@@ -15,14 +16,17 @@ static std::vector<TemplatePiece> read_template(const Value& settings, const cha
     TemplatePiece piece;
     if (const Value* sequence = entry.find("Sequence")) {
       const std::string& id = sequence->s("id");
-      if (id != "A" && id != "B") fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, ": sequence \"", id, "\"; expected A or B");
+      if (id != "A" && id != "B")
+        fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, ": sequence \"", id, "\"; expected A or B");
       piece.sequence = id == "B";
       piece.type_id = int32_t(sequence->i_in("type_id", 0, INT32_MAX));
     } else {
       const Value& special = entry.at("SpecialToken");
       const std::string& id = special.s("id");
       const Value* known = settings.at("special_tokens").find(id);
-      if (!known) fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, " names \"", id, "\", which special_tokens lacks");
+      if (!known)
+        fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, " names \"", id,
+             "\", which special_tokens lacks");
       for (const Value& token : known->at("ids").array("ids")) piece.ids.push_back(id_from(token));
       piece.type_id = int32_t(special.i_in("type_id", 0, INT32_MAX));
     }
@@ -50,7 +54,10 @@ static PostProcessor bert_processing(const Value& settings) {
           .pair = {special("cls", 0), a, special("sep", 0), b, special("sep", 1)}};
 }
 
-struct { const char* type; PostProcessor (*make)(const Value&); } constexpr kPostProcessors[] = {
+struct {
+  const char* type;
+  PostProcessor (*make)(const Value&);
+} constexpr kPostProcessors[] = {
     {"TemplateProcessing", template_processing},
     {"BertProcessing", bert_processing},
 };

@@ -29,9 +29,14 @@ struct Whitespace final : PreTokenizer {
 };
 
 template <class T>
-static std::unique_ptr<PreTokenizer> make(const Value&) { return std::make_unique<T>(); }
+static std::unique_ptr<PreTokenizer> make(const Value&) {
+  return std::make_unique<T>();
+}
 
-struct { const char* type; std::unique_ptr<PreTokenizer> (*make)(const Value&); } constexpr kPreTokenizers[] = {
+struct {
+  const char* type;
+  std::unique_ptr<PreTokenizer> (*make)(const Value&);
+} constexpr kPreTokenizers[] = {
     {"BertPreTokenizer", make<BertPreTokenizer>},
     {"Whitespace", make<Whitespace>},
 };

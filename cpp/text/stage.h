@@ -25,7 +25,10 @@ struct PreTokenizer {
   virtual void run(Text& text, std::vector<Piece>& pieces) const = 0;
 };
 
-struct Token { int32_t id; uint32_t begin, end; };   // bytes of the word it was found in
+struct Token {
+  int32_t id;
+  uint32_t begin, end;
+};   // bytes of the word it was found in
 
 struct Model {
   virtual ~Model() = default;

@@ -8,7 +8,9 @@
 
 namespace fastplm::text {
 
-struct Span { uint32_t begin = 0, end = 0; };   // characters of the text as the caller gave it
+struct Span {
+  uint32_t begin = 0, end = 0;
+};   // characters of the text as the caller gave it
 
 struct Text {
   std::string bytes;
@@ -17,7 +19,10 @@ struct Text {
 };
 
 // A part of Text::bytes. With id >= 0 it is an added token: finished, and no stage touches it again.
-struct Piece { uint32_t begin, end; int32_t id = -1; };
+struct Piece {
+  uint32_t begin, end;
+  int32_t id = -1;
+};
 
 // Replaces every character c of `text` by those that change(c, put) passes to put(c2). They take over the
 // span of c.

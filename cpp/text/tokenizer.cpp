@@ -92,8 +92,9 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
   if (normalizer_) normalizer_->run(text);
 
   cursor.pieces.clear();
-  added_->find(AddedTokens::kNormalized, text.bytes, options.split_special_tokens,
-               [&](size_t begin, size_t end, int32_t id) { cursor.pieces.push_back({uint32_t(begin), uint32_t(end), id}); });
+  added_->find(
+      AddedTokens::kNormalized, text.bytes, options.split_special_tokens,
+      [&](size_t begin, size_t end, int32_t id) { cursor.pieces.push_back({uint32_t(begin), uint32_t(end), id}); });
   if (pre_tokenizer_) pre_tokenizer_->run(text, cursor.pieces);
 
   const auto span = [&](uint32_t begin, uint32_t end) {

@@ -26,7 +26,10 @@ class Trie {
     }
   }
 
-  struct Match { int32_t value = -1; const char* end = nullptr; };
+  struct Match {
+    int32_t value = -1;
+    const char* end = nullptr;
+  };
 
   // The longest key at the beginning of [p, end).
   Match longest(const char* p, const char* end, uint32_t root = 0) const {
@@ -40,7 +43,9 @@ class Trie {
   }
 
  private:
-  struct Edge { uint32_t key = kNone, child = kNone; };
+  struct Edge {
+    uint32_t key = kNone, child = kNone;
+  };
   size_t start(uint32_t key) const { return size_t(key * 0x9e3779b97f4a7c15u >> shift_); }
   void grow();
 

@@ -5,8 +5,14 @@
 
 namespace fastplm::text {
 
-struct LowercaseRun { char32_t first, last; int32_t step, distance; };
-struct ClassRun { char32_t first, last; int32_t value; };
+struct LowercaseRun {
+  char32_t first, last;
+  int32_t step, distance;
+};
+struct ClassRun {
+  char32_t first, last;
+  int32_t value;
+};
 
 #include "text/unicode_tables.inl.h"
 

@@ -1,5 +1,5 @@
-// Made by scripts/make_unicode_tables.py: do not edit. Bits of a flag: white, control, punctuation, chinese, mark, decomposes, lowers, word.
 // clang-format off
+// Made by scripts/make_unicode_tables.py: do not edit. Bits of a flag: white, control, punctuation, chinese, mark, decomposes, lowers, word.
 
 // character << 8 | flags, where the flags change
 constexpr uint32_t kFlagRuns[] = {

@@ -7,7 +7,7 @@
 
 namespace fastplm::text {
 
-static uint64_t hash_of(std::string_view token) { return std::hash<std::string_view>{}(token); }
+static uint64_t hash_of(std::string_view token) { return TokenHash{}(token); }
 
 Vocabulary::Vocabulary(std::string bytes, std::vector<int64_t> offsets, std::vector<int32_t> ids)
     : bytes_(std::move(bytes)), offsets_(std::move(offsets)), ids_(std::move(ids)) {

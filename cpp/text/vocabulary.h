@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 #include "core/error.h"
+#include "text/maps.h"
 
 namespace fastplm::text {
 
@@ -33,7 +33,7 @@ class FASTPLM_EXPORT Vocabulary {
   std::vector<int32_t> ids_;
   std::vector<uint32_t> slots_;                     // open addressing: index + 1, 0 is free
   std::vector<int32_t> index_of_id_;                // while ids are dense
-  std::unordered_map<int32_t, int32_t> sparse_;     // else
+  ById<int32_t> sparse_;     // else
 };
 
 }  // namespace fastplm::text

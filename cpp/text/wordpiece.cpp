@@ -3,14 +3,14 @@
 namespace fastplm::text {
 
 WordPiece::WordPiece(const Value& settings, const Vocabulary& vocabulary)
-    : unk_token_(settings.s("unk_token")),
+    : prefix_(settings.s("continuing_subword_prefix")),
+      unk_token_(settings.s("unk_token")),
       unk_(vocabulary.id_of(unk_token_)),
       max_characters_(settings.i_in("max_input_chars_per_word", 0, INT64_MAX)) {
-  const std::string& prefix = settings.s("continuing_subword_prefix");
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
     const std::string_view token = vocabulary.token(i);
     trie_.add(token, vocabulary.id(i), kStart);
-    if (token.starts_with(prefix)) trie_.add(token.substr(prefix.size()), vocabulary.id(i), kContinuation);
+    if (token.starts_with(prefix_)) trie_.add(token.substr(prefix_.size()), vocabulary.id(i), kContinuation);
   }
 }
 

@@ -19,11 +19,12 @@ class WordPiece final : public Model {
   int32_t unknown() const;
   bool has_unknown() const { return unk_ >= 0; }
   int64_t max_characters() const { return max_characters_; }
+  const std::string& continuing_prefix() const { return prefix_; }
 
  private:
   static constexpr uint32_t kStart = 0, kContinuation = 1;   // roots
   Trie trie_{2};
-  std::string unk_token_;
+  std::string prefix_, unk_token_;
   int32_t unk_ = -1;
   int64_t max_characters_;
 };

@@ -68,9 +68,10 @@ template <class T>
 void expect_shape(const char* name, const MaybeArray<T>& a, const std::vector<py::ssize_t>& want) {
   if (!a || std::equal(want.begin(), want.end(), a->shape(), a->shape() + a->ndim())) return;
   const auto text = [](const auto* sizes, size_t n) {
-    std::string out = "[";
-    for (size_t i = 0; i < n; ++i) out += (i ? ", " : "") + std::to_string(sizes[i]);
-    return out + "]";
+    std::ostringstream out;
+    for (size_t i = 0; i < n; ++i) out << (i ? ", " : "[") << sizes[i];
+    out << "]";
+    return out.str();
   };
   fail(ErrorKind::kValue, "forward: ", name, " has shape ", text(a->shape(), size_t(a->ndim())), "; expected ",
        text(want.data(), want.size()));

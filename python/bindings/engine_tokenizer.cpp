@@ -68,8 +68,8 @@ static text::Truncation truncation_from(const std::string& name) {
        "\"; expected longest_first, only_first, only_second or do_not_truncate");
 }
 
-static std::unique_ptr<Tokenizer> make_tokenizer(py::handle settings, const py::bytes& bytes, const Array<int64_t>& offsets,
-                                                 const Array<int32_t>& ids) {
+static std::unique_ptr<Tokenizer> make_tokenizer(py::handle settings, const py::bytes& bytes,
+                                                 const Array<int64_t>& offsets, const Array<int32_t>& ids) {
   const Value tree = to_value(settings);
   text::Vocabulary vocabulary(std::string(bytes), {offsets.data(), offsets.data() + offsets.size()},
                               {ids.data(), ids.data() + ids.size()});
@@ -107,10 +107,14 @@ struct Field {
   int width = 1;
 
   Field(const std::string& name, int64_t pad_id, int64_t pad_type_id) {
-    struct Row { const char* name; Kind kind; int64_t padding; };
-    const Row rows[] = {{"input_ids", kIds, pad_id},         {"token_type_ids", kTypes, pad_type_id},
-                        {"attention_mask", kAttention, 0},   {"special_tokens_mask", kSpecial, 1},
-                        {"offset_mapping", kOffsets, 0},     {"word_ids", kWords, -1},
+    struct Row {
+      const char* name;
+      Kind kind;
+      int64_t padding;
+    };
+    const Row rows[] = {{"input_ids", kIds, pad_id},       {"token_type_ids", kTypes, pad_type_id},
+                        {"attention_mask", kAttention, 0}, {"special_tokens_mask", kSpecial, 1},
+                        {"offset_mapping", kOffsets, 0},   {"word_ids", kWords, -1},
                         {"sequence_ids", kSequences, -1}};
     for (const Row& row : rows) {
       if (name != row.name) continue;
@@ -138,7 +142,9 @@ struct Field {
           *out++ = batch.spans[i].end;
         }
         return;
-      case kTypes: case kSpecial: case kSequences:
+      case kTypes:
+      case kSpecial:
+      case kSequences:
         for (int64_t part = batch.part_begin[row]; part < batch.part_begin[row + 1]; ++part) {
           const Batch::Part& p = batch.parts[part];
           const int64_t value = kind == kTypes ? p.type_id : kind == kSpecial ? p.sequence < 0 : p.sequence;
@@ -198,7 +204,8 @@ static py::array_t<T> array_over(T* data, int64_t count) {
 static py::tuple packed(Batch& batch) {
   const int64_t total = batch.ids.size();
   if (total > INT32_MAX) {
-    fail(ErrorKind::kValue, "encode_packed: ", total, " tokens; expected at most ", INT32_MAX, ": pass fewer texts at once");
+    fail(ErrorKind::kValue, "encode_packed: ", total, " tokens; expected at most ", INT32_MAX,
+         ": pass fewer texts at once");
   }
   py::array_t<int32_t> cu_seqlens(batch.rows() + 1);
   std::copy(batch.row_begin.begin(), batch.row_begin.end(), cu_seqlens.mutable_data());
@@ -221,68 +228,80 @@ void bind_tokenizer(py::module_& m) {
       .def("encode", &encode, py::arg("texts"), py::arg("pairs"), py::kw_only(), py::arg("words"),
            py::arg("add_special_tokens"), py::arg("truncation"), py::arg("max_length"), py::arg("stride"),
            py::arg("truncate_left"), py::arg("overflow"), py::arg("align"), py::arg("split_special_tokens"))
-      .def("decode", [](const Tokenizer& t, const std::vector<int64_t>& ids, bool skip_special_tokens) {
-        std::vector<int32_t> known;   // an id that no token can have is left out like any other unknown one
-        for (int64_t id : ids) {
-          if (id >= 0 && id <= INT32_MAX) known.push_back(int32_t(id));
-        }
-        std::string text;
-        {
-          const ReleaseGil release;
-          text = t.decode(known.data(), int64_t(known.size()), skip_special_tokens);
-        }
-        return str_of(text);
-      })
-      .def("join", [](const Tokenizer& t, std::vector<std::string> tokens) { return str_of(t.decode(std::move(tokens))); })
-      .def("id_of", [](const Tokenizer& t, py::handle token) -> std::optional<int32_t> {
-        const int32_t id = t.id_of(utf8_of(token, [] { return std::string("token"); }));
-        if (id < 0) return std::nullopt;
-        return id;
-      })
-      .def("token_of", [](const Tokenizer& t, int64_t id) -> py::object {
-        std::string_view token;
-        if (id < 0 || id > INT32_MAX || !t.find(int32_t(id), &token)) return py::none();
-        return str_of(token);
-      })
+      .def("decode",
+           [](const Tokenizer& t, const std::vector<int64_t>& ids, bool skip_special_tokens) {
+             std::vector<int32_t> known;   // an id that no token can have is left out like any other unknown one
+             for (int64_t id : ids) {
+               if (id >= 0 && id <= INT32_MAX) known.push_back(int32_t(id));
+             }
+             std::string text;
+             {
+               const ReleaseGil release;
+               text = t.decode(known.data(), int64_t(known.size()), skip_special_tokens);
+             }
+             return str_of(text);
+           })
+      .def("join",
+           [](const Tokenizer& t, std::vector<std::string> tokens) { return str_of(t.decode(std::move(tokens))); })
+      .def("id_of",
+           [](const Tokenizer& t, py::handle token) -> std::optional<int32_t> {
+             const int32_t id = t.id_of(utf8_of(token, [] { return std::string("token"); }));
+             if (id < 0) return std::nullopt;
+             return id;
+           })
+      .def("token_of",
+           [](const Tokenizer& t, int64_t id) -> py::object {
+             std::string_view token;
+             if (id < 0 || id > INT32_MAX || !t.find(int32_t(id), &token)) return py::none();
+             return str_of(token);
+           })
       .def("special_count", [](const Tokenizer& t, bool pair) { return t.post_processor().added(pair); })
-      .def("added_tokens", [](const Tokenizer& t) {
-        py::dict result;   // id -> flags
-        for (const auto& [id, token] : t.added_tokens().by_id()) {
-          result[py::int_(id)] = py::dict(py::arg("content") = token.content, py::arg("single_word") = token.single_word,
-                                          py::arg("lstrip") = token.lstrip, py::arg("rstrip") = token.rstrip,
-                                          py::arg("normalized") = token.normalized, py::arg("special") = token.special);
-        }
-        return result;
-      })
-      .def("vocabulary", [](const Tokenizer& t) {
-        py::dict result;
-        for (int64_t i = 0; i < t.vocabulary().size(); ++i) result[str_of(t.vocabulary().token(i))] = t.vocabulary().id(i);
-        return result;
-      })
+      .def("added_tokens",
+           [](const Tokenizer& t) {
+             py::dict result;   // id -> flags
+             for (const auto& [id, token] : t.added_tokens().by_id()) {
+               result[py::int_(id)] =
+                   py::dict(py::arg("content") = token.content, py::arg("single_word") = token.single_word,
+                            py::arg("lstrip") = token.lstrip, py::arg("rstrip") = token.rstrip,
+                            py::arg("normalized") = token.normalized, py::arg("special") = token.special);
+             }
+             return result;
+           })
+      .def("vocabulary",
+           [](const Tokenizer& t) {
+             py::dict result;
+             for (int64_t i = 0; i < t.vocabulary().size(); ++i)
+               result[str_of(t.vocabulary().token(i))] = t.vocabulary().id(i);
+             return result;
+           })
       .def_property_readonly("vocabulary_size", [](const Tokenizer& t) { return t.vocabulary().size(); });
 
   py::class_<Batch>(m, "Batch")
       .def_property_readonly("rows", &Batch::rows)
       .def_property_readonly("longest", &longest)
       .def_property_readonly("aligned", [](const Batch& b) { return !b.spans.empty() || b.ids.size() == 0; })
-      .def("lengths", [](const Batch& b) {
-        py::list result;
-        for (int64_t row = 0; row < b.rows(); ++row) result.append(b.length(row));
-        return result;
-      })
+      .def("lengths",
+           [](const Batch& b) {
+             py::list result;
+             for (int64_t row = 0; row < b.rows(); ++row) result.append(b.length(row));
+             return result;
+           })
       .def("samples", [](const Batch& b) { return py::cast(b.sample); })
-      .def("padded", &padded, py::arg("field"), py::arg("length"), py::arg("left"), py::arg("pad_id"), py::arg("pad_type_id"))
-      .def("row", [](const Batch& b, int64_t row, const std::string& name, int64_t length, bool left, int64_t pad_id,
-                     int64_t pad_type_id) {
-        if (row < 0 || row >= b.rows()) fail(ErrorKind::kInternal, "row ", row, " of ", b.rows());
-        return row_list(b, row, Field(name, pad_id, pad_type_id), length, left);
-      })
-      .def("lists", [](const Batch& b, const std::string& name, int64_t length, bool left, int64_t pad_id, int64_t pad_type_id) {
-        const Field field(name, pad_id, pad_type_id);
-        py::list result;
-        for (int64_t row = 0; row < b.rows(); ++row) result.append(row_list(b, row, field, length, left));
-        return result;
-      })
+      .def("padded", &padded, py::arg("field"), py::arg("length"), py::arg("left"), py::arg("pad_id"),
+           py::arg("pad_type_id"))
+      .def("row",
+           [](const Batch& b, int64_t row, const std::string& name, int64_t length, bool left, int64_t pad_id,
+              int64_t pad_type_id) {
+             if (row < 0 || row >= b.rows()) fail(ErrorKind::kInternal, "row ", row, " of ", b.rows());
+             return row_list(b, row, Field(name, pad_id, pad_type_id), length, left);
+           })
+      .def("lists",
+           [](const Batch& b, const std::string& name, int64_t length, bool left, int64_t pad_id, int64_t pad_type_id) {
+             const Field field(name, pad_id, pad_type_id);
+             py::list result;
+             for (int64_t row = 0; row < b.rows(); ++row) result.append(row_list(b, row, field, length, left));
+             return result;
+           })
       .def("packed", &packed)   // hands the ids over: the batch has none afterwards
       .def("packed_types", &packed_types);
 }

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer
 
-WORDS = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] a b c the cat sat on mat ##s ##ting ##b ##c un ##afford ##able hello world "
-    "! , . ' - é caf ##é cafe ##e ##̈ 中 国 ##国 東 か ##か ま ᄀ ##ᅡ ##ᆨ ² 1 ##2 ##3 foo ##bar ß ##ß i ##̇ ␀"
-).split()
+# Words, continuations, punctuation, accents, Chinese, kana, Hangul letters.
+_TEXT = """
+[PAD] [UNK] [CLS] [SEP] [MASK] a b c the cat sat on mat ##s ##ting ##b ##c un ##afford ##able hello world
+! , . ' - é caf ##é cafe ##e ##\u0308 中 国 ##国 東 か ##か ま ᄀ ##ᅡ ##ᆨ ² 1 ##2 ##3 foo ##bar ß ##ß i ##\u0307
+␀
+"""
+WORDS = _TEXT.split()
 
 
 @pytest.fixture(scope="session")

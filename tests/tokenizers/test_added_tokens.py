@@ -4,11 +4,14 @@ import itertools
 import json
 
 import pytest
+
 from fastplm.tokenizer import AddedToken
 
 TEXTS = [
-    "a <x> b", "a<x>b", "  <x>  ", "<x><x> <x>", "<X> a <x>\t\n<x>", "cat <xy> <x>y", "a<x>\u200db <x>é é<x>", "_<x>_",
-    "", "<x>", "<", "<x", "中<x>国", "\u3000<x>\u3000a", "FooBar foobar fOOBAR café CAFÉ", "foobarfoo bar", "caféfoo",
+    "a <x> b", "a<x>b", "  <x>  ", "<x><x> <x>", "<X> a <x>\t\n<x>",
+    "cat <xy> <x>y", "a<x>\u200db <x>é é<x>", "_<x>_",
+    "", "<x>", "<", "<x", "中<x>国", "\u3000<x>\u3000a",
+    "FooBar foobar fOOBAR café CAFÉ", "foobarfoo bar", "caféfoo",
 ]  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def test_overlapping_white_space(settings, load, assert_same):
 
 
 def test_ids_are_not_the_files(settings, load):
-    """A content the vocabulary knows keeps its id, another one gets the next; what the file says is ignored."""
+    """A content the vocabulary knows keeps its id, another one gets the next, whatever the file says."""
     settings = with_tokens(
         settings,
         {"content": "cat", "id": 4000},

@@ -1,4 +1,4 @@
-"""Calls as transformers has them, and everything a BatchEncoding answers, compared with transformers itself."""
+"""Calls, and everything a BatchEncoding answers, compared with transformers."""
 
 import itertools
 import pickle
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer, BatchEncoding
 
 transformers = pytest.importorskip("transformers")
@@ -69,8 +70,8 @@ def test_padding_and_truncation(both: tuple[Any, Any], padding: Any, truncation:
     for max_length, multiple, special in itertools.product(
         [None, 0, 1, 2, 3, 5, 8, 40], [None, 4], [True, False]
     ):
-        options = {"padding": padding, "truncation": truncation, "max_length": max_length, "add_special_tokens": special,
-                   "pad_to_multiple_of": multiple, **EVERYTHING}  # fmt: skip
+        options = {"padding": padding, "truncation": truncation, "max_length": max_length,
+                   "add_special_tokens": special, "pad_to_multiple_of": multiple, **EVERYTHING}  # fmt: skip
         check(both, TEXTS, **options)
         check(both, TEXTS, PAIRS, **options)
         check(both, TEXTS[0], PAIRS[0], **options)
@@ -84,8 +85,9 @@ def test_overflow(folder: Path, side: str, truncation: str) -> None:
         tok.truncation_side = side
     long_texts, long_pairs = [text * 3 for text in TEXTS], [text * 2 for text in PAIRS]
     for max_length, stride, special in itertools.product([4, 5, 7, 9, 12], [0, 1, 2, 4], [True, False]):
-        options = {"truncation": truncation, "max_length": max_length, "stride": stride, "add_special_tokens": special,
-                   "return_overflowing_tokens": True, **EVERYTHING}  # fmt: skip
+        options = {"truncation": truncation, "max_length": max_length, "stride": stride,
+                   "add_special_tokens": special, "return_overflowing_tokens": True,
+                   **EVERYTHING}  # fmt: skip
         for i in range(len(TEXTS)):
             for padding in (False, "max_length"):
                 check_or_error(both, long_texts[i], long_pairs[i], padding=padding, **options)
@@ -102,7 +104,7 @@ def check_or_error(both: tuple[Any, Any], *args: Any, **options: Any) -> None:
         assert any(reason in str(error) for reason in ("stride", "too short", "not provided"))
         if "stride set to" in str(error) and not options["add_special_tokens"]:
             return  # the reference takes off special tokens that it will not add
-        with pytest.raises(ValueError, match="stride|only_first|only_second|second sequence"):
+        with pytest.raises(ValueError, match=r"stride|only_first|only_second|second sequence"):
             ours(*args, **options)
         return
     check(both, *args, **options)
@@ -202,9 +204,11 @@ def test_to_device(both: tuple[Any, Any]) -> None:
 
 def test_attributes(both: tuple[Any, Any]) -> None:
     ours, reference = both
-    for name in ("vocab_size", "model_max_length", "padding_side", "truncation_side", "model_input_names", "all_special_ids",
-                 "all_special_tokens", "special_tokens_map", "pad_token_type_id", "clean_up_tokenization_spaces",
-                 *(f"{kind}_token{end}" for kind in ("bos", "eos", "unk", "sep", "pad", "cls", "mask") for end in ("", "_id"))):  # fmt: skip
+    kinds = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+    for name in ("vocab_size", "model_max_length", "padding_side", "truncation_side", "model_input_names",
+                 "all_special_ids", "all_special_tokens", "special_tokens_map", "pad_token_type_id",
+                 "clean_up_tokenization_spaces",
+                 *(f"{kind}_token{end}" for kind in kinds for end in ("", "_id"))):  # fmt: skip
         assert getattr(ours, name) == getattr(reference, name), name
     assert len(ours) == len(reference)
     assert ours.get_vocab() == reference.get_vocab()

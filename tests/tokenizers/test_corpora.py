@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer
 
 tokenizers = pytest.importorskip("tokenizers")

@@ -1,4 +1,4 @@
-"""A folder gives what transformers' AutoTokenizer gives, a tokenizer.json what tokenizers' from_file gives."""
+"""A folder gives what transformers' AutoTokenizer gives, a file what tokenizers' from_file gives."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 
@@ -43,8 +44,9 @@ def assert_equal(ours: Any, reference: Any) -> None:
     if reference.pad_token:
         assert ours(TEXTS, padding=True).data == reference(TEXTS, padding=True).data
     assert ours.get_vocab() == reference.get_vocab()
-    for name in ("model_max_length", "padding_side", "truncation_side", "model_input_names", "special_tokens_map",
-                 "extra_special_tokens", "all_special_ids", "vocab_size", "clean_up_tokenization_spaces"):  # fmt: skip
+    for name in ("model_max_length", "padding_side", "truncation_side", "model_input_names",
+                 "special_tokens_map", "extra_special_tokens", "all_special_ids", "vocab_size",
+                 "clean_up_tokenization_spaces"):  # fmt: skip
         assert getattr(ours, name) == getattr(reference, name), name
     flags = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
     mine = {i: tuple(getattr(t, f) for f in flags) for i, t in ours.added_tokens_decoder.items()}
@@ -72,8 +74,8 @@ BERT = {"model_type": "bert"}
         {"mask_token": {"__type": "AddedToken", "content": "<x>", "lstrip": True, "normalized": False}},
         {"extra_special_tokens": ["<x>", "[NEW]"]},
         {"additional_special_tokens": ["<x>"]},
-        {"added_tokens_decoder": {"58": {"content": "<x>", "lstrip": True, "rstrip": False, "single_word": False,
-                                         "normalized": False, "special": True}}},
+        {"added_tokens_decoder": {"58": {"content": "<x>", "lstrip": True, "rstrip": False,
+                                         "single_word": False, "normalized": False, "special": True}}},
     ],
     ids=str,
 )  # fmt: skip
@@ -202,7 +204,7 @@ def test_errors(tmp_path: Path, settings: dict[str, Any]) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.txt").write_text("a\n")
-    with pytest.raises(UnsupportedError, match="T5Tokenizer without a tokenizer.json"):
+    with pytest.raises(UnsupportedError, match=r"T5Tokenizer without a tokenizer\.json"):
         AutoTokenizer.from_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "vocab.txt").write_bytes(b"a\n\xff\n")

@@ -1,4 +1,4 @@
-"""Damaged, hostile and unusual tokenizer files: a clear error or a working tokenizer, never a crash or a hang."""
+"""Damaged and hostile tokenizer files: a clear error or a working tokenizer, never a crash or a hang."""
 
 import json
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 
@@ -113,8 +114,9 @@ def test_the_engine_checks_again() -> None:
         }
     }
     for blob, offsets, ids in (
-        (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]), (b"ab", [1, 1, 2], [0, 1]),
-        (b"ab", [0, 1, 2], [0, -1]), (b"aa", [0, 1, 2], [0, 1]), (b"\xff", [0, 1], [0]), (b"\xed\xa0\x80", [0, 3], [0]),
+        (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]),
+        (b"ab", [1, 1, 2], [0, 1]), (b"ab", [0, 1, 2], [0, -1]), (b"aa", [0, 1, 2], [0, 1]),
+        (b"\xff", [0, 1], [0]), (b"\xed\xa0\x80", [0, 3], [0]),
         (b"", [], []),
     ):  # fmt: skip
         with pytest.raises(CheckpointError, match="vocabulary"):

@@ -6,9 +6,10 @@ import threading
 import time
 from typing import Any
 
-import fastplm
 import numpy as np
 import pytest
+
+import fastplm
 from fastplm import _engine
 from fastplm.tokenizer import AutoTokenizer
 
@@ -122,7 +123,8 @@ def test_pickle(tok: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hello cats, " * 850_000, "a" * 10_000_000, "中" * 3_400_000, "か" * 3_400_000, "\u0301" * 5_000_000, " " * 10_000_000,
+    ["hello cats, " * 850_000, "a" * 10_000_000, "中" * 3_400_000, "か" * 3_400_000, "\u0301" * 5_000_000,
+     " " * 10_000_000,
      "\0" * 10_000_000, "a\u0301" * 3_400_000, "[" * 10_000_000, "[MASK]" * 1_700_000],
     ids=["words", "one-word", "chinese", "kana", "marks", "spaces", "nul", "accents", "brackets", "special"],
 )  # fmt: skip

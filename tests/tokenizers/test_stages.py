@@ -9,7 +9,7 @@ def tokens(tok, text, **options):
 
 @pytest.fixture
 def tok(load, settings, assert_same):
-    """Loads the settings with some sections changed; returns a function from text to tokens that also asks the reference."""
+    """Changes sections of the settings; gives a function from text to tokens that asks the reference too."""
 
     def make(**sections):
         changed = dict(settings)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fastplm.tokenizer import AutoTokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -73,14 +74,19 @@ def random_strings(count: int, seed: int) -> list[str]:
     pools = [
         [chr(c) for c in range(0x20, 0x7F)],
         [chr(c) for c in range(0x250)],
-        [chr(c) for c in (*range(0x300, 0x370), *range(0x8D4, 0x900), *range(0x3099, 0x309B), *range(0x302A, 0x3030))],
-        [chr(c) for c in (*range(0x370, 0x700), *range(0x900, 0xE80), *range(0x1B00, 0x1C00), *range(0xA800, 0xAC00))],
+        [chr(c) for c in (*range(0x300, 0x370), *range(0x8D4, 0x900), *range(0x3099, 0x309B),
+                          *range(0x302A, 0x3030))],
+        [chr(c) for c in (*range(0x370, 0x700), *range(0x900, 0xE80), *range(0x1B00, 0x1C00),
+                          *range(0xA800, 0xAC00))],
         [chr(c) for c in (*range(0x1E00, 0x2100), *range(0x2200, 0x2270))],
-        [chr(c) for c in (*range(0x3040, 0x3100), *range(0x4E00, 0x4F00), *range(0xAC00, 0xAD00), *range(0x1100, 0x1200))],
+        [chr(c) for c in (*range(0x3040, 0x3100), *range(0x4E00, 0x4F00), *range(0xAC00, 0xAD00),
+                          *range(0x1100, 0x1200))],
         [chr(c) for c in (*range(0xF900, 0xFB50), *range(0xFE00, 0x10000), *range(0x1F300, 0x1F700))],
         [chr(c) for c in (*range(0x20), *range(0x7F, 0xA1), *range(0x2000, 0x2070), 0xAD, 0xFEFF, 0xFFFD)],
-        [chr(c) for c in (*range(0x11000, 0x11D00), *range(0x1D100, 0x1D250), *range(0x1E000, 0x1E030), *range(0x1E900, 0x1E960))],
-        [" ", " ", " ", "a", "e", "o", "the ", "ing", "[MASK]", "[SEP]", "[", "##", "İ", "ß", "Σ", "\u0345", "\u034f"],
+        [chr(c) for c in (*range(0x11000, 0x11D00), *range(0x1D100, 0x1D250), *range(0x1E000, 0x1E030),
+                          *range(0x1E900, 0x1E960))],
+        [" ", " ", " ", "a", "e", "o", "the ", "ing", "[MASK]", "[SEP]", "[", "##", "İ", "ß", "Σ",
+         "\u0345", "\u034f"],
     ]  # fmt: skip
     strings = []
     for _ in range(count):

@@ -39,7 +39,7 @@ void request(Requests& take, Activations& a, const Spec& spec, DType dtype, cons
   take(a.up, dtype, {size.mlp_rows, spec.mlp.gated ? 2 * spec.mlp.width : spec.mlp.width});
   if (spec.mlp.gated) take(a.gated, dtype, {size.mlp_rows, spec.mlp.width});
   take(a.position_ids, DType::kI32, {tokens});
-  if (buckets) take(a.distance_bias, DType::kF32, {heads, 2 * longest - 1});
+  if (buckets) take(a.distance_bias, DType::kF32, {heads, 2 * size.reach - 1});
   take(a.first, dtype, {size.sequences, spec.width});
   take(a.attention_workspace, DType::kU8, {size.threads * share});
 }

@@ -14,13 +14,13 @@ struct Activations {
   TensorView context;       // [tokens, heads head_dim]: what attention returns
   TensorView up, gated;     // [rows, mlp]: see mlp.h
   TensorView position_ids;  // [tokens] i32
-  TensorView distance_bias; // [heads, 2 longest - 1] f32, or empty
+  TensorView distance_bias; // [heads, 2 reach - 1] f32, or empty
   TensorView attention_workspace;   // u8
 
   TensorView first;         // [sequences, width] of the model's dtype: first tokens, for the pooler
 
   struct Size {
-    int64_t tokens, sequences, longest, mlp_rows, threads;
+    int64_t tokens, sequences, longest, reach, mlp_rows, threads;
   };
   static int64_t bytes(const Spec& spec, DType dtype, const Size& size);   // that take() will need
   static Activations take(Arena& arena, const Spec& spec, DType dtype, const Size& size);

@@ -38,7 +38,10 @@ class AddedToken:
         """
         if isinstance(token, str):
             return AddedToken(token, special=special)
-        get = token.get if isinstance(token, dict) else lambda name: getattr(token, name, None)
+
+        def get(name: str) -> Any:
+            return token.get(name) if isinstance(token, dict) else getattr(token, name, None)
+
         content = get("content")
         if not isinstance(content, str):
             raise TypeError(f"an added token is {token!r}; expected a str or an AddedToken")

@@ -164,7 +164,7 @@ class Encoding:
 
 
 class BatchEncoding(UserDict[Any, Any]):
-    """A dict of model inputs; its entries are attributes too. Indexing with a number gives a row's Encoding."""
+    """A dict of model inputs; its entries are attributes too. A number as index gives that row's Encoding."""
 
     def __init__(
         self,

@@ -151,7 +151,8 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
     if isinstance(extra, dict) or not isinstance(extra, (list, tuple)):
         raise UnsupportedError(f"{config_path}: extra_special_tokens is {extra!r}; expected a list")
-    extra_tokens = [_token(config_path, "extra_special_tokens", token) for token in extra]
+    read_extra = (_token(config_path, "extra_special_tokens", token) for token in extra)
+    extra_tokens = [token for token in read_extra if token is not None]
 
     if bert:
         vocabulary = file.vocabulary if file else read_vocab_txt(vocab_path)
@@ -159,9 +160,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     else:
         assert file is not None
         source = file
-    source = source.with_tokens(
-        list(_missing(source, added, [*named.values(), *filter(None, extra_tokens)], named))
-    )
+    source = source.with_tokens(list(_missing(source, added, [*named.values(), *extra_tokens], named)))
     if bert:
         source = _with_bert_template(
             source, *(str(named.get(key, _BERT_TOKENS[key])) for key in ("cls_token", "sep_token"))
@@ -184,7 +183,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         source,
         name_or_path=name,
         named_tokens=named,
-        extra_tokens=[str(t) for t in extra_tokens if t],
+        extra_tokens=list(map(str, extra_tokens)),
         **options,
     )
 
@@ -192,7 +191,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
 def _missing(
     source: Source, added: dict[int, AddedToken], special: Iterable[str | AddedToken], named: dict[str, Any]
 ) -> Iterable[AddedToken]:
-    """What the files name as added or special and `source` does not hold as added yet, in the order of ids."""
+    """What the files call added or special and `source` has not added yet, in the order of ids."""
     known = {token.content for token in source.added_tokens}
     names = {str(token) for token in named.values()}
     same = set(source.added_tokens)

@@ -173,8 +173,8 @@ def _model_type(model: dict[str, Any]) -> str:
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     """The tokenizer.json at `path`.
 
-    Raises FileNotFoundError, CheckpointError naming the file and the component that is wrong, UnsupportedError
-    for a component that this version does not know.
+    Raises FileNotFoundError, CheckpointError naming the file and the component that is wrong,
+    UnsupportedError for a component that this version does not know.
     """
     name = os.fspath(path)
     root = read_json(path, unique_keys=False)

@@ -192,8 +192,8 @@ class Tokenizer:
         else:
             if len(set(lengths)) > 1:
                 raise ValueError(
-                    f"return_tensors={return_tensors!r}, but the rows have {min(lengths)} to {max(lengths)} tokens; "
-                    "expected equal lengths: pass padding=True, and truncation=True if they may be too long"
+                    f"return_tensors={return_tensors!r}, but the rows have {min(lengths)} to {max(lengths)} "
+                    "tokens; expected equal lengths: padding=True, and truncation=True if they may be long"
                 )
             width = lengths[0] if lengths else 0
             data = {name: batch.padded(name, width, side == "left", pad_id, pad_type_id) for name in fields}
@@ -255,7 +255,7 @@ class Tokenizer:
         side: str | None,
         verbose: bool,
     ) -> tuple[_Shape, int, int | None, str]:
-        """Resolves what a call says and leaves out. Returns shape, stride, multiple to pad to, padding side."""
+        """What a call asks for, defaults filled in: shape, stride, multiple to pad to, padding side."""
         side = _check_side("padding_side", self.padding_side if side is None else side)
         baked = self._source.truncation if self._call_defaults else None
         if baked and truncation is None and max_length is None:
@@ -432,7 +432,7 @@ class Tokenizer:
         return len({token for token in tokens if token.content and token not in before})
 
     def add_special_tokens(self, special_tokens_dict: Mapping[str, Any]) -> int:
-        """Sets special tokens by name ("pad_token", ..., "extra_special_tokens"); returns how many are new."""
+        """Sets special tokens by name (pad_token, ..., extra_special_tokens); returns how many are new."""
         count = 0
         for key, value in special_tokens_dict.items():
             if key in NAMED_TOKENS:
