@@ -55,7 +55,7 @@ def test_sentences(minilm, texts, dtype, threads):
     want = encoder.encode(texts)
     for count in (1, 2, 3):
         threads(count)
-        for i in (0, 7, 50):
+        for i in (0, 7, 30):
             assert np.array_equal(encoder.encode(texts[i]), want[i])
         order = list(range(len(texts)))
         random.Random(count).shuffle(order)
