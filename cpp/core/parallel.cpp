@@ -24,8 +24,7 @@ constexpr auto kInterruptPeriod = std::chrono::milliseconds(20);
 constexpr int kMaxThreads = 1024;
 
 std::atomic<bool (*)()> g_should_stop{nullptr};
-std::atomic<int> g_threads{0};   // 0: not chosen yet
-thread_local bool t_inside = false;   // this thread is running a body
+std::atomic<int> g_threads{0};  // 0: not chosen yet
 
 inline void pause_briefly() {   // tells the core that this is a spin loop
 #if defined(__x86_64__)
@@ -35,58 +34,69 @@ inline void pause_briefly() {   // tells the core that this is a spin loop
 #endif
 }
 
-struct Inside {
-  Inside() { t_inside = true; }
-  ~Inside() { t_inside = false; }
-};
-
 struct Job {
   detail::Piece piece;
   const void* body;
   int64_t count, grain;
   std::atomic<int64_t> next{0};
-  std::exception_ptr error;   // written under error_lock
+  std::atomic<bool> cancelled{false};
+  std::exception_ptr error;  // written under error_lock
   std::mutex error_lock;
+
+  void begin(int64_t count_, int64_t grain_, detail::Piece piece_, const void* body_) {
+    piece = piece_;
+    body = body_;
+    count = count_;
+    grain = grain_;
+    next.store(0, std::memory_order_relaxed);
+    cancelled.store(false, std::memory_order_relaxed);
+    error = nullptr;
+  }
 
   void cancel(std::exception_ptr why) {
     std::lock_guard lock(error_lock);
     if (!error) error = why;
-    next.store(count, std::memory_order_relaxed);
+    cancelled.store(true, std::memory_order_relaxed);
   }
 };
 
-// Polls the interrupt check on the calling thread, at most once per kInterruptPeriod.
-class Interrupts {
- public:
-  void poll() {
-    auto* should_stop = g_should_stop.load(std::memory_order_relaxed);
-    if (!should_stop) return;
-    const auto now = Clock::now();
-    if (now - last() < kInterruptPeriod) return;
-    last() = now;
-    if (should_stop()) fail(ErrorKind::kInterrupted, "interrupted");
-  }
-
- private:
-  static Clock::time_point& last() {   // across jobs: a forward pass is many short ones
-    thread_local Clock::time_point at = Clock::now();
-    return at;
-  }
+// The job that this thread is working on; null outside of any.
+struct Current {
+  Job* job = nullptr;
+  bool is_caller = false;  // it began the job, and so listens to the interrupt check
 };
+thread_local Current t_current;
+
+// Polls the interrupt check, at most once per kInterruptPeriod.
+void poll_interrupts() {
+  auto* should_stop = g_should_stop.load(std::memory_order_relaxed);
+  if (!should_stop) return;
+  thread_local Clock::time_point last = Clock::now();
+  const auto now = Clock::now();
+  if (now - last < kInterruptPeriod) return;
+  last = now;
+  if (should_stop()) fail(ErrorKind::kInterrupted, "interrupted");
+}
+
+// Leaves the body that is running if its job is over. A piece can be long; what it calls in turn passes here.
+void leave_if_stopped() {
+  if (t_current.job->cancelled.load(std::memory_order_relaxed)) fail(ErrorKind::kInterrupted, "interrupted");
+  if (t_current.is_caller) poll_interrupts();
+}
 
 void run_pieces(Job& job, bool is_caller) {
-  Inside inside;
-  Interrupts interrupts;
+  t_current = {&job, is_caller};
   try {
     for (;;) {
       const int64_t begin = job.next.fetch_add(job.grain, std::memory_order_relaxed);
-      if (begin >= job.count) return;
-      if (is_caller) interrupts.poll();
+      if (begin >= job.count) break;
+      leave_if_stopped();
       job.piece(job.body, begin, std::min(begin + job.grain, job.count));
     }
   } catch (...) {
     job.cancel(std::current_exception());
   }
+  t_current = {};
 }
 
 class Pool {
@@ -95,12 +105,7 @@ class Pool {
   bool try_run(int64_t count, int64_t grain, detail::Piece piece, const void* body, int helpers) {
     if (busy_.test_and_set(std::memory_order_acquire)) return false;
     start_workers(helpers);
-    job_.piece = piece;
-    job_.body = body;
-    job_.count = count;
-    job_.grain = grain;
-    job_.next.store(0, std::memory_order_relaxed);
-    job_.error = nullptr;
+    job_.begin(count, grain, piece, body);
     helpers_ = helpers;
 
     gate_.fetch_sub(kClosed, std::memory_order_release);   // open
@@ -173,7 +178,7 @@ Pool& pool() {
     g_pool = new Pool;
     pthread_atfork(nullptr, nullptr, [] {
       g_pool = new Pool;
-      t_inside = false;
+      t_current = {};
     });
     return true;
   }();
@@ -186,18 +191,18 @@ Pool& pool() {
 void detail::parallel_for(int64_t count, int64_t grain, Piece piece, const void* body) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
-  if (t_inside) return piece(body, 0, count);
-
+  if (t_current.job) {
+    leave_if_stopped();
+    return piece(body, 0, count);
+  }
   const int64_t pieces = (count + grain - 1) / grain;
   const int helpers = int(std::min<int64_t>(num_threads(), pieces)) - 1;
   if (helpers > 0 && pool().try_run(count, grain, piece, body, helpers)) return;
 
-  Inside inside;
-  Interrupts interrupts;
-  for (int64_t begin = 0; begin < count; begin += grain) {
-    interrupts.poll();
-    piece(body, begin, std::min(begin + grain, count));
-  }
+  Job alone;
+  alone.begin(count, grain, piece, body);
+  run_pieces(alone, true);
+  if (alone.error) std::rethrow_exception(alone.error);
 }
 
 int num_threads() {

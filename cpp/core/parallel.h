@@ -12,7 +12,8 @@ namespace fastplm {
 //
 // The calling thread works too. A call from inside a body, or while another thread of the program has
 // the pool, runs on the calling thread alone: nothing waits for anything, so nothing deadlocks.
-// The first exception a body throws is rethrown here; the pieces not yet begun are then skipped.
+// The first exception a body throws is rethrown here; pieces not yet begun are then skipped, and those at work
+// end at their next nested call.
 // Throws Error(kInterrupted) when the interrupt check says so (see set_interrupt_check).
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body);
@@ -34,8 +35,8 @@ FASTPLM_EXPORT CpuLimits cpu_limits();
 // Bytes of the second-level cache of one core; 1 MiB if the system does not say.
 int64_t second_level_cache();
 
-// A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces, at most
-// every 20 ms, on the thread that called parallel_for.
+// A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces and at nested calls, at
+// most every 20 ms, on the thread that called parallel_for.
 FASTPLM_EXPORT void set_interrupt_check(bool (*should_stop)());
 
 namespace detail {

@@ -53,8 +53,11 @@ static void raise(const Error& error) {
   }
 }
 
-// Runs Python's signal handlers; an exception one of them raises stays set and ends the native call.
+// Runs Python's signal handlers; an exception one of them raises stays set and ends the native call. Python runs
+// them on the main thread only. Others must not even ask for the GIL here: while the interpreter shuts down, asking
+// ends the thread.
 static bool signal_raised() {
+  if (gettid() != getpid()) return false;
   const py::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;
 }
