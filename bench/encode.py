@@ -74,7 +74,8 @@ def main() -> int:
             for cell in mine:
                 names = [name for name in workers if _takes_part(name, cell, options.threads)]
                 probe = partial(compiled.measure, options.threads, 0.03, ceiling.PRODUCTS)
-                results.append(_measure(cell, {name: workers[name] for name in names}, probe, options.rounds))
+                rounds = options.rounds if cell.mode == "grid" else options.ragged_rounds
+                results.append(_measure(cell, {name: workers[name] for name in names}, probe, rounds))
                 _print_cell(results[-1])
             for worker in workers.values():
                 worker.close()
@@ -110,6 +111,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="comma-separated; default: all")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--ragged-rounds", type=int, default=3, help="of 1,000 texts, which take seconds a call"
+    )
     parser.add_argument(
         "--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every contender"
     )

@@ -123,8 +123,9 @@ class _Server:
             self.workload = lambda: self.peer.embed_texts(sample)
             taken = {}
             for self.peer.batch_size in BATCH_SIZES:
-                taken[self.peer.batch_size] = min(self.seconds(warm=1, calls=2))
+                taken[self.peer.batch_size] = min(self.seconds(warm=1, calls=1))
             self.peer.batch_size = min(taken, key=lambda size: taken[size])
+            self.peer.chooses_batch_size = False  # once
         if as_ids:
             ids = self.peer.tokenize(texts)
             self.workload = lambda: self.peer.embed_ragged(ids)
