@@ -119,6 +119,7 @@ def test_ctrl_c(slow, work):
         import os, signal, sys, threading, time
         import numpy as np
         import fastplm
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         model = fastplm.AutoModel.from_pretrained(sys.argv[1])
         ids = np.full((64, 512), 7)
         packed, cu = ids.astype(np.int32).ravel(), np.arange(0, 64 * 512 + 1, 512, dtype=np.int32)
