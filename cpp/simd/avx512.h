@@ -13,15 +13,6 @@ FASTPLM_INLINE __m256i to_bf16(__m512 a) {   // to nearest even; NaN stays NaN
 FASTPLM_INLINE void store(bf16* p, F32 a) { _mm256_storeu_si256((__m256i*)p, to_bf16(a.v)); }
 FASTPLM_INLINE void store(bf16* p, F32 a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_bf16(a.v)); }
 
-struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
-  __m512i v;
-};
-FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm512_loadu_si512(p)}; }
-FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
-  int32_t bits;
-  __builtin_memcpy(&bits, p, 4);
-  return {_mm512_set1_epi32(bits)};
-}
 FASTPLM_INLINE __m512 low_of(Pair a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a.v, 16)); }
 FASTPLM_INLINE __m512 high_of(Pair a) {
   return _mm512_castsi512_ps(_mm512_and_si512(a.v, _mm512_set1_epi32(int(0xffff0000))));

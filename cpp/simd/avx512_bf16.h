@@ -8,15 +8,6 @@ FASTPLM_INLINE __m256i to_bf16(__m512 a) { return (__m256i)_mm512_cvtneps_pbh(a)
 FASTPLM_INLINE void store(bf16* p, F32 a) { _mm256_storeu_si256((__m256i*)p, to_bf16(a.v)); }
 FASTPLM_INLINE void store(bf16* p, F32 a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_bf16(a.v)); }
 
-struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
-  __m512i v;
-};
-FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm512_loadu_si512(p)}; }
-FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
-  int32_t bits;
-  __builtin_memcpy(&bits, p, 4);
-  return {_mm512_set1_epi32(bits)};
-}
 FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
 }

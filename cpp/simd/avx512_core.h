@@ -70,6 +70,16 @@ FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   }
 }
 
+struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+  __m512i v;
+};
+FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm512_loadu_si512(p)}; }
+FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm512_set1_epi32(bits)};
+}
+
 constexpr int kTileRows = 8, kTileVectors = 3;   // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
 
 }  // namespace fastplm::FASTPLM_ISA
