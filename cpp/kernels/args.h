@@ -38,6 +38,7 @@ struct GemmArgs {           // out = act(a b^T + bias) + residual
   float* out_f32;           // [m, n], rows ldo apart; or null, and then
   T* out;                   // [m, n], rows ldo apart
   int64_t ldo;
+  void* workspace;          // gemm_workspace(rows, k) bytes, 64-byte aligned; one for each thread
 };
 
 template <class T>

@@ -44,30 +44,74 @@ static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_
   });
 }
 
-// Asks for part `piece` of `pieces` of a panel to be brought into the second-level cache.
+// The rows are first copied into blocks, one for each register tile. A panel stays in the cache while all blocks
+// pass it, and the next one is fetched meanwhile. `rows` should be few enough that their blocks stay in the
+// second-level cache (linear.cpp sees to it). Where Tiles wants k in several depths, each depth of a panel meets all
+// blocks before the next does, and the sums wait in memory.
 template <class T>
-FASTPLM_INLINE void fetch_part(const T* panel, int64_t count, int64_t piece, int64_t pieces) {
-  constexpr int64_t kLine = 64 / sizeof(T);
-  const int64_t lines = count / kLine, end = lines * (piece + 1) / pieces;
-  for (int64_t i = lines * piece / pieces; i < end; ++i) __builtin_prefetch(panel + i * kLine, 0, 2);
-}
-
-// A panel stays in the cache while all rows pass it, and the next one is fetched meanwhile. `rows` should be
-// few enough that their part of `a` stays in the second-level cache (linear.cpp sees to it).
-template <class T>
-static void gemm(const GemmArgs<T>& g, Range rows, Range panels) noexcept {
+struct Gemm {
   using Tile = Tiles<T>;
-  const int64_t panel_size = Tile::kPanel * round_up(g.k, Tile::kStep);
-  const int64_t blocks = (rows.size() + Tile::kRows - 1) / Tile::kRows;
-  alignas(64) float sums[Tile::kRows * Tile::kPanel];
-  typename Tile::Scope scope;
-  for (int64_t p = panels.begin; p < panels.end; ++p) {
-    const T* panel = g.panels + p * panel_size;
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t row = rows.begin + block * Tile::kRows, count = smaller(Tile::kRows, rows.end - row);
-      if (p + 1 < panels.end) fetch_part(panel + panel_size, panel_size, block, blocks);
-      multiply(scope, count, g.a + row * g.lda, g.lda, g.k, panel, sums, Tile::kPanel, false);
-      finish_block(g, row, count, p * Tile::kPanel, sums);
+  static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel;
+
+  const GemmArgs<T>& g;
+  Range rows;
+  int64_t blocks = (rows.size() + kRows - 1) / kRows;
+  int64_t k = round_up(g.k, Tile::kStep);
+  int64_t depth = Tile::depth(k);
+  T* packed = static_cast<T*>(g.workspace);
+  float* sums = (float*)(packed + blocks * kRows * k);
+
+  static int64_t bytes(int64_t rows, int64_t k) noexcept {
+    return round_up(rows, kRows) * (round_up(k, Tile::kStep) * int64_t(sizeof(T)) + kPanel * int64_t(sizeof(float)));
+  }
+
+  // Calls body(depth's begin, its size, block's first row, its rows, its packed values, its sums).
+  template <class Body>
+  FASTPLM_INLINE void for_blocks(const Gemm& b, Body body) {
+    for (int64_t k0 = 0; k0 < b.k; k0 += b.depth) {
+      const int64_t size = smaller(b.depth, b.k - k0);
+      for (int64_t block = 0; block < b.blocks; ++block) {
+        const int64_t row = b.rows.begin + block * kRows;
+        body(k0, size, row, smaller(kRows, b.rows.end - row), b.packed + kRows * (k0 * b.blocks + block * size),
+             b.depth == b.k ? b.sums : b.sums + block * kRows * kPanel);
+      }
     }
   }
+
+  void pack() const {
+    for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, T* to, float*) {
+      Tile::pack_block(count, g.a + row * g.lda + k0, g.lda, smaller(size, g.k - k0), to);
+    });
+  }
+
+  void multiply(Range panels) const {
+    typename Tile::Scope scope;
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      const T* panel = g.panels + p * kPanel * k;
+      const T* next = p + 1 < panels.end ? panel + kPanel * k : nullptr;
+      for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, const T* a, float* c) {
+        const Fetch fetch = part_of(next + kPanel * k0, size, (row - rows.begin) / kRows);
+        Tile::run_block(scope, count, a, size, panel + kPanel * k0, c, kPanel, k0 > 0, next ? fetch : Fetch{});
+        if (k0 + size == k) finish_block(g, row, count, p * kPanel, c);
+      });
+    }
+  }
+
+  // The share that one block has in fetching the next panel.
+  Fetch part_of(const T* panel, int64_t size, int64_t block) const {
+    constexpr int64_t kLine = 64 / sizeof(T), kSteps = Tile::kStep * Tile::kStepsPerFetch;
+    const int64_t fetches = (size + kSteps - 1) / kSteps * blocks;
+    const int64_t lines = (kPanel * size / kLine + fetches - 1) / fetches;
+    return {(const char*)(panel + block * (fetches / blocks) * lines * kLine), lines};
+  }
+};
+
+template <class T>
+static void gemm_rows(const GemmArgs<T>& g, Range rows) noexcept {
+  Gemm<T>{g, rows}.pack();
+}
+
+template <class T>
+static void gemm(const GemmArgs<T>& g, Range rows, Range panels) noexcept {
+  Gemm<T>{g, rows}.multiply(panels);
 }

@@ -3,6 +3,7 @@
 // the copy that the linker keeps for everybody, and older machines would stop at an unknown instruction.
 #include FASTPLM_SIMD
 #include "kernels/kernels.h"
+#include "simd/fetch.h"
 
 namespace fastplm::FASTPLM_ISA {
 namespace {
@@ -33,7 +34,9 @@ constexpr FloatKernels<T> float_kernels() {
       .pack_f32 = pack<float, T>,
       .pack_f16 = pack<f16, T>,
       .pack_bf16 = pack<bf16, T>,
+      .gemm_rows = gemm_rows<T>,
       .gemm = gemm<T>,
+      .gemm_workspace = Gemm<T>::bytes,
       .norm = norm<T>,
       .embed = embed<T>,
       .glu = glu<T>,

@@ -18,7 +18,9 @@ struct FloatKernels {
   void (*pack_f32)(const PackArgs<float, T>&, Range panels) noexcept;
   void (*pack_f16)(const PackArgs<f16, T>&, Range panels) noexcept;
   void (*pack_bf16)(const PackArgs<bf16, T>&, Range panels) noexcept;
+  void (*gemm_rows)(const GemmArgs<T>&, Range rows) noexcept;   // first: brings rows of a into the workspace
   void (*gemm)(const GemmArgs<T>&, Range rows, Range panels) noexcept;
+  int64_t (*gemm_workspace)(int64_t rows, int64_t k) noexcept;   // in bytes
   void (*norm)(const NormArgs<T>&, Range rows) noexcept;
   void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
   void (*glu)(const GluArgs<T>&, Range rows) noexcept;

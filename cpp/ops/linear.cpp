@@ -1,7 +1,9 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <atomic>
 
+#include "core/buffer.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 #include "ops/check.h"
@@ -54,6 +56,13 @@ static int64_t rows_per_piece(int64_t k, int64_t element, int64_t tile_rows) {
   return std::max<int64_t>(1, cache / (k * element) / tile_rows) * tile_rows;
 }
 
+// Grows to the largest that was asked for: about half of the second-level cache.
+static void* workspace_of_thread(int64_t bytes) {
+  static thread_local Buffer workspace;
+  if (workspace.size() < bytes) workspace = Buffer(bytes);
+  return workspace.data();
+}
+
 void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out) {
   const Check check{"linear"};
   check.rank("a", a, 2);
@@ -67,27 +76,38 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
   with_float_type("linear", w.dtype, [&]<class T>() {
     const auto& kernel = kernels().of<T>();
     const bool to_f32 = out.dtype == DType::kF32;
-    const GemmArgs<T> args{.a = a.as<T>(),
-                           .lda = w.k,
-                           .panels = static_cast<const T*>(w.panels),
-                           .n = w.n,
-                           .k = w.k,
-                           .bias = bias.as<float>(),
-                           .act = act,
-                           .residual = residual.as<float>(),
-                           .out_f32 = to_f32 ? out.as<float>() : nullptr,
-                           .out = to_f32 ? nullptr : out.as<T>(),
-                           .ldo = w.n};
+    const GemmArgs<T> all{.a = a.as<T>(),
+                          .lda = w.k,
+                          .panels = static_cast<const T*>(w.panels),
+                          .n = w.n,
+                          .k = w.k,
+                          .bias = bias.as<float>(),
+                          .act = act,
+                          .residual = residual.as<float>(),
+                          .out_f32 = to_f32 ? out.as<float>() : nullptr,
+                          .out = to_f32 ? nullptr : out.as<T>(),
+                          .ldo = w.n,
+                          .workspace = nullptr};
     const int64_t rows = rows_per_piece(w.k, sizeof(T), kernel.block_rows);
     const int64_t row_pieces = ceil_div(m, rows), panels = ceil_div(w.n, kernel.layout.panel);
     // Few rows (a short text): split the panels, so that every thread streams its own share of the weights.
     const int64_t wanted = std::max<int64_t>(1, ceil_div(4 * num_threads(), std::max<int64_t>(1, row_pieces)));
     const int64_t panel_grain = row_pieces >= 2 * num_threads() ? panels : std::max<int64_t>(1, panels / wanted);
     const int64_t panel_pieces = ceil_div(panels, panel_grain);
-    parallel_for(row_pieces * panel_pieces, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t piece = begin; piece < end; ++piece) {
+    const int64_t workspace = kernel.gemm_workspace(std::min(m, rows), w.k);
+    // Each thread at work takes one piece of panels after another, and prepares a piece of rows once.
+    const int64_t pieces = row_pieces * panel_pieces;
+    std::atomic<int64_t> next{0};
+    parallel_for(std::min<int64_t>(num_threads(), pieces), 1, [&](int64_t, int64_t) {
+      GemmArgs<T> args = all;
+      args.workspace = workspace_of_thread(workspace);
+      int64_t ready = -1;
+      for (int64_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
         const int64_t row = piece / panel_pieces * rows, panel = piece % panel_pieces * panel_grain;
-        kernel.gemm(args, {row, std::min(m, row + rows)}, {panel, std::min(panels, panel + panel_grain)});
+        const Range these = {row, std::min(m, row + rows)};
+        if (row != ready) kernel.gemm_rows(args, these);
+        ready = row;
+        kernel.gemm(args, these, {panel, std::min(panels, panel + panel_grain)});
       }
     });
   });
