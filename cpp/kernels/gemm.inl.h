@@ -44,6 +44,25 @@ static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_
   });
 }
 
+// One register tile's rows as [k / kLine][kRows][kLine], zeros behind k: one stream instead of one for each row, and a
+// matrix unit's tile is one piece of memory.
+template <class T>
+static void pack_block(int64_t rows, const T* a, int64_t lda, int64_t k, T* block) {
+  for (int64_t i = 0; i < k; i += kLine<T>, block += Tiles<T>::kRows * kLine<T>) {
+    const int64_t count = smaller(kLine<T>, k - i);
+    for (int64_t r = 0; r < rows; ++r) {
+      T* to = block + r * kLine<T>;
+      const T* from = a + r * lda + i;
+      if (count == kLine<T>) {
+        __builtin_memcpy(to, from, 64);
+      } else {
+        fill_zero(to, kLine<T>);
+        __builtin_memcpy(to, from, uint64_t(count) * sizeof(T));
+      }
+    }
+  }
+}
+
 // The rows are first copied into blocks, one for each register tile. A panel stays in the cache while all blocks
 // pass it, and the next one is fetched meanwhile. `rows` should be few enough that their blocks stay in the
 // second-level cache (linear.cpp sees to it). Where Tiles wants k in several depths, each depth of a panel meets all
@@ -59,10 +78,10 @@ struct Gemm {
   int64_t k = round_up(g.k, Tile::kStep);
   int64_t depth = Tile::depth(k);
   T* packed = static_cast<T*>(g.workspace);
-  float* sums = (float*)(packed + blocks * kRows * k);
+  float* sums = (float*)(packed + blocks * kRows * round_up(k, kLine<T>));
 
   static int64_t bytes(int64_t rows, int64_t k) noexcept {
-    return round_up(rows, kRows) * (round_up(k, Tile::kStep) * int64_t(sizeof(T)) + kPanel * int64_t(sizeof(float)));
+    return round_up(rows, kRows) * (round_up(k, kLine<T>) * int64_t(sizeof(T)) + kPanel * int64_t(sizeof(float)));
   }
 
   // Calls body(depth's begin, its size, block's first row, its rows, its packed values, its sums).
@@ -72,7 +91,8 @@ struct Gemm {
       const int64_t size = smaller(b.depth, b.k - k0);
       for (int64_t block = 0; block < b.blocks; ++block) {
         const int64_t row = b.rows.begin + block * kRows;
-        body(k0, size, row, smaller(kRows, b.rows.end - row), b.packed + kRows * (k0 * b.blocks + block * size),
+        body(k0, size, row, smaller(kRows, b.rows.end - row),
+             b.packed + kRows * (k0 * b.blocks + block * round_up(size, kLine<T>)),
              b.depth == b.k ? b.sums : b.sums + block * kRows * kPanel);
       }
     }
@@ -80,7 +100,7 @@ struct Gemm {
 
   void pack() const {
     for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, T* to, float*) {
-      Tile::pack_block(count, g.a + row * g.lda + k0, g.lda, smaller(size, g.k - k0), to);
+      pack_block(count, g.a + row * g.lda + k0, g.lda, smaller(size, g.k - k0), to);
     });
   }
 
@@ -99,10 +119,9 @@ struct Gemm {
 
   // The share that one block has in fetching the next panel.
   Fetch part_of(const T* panel, int64_t size, int64_t block) const {
-    constexpr int64_t kLine = 64 / sizeof(T), kSteps = Tile::kStep * Tile::kStepsPerFetch;
-    const int64_t fetches = (size + kSteps - 1) / kSteps * blocks;
-    const int64_t lines = (kPanel * size / kLine + fetches - 1) / fetches;
-    return {(const char*)(panel + block * (fetches / blocks) * lines * kLine), lines};
+    const int64_t fetches = round_up(size, kLine<T>) / kLine<T>;  // of each block: tiles call some() for each line of k
+    const int64_t lines = (kPanel * size / kLine<T> + fetches * blocks - 1) / (fetches * blocks);
+    return {(const char*)(panel + block * fetches * lines * kLine<T>), lines};
   }
 };
 

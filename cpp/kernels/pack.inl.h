@@ -5,10 +5,21 @@ template <class T>
 static void pack_rows(const T* source, int64_t stride_n, int64_t n, int64_t k, T* panel) {
   constexpr int64_t kPanel = Tiles<T>::kPanel, kStep = Step<T>::kSize, kWidth = F32::kLanes * kStep;
   for (int64_t n0 = 0; n0 < n; n0 += F32::kLanes) {
+    const int64_t rows = smaller(F32::kLanes, n - n0);
     for (int64_t k0 = 0; k0 < k; k0 += kWidth) {
       const int64_t count = smaller(kWidth, k - k0);
+      alignas(64) T block[F32::kLanes][kWidth];
       F32 lanes[F32::kLanes];
-      load_square(lanes, source + n0 * stride_n + k0, stride_n, smaller(F32::kLanes, n - n0), count);
+      for (int64_t r = 0; r < F32::kLanes; ++r) {
+        const T* row = source + (n0 + r) * stride_n + k0;
+        if (r < rows && count == kWidth) {
+          lanes[r] = load((const float*)row);
+          continue;
+        }
+        fill_zero(block[r], kWidth);
+        if (r < rows) __builtin_memcpy(block[r], row, uint64_t(count) * sizeof(T));
+        lanes[r] = load((const float*)block[r]);
+      }
       transpose(lanes);
       const int64_t steps = (count + kStep - 1) / kStep;
       for (int64_t s = 0; s < steps; ++s) store((float*)panel + (k0 / kStep + s) * kPanel + n0, lanes[s]);

@@ -24,22 +24,10 @@ struct Step<bf16> {
   FASTPLM_INLINE F32 multiply_add(Pair a, Pair b, F32 c) { return dot(a, b, c); }
 };
 
-// Lane r: `count` values of row r, as many as a vector holds at most; zeros behind them and from row `rows` on.
 template <class T>
-FASTPLM_INLINE void load_square(F32* lanes, const T* a, int64_t lda, int64_t rows, int64_t count) {
-  constexpr int64_t kWidth = F32::kLanes * Step<T>::kSize;
-  const auto load_row = [&](int64_t r) {
-    if (count == kWidth) return load((const float*)(a + r * lda));
-    alignas(64) T row[kWidth] = {};
-    __builtin_memcpy(row, a + r * lda, uint64_t(count) * sizeof(T));
-    return load((const float*)row);
-  };
-  for (int64_t r = 0; r < F32::kLanes; ++r) lanes[r] = r < rows ? load_row(r) : F32::zero();
-}
+constexpr int64_t kLine = 64 / sizeof(T);   // values in a cache line
 
-constexpr int64_t kFetchSteps = 8;
-
-// kBlock: a is a block of rows as pack_block lays them out, else rows lda apart.
+// kBlock: a is a block of rows as pack_block (gemm.inl.h) lays them out, else rows lda apart.
 template <class T, int kRows, bool kBlock>
 static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc, bool accumulate,
                         Fetch fetch) {
@@ -52,10 +40,11 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
     for (int v = 0; v < kTileVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : F32::zero();
   }
   constexpr int64_t kAhead = 8 * kPanel * S::kSize;   // steps; a panel outgrows the first-level cache
-  for (int64_t begin = 0; begin < k; begin += kFetchSteps * S::kSize) {
+  const int64_t row = kBlock ? kLine<T> : lda, skip = kBlock ? (kTileRows - 1) * kLine<T> : 0;
+  for (int64_t line = 0; line < k; line += kLine<T>, a += skip) {
     fetch.some();
-    const int64_t end = smaller(k, begin + kFetchSteps * S::kSize);
-    for (int64_t i = begin; i < end; i += S::kSize, panel += kPanel * S::kSize) {
+    const int64_t end = smaller(kLine<T>, k - line);
+    for (int64_t i = 0; i < end; i += S::kSize, a += S::kSize, panel += kPanel * S::kSize) {
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * S::kSize);
       typename S::Lanes b[kTileVectors];
@@ -63,7 +52,7 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
       for (int v = 0; v < kTileVectors; ++v) b[v] = S::load_panel(panel + v * F32::kLanes * S::kSize);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const typename S::Lanes x = S::broadcast(kBlock ? a + i * kTileRows + r * S::kSize : a + r * lda + i);
+        const typename S::Lanes x = S::broadcast(a + r * row);
 #pragma GCC unroll 4
         for (int v = 0; v < kTileVectors; ++v) sums[r][v] = S::multiply_add(x, b[v], sums[r][v]);
       }
@@ -88,7 +77,7 @@ FASTPLM_INLINE void vector_rows(int64_t rows, const T* a, int64_t lda, int64_t k
 template <class T>
 struct VectorTiles {
   static constexpr int64_t kRows = kTileRows, kPanel = kTileVectors * F32::kLanes;
-  static constexpr int64_t kStep = Step<T>::kSize, kStepsPerFetch = kFetchSteps;
+  static constexpr int64_t kStep = Step<T>::kSize;
   struct Scope {};
 
   // How much of k gemm takes at a time.
@@ -100,27 +89,10 @@ struct VectorTiles {
     vector_rows<T, kTileRows, false>(rows, a, lda, k, panel, c, ldc, accumulate, {});
   }
 
-  // Rows of a as pack_block lays them out.
+  // A block of rows.
   FASTPLM_INLINE void run_block(Scope&, int64_t rows, const T* a, int64_t k, const T* panel, float* c, int64_t ldc,
                                 bool accumulate, Fetch fetch) {
     vector_rows<T, kTileRows, true>(rows, a, 0, k, panel, c, ldc, accumulate, fetch);
-  }
-
-  // a to [k / kStep][kRows][kStep], zeros behind k: one stream instead of one for each row.
-  static void pack_block(int64_t rows, const T* a, int64_t lda, int64_t k, T* block) {
-    constexpr int64_t kWidth = F32::kLanes * kStep;
-    for (int64_t r0 = 0; r0 < rows; r0 += F32::kLanes) {
-      const int count = int(smaller(F32::kLanes, kRows - r0));
-      for (int64_t k0 = 0; k0 < k; k0 += kWidth) {
-        const int64_t width = smaller(kWidth, k - k0);
-        F32 lanes[F32::kLanes];
-        load_square(lanes, a + r0 * lda + k0, lda, smaller(F32::kLanes, rows - r0), width);
-        transpose(lanes);
-        for (int64_t s = 0; s * kStep < width; ++s) {
-          store((float*)(block + (k0 + s * kStep) * kRows + r0 * kStep), lanes[s], count);
-        }
-      }
-    }
   }
 };
 

@@ -11,7 +11,7 @@ namespace fastplm::FASTPLM_ISA {
 // The panel's [k / 2][32][2] order is the unit's own, with 128 bytes from one pair of k to the next.
 struct MatrixTiles {
   static constexpr int64_t kRows = 32, kPanel = 32;
-  static constexpr int64_t kStep = 32, kStepsPerFetch = 1;   // a step: one tile row of 64 bytes
+  static constexpr int64_t kStep = 32;   // one tile row: 64 bytes
 
   // Where a panel is too long to stay in the cache: measured on Sapphire Rapids, k = 384 to 3072.
   FASTPLM_INLINE int64_t depth(int64_t k) { return k <= 2048 ? k : 256; }
@@ -46,20 +46,10 @@ struct MatrixTiles {
     multiply<false>(scope, rows, a, lda, kStep, k, panel, c, ldc, accumulate, {});
   }
 
-  // Rows of a as pack_block lays them out.
+  // A block of rows (gemm.inl.h).
   FASTPLM_INLINE void run_block(Scope& scope, int64_t rows, const bf16* a, int64_t k, const bf16* panel, float* c,
                                 int64_t ldc, bool accumulate, Fetch fetch) {
     multiply<true>(scope, rows, a, kStep, kRows * kStep, k, panel, c, ldc, accumulate, fetch);
-  }
-
-  // a to [k / kStep][kRows][kStep], zeros behind k: each tile is one piece of memory, and so is what comes next.
-  FASTPLM_INLINE void pack_block(int64_t rows, const bf16* a, int64_t lda, int64_t k, bf16* block) {
-    for (int64_t i = 0; i < k; i += kStep, block += kRows * kStep) {
-      const __mmask32 here = k - i < kStep ? (__mmask32(1) << (k - i)) - 1 : ~__mmask32(0);
-      for (int64_t r = 0; r < rows; ++r) {
-        _mm512_store_si512(block + r * kStep, _mm512_maskz_loadu_epi16(here, a + r * lda + i));
-      }
-    }
   }
 
  private:

@@ -4,7 +4,7 @@
 
 namespace fastplm::FASTPLM_ISA {
 
-// `lines` cache lines from `next` on, for every few steps of a product, into the second-level cache. A burst of them
+// `lines` cache lines from `next` on, for every line of k in a product, into the second-level cache. A burst of them
 // between two products would stop at the core's few fill buffers.
 struct Fetch {
   const char* next = nullptr;
