@@ -15,11 +15,11 @@ struct Attention {
 
   const AttentionArgs<T>& a;
   T *keys, *values;         // packed
-  T* weights;               // [kQueries, score_columns]: exp(score - top) of the current block
   float* scores;            // [kQueries, score_columns]
-  float* sums;              // [kQueries, value_columns]: weights times values so far
-  float top[kQueries];      // largest score so far
-  float total[kQueries];    // sum of weights so far
+  T* weights;  // [kQueries, score_columns]: exp(score - top) of the current block; f32: in place of scores
+  float* sums;  // [kQueries, value_columns]: weights times values so far
+  float top[kQueries];  // largest score so far
+  float total[kQueries];  // sum of weights so far
   int64_t score_columns, value_columns, bytes;
   typename Tile::Scope scope;
 
@@ -33,8 +33,11 @@ struct Attention {
     };
     take(keys, round_up(a.length, Tile::kPanel) * round_up(a.head_dim, Tile::kStep));
     take(values, value_columns * round_up(a.length, Tile::kStep));
-    take(weights, kQueries * score_columns);
     take(scores, kQueries * score_columns);
+    if constexpr (__is_same(T, float))
+      weights = scores;
+    else
+      take(weights, kQueries * score_columns);
     take(sums, kQueries * value_columns);
     bytes = memory - (char*)a.workspace;
   }
@@ -78,7 +81,7 @@ struct Attention {
     return k;
   }
 
-  int64_t last_visible(int64_t q) const {   // one past it
+  int64_t last_visible(int64_t q) const {  // one past it
     if (a.window < 0) return a.length;
     if (!a.index) return smaller(a.length, q + a.window + 1);
     int64_t k = q;
@@ -97,7 +100,7 @@ struct Attention {
     for (int64_t k = here.begin / Tile::kPanel * Tile::kPanel; k < here.end; k += Tile::kPanel) {
       for (int64_t r = 0; r < rows; r += Tile::kRows) {
         multiply(scope, smaller(Tile::kRows, rows - r), a.q + (q + r) * a.ld, a.ld, a.head_dim, keys + k * padded,
-                 scores + r * score_columns + (k - block), score_columns, false);
+                 scores + r * score_columns + (k - block), score_columns, here.end - k);
       }
     }
     if (!a.distance_bias && !a.mask) return;
@@ -108,11 +111,11 @@ struct Attention {
     for (int64_t k = here.begin; k < here.end; ++k) {
       row[k] *= a.scale;
       if (a.distance_bias) row[k] += a.distance_bias[index(k) - index(q)];
-      if (a.mask && !a.mask[q * a.mask_ld + k]) row[k] += -__FLT_MAX__;   // as transformers adds it
+      if (a.mask && !a.mask[q * a.mask_ld + k]) row[k] += -__FLT_MAX__;  // as transformers adds it
     }
   }
 
-  float factor() const { return a.distance_bias || a.mask ? 1.0f : a.scale; }   // what scores still lack
+  float factor() const { return a.distance_bias || a.mask ? 1.0f : a.scale; }  // what scores still lack
 
   // weights[r] = exp(score - top); what was summed under an older top is scaled down to the new one.
   void weigh(int64_t q, int64_t r, int64_t block, Range here, bool begun) {
@@ -153,7 +156,7 @@ struct Attention {
       for (int64_t r = 0; r < rows; r += Tile::kRows) {
         Tile::run(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (from - block), score_columns,
                   to - from, values + c * padded_length + from * Tile::kPanel, sums + r * value_columns + c,
-                  value_columns, begun);
+                  value_columns, a.head_dim - c, begun);
       }
     }
   }

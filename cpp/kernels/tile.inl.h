@@ -28,16 +28,16 @@ template <class T>
 constexpr int64_t kLine = 64 / sizeof(T);   // values in a cache line
 
 // kBlock: a is a block of rows as pack_block (gemm.inl.h) lays them out, else rows lda apart.
-template <class T, int kRows, bool kBlock>
+template <class T, int kRows, int kVectors, bool kBlock>
 static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc, bool accumulate,
                         Fetch fetch) {
   using S = Step<T>;
   constexpr int64_t kPanel = kTileVectors * F32::kLanes;
-  F32 sums[kRows][kTileVectors];
+  F32 sums[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : F32::zero();
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : F32::zero();
   }
   constexpr int64_t kAhead = 8 * kPanel * S::kSize;   // steps; a panel outgrows the first-level cache
   const int64_t row = kBlock ? kLine<T> : lda, skip = kBlock ? (kTileRows - 1) * kLine<T> : 0;
@@ -46,30 +46,31 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
     const int64_t end = smaller(kLine<T>, k - line);
     for (int64_t i = 0; i < end; i += S::kSize, a += S::kSize, panel += kPanel * S::kSize) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * S::kSize);
-      typename S::Lanes b[kTileVectors];
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * S::kSize);
+      typename S::Lanes b[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) b[v] = S::load_panel(panel + v * F32::kLanes * S::kSize);
+      for (int v = 0; v < kVectors; ++v) b[v] = S::load_panel(panel + v * F32::kLanes * S::kSize);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         const typename S::Lanes x = S::broadcast(a + r * row);
 #pragma GCC unroll 4
-        for (int v = 0; v < kTileVectors; ++v) sums[r][v] = S::multiply_add(x, b[v], sums[r][v]);
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = S::multiply_add(x, b[v], sums[r][v]);
       }
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) store(c + r * ldc + v * F32::kLanes, sums[r][v]);
+    for (int v = 0; v < kVectors; ++v) store(c + r * ldc + v * F32::kLanes, sums[r][v]);
   }
 }
 
-template <class T, int kRows, bool kBlock>
+template <class T, int kRows, int kVectors, bool kBlock>
 FASTPLM_INLINE void vector_rows(int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc,
                                 bool accumulate, Fetch fetch) {
-  if (rows == kRows) return vector_tile<T, kRows, kBlock>(a, lda, k, panel, c, ldc, accumulate, fetch);
-  if constexpr (kRows > 1) vector_rows<T, kRows - 1, kBlock>(rows, a, lda, k, panel, c, ldc, accumulate, fetch);
+  if (rows == kRows) return vector_tile<T, kRows, kVectors, kBlock>(a, lda, k, panel, c, ldc, accumulate, fetch);
+  if constexpr (kRows > 1)
+    vector_rows<T, kRows - 1, kVectors, kBlock>(rows, a, lda, k, panel, c, ldc, accumulate, fetch);
 }
 
 // What gemm and attention use: up to kRows rows against one panel, k a multiple of kStep. A Scope must live
@@ -83,16 +84,21 @@ struct VectorTiles {
   // How much of k gemm takes at a time.
   FASTPLM_INLINE int64_t depth(int64_t k) { return k; }
 
-  // Rows of a as a matrix has them.
-  FASTPLM_INLINE void run(Scope&, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c,
-                          int64_t ldc, bool accumulate) {
-    vector_rows<T, kTileRows, false>(rows, a, lda, k, panel, c, ldc, accumulate, {});
+  // Rows of a as a matrix has them; no more of c's columns than that many are wanted.
+  template <int kVectors = kTileVectors>
+  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c,
+                          int64_t ldc, int64_t columns, bool accumulate) {
+    if constexpr (kVectors > 1) {
+      if (columns <= (kVectors - 1) * F32::kLanes)
+        return run<kVectors - 1>(scope, rows, a, lda, k, panel, c, ldc, columns, accumulate);
+    }
+    vector_rows<T, kTileRows, kVectors, false>(rows, a, lda, k, panel, c, ldc, accumulate, {});
   }
 
   // A block of rows.
   FASTPLM_INLINE void run_block(Scope&, int64_t rows, const T* a, int64_t k, const T* panel, float* c, int64_t ldc,
                                 bool accumulate, Fetch fetch) {
-    vector_rows<T, kTileRows, true>(rows, a, 0, k, panel, c, ldc, accumulate, fetch);
+    vector_rows<T, kTileRows, kTileVectors, true>(rows, a, 0, k, panel, c, ldc, accumulate, fetch);
   }
 };
 
@@ -106,10 +112,10 @@ struct Tiles<bf16> : MatrixTiles {};
 // Any k: what is left beyond the last whole step is copied and filled up with zeros.
 template <class T>
 static void multiply(typename Tiles<T>::Scope& scope, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel,
-                     float* c, int64_t ldc, bool accumulate) {
+                     float* c, int64_t ldc, int64_t columns) {
   using Tile = Tiles<T>;
   const int64_t whole = k / Tile::kStep * Tile::kStep, rest = k - whole;
-  if (whole || !rest) Tile::run(scope, rows, a, lda, whole, panel, c, ldc, accumulate);
+  if (whole || !rest) Tile::run(scope, rows, a, lda, whole, panel, c, ldc, columns, false);
   if constexpr (Tile::kStep > 1) {
     if (!rest) return;
     alignas(64) T tail[Tile::kRows * Tile::kStep];
@@ -117,6 +123,6 @@ static void multiply(typename Tiles<T>::Scope& scope, int64_t rows, const T* a, 
     for (int64_t r = 0; r < rows; ++r) {
       __builtin_memcpy(tail + r * Tile::kStep, a + r * lda + whole, uint64_t(rest) * sizeof(T));
     }
-    Tile::run(scope, rows, tail, Tile::kStep, Tile::kStep, panel + whole * Tile::kPanel, c, ldc, accumulate || whole);
+    Tile::run(scope, rows, tail, Tile::kStep, Tile::kStep, panel + whole * Tile::kPanel, c, ldc, columns, whole > 0);
   }
 }

@@ -42,7 +42,7 @@ struct MatrixTiles {
 
   // Rows of a as a matrix has them.
   FASTPLM_INLINE void run(Scope& scope, int64_t rows, const bf16* a, int64_t lda, int64_t k, const bf16* panel,
-                          float* c, int64_t ldc, bool accumulate) {
+                          float* c, int64_t ldc, int64_t, bool accumulate) {
     multiply<false>(scope, rows, a, lda, kStep, k, panel, c, ldc, accumulate, {});
   }
 
