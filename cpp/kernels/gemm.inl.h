@@ -108,7 +108,7 @@ struct Gemm {
     typename Tile::Scope scope;
     for (int64_t p = panels.begin; p < panels.end; ++p) {
       const T* panel = g.panels + p * kPanel * k;
-      const T* next = p + 1 < panels.end ? panel + kPanel * k : nullptr;
+      const T* next = (p + 1) * kPanel < g.n ? panel + kPanel * k : nullptr;
       for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, const T* a, float* c) {
         const Fetch fetch = part_of(next + kPanel * k0, size, (row - rows.begin) / kRows);
         Tile::run_block(scope, count, a, size, panel + kPanel * k0, c, kPanel, k0 > 0, next ? fetch : Fetch{});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "core/buffer.h"
 #include "core/parallel.h"
@@ -49,19 +50,23 @@ void pack(TensorView w, bool transposed, const PackedWeight& out) {
   });
 }
 
-// The rows of `a` that one piece takes: as many as stay in half of the second-level cache while the panels
-// pass by, since each further piece reads all panels again; no fewer than the register tile holds.
+// The rows of `a` that one piece takes: as many as stay in the second-level cache with some of the panels that pass by,
+// since each further piece reads all panels again; no fewer than the register tile holds.
 static int64_t rows_per_piece(int64_t k, int64_t element, int64_t tile_rows) {
-  static const int64_t cache = second_level_cache() / 2;
+  static const int64_t cache = second_level_cache() * 3 / 4;
   return std::max<int64_t>(1, cache / (k * element) / tile_rows) * tile_rows;
 }
 
-// Grows to the largest that was asked for: about half of the second-level cache.
+// Grows to the largest that was asked for: about the second-level cache.
 static void* workspace_of_thread(int64_t bytes) {
   static thread_local Buffer workspace;
   if (workspace.size() < bytes) workspace = Buffer(bytes);
   return workspace.data();
 }
+
+struct alignas(kAlign) Run {   // a cache line of its own
+  std::atomic<int64_t> next{0};
+};
 
 void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual, TensorView out) {
   const Check check{"linear"};
@@ -88,26 +93,26 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
                           .out = to_f32 ? nullptr : out.as<T>(),
                           .ldo = w.n,
                           .workspace = nullptr};
-    const int64_t rows = rows_per_piece(w.k, sizeof(T), kernel.block_rows);
-    const int64_t row_pieces = ceil_div(m, rows), panels = ceil_div(w.n, kernel.layout.panel);
-    // Few rows (a short text): split the panels, so that every thread streams its own share of the weights.
-    const int64_t wanted = std::max<int64_t>(1, ceil_div(4 * num_threads(), std::max<int64_t>(1, row_pieces)));
-    const int64_t panel_grain = row_pieces >= 2 * num_threads() ? panels : std::max<int64_t>(1, panels / wanted);
-    const int64_t panel_pieces = ceil_div(panels, panel_grain);
-    const int64_t workspace = kernel.gemm_workspace(std::min(m, rows), w.k);
-    // Each thread at work takes one piece of panels after another, and prepares a piece of rows once.
-    const int64_t pieces = row_pieces * panel_pieces;
-    std::atomic<int64_t> next{0};
-    parallel_for(std::min<int64_t>(num_threads(), pieces), 1, [&](int64_t, int64_t) {
+    const int64_t rows = rows_per_piece(w.k, sizeof(T), kernel.block_rows), panels = ceil_div(w.n, kernel.layout.panel);
+    const int64_t workspace = kernel.gemm_workspace(std::min(m, rows), w.k), units = ceil_div(m, rows) * panels;
+    // A unit is one panel against one piece of rows. Each thread has its own run of units, so that the panel it fetches
+    // ahead is the one it needs next, and then helps with another's.
+    const int64_t runs = std::min<int64_t>(num_threads(), units);
+    std::vector<Run> taken(static_cast<size_t>(runs));
+    parallel_for(runs, 1, [&](int64_t own, int64_t) {
       GemmArgs<T> args = all;
       args.workspace = workspace_of_thread(workspace);
       int64_t ready = -1;
-      for (int64_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
-        const int64_t row = piece / panel_pieces * rows, panel = piece % panel_pieces * panel_grain;
-        const Range these = {row, std::min(m, row + rows)};
-        if (row != ready) kernel.gemm_rows(args, these);
-        ready = row;
-        kernel.gemm(args, these, {panel, std::min(panels, panel + panel_grain)});
+      for (int64_t i = 0; i < runs; ++i) {
+        const int64_t run = (own + i) % runs, begin = units * run / runs, end = units * (run + 1) / runs;
+        std::atomic<int64_t>& next = taken[size_t(run)].next;
+        for (int64_t unit; (unit = begin + next.fetch_add(1, std::memory_order_relaxed)) < end;) {
+          const int64_t row = unit / panels * rows, panel = unit % panels;
+          const Range these = {row, std::min(m, row + rows)};
+          if (row != ready) kernel.gemm_rows(args, these);
+          ready = row;
+          kernel.gemm(args, these, {panel, panel + 1});
+        }
       }
     });
   });
