@@ -62,8 +62,18 @@ class Source:
             "padding": None,
             "added_tokens": sorted(added, key=lambda token: token["id"]),
             **self.sections,
-            "model": {**self.model, "vocab": self.vocabulary},
+            "model": self._model_to_json(),
         }
+
+    def _model_to_json(self) -> dict[str, Any]:
+        model: dict[str, Any] = {**self.model, "vocab": self.vocabulary}
+        if "merges" in model:
+            sides = model["merges"]
+            model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
+        if "scores" in model:
+            pieces = {i: piece for piece, i in self.vocabulary.items()}
+            model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores"))]
+        return model
 
 
 def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
@@ -170,6 +180,52 @@ def _model_type(model: dict[str, Any]) -> str:
     return "WordPiece" if "continuing_subword_prefix" in model else "WordLevel"
 
 
+def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> tuple[dict[str, int], dict[str, Any]]:
+    """The vocabulary and the other settings of a model, as `Source` keeps them."""
+    kind = model["type"]
+    if kind == "Unigram":
+        pieces, scores = _read_scores(path, vocabulary)
+        return pieces, {**model, "scores": scores}
+    if kind == "BPE":
+        return check_vocabulary(path, vocabulary), {**model, "merges": _read_merges(path, model.get("merges"))}
+    if kind in ("WordPiece", "WordLevel"):
+        return check_vocabulary(path, vocabulary), model
+    raise UnsupportedError(
+        f'{path}: model type "{kind}" is unknown; known: BPE, Unigram, WordLevel, WordPiece'
+    )
+
+
+def _read_merges(path: str, merges: Any) -> list[str]:
+    """Left and right sides in turn. A merge is a pair, or one string with a space between its sides."""
+    if not isinstance(merges, list):
+        raise _fail(path, "model.merges", merges, "a list")
+    sides: list[str] = []
+    for i, merge in enumerate(merges):
+        pair = merge.split(" ") if isinstance(merge, str) else merge
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(side, str) for side in pair):
+            raise _fail(path, f"model.merges[{i}]", merge, "two tokens")
+        sides += pair
+    return sides
+
+
+def _read_scores(path: str, vocabulary: Any) -> tuple[dict[str, int], list[float]]:
+    """Pieces with their ids, and each id's score (a log probability)."""
+    if not isinstance(vocabulary, list):
+        raise _fail(path, "model.vocab", vocabulary, "a list of pieces and scores")
+    pieces, scores = {}, []
+    for i, entry in enumerate(vocabulary):
+        if not (
+            isinstance(entry, list)
+            and len(entry) == 2
+            and isinstance(entry[0], str)
+            and type(entry[1]) in (int, float)
+        ):
+            raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score")
+        pieces[entry[0]] = i
+        scores.append(float(entry[1]))
+    return pieces, scores
+
+
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     """The tokenizer.json at `path`.
 
@@ -193,12 +249,11 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         ):
             raise _fail(name, section, settings, 'an object with a "type", or null')
         sections[section] = settings
-    if model["type"] != "WordPiece":
-        raise UnsupportedError(f'{name}: model type "{model["type"]}" is unknown; known: WordPiece')
+    vocabulary, model = _read_model(name, model, vocabulary)
     added_tokens = _read_added_tokens(name, root.get("added_tokens"))
     return Source(
         path=name,
-        vocabulary=check_vocabulary(name, vocabulary),
+        vocabulary=vocabulary,
         model=model,
         sections=sections,
         added_tokens=added_tokens,
