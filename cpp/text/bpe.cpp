@@ -3,8 +3,11 @@
 #include <algorithm>
 
 #include "text/utf8.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
+
+constexpr std::string_view kSpace = "\u2581";   // SentencePiece's sign for a space
 
 static std::vector<Merges::Rule> read_rules(const Value& settings, const Vocabulary& vocabulary) {
   const Value::Array& sides = settings.at("merges").array("merges");   // left and right in turn
@@ -30,6 +33,15 @@ static std::vector<Merges::Rule> read_rules(const Value& settings, const Vocabul
   return rules;
 }
 
+// Whether merges leave a word's parts alone when it is cut before each U+2581 that follows something else.
+static bool can_cut(const Value& settings, const Vocabulary& vocabulary) {
+  const Value::Array& sides = settings.at("merges").array("merges");
+  for (size_t i = 0; i + 1 < sides.size(); i += 2) {
+    if (sides[i + 1].string("merges").starts_with(kSpace) && !sides[i].string("merges").ends_with(kSpace)) return false;
+  }
+  return vocabulary.id_of(kSpace) >= 0;
+}
+
 Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
     : vocabulary_(vocabulary),
       prefix_(settings.s("continuing_subword_prefix", "")),
@@ -40,7 +52,9 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
       byte_fallback_(settings.b("byte_fallback", false)),
       ignore_merges_(settings.b("ignore_merges", false)),
       unk_(has_unk_token_ ? vocabulary.id_of(unk_token_) : -1),
-      merges_(read_rules(settings, vocabulary)) {
+      merges_(read_rules(settings, vocabulary)),
+      cuts_(is_plain() && can_cut(settings, vocabulary)),
+      owner_(WordCache::new_owner()) {
   if (settings.d("dropout", 0.0) != 0.0) {
     fail(ErrorKind::kUnsupported, "tokenizer.json: model.dropout is ", settings.d("dropout"),
          ", which makes every answer another; expected null or 0");
@@ -105,21 +119,53 @@ void Bpe::start_unknown(std::string_view character, std::vector<Symbol>& symbols
   unknown = {unk_, unknown.size + uint32_t(character.size())};
 }
 
+template <class Part>
+void Bpe::cut(std::string_view word, Part&& part) const {
+  size_t begin = 0;
+  while (cuts_ && begin < word.size()) {
+    // The next U+2581 with something else before it.
+    size_t at = word.find(kSpace, begin + 1);
+    while (at != word.npos && word.substr(0, at).ends_with(kSpace)) at = word.find(kSpace, at + kSpace.size());
+    if (at == word.npos) break;
+    part(begin, at);
+    begin = at;
+  }
+  part(begin, word.size());
+}
+
+std::span<const Symbol> Bpe::symbols_of(std::string_view part) const {
+  constexpr size_t kKeep = 1 << 16;
+  thread_local std::vector<Symbol> symbols;
+  if (symbols.capacity() > kKeep) symbols = {};
+  symbols.clear();
+  start(part, symbols);
+  return {symbols.data(), size_t(merges_.apply(symbols.data(), int64_t(symbols.size())))};
+}
+
 void Bpe::tokenize(std::string_view word, std::vector<Token>& tokens) const {
   if (ignore_merges_) {
     if (const int32_t id = vocabulary_.id_of(word); id >= 0) return tokens.push_back({id, 0, uint32_t(word.size())});
   }
-  thread_local std::vector<Symbol> symbols;
-  symbols.clear();
-  start(word, symbols);
-  const int64_t n = merges_.apply(symbols.data(), int64_t(symbols.size()));
   uint32_t at = 0;   // characters that were left out do not count: so the reference's offsets are
-  for (int64_t i = 0; i < n; ++i) {
-    tokens.push_back({symbols[size_t(i)].id, at, at + symbols[size_t(i)].size});
-    at += symbols[size_t(i)].size;
+  cut(word, [&](size_t begin, size_t end) {
+    for (const Symbol& symbol : symbols_of(word.substr(begin, end - begin))) {
+      tokens.push_back({symbol.id, at, at + symbol.size});
+      at += symbol.size;
+    }
+  });
+}
+
+void Bpe::append_ids(std::string_view word, Ids& ids) const {
+  if (ignore_merges_) {
+    if (const int32_t id = vocabulary_.id_of(word); id >= 0) return ids.push(id);
   }
-  constexpr size_t kKeep = 1 << 16;
-  if (symbols.capacity() > kKeep) symbols = {};
+  WordCache& cache = WordCache::of_thread();
+  cut(word, [&](size_t begin, size_t end) {
+    const std::string_view part = word.substr(begin, end - begin);
+    cache.add(owner_, part, word.data() + word.size(), ids, [&](Ids& to) {
+      for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
+    });
+  });
 }
 
 }  // namespace fastplm::text

@@ -5,6 +5,13 @@
 
 namespace fastplm::text {
 
+void Model::append_ids(std::string_view word, Ids& ids) const {
+  thread_local std::vector<Token> tokens;
+  tokens.clear();
+  tokenize(word, tokens);
+  for (const Token& token : tokens) ids.push(token.id);
+}
+
 using MakeModel = std::unique_ptr<Model> (*)(const Value&, const Vocabulary&);
 
 template <class T>
