@@ -187,7 +187,10 @@ def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> tuple[dict
         pieces, scores = _read_scores(path, vocabulary)
         return pieces, {**model, "scores": scores}
     if kind == "BPE":
-        return check_vocabulary(path, vocabulary), {**model, "merges": _read_merges(path, model.get("merges"))}
+        return check_vocabulary(path, vocabulary), {
+            **model,
+            "merges": _read_merges(path, model.get("merges")),
+        }
     if kind in ("WordPiece", "WordLevel"):
         return check_vocabulary(path, vocabulary), model
     raise UnsupportedError(
