@@ -103,6 +103,8 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
   for (const Piece& piece : cursor.pieces) {
     if (piece.id >= 0) {
       cursor.add(options, piece.id, span(piece.begin, piece.end));
+    } else if (!options.align) {
+      model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
       cursor.found.clear();
       model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);

@@ -161,12 +161,17 @@ def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
     rows = ROWS + [row | {"cell": "minilm 1x128"} for row in ROWS]
     record = {"machine": about, "command": ["python", "-m", "bench.encode"], "threads": 2, "rows": rows}
     (tmp_path / "encode.json").write_text(json.dumps(record))
-    text = (
-        "before\n<!-- encode: how -->\nold\n<!-- end -->\n<!-- startup: how -->\nold\n<!-- end -->\nafter\n"
-    )
+    speeds = [
+        {"language": "en", "threads": 1, "contender": name, "median_mb_s": speed}
+        for name, speed in (("fastplm", 123.4), ("tokie", 45.6))
+    ]
+    (tmp_path / "tokenize.json").write_text(json.dumps(record | {"rows": speeds}))
+    blocks = ("encode", "tokenize", "startup")
+    text = "before\n" + "".join(f"<!-- {name}: how -->\nold\n<!-- end -->\n" for name in blocks) + "after\n"
     filled = readme.fill(text)
     assert "`python -m bench.encode`, commit abc, A CPU" in filled and "old" not in filled
     assert "| minilm 1x16 | 2 | 4 | 50% |" in filled
+    assert "| en | 1 | 123 | 45.6 |" in filled
     assert "<!-- startup: how -->\nNot measured yet.\n<!-- end -->\nafter\n" in filled
     assert (tmp_path / "encode.png").stat().st_size > 1000
     assert readme.fill(filled) == filled

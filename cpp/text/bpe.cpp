@@ -1,0 +1,171 @@
+#include "text/bpe.h"
+
+#include <algorithm>
+
+#include "text/utf8.h"
+#include "text/word_cache.h"
+
+namespace fastplm::text {
+
+constexpr std::string_view kSpace = "\u2581";   // SentencePiece's sign for a space
+
+static std::vector<Merges::Rule> read_rules(const Value& settings, const Vocabulary& vocabulary) {
+  const Value::Array& sides = settings.at("merges").array("merges");   // left and right in turn
+  const size_t prefix = settings.s("continuing_subword_prefix", "").size();
+  std::vector<Merges::Rule> rules;
+  rules.reserve(sides.size() / 2);
+  const auto id_of = [&](std::string_view token, size_t rank) {
+    const int32_t id = vocabulary.id_of(token);
+    if (id < 0) fail(ErrorKind::kFile, "tokenizer.json: model.merges[", rank, "]: the vocabulary lacks \"", token, '"');
+    return id;
+  };
+  std::string joined;
+  for (size_t i = 0; i + 1 < sides.size(); i += 2) {
+    const std::string &left = sides[i].string("merges"), &right = sides[i + 1].string("merges");
+    if (right.size() < prefix) {
+      fail(ErrorKind::kFile, "tokenizer.json: model.merges[", i / 2, "]: \"", right,
+           "\" is shorter than continuing_subword_prefix");
+    }
+    joined = left;
+    joined.append(right, prefix);
+    rules.push_back({id_of(left, i / 2), id_of(right, i / 2), id_of(joined, i / 2)});
+  }
+  return rules;
+}
+
+// Whether merges leave a word's parts alone when it is cut before each U+2581 that follows something else.
+static bool can_cut(const Value& settings, const Vocabulary& vocabulary) {
+  const Value::Array& sides = settings.at("merges").array("merges");
+  for (size_t i = 0; i + 1 < sides.size(); i += 2) {
+    if (sides[i + 1].string("merges").starts_with(kSpace) && !sides[i].string("merges").ends_with(kSpace)) return false;
+  }
+  return vocabulary.id_of(kSpace) >= 0;
+}
+
+Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
+    : vocabulary_(vocabulary),
+      prefix_(settings.s("continuing_subword_prefix", "")),
+      suffix_(settings.s("end_of_word_suffix", "")),
+      unk_token_(settings.s("unk_token", "")),
+      has_unk_token_(settings.has("unk_token")),
+      fuse_unk_(settings.b("fuse_unk", false)),
+      byte_fallback_(settings.b("byte_fallback", false)),
+      ignore_merges_(settings.b("ignore_merges", false)),
+      unk_(has_unk_token_ ? vocabulary.id_of(unk_token_) : -1),
+      merges_(read_rules(settings, vocabulary)),
+      cuts_(is_plain() && can_cut(settings, vocabulary)),
+      owner_(WordCache::new_owner()) {
+  if (settings.d("dropout", 0.0) != 0.0) {
+    fail(ErrorKind::kUnsupported, "tokenizer.json: model.dropout is ", settings.d("dropout"),
+         ", which makes every answer another; expected null or 0");
+  }
+  for (size_t c = 0; c < ascii_.size(); ++c) {
+    const char character = char(c);
+    ascii_[c] = vocabulary.id_of({&character, 1});
+  }
+  for (size_t byte = 0; byte < fallback_.size(); ++byte) {
+    constexpr char kDigits[] = "0123456789ABCDEF";
+    const char name[] = {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
+    fallback_[byte] = vocabulary.id_of({name, sizeof(name)});
+  }
+}
+
+int32_t Bpe::id_of_character(std::string_view character, bool first, bool last) const {
+  const bool with_prefix = !first && !prefix_.empty(), with_suffix = last && !suffix_.empty();
+  if (with_prefix || with_suffix) {
+    return vocabulary_.id_of((with_prefix ? prefix_ : "") + std::string(character) + (with_suffix ? suffix_ : ""));
+  }
+  return character.size() == 1 ? ascii_[uint8_t(character[0])] : vocabulary_.id_of(character);
+}
+
+// One symbol for each character that the vocabulary has; bytes or unknowns for the others.
+void Bpe::start(std::string_view word, std::vector<Symbol>& symbols) const {
+  Symbol unknown{-1, 0};   // not yet among the symbols
+  const auto flush = [&] {
+    if (unknown.size > 0) symbols.push_back(unknown);
+    unknown.size = 0;
+  };
+  const char* const end = word.data() + word.size();
+  for (const char* p = word.data(); p < end;) {
+    const char* const begin = p;
+    next_character(p);
+    const std::string_view character(begin, size_t(p - begin));
+    const int32_t id = id_of_character(character, begin == word.data(), p == end);
+    if (id >= 0) {
+      flush();
+      symbols.push_back({id, uint32_t(character.size())});
+    } else {
+      start_unknown(character, symbols, unknown);
+    }
+  }
+  flush();
+}
+
+// Bytes do not end a run of unknowns, as in the reference: the run then comes behind them.
+void Bpe::start_unknown(std::string_view character, std::vector<Symbol>& symbols, Symbol& unknown) const {
+  if (byte_fallback_) {
+    const auto known = [&](char byte) { return fallback_[uint8_t(byte)] >= 0; };
+    if (std::all_of(character.begin(), character.end(), known)) {
+      for (char byte : character) symbols.push_back({fallback_[uint8_t(byte)], 1});
+      return;
+    }
+  }
+  if (!has_unk_token_) return;   // left out
+  if (unk_ < 0) fail(ErrorKind::kValue, "BPE: a character is unknown, and the vocabulary has no \"", unk_token_, '"');
+  if (unknown.size > 0 && !fuse_unk_) {
+    symbols.push_back(unknown);
+    unknown.size = 0;
+  }
+  unknown = {unk_, unknown.size + uint32_t(character.size())};
+}
+
+template <class Part>
+void Bpe::cut(std::string_view word, Part&& part) const {
+  size_t begin = 0;
+  while (cuts_ && begin < word.size()) {
+    // The next U+2581 with something else before it.
+    size_t at = word.find(kSpace, begin + 1);
+    while (at != word.npos && word.substr(0, at).ends_with(kSpace)) at = word.find(kSpace, at + kSpace.size());
+    if (at == word.npos) break;
+    part(begin, at);
+    begin = at;
+  }
+  part(begin, word.size());
+}
+
+std::span<const Symbol> Bpe::symbols_of(std::string_view part) const {
+  constexpr size_t kKeep = 1 << 16;
+  thread_local std::vector<Symbol> symbols;
+  if (symbols.capacity() > kKeep) symbols = {};
+  symbols.clear();
+  start(part, symbols);
+  return {symbols.data(), size_t(merges_.apply(symbols.data(), int64_t(symbols.size())))};
+}
+
+void Bpe::tokenize(std::string_view word, std::vector<Token>& tokens) const {
+  if (ignore_merges_) {
+    if (const int32_t id = vocabulary_.id_of(word); id >= 0) return tokens.push_back({id, 0, uint32_t(word.size())});
+  }
+  uint32_t at = 0;   // characters that were left out do not count: so the reference's offsets are
+  cut(word, [&](size_t begin, size_t end) {
+    for (const Symbol& symbol : symbols_of(word.substr(begin, end - begin))) {
+      tokens.push_back({symbol.id, at, at + symbol.size});
+      at += symbol.size;
+    }
+  });
+}
+
+void Bpe::append_ids(std::string_view word, Ids& ids) const {
+  if (ignore_merges_) {
+    if (const int32_t id = vocabulary_.id_of(word); id >= 0) return ids.push(id);
+  }
+  WordCache& cache = WordCache::of_thread();
+  cut(word, [&](size_t begin, size_t end) {
+    const std::string_view part = word.substr(begin, end - begin);
+    cache.add(owner_, part, word.data() + word.size(), ids, [&](Ids& to) {
+      for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
+    });
+  });
+}
+
+}  // namespace fastplm::text
