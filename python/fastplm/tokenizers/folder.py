@@ -14,7 +14,8 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.source import Source, check_vocabulary, read_tokenizer_json, read_vocab_txt
-from fastplm.tokenizers.tokenizer import NAMED_TOKENS, Tokenizer
+from fastplm.tokenizers.tokenizer import Tokenizer
+from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
 _BERT_CLASSES = {
     *(
