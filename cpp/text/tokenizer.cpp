@@ -2,6 +2,7 @@
 
 #include "text/bert.h"
 #include "text/bert_scanner.h"
+#include "text/byte_bpe.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -33,6 +34,10 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   const bool punctuated = dynamic_cast<const BertPreTokenizer*>(pre_tokenizer_.get()) != nullptr;
   if (bert && punctuated && word_piece && !added_->any(AddedTokens::kNormalized)) {
     scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
+  }
+  const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe && !normalizer_) {
+    byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
   }
 }
 
@@ -69,10 +74,22 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
       cursor.add(options, id, {cursor.characters, cursor.characters + count});
       cursor.characters += count;
       ++cursor.words;
-    } else if (options.align || !scanner_ || !scanner_->run(part, options.limit, tokens.ids)) {
+    } else if (options.align || !run_fused(part, options, tokens.ids)) {
       run_stages(part, options, cursor);
     }
   });
+}
+
+bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
+  if (scanner_) return scanner_->run(text, options.limit, ids);
+  if (!byte_bpe_) return false;
+  added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
+    if (id >= 0)
+      ids.push(id);
+    else
+      byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
+  });
+  return true;
 }
 
 void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor& cursor) const {
