@@ -18,11 +18,13 @@ struct Tokens {
   Ids ids;
   std::vector<Span> spans;      // with alignment: the characters of the sequence (or of its word) per token,
   std::vector<int32_t> words;   // and the number of its word
+  std::vector<PostProcessor::Spaces> spaces;   // per token too, if the post-processor trims spans
 
   void clear() {
     ids.resize_down(0);
     spans.clear();
     words.clear();
+    spaces.clear();
   }
 };
 
