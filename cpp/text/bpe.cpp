@@ -160,9 +160,11 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   cut(word, [&](size_t begin, size_t end) {
     const std::string_view part = word.substr(begin, end - begin);
-    cache.add(owner_, part, word.data() + word.size(), ids, [&](Ids& to) {
+    const auto make = [&](Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
-    });
+    };
+    if (part.size() > WordKey::kMaxSize) return make(ids);
+    cache.add(owner_, WordKey::of(part.data(), part.size(), word.data() + word.size()), ids, make);
   });
 }
 

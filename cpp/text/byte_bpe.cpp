@@ -71,15 +71,28 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  uint32_t ends[256];
+  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
+  uint32_t ends[kAtOnce];
+  WordKey keys[kAtOnce];
   while (p < end && ids.size() < limit) {
-    const size_t words = scanner_.scan(p, end, ends, std::size(ends));
-    uint32_t begin = 0;
-    for (size_t i = 0; i < words; begin = ends[i++]) {
-      const std::string_view word(p + begin, ends[i] - begin);
-      cache.add(owner_, word, end, ids, [&](Ids& to) { add_word(word, to); });
+    const size_t words = scanner_.scan(p, end, ends, kAtOnce);
+    const auto word = [&](size_t i) {
+      const uint32_t begin = i ? ends[i - 1] : 0;
+      return std::string_view(p + begin, ends[i] - begin);
+    };
+    for (size_t i = 0; i < words; ++i) {
+      if (word(i).size() > WordKey::kMaxSize) continue;
+      keys[i] = WordKey::of(word(i).data(), word(i).size(), end);
+      cache.prefetch(keys[i]);
     }
-    p += begin;
+    for (size_t i = 0; i < words; ++i) {
+      const auto make = [&](Ids& to) { add_word(word(i), to); };
+      if (word(i).size() > WordKey::kMaxSize)
+        make(ids);
+      else
+        cache.add(owner_, keys[i], ids, make);
+    }
+    p += ends[words - 1];
   }
 }
 
