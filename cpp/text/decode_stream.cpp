@@ -9,6 +9,11 @@ std::string DecodeStream::decode(const Tokenizer& tokenizer) const {
 }
 
 std::optional<std::string> DecodeStream::step(const Tokenizer& tokenizer, int32_t id) {
+  // What decode() leaves out must not pile up.
+  std::string_view token;
+  if (!tokenizer.find(id, &token)) return std::nullopt;
+  if (skip_special_tokens_ && tokenizer.added_tokens().is_special(token)) return std::nullopt;
+
   if (given_.empty() && !ids_.empty()) {
     std::string text = decode(tokenizer);
     if (is_complete(text)) {

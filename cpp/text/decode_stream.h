@@ -9,14 +9,14 @@
 namespace fastplm::text {
 
 // Keeps only the ids since the last text given, and those that it was made from, which decoders look back to: the
-// work of a step does not grow with the stream. Of the reference's own rules: an id whose text ends with U+FFFD
-// waits for the next one, and so does one that adds nothing.
+// work of a step does not grow with the stream. As in the reference, an id that adds nothing, or after which the
+// text ends with U+FFFD, waits for the next one.
 class FASTPLM_EXPORT DecodeStream {
  public:
   explicit DecodeStream(bool skip_special_tokens) : skip_special_tokens_(skip_special_tokens) {}
 
-  // The text that `id` adds; nothing: none yet. Throws Error(kValue) if the decoder changes text that was given
-  // already (none that is known does for ids that a tokenizer made).
+  // The text that `id` adds; nothing: none yet. Throws Error(kValue) if with it the decoder changes text that was
+  // given already, as CTC's does for a repeated token.
   std::optional<std::string> step(const Tokenizer& tokenizer, int32_t id);
 
  private:
