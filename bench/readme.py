@@ -66,15 +66,16 @@ def _times(record: dict[str, Any]) -> list[str]:
 def tokenize(record: dict[str, Any]) -> str:
     rows = record["rows"]
     names = list(dict.fromkeys(row["contender"] for row in rows))
-    cells = dict.fromkeys((row["language"], row["threads"]) for row in rows)
-    lines = [_source(record), "", "| MB/s of UTF-8 | threads | " + " | ".join(names) + " |"]
+    lines = [_source(record), "", "| MB/s of UTF-8, new text | threads | " + " | ".join(names) + " |"]
     lines.append("|---" * (len(names) + 2) + "|")
-    for language, threads in cells:
-        found = {
-            row["contender"]: row for row in rows if (row["language"], row["threads"]) == (language, threads)
+    for cell, threads in dict.fromkeys((row["cell"], row["threads"]) for row in rows):
+        speeds = {
+            row["contender"]: f"{row['new_mb_s']:.3g}"
+            + ("" if row["exact"] == 1 else f" ({row['exact']:.1%} exact)")
+            for row in rows
+            if (row["cell"], row["threads"]) == (cell, threads)
         }
-        speeds = (f"{found[name]['median_mb_s']:.3g}" if name in found else "" for name in names)
-        lines.append(f"| {language} | {threads} | " + " | ".join(speeds) + " |")
+        lines.append(f"| {cell} | {threads} | " + " | ".join(speeds.get(name, "") for name in names) + " |")
     return "\n".join(lines)
 
 

@@ -12,12 +12,13 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode_tables.inl.h"
 FLAGS = ["white", "control", "punctuation", "chinese", "mark", "decomposes", "lowers", "word"]
 HANGUL = range(0xAC00, 0xD7A4)  # decomposed by arithmetic
+LONGEST = 18  # decomposition, in characters: Unicode::kLongest
 
 # Where \w of the reference's added tokens and Whitespace pre-tokenizer differs from its regex engine's.
 WORD_REMOVED = {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE}
@@ -42,12 +43,17 @@ class Oracle:
 
         clean = self.maps["Bert_clean"]
         self.nfd = self.maps["NFD"]
+        self.nfkd = {c: to for c, to in self.maps["NFKD"].items() if self.nfd.get(c) != to}
+        # Decompositions that NFC leaves as they are.
+        self.excluded = set(self.maps["NFC"])
         self.lower = self.maps["Lowercase"]
         self.white = characters(classes["WhitespaceSplit_whitespace"])
         self.control = {c for c, to in clean.items() if not to}
         self.punctuation = characters(classes["Punctuation_is_punc"])
         self.chinese = set(self.maps["Bert_chinese"])
         self.mark = {c for c, to in self.maps["Bert_strip"].items() if not to and c not in self.nfd}
+        # Spacing and enclosing marks: what StripAccents removes besides.
+        self.other_mark = {c for c, to in self.maps["StripAccents"].items() if not to} - self.mark
         self.word = characters(regex[r"\w"]) - WORD_REMOVED | WORD_ADDED
         # A combining class never changes once assigned; the vectors say which characters had one in the
         # reference's version.
@@ -83,6 +89,16 @@ class Oracle:
                 derived = [w for d in plain for w in self.lower.get(d, [d])]
             if derived != full.get(c, [c]):
                 sys.exit(f"U+{c:04X}: derived {derived}, the reference gives {full.get(c, [c])}")
+        # NFC and NFKC cut the text before any character that stays as it is and has class 0. None may begin
+        # with one that joins what comes before it.
+        seconds = {to[-1] for c, to in self.nfd.items() if len(to) > 1 and c not in self.excluded}
+        for c, to in self.nfd.items():
+            if c not in self.excluded and (to[0] in seconds or to[0] in self.classes):
+                sys.exit(f"U+{c:04X}: stays, but its first part may join the character before it")
+        if not self.excluded <= set(self.nfd):
+            sys.exit("a character without a decomposition changes in NFC")
+        if self.mark & set(self.nfd) or max(map(len, self.nfkd.values())) != LONGEST:
+            sys.exit(f"a nonspacing mark decomposes, or the longest decomposition is not {LONGEST} long")
 
 
 def flag_runs(oracle: Oracle) -> list[int]:
@@ -95,20 +111,22 @@ def flag_runs(oracle: Oracle) -> list[int]:
     return runs
 
 
-def decompositions(oracle: Oracle) -> list[int]:
-    """Per character: itself with the length of its decomposition above bit 24, then the decomposition."""
-    stream = []
-    for c, to in sorted(oracle.nfd.items()):
-        if c not in HANGUL:
-            stream += [c | len(to) << 24, *to]
-    return stream
+Run = tuple[int, int, int, int]
 
 
-def lowercase_runs(oracle: Oracle) -> list[tuple[int, int, int, int]]:
-    """(first, last, step, distance) with lower(c) = c + distance for first, first + step, ..., last."""
-    pairs = [(c, to[0] - c) for c, to in sorted(oracle.lower.items()) if len(to) == 1]
+def stream(entries: Iterable[tuple[int, list[int]]], excluded: Container[int] = ()) -> list[int]:
+    """Per character: itself | length << 24 | excluded << 31, then what it becomes."""
+    result = []
+    for c, to in entries:
+        result += [c | len(to) << 24 | (c in excluded) << 31, *to]
+    return result
+
+
+def shift_runs(pairs: Iterable[tuple[int, int]]) -> list[Run]:
+    """(first, last, step, distance): c becomes c + distance for first, first + step, ..., last."""
     runs: list[list[int]] = []
-    for c, distance in pairs:
+    for c, to in pairs:
+        distance = to - c
         if runs:
             first, last, step, d = runs[-1]
             if d == distance and c - last in (1, 2) and (first == last or c - last == step):
@@ -116,6 +134,14 @@ def lowercase_runs(oracle: Oracle) -> list[tuple[int, int, int, int]]:
                 continue
         runs.append([c, c, 1, distance])
     return [(first, last, step, d) for first, last, step, d in runs]
+
+
+def compatible(oracle: Oracle) -> tuple[list[Run], list[int]]:
+    """Compatibility decompositions: runs of single characters, and all others as a stream."""
+    single = [(c, to[0]) for c, to in sorted(oracle.nfkd.items()) if len(to) == 1]
+    runs = [run for run in shift_runs(single) if run[1] - run[0] >= 2 * run[2]]
+    covered = {c for first, last, step, _ in runs for c in range(first, last + 1, step)}
+    return runs, stream((c, to) for c, to in sorted(oracle.nfkd.items()) if c not in covered)
 
 
 def class_runs(oracle: Oracle) -> list[tuple[int, int, int]]:
@@ -126,6 +152,16 @@ def class_runs(oracle: Oracle) -> list[tuple[int, int, int]]:
         else:
             runs.append([c, c, value])
     return [(first, last, value) for first, last, value in runs]
+
+
+def ranges(members: Iterable[int]) -> list[tuple[int, int]]:
+    runs: list[list[int]] = []
+    for c in sorted(members):
+        if runs and runs[-1][1] == c - 1:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c])
+    return [(first, last) for first, last in runs]
 
 
 def wrap(items: Iterable[str]) -> str:
@@ -139,7 +175,9 @@ def wrap(items: Iterable[str]) -> str:
 
 
 def render(oracle: Oracle) -> str:
-    lowers = lowercase_runs(oracle)
+    lowers = shift_runs((c, to[0]) for c, to in sorted(oracle.lower.items()) if len(to) == 1)
+    canonical = stream(((c, to) for c, to in sorted(oracle.nfd.items()) if c not in HANGUL), oracle.excluded)
+    compatible_runs, compatible_stream = compatible(oracle)
     special = {c: to for c, to in oracle.lower.items() if len(to) > 1}
     assert special == {0x130: [0x69, 0x307]}, special
     return f"""// clang-format off
@@ -150,14 +188,29 @@ constexpr uint32_t kFlagRuns[] = {{
 {wrap(f"{v:#x}" for v in flag_runs(oracle))}
 }};
 
-// character | length << 24, then its canonical decomposition
-constexpr uint32_t kDecompositions[] = {{
-{wrap(f"{v:#x}" for v in decompositions(oracle))}
+// character | length << 24 | (1 << 31 if NFC leaves it decomposed), then its canonical decomposition
+constexpr uint32_t kCanonical[] = {{
+{wrap(f"{v:#x}" for v in canonical)}
+}};
+
+// character | length << 24, then its compatibility decomposition where that is another one
+constexpr uint32_t kCompatible[] = {{
+{wrap(f"{v:#x}" for v in compatible_stream)}
+}};
+
+// the same for runs of single characters: first, last, step, distance
+constexpr ShiftRun kCompatibleRuns[] = {{
+{wrap(f"{{{a:#x},{b:#x},{step},{d}}}" for a, b, step, d in compatible_runs)}
 }};
 
 // first, last, step, distance to the lowercase character
-constexpr LowercaseRun kLowercaseRuns[] = {{
+constexpr ShiftRun kLowercaseRuns[] = {{
 {wrap(f"{{{a:#x},{b:#x},{step},{d}}}" for a, b, step, d in lowers)}
+}};
+
+// first and last of the spacing and enclosing marks
+constexpr char32_t kOtherMarks[][2] = {{
+{wrap(f"{{{a:#x},{b:#x}}}" for a, b in ranges(oracle.other_mark))}
 }};
 
 // first, last, canonical combining class

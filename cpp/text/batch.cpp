@@ -43,10 +43,9 @@ namespace {
 class Encoder {
  public:
   Encoder(const Tokenizer& tokenizer, const BatchOptions& options, bool pairs)
-      : tokenizer_(tokenizer), options_(options), pairs_(pairs) {
-    const PostProcessor& post_processor = tokenizer.post_processor();
-    template_ = pairs ? &post_processor.pair : &post_processor.single;
-    room_ = options.max_length - (options.add_special_tokens ? post_processor.added(pairs) : 0);
+      : tokenizer_(tokenizer), post_processor_(tokenizer.post_processor()), options_(options), pairs_(pairs) {
+    template_ = pairs ? &post_processor_.pair : &post_processor_.single;
+    room_ = options.max_length - (options.add_special_tokens ? post_processor_.added(pairs) : 0);
     if (room_ < 0) options_.truncation = Truncation::kNone;   // as the reference does
     // One sequence that loses its end need not be read beyond what stays (and one more, to see that it does).
     const bool keeps_front = !pairs && !options.truncate_left && !options.overflow;
@@ -156,10 +155,18 @@ class Encoder {
       const Tokens& tokens = tokens_[piece.sequence];
       batch.ids.append(tokens.ids.data() + range.begin, range.end - range.begin);
       // The template's type is the main row's; the reference leaves overflowing pieces at their sequence's number.
-      const int32_t type_id = chosen == 0 ? piece.type_id : piece.sequence;
+      const bool typed = chosen == 0 || (post_processor_.types_overflow && options_.add_special_tokens);
+      const int32_t type_id = typed ? piece.type_id : piece.sequence;
       batch.parts.push_back({int32_t(range.end - range.begin), type_id, piece.sequence});
       if (options_.align) {
         batch.spans.insert(batch.spans.end(), tokens.spans.begin() + range.begin, tokens.spans.begin() + range.end);
+        if (!post_processor_.trims.empty()) {
+          Span* const spans = batch.spans.data() + batch.spans.size() - (range.end - range.begin);
+          for (int64_t i = range.begin; i < range.end; ++i) {
+            Span& span = spans[i - range.begin];
+            span = post_processor_.trimmed(span, tokens.spaces[i], i == range.begin);
+          }
+        }
         batch.words.insert(batch.words.end(), tokens.words.begin() + range.begin, tokens.words.begin() + range.end);
       }
     }
@@ -169,6 +176,7 @@ class Encoder {
   }
 
   const Tokenizer& tokenizer_;
+  const PostProcessor& post_processor_;
   BatchOptions options_;
   const bool pairs_;
   const std::vector<TemplatePiece>* template_;

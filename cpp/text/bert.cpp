@@ -1,6 +1,6 @@
 #include "text/bert.h"
 
-#include "text/decompose.h"
+#include "text/normal_form.h"
 
 namespace fastplm::text {
 
@@ -37,7 +37,7 @@ void BertNormalizer::run(Text& text) const {
       if (isolated) put(U' ');
     }
   });
-  if (strip_accents_) decompose(text);
+  if (strip_accents_) to_normal_form(text, Form::kNfd);
   rewrite(text, [&](char32_t c, auto put) {
     for (char32_t kept : strip_and_lower(c)) put(kept);
   });

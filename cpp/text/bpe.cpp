@@ -70,43 +70,39 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
   }
 }
 
-int32_t Bpe::id_of_character(std::string_view character, bool first, bool last) const {
-  const bool with_prefix = !first && !prefix_.empty(), with_suffix = last && !suffix_.empty();
-  if (with_prefix || with_suffix) {
-    return vocabulary_.id_of((with_prefix ? prefix_ : "") + std::string(character) + (with_suffix ? suffix_ : ""));
-  }
-  return character.size() == 1 ? ascii_[uint8_t(character[0])] : vocabulary_.id_of(character);
-}
-
 // One symbol for each character that the vocabulary has; bytes or unknowns for the others.
 void Bpe::start(std::string_view word, std::vector<Symbol>& symbols) const {
   Symbol unknown{-1, 0};   // not yet among the symbols
-  const auto flush = [&] {
-    if (unknown.size > 0) symbols.push_back(unknown);
-    unknown.size = 0;
-  };
+  std::string decorated;
   const char* const end = word.data() + word.size();
   for (const char* p = word.data(); p < end;) {
     const char* const begin = p;
     next_character(p);
     const std::string_view character(begin, size_t(p - begin));
-    const int32_t id = id_of_character(character, begin == word.data(), p == end);
-    if (id >= 0) {
-      flush();
-      symbols.push_back({id, uint32_t(character.size())});
-    } else {
-      start_unknown(character, symbols, unknown);
+    std::string_view written = character;
+    if (!is_plain()) {
+      decorated = (begin > word.data() ? prefix_ : "") + std::string(character) + (p == end ? suffix_ : "");
+      written = decorated;
     }
+    const int32_t id = written.size() == 1 ? ascii_[uint8_t(written[0])] : vocabulary_.id_of(written);
+    if (id < 0) {
+      start_unknown(character, written, symbols, unknown);
+      continue;
+    }
+    if (unknown.size > 0) symbols.push_back(unknown);
+    unknown.size = 0;
+    symbols.push_back({id, uint32_t(character.size())});
   }
-  flush();
+  if (unknown.size > 0) symbols.push_back(unknown);
 }
 
 // Bytes do not end a run of unknowns, as in the reference: the run then comes behind them.
-void Bpe::start_unknown(std::string_view character, std::vector<Symbol>& symbols, Symbol& unknown) const {
+void Bpe::start_unknown(std::string_view character, std::string_view written, std::vector<Symbol>& symbols,
+                        Symbol& unknown) const {
   if (byte_fallback_) {
     const auto known = [&](char byte) { return fallback_[uint8_t(byte)] >= 0; };
-    if (std::all_of(character.begin(), character.end(), known)) {
-      for (char byte : character) symbols.push_back({fallback_[uint8_t(byte)], 1});
+    if (std::all_of(written.begin(), written.end(), known)) {
+      for (char byte : written) symbols.push_back({fallback_[uint8_t(byte)], 1});
       return;
     }
   }
@@ -146,10 +142,12 @@ void Bpe::tokenize(std::string_view word, std::vector<Token>& tokens) const {
   if (ignore_merges_) {
     if (const int32_t id = vocabulary_.id_of(word); id >= 0) return tokens.push_back({id, 0, uint32_t(word.size())});
   }
-  uint32_t at = 0;   // characters that were left out do not count: so the reference's offsets are
+  // Characters that were left out do not count, so the reference's offsets are; a suffix's bytes stand at the end.
+  uint32_t at = 0;
+  const auto last = uint32_t(word.size() - 1);
   cut(word, [&](size_t begin, size_t end) {
     for (const Symbol& symbol : symbols_of(word.substr(begin, end - begin))) {
-      tokens.push_back({symbol.id, at, at + symbol.size});
+      tokens.push_back({symbol.id, std::min(at, last), std::min(at + symbol.size, last + 1)});
       at += symbol.size;
     }
   });
@@ -162,9 +160,11 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   cut(word, [&](size_t begin, size_t end) {
     const std::string_view part = word.substr(begin, end - begin);
-    cache.add(owner_, part, word.data() + word.size(), ids, [&](Ids& to) {
+    const auto make = [&](Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
-    });
+    };
+    if (part.size() > WordKey::kMaxSize) return make(ids);
+    cache.add(owner_, WordKey::of(part.data(), part.size(), word.data() + word.size()), ids, make);
   });
 }
 

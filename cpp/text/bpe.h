@@ -31,8 +31,9 @@ class Bpe final : public Model {
   // The symbols of a part after all merges; valid until the thread's next call.
   std::span<const Symbol> symbols_of(std::string_view part) const;
   void start(std::string_view word, std::vector<Symbol>& symbols) const;
-  void start_unknown(std::string_view character, std::vector<Symbol>& symbols, Symbol& unknown) const;
-  int32_t id_of_character(std::string_view character, bool first, bool last) const;
+  // Adds a character that the vocabulary lacks, `written` with its prefix and suffix.
+  void start_unknown(std::string_view character, std::string_view written, std::vector<Symbol>& symbols,
+                     Symbol& unknown) const;
 
   const Vocabulary& vocabulary_;
   std::string prefix_, suffix_, unk_token_;

@@ -1,7 +1,11 @@
 #include "text/byte_bpe.h"
 
+#include <algorithm>
+#include <span>
+
 #include "text/byte_level.h"
 #include "text/utf8.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -10,17 +14,43 @@ static int32_t id_of_byte(const Vocabulary& vocabulary, size_t byte) {
   return vocabulary.id_of({character, size_t(write_character(byte_level::kCharacters[byte], character))});
 }
 
-bool ByteBpe::fits(const Bpe& model, const Vocabulary& vocabulary) {
-  for (size_t byte = 0; byte < 256; ++byte) {
-    if (id_of_byte(vocabulary, byte) < 0) return false;
+// What cuts the text, if it is one of the scanners and nothing else, before ByteLevel writes it as characters.
+struct Cut {
+  const Scanner* scanner = nullptr;
+  bool add_prefix_space = false;
+};
+
+static Cut cut_of(const Value& pre_tokenizer) {
+  if (pre_tokenizer.s("type") == "ByteLevel") {
+    return {pre_tokenizer.b("use_regex", true) ? &gpt2_scanner() : nullptr, pre_tokenizer.b("add_prefix_space")};
   }
-  return model.is_plain();
+  if (pre_tokenizer.s("type") != "Sequence") return {};
+  const Value::Array& steps = pre_tokenizer.at("pretokenizers").array("pretokenizers");
+  if (steps.size() < 2) return {};
+  const Value& last = steps.back();
+  if (last.s("type") != "ByteLevel" || last.b("use_regex", true) || last.b("add_prefix_space")) return {};
+  std::vector<std::string_view> patterns;
+  for (const Value& step : std::span(steps).first(steps.size() - 1)) {
+    if (step.s("type") != "Split" || step.s("behavior") != "Isolated" || step.b("invert", false)) return {};
+    const Value* regex = step.at("pattern").find("Regex");
+    if (!regex) return {};
+    patterns.push_back(regex->string("Regex"));
+  }
+  return {find_scanner(patterns.data(), patterns.size())};
 }
 
-ByteBpe::ByteBpe(const Bpe& model, const Vocabulary& vocabulary, FindWords find_words, bool add_prefix_space)
+std::unique_ptr<ByteBpe> ByteBpe::make(const Value& pre_tokenizer, const Bpe& model, const Vocabulary& vocabulary) {
+  const Cut cut = cut_of(pre_tokenizer);
+  if (!cut.scanner || !model.is_plain()) return nullptr;
+  std::unique_ptr<ByteBpe> made(new ByteBpe(model, vocabulary, *cut.scanner, cut.add_prefix_space));
+  if (std::ranges::min(made->byte_ids_) < 0) return nullptr;
+  return made;
+}
+
+ByteBpe::ByteBpe(const Bpe& model, const Vocabulary& vocabulary, const Scanner& scanner, bool add_prefix_space)
     : model_(model),
       vocabulary_(vocabulary),
-      find_words_(find_words),
+      scanner_(scanner),
       add_prefix_space_(add_prefix_space),
       owner_(WordCache::new_owner()) {
   for (size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = id_of_byte(vocabulary, byte);
@@ -32,22 +62,37 @@ void ByteBpe::run(std::string_view text, int64_t limit, Ids& ids) const {
     prefixed.reserve(text.size() + 1);
     prefixed += ' ';
     prefixed += text;
-    return find(prefixed, limit, ids);
+    return scan(prefixed, limit, ids);
   }
-  find(text, limit, ids);
+  scan(text, limit, ids);
 }
 
-void ByteBpe::find(std::string_view text, int64_t limit, Ids& ids) const {
+void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  const char* ends[64];
+  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
+  uint32_t ends[kAtOnce];
+  WordKey keys[kAtOnce];
   while (p < end && ids.size() < limit) {
-    const size_t words = find_words_(p, end, ends, std::size(ends));
-    for (size_t i = 0; i < words; p = ends[i++]) {
-      const std::string_view word(p, size_t(ends[i] - p));
-      cache.add(owner_, word, end, ids, [&](Ids& to) { add_word(word, to); });
+    const size_t words = scanner_.scan(p, end, ends, kAtOnce);
+    const auto word = [&](size_t i) {
+      const uint32_t begin = i ? ends[i - 1] : 0;
+      return std::string_view(p + begin, ends[i] - begin);
+    };
+    for (size_t i = 0; i < words; ++i) {
+      if (word(i).size() > WordKey::kMaxSize) continue;
+      keys[i] = WordKey::of(word(i).data(), word(i).size(), end);
+      cache.prefetch(keys[i]);
     }
+    for (size_t i = 0; i < words; ++i) {
+      const auto make = [&](Ids& to) { add_word(word(i), to); };
+      if (word(i).size() > WordKey::kMaxSize)
+        make(ids);
+      else
+        cache.add(owner_, keys[i], ids, make);
+    }
+    p += ends[words - 1];
   }
 }
 

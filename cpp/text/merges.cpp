@@ -2,17 +2,23 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <functional>
+
+#include "core/error.h"
 
 namespace fastplm::text {
 
 constexpr int64_t kShort = 64;   // up to here a search through all pairs is cheaper than a heap
+constexpr size_t kMostRules = (1u << 31) / kShort - 1;
 
 Merges::Merges(std::span<const Rule> rules)
     : slots_(std::bit_ceil(rules.size() * 2 + 2)),
       mask_(slots_.size() - 1),
       shift_(64 - std::countr_zero(slots_.size())) {
+  if (rules.size() >= kMostRules) {
+    fail(ErrorKind::kFile, "tokenizer.json: model.merges has ", rules.size(), " rules; expected fewer than ",
+         kMostRules);
+  }
   for (size_t rank = 0; rank < rules.size(); ++rank) {
     const Rule& rule = rules[rank];
     const uint64_t pair = key(rule.left, rule.right);
@@ -27,30 +33,42 @@ int64_t Merges::apply(Symbol* symbols, int64_t n) const {
   return n <= kShort ? apply_short(symbols, n) : apply_long(symbols, n);
 }
 
+// Symbols stay where they are and those that were joined to another are passed over. A pair's key holds its rank and
+// its place, so that the smallest key says which pair comes first.
 int64_t Merges::apply_short(Symbol* symbols, int64_t n) const {
-  uint32_t ranks[kShort];   // of symbol i with the next
+  constexpr int32_t kPlaceBits = 6, kNone = INT32_MAX;
+  static_assert(kShort == 1 << kPlaceBits);
+  alignas(64) int32_t keys[kShort];   // of symbol i with the next
   int32_t results[kShort];
-  const auto look = [&](int64_t i) {
-    const Merge merge = of(symbols[i].id, symbols[i + 1].id);
-    ranks[i] = merge.rank;
+  uint8_t next[kShort], previous[kShort];
+  const auto look = [&](int64_t i, int64_t right) {
+    const Merge merge = of(symbols[i].id, symbols[right].id);
+    keys[i] = merge.rank == kNever ? kNone : int32_t(merge.rank << kPlaceBits | uint32_t(i));
     results[i] = merge.result;
   };
-  for (int64_t i = 0; i + 1 < n; ++i) look(i);
-  while (n > 1) {
-    const int64_t i = std::min_element(ranks, ranks + n - 1) - ranks;
-    if (ranks[i] == kNever) break;
-    symbols[i] = {results[i], symbols[i].size + symbols[i + 1].size};
-    const auto tail = size_t(n - i - 2);   // symbols behind the pair
-    std::memmove(symbols + i + 1, symbols + i + 2, tail * sizeof(Symbol));
-    if (tail > 0) {
-      std::memmove(ranks + i + 1, ranks + i + 2, (tail - 1) * sizeof(uint32_t));
-      std::memmove(results + i + 1, results + i + 2, (tail - 1) * sizeof(int32_t));
-    }
-    --n;
-    if (i + 1 < n) look(i);
-    if (i > 0) look(i - 1);
+  const int64_t padded = (n + 15) / 16 * 16;   // whole vectors
+  for (int64_t i = 0; i < n; ++i) {
+    next[i] = uint8_t(i + 1);
+    previous[i] = uint8_t(i - 1);
   }
-  return n;
+  for (int64_t i = 0; i + 1 < n; ++i) look(i, i + 1);
+  std::fill(keys + n - 1, keys + padded, kNone);
+  while (true) {
+    int32_t least = kNone;
+    for (int64_t i = 0; i < padded; ++i) least = keys[i] < least ? keys[i] : least;
+    if (least == kNone) break;
+    const int64_t i = least & (kShort - 1), joined = next[i], after = next[joined];
+    symbols[i] = {results[i], symbols[i].size + symbols[joined].size};
+    symbols[joined].size = 0;
+    keys[joined] = keys[i] = kNone;
+    next[i] = uint8_t(after);
+    if (after < n) {
+      previous[after] = uint8_t(i);
+      look(i, after);
+    }
+    if (i > 0) look(previous[i], i);
+  }
+  return std::remove_if(symbols, symbols + n, [](const Symbol& s) { return s.size == 0; }) - symbols;
 }
 
 int64_t Merges::apply_long(Symbol* symbols, int64_t n) const {

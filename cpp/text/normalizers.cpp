@@ -1,15 +1,177 @@
 // The "normalizer" section of tokenizer.json.
+#include <algorithm>
+
 #include "text/bert.h"
+#include "text/byte_level.h"
+#include "text/normal_form.h"
+#include "text/replacement.h"
 #include "text/stage.h"
+#include "text/transform.h"
+#include "text/unicode.h"
 
 namespace fastplm::text {
+
+static bool is_ascii(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return uint8_t(byte) < 0x80; });
+}
+
+template <Form form>
+struct NormalForm final : Normalizer {
+  explicit NormalForm(const Value&) {}
+  void run(Text& text) const override { to_normal_form(text, form); }
+};
+
+struct Lowercase final : Normalizer {
+  explicit Lowercase(const Value&) {}
+  void run(Text& text) const override {
+    if (is_ascii(text.bytes)) {
+      for (char& byte : text.bytes) byte = char(byte | (byte >= 'A' && byte <= 'Z' ? 0x20 : 0));
+      return;
+    }
+    const Unicode& unicode = Unicode::get();
+    rewrite(text, [&](char32_t c, auto put) {
+      for (char32_t lower : unicode.lowercase(c)) put(lower);
+    });
+  }
+};
+
+// White space at the ends.
+class Strip final : public Normalizer {
+ public:
+  explicit Strip(const Value& s) : left_(s.b("strip_left")), right_(s.b("strip_right")) {}
+
+  void run(Text& text) const override {
+    const Unicode& unicode = Unicode::get();
+    const char* begin = text.bytes.data();
+    const char* end = begin + text.bytes.size();
+    while (left_ && begin < end) {
+      const char* next = begin;
+      if (!unicode.has(next_character(next), kWhite)) break;
+      begin = next;
+    }
+    while (right_ && begin < end) {
+      const char* last = end;
+      do --last;
+      while (is_continuation(*last));
+      const char* p = last;
+      if (!unicode.has(next_character(p), kWhite)) break;
+      end = last;
+    }
+    const auto from = size_t(begin - text.bytes.data()), size = size_t(end - begin);
+    if (size == text.bytes.size()) return;
+    Transform transform(text);
+    transform.drop(from);
+    transform.keep(size);
+  }
+
+ private:
+  bool left_, right_;
+};
+
+struct StripAccents final : Normalizer {
+  explicit StripAccents(const Value&) {}
+  void run(Text& text) const override {
+    if (is_ascii(text.bytes)) return;
+    const Unicode& unicode = Unicode::get();
+    rewrite(text, [&](char32_t c, auto put) {
+      if (!unicode.is_mark(c)) put(c);
+    });
+  }
+};
+
+struct Replace final : Normalizer {
+  explicit Replace(const Value& s) : replacement(s, "normalizer") {}
+  void run(Text& text) const override {
+    std::vector<std::pair<size_t, size_t>> matches;
+    replacement.find(text.bytes, [&](size_t begin, size_t end) { matches.emplace_back(begin, end); });
+    if (matches.empty()) return;
+    Transform transform(text);
+    size_t done = 0;
+    for (const auto& [begin, end] : matches) {
+      transform.keep(begin - done);
+      transform.drop(end - begin);
+      transform.insert(replacement.content());
+      done = end;
+    }
+    transform.keep(transform.old().size() - done);
+  }
+  const Replacement replacement;
+};
+
+// The first character's span goes to what comes in front of it, too. If that is nothing, the reference takes it
+// away from the character itself.
+struct Prepend final : Normalizer {
+  explicit Prepend(const Value& s) : prefix(s.s("prepend")) {}
+  void run(Text& text) const override {
+    if (text.bytes.empty()) return;
+    if (text.aligned && !prefix.empty()) text.spans.insert(text.spans.begin(), prefix.size(), text.spans[0]);
+    if (text.aligned && prefix.empty()) {
+      size_t i = 0;
+      do text.spans[i++] = {text.origin, text.origin};
+      while (i < text.bytes.size() && is_continuation(text.bytes[i]));
+    }
+    text.bytes.insert(0, prefix);
+  }
+  const std::string prefix;
+};
+
+// SentencePiece's own rules: some control characters go, and some characters become spaces.
+struct Nmt final : Normalizer {
+  explicit Nmt(const Value&) {}
+  void run(Text& text) const override {
+    rewrite(text, [](char32_t c, auto put) {
+      const bool is_space = c == 0x09 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 ||
+                            (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff ||
+                            c == 0xfffd;
+      const bool is_dropped = !is_space && ((c > 0 && c < 0x20) || c == 0x7f || c == 0x8f || c == 0x9f);
+      if (!is_dropped) put(is_space ? U' ' : c);
+    });
+  }
+};
+
+struct ByteLevel final : Normalizer {
+  explicit ByteLevel(const Value&) {}
+  void run(Text& text) const override {
+    rewrite(text, [](char32_t c, auto put) {
+      char encoded[4];
+      const int n = write_character(c, encoded);
+      for (int i = 0; i < n; ++i) put(byte_level::kCharacters[uint8_t(encoded[i])]);
+    });
+  }
+};
+
+struct NormalizerSequence final : Normalizer {
+  explicit NormalizerSequence(const Value& s) {
+    for (const Value& entry : s.at("normalizers").array("normalizers")) parts.push_back(make_normalizer(entry));
+  }
+  void run(Text& text) const override {
+    for (const auto& part : parts) part->run(text);
+  }
+  std::vector<std::unique_ptr<Normalizer>> parts;
+};
+
+template <class T>
+static std::unique_ptr<Normalizer> make(const Value& settings) {
+  return std::make_unique<T>(settings);
+}
 
 struct {
   const char* type;
   std::unique_ptr<Normalizer> (*make)(const Value&);
 } constexpr kNormalizers[] = {
-    {"BertNormalizer",
-     [](const Value& s) -> std::unique_ptr<Normalizer> { return std::make_unique<BertNormalizer>(s); }},
+    {"BertNormalizer", make<BertNormalizer>},
+    {"ByteLevel", make<ByteLevel>},
+    {"Lowercase", make<Lowercase>},
+    {"NFC", make<NormalForm<Form::kNfc>>},
+    {"NFD", make<NormalForm<Form::kNfd>>},
+    {"NFKC", make<NormalForm<Form::kNfkc>>},
+    {"NFKD", make<NormalForm<Form::kNfkd>>},
+    {"Nmt", make<Nmt>},
+    {"Prepend", make<Prepend>},
+    {"Replace", make<Replace>},
+    {"Sequence", make<NormalizerSequence>},
+    {"Strip", make<Strip>},
+    {"StripAccents", make<StripAccents>},
 };
 
 std::unique_ptr<Normalizer> make_normalizer(const Value& settings) {

@@ -46,10 +46,24 @@ struct TemplatePiece {
   std::vector<int32_t> ids;   // empty for a sequence
 };
 struct FASTPLM_EXPORT PostProcessor {
+  // White space leaves the spans of the tokens that begin or end with it.
+  struct Trim {
+    bool add_prefix_space;   // a single one in front of the first token was put there: it stays
+  };
+  // How much of a token's text that is, in characters.
+  struct Spaces {
+    uint32_t leading, trailing;
+  };
+
   std::vector<TemplatePiece> single{{.sequence = 0}};
   std::vector<TemplatePiece> pair{{.sequence = 0}, {.sequence = 1, .type_id = 1}};
+  std::vector<Trim> trims;            // one after the other
+  bool types_overflow = false;        // rows of overflowing tokens have the template's type ids too
+
   // How many special tokens it adds.
   int64_t added(bool is_pair) const;
+  static Spaces spaces(std::string_view token);
+  Span trimmed(Span span, Spaces spaces, bool is_first) const;
 };
 
 struct Decoder {

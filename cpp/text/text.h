@@ -16,6 +16,7 @@ struct Text {
   std::string bytes;
   std::vector<Span> spans;   // per byte, the characters it came from; empty if nobody asked
   bool aligned = false;      // whether spans are kept
+  uint32_t origin = 0;       // the character the text began at, whatever has been removed since
 };
 
 // A part of Text::bytes. With id >= 0 it is an added token: finished, and no stage touches it again.

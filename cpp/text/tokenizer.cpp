@@ -2,6 +2,7 @@
 
 #include "text/bert.h"
 #include "text/bert_scanner.h"
+#include "text/byte_bpe.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -34,6 +35,10 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   if (bert && punctuated && word_piece && !added_->any(AddedTokens::kNormalized)) {
     scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
   }
+  const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe && !normalizer_) {
+    byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
+  }
 }
 
 Tokenizer::~Tokenizer() = default;
@@ -48,11 +53,15 @@ struct Tokenizer::Cursor {
   std::vector<Piece> pieces = {};
   std::vector<Token> found = {};
 
-  void add(const Options& options, int32_t id, Span span) {
+  // `written`: the text of an added token. A model's token is written as in the vocabulary.
+  void add(const Tokenizer& tokenizer, const Options& options, int32_t id, Span span, std::string_view written = {}) {
     tokens.ids.push(id);
     if (!options.align) return;
     tokens.spans.push_back(span);
     tokens.words.push_back(fixed_word >= 0 ? fixed_word : words);
+    if (tokenizer.post_processor_.trims.empty()) return;
+    if (written.empty()) tokenizer.vocabulary_.find(id, &written);
+    tokens.spaces.push_back(PostProcessor::spaces(written));
   }
 };
 
@@ -66,13 +75,25 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
     const std::string_view part = text.substr(begin, end - begin);
     if (id >= 0) {
       const auto count = options.align ? uint32_t(count_characters(part)) : 0;
-      cursor.add(options, id, {cursor.characters, cursor.characters + count});
+      cursor.add(*this, options, id, {cursor.characters, cursor.characters + count}, part);
       cursor.characters += count;
       ++cursor.words;
-    } else if (options.align || !scanner_ || !scanner_->run(part, options.limit, tokens.ids)) {
+    } else if (options.align || !run_fused(part, options, tokens.ids)) {
       run_stages(part, options, cursor);
     }
   });
+}
+
+bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
+  if (scanner_) return scanner_->run(text, options.limit, ids);
+  if (!byte_bpe_) return false;
+  added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
+    if (id >= 0)
+      ids.push(id);
+    else
+      byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
+  });
+  return true;
 }
 
 void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor& cursor) const {
@@ -80,6 +101,7 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
   text.bytes = part;
   text.aligned = options.align;
   text.spans.clear();
+  text.origin = cursor.characters;
   if (options.align) {
     text.spans.reserve(part.size());
     --cursor.characters;   // the first byte of every character counts it
@@ -102,14 +124,15 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
   };
   for (const Piece& piece : cursor.pieces) {
     if (piece.id >= 0) {
-      cursor.add(options, piece.id, span(piece.begin, piece.end));
+      const std::string_view written(text.bytes.data() + piece.begin, piece.end - piece.begin);
+      cursor.add(*this, options, piece.id, span(piece.begin, piece.end), written);
     } else if (!options.align) {
       model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
       cursor.found.clear();
       model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);
       for (const Token& token : cursor.found) {
-        cursor.add(options, token.id, span(piece.begin + token.begin, piece.begin + token.end));
+        cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end));
       }
     }
     ++cursor.words;

@@ -11,17 +11,20 @@
 namespace fastplm::text {
 
 class BertScanner;
+class ByteBpe;
 
 // The tokens of one sequence.
 struct Tokens {
   Ids ids;
   std::vector<Span> spans;      // with alignment: the characters of the sequence (or of its word) per token,
   std::vector<int32_t> words;   // and the number of its word
+  std::vector<PostProcessor::Spaces> spaces;   // per token too, if the post-processor trims spans
 
   void clear() {
     ids.resize_down(0);
     spans.clear();
     words.clear();
+    spaces.clear();
   }
 };
 
@@ -56,6 +59,8 @@ class FASTPLM_EXPORT Tokenizer {
 
  private:
   struct Cursor;
+  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it.
+  bool run_fused(std::string_view text, const Options& options, Ids& ids) const;
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
 
   Vocabulary vocabulary_;
@@ -65,7 +70,9 @@ class FASTPLM_EXPORT Tokenizer {
   std::unique_ptr<Decoder> decoder_;
   PostProcessor post_processor_;
   std::unique_ptr<AddedTokens> added_;
-  std::unique_ptr<BertScanner> scanner_;   // if the stages are the ones it replaces
+  // In place of the stages, where they are the ones that it replaces.
+  std::unique_ptr<BertScanner> scanner_;
+  std::unique_ptr<ByteBpe> byte_bpe_;
 };
 
 }  // namespace fastplm::text

@@ -5,7 +5,7 @@
 
 namespace fastplm::text {
 
-struct LowercaseRun {
+struct ShiftRun {
   char32_t first, last;
   int32_t step, distance;
 };
@@ -17,7 +17,7 @@ struct ClassRun {
 #include "text/unicode_tables.inl.h"
 
 constexpr char32_t kHangul = 0xac00, kHangulEnd = 0xd7a4, kLead = 0x1100, kVowel = 0x1161, kTrail = 0x11a7;
-constexpr int kVowels = 21, kTrails = 28;
+constexpr int kLeads = 19, kVowels = 21, kTrails = 28;
 constexpr char32_t kCapitalIWithDot = 0x130;   // the one character whose lowercase form is two characters
 
 const Unicode& Unicode::get() {
@@ -25,7 +25,75 @@ const Unicode& Unicode::get() {
   return unicode;
 }
 
+namespace {
+
+// The characters of kCanonical or kCompatible, each with what it becomes.
+class Stream {
+ public:
+  struct Entry {
+    char32_t c;
+    bool excluded;   // NFC leaves it decomposed
+    const uint32_t* begin;
+    const uint32_t* end;
+  };
+
+  template <size_t N>
+  explicit Stream(const uint32_t (&words)[N]) : words_(words) {
+    for (uint32_t i = 0; i < N; i += 1 + length(i)) starts_.push_back(i);
+  }
+
+  size_t size() const { return starts_.size(); }
+  Entry operator[](size_t i) const {
+    const uint32_t at = starts_[i];
+    return {words_[at] & 0xffffff, words_[at] >> 31 != 0, words_ + at + 1, words_ + at + 1 + length(at)};
+  }
+
+  // Adds what c becomes; false: c is not among them.
+  template <class To>
+  bool find(char32_t c, To& to) const {
+    const auto at = std::lower_bound(starts_.begin(), starts_.end(), c, [&](uint32_t start, char32_t wanted) {
+      return (words_[start] & 0xffffff) < wanted;
+    });
+    if (at == starts_.end() || (words_[*at] & 0xffffff) != c) return false;
+    for (uint32_t i = 1; i <= length(*at); ++i) to.add(words_[*at + i]);
+    return true;
+  }
+
+ private:
+  uint32_t length(uint32_t at) const { return words_[at] >> 24 & 0x7f; }
+
+  const uint32_t* words_;
+  std::vector<uint32_t> starts_;
+};
+
+}  // namespace
+
+static const Stream& canonical() {
+  static const Stream stream(kCanonical);
+  return stream;
+}
+static const Stream& compatible() {
+  static const Stream stream(kCompatible);
+  return stream;
+}
+
+// The run that holds c, or null.
+template <size_t N>
+static const ShiftRun* find_run(const ShiftRun (&runs)[N], char32_t c) {
+  const auto* run =
+      std::upper_bound(runs, runs + N, c, [](char32_t wanted, const ShiftRun& r) { return wanted < r.first; });
+  if (run == runs || c > run[-1].last || (c - run[-1].first) % char32_t(run[-1].step) != 0) return nullptr;
+  return run - 1;
+}
+
+static bool is_hangul_syllable(char32_t c) { return c >= kHangul && c < kHangulEnd; }
+
 Unicode::Unicode() {
+  read_flags();
+  read_normal_forms();
+}
+
+void Unicode::read_flags() {
   std::array<int, 256> uniform;   // the block whose flags are all the same, once there is one
   uniform.fill(-1);
   std::array<uint8_t, 256> block;
@@ -47,40 +115,98 @@ Unicode::Unicode() {
   }
 }
 
-// Where each entry of kDecompositions begins, in order of its character.
-static const std::vector<uint32_t>& decomposition_starts() {
-  static const std::vector<uint32_t> starts = [] {
-    std::vector<uint32_t> at;
-    for (uint32_t i = 0; i < std::size(kDecompositions); i += 1 + (kDecompositions[i] >> 24)) at.push_back(i);
-    return at;
-  }();
-  return starts;
+void Unicode::add_normal(char32_t c, int bits) {
+  uint8_t& block = normal_block_of_[c >> 8];
+  if (block == 0) {
+    block = uint8_t(normal_.size() >> 8);
+    normal_.resize(normal_.size() + 256);
+  }
+  normal_[size_t(block) << 8 | (c & 255)] |= uint16_t(bits);
+}
+
+void Unicode::read_normal_forms() {
+  constexpr int kNfc = 0x100 << int(Form::kNfc), kNfd = 0x100 << int(Form::kNfd), kNfkc = 0x100 << int(Form::kNfkc),
+                kNfkd = 0x100 << int(Form::kNfkd);
+  normal_.assign(256, 0);   // the block of all blocks without any property
+
+  for (const ClassRun& run : kClassRuns) {
+    for (char32_t c = run.first; c <= run.last; ++c) add_normal(c, run.value | kNfc | kNfd | kNfkc | kNfkd);
+  }
+  for (char32_t c = kHangul; c < kHangulEnd; ++c) add_normal(c, kNfd | kNfkd);
+  for (char32_t c = kVowel; c < kVowel + kVowels; ++c) add_normal(c, kNfc | kNfkc);
+  for (char32_t c = kTrail + 1; c < kTrail + kTrails; ++c) add_normal(c, kNfc | kNfkc);
+  for (size_t i = 0; i < compatible().size(); ++i) add_normal(compatible()[i].c, kNfkc | kNfkd);
+  for (const ShiftRun& run : kCompatibleRuns) {
+    for (char32_t c = run.first; c <= run.last; c += char32_t(run.step)) add_normal(c, kNfkc | kNfkd);
+  }
+
+  // A character joins its decomposition's last part and what the others make together, so the short ones first.
+  for (int length = 1; length <= 4; ++length) {
+    const size_t known = pairs_.size();
+    for (size_t i = 0; i < canonical().size(); ++i) {
+      const Stream::Entry entry = canonical()[i];
+      if (entry.end - entry.begin != length) continue;
+      add_normal(entry.c, entry.excluded ? kNfc | kNfd | kNfkc | kNfkd : kNfd | kNfkd);
+      if (entry.excluded || length == 1) continue;
+      char32_t first = entry.begin[0];
+      for (const uint32_t* part = entry.begin + 1; part < entry.end - 1; ++part) first = compose(first, *part);
+      pairs_.push_back({first, entry.end[-1], entry.c});
+      add_normal(entry.end[-1], kNfc | kNfkc);
+    }
+    if (pairs_.size() == known) continue;
+    std::sort(pairs_.begin(), pairs_.end(), [](const Pair& a, const Pair& b) {
+      return a.first != b.first ? a.first < b.first : a.second < b.second;
+    });
+  }
+
+  for (size_t b = 0; b < block_of_.size(); ++b) {
+    for (char32_t c = char32_t(b << 8); c < (b + 1) << 8; ++c) {
+      if (has(c, kMark)) add_normal(c, kAnyMark);
+    }
+  }
+  for (const auto& [first, last] : kOtherMarks) {
+    for (char32_t c = first; c <= last; ++c) add_normal(c, kAnyMark);
+  }
 }
 
 Expansion Unicode::decompose(char32_t c) const {
   Expansion result;
   if (!has(c, kDecomposes)) {
     result.add(c);
-  } else if (c >= kHangul && c < kHangulEnd) {
+  } else if (is_hangul_syllable(c)) {
     const char32_t i = c - kHangul;
     result.add(kLead + i / (kVowels * kTrails));
     result.add(kVowel + i / kTrails % kVowels);
     if (i % kTrails) result.add(kTrail + i % kTrails);
   } else {
-    const auto& starts = decomposition_starts();
-    const auto at = std::lower_bound(starts.begin(), starts.end(), c, [](uint32_t start, char32_t wanted) {
-      return (kDecompositions[start] & 0xffffff) < wanted;
-    });
-    for (uint32_t i = 1; i <= kDecompositions[*at] >> 24; ++i) result.add(kDecompositions[*at + i]);
+    canonical().find(c, result);
   }
   return result;
 }
 
-// The run that holds c, or null.
-template <class Run, size_t N>
-static const Run* find_run(const Run (&runs)[N], char32_t c) {
-  const auto* run = std::upper_bound(runs, runs + N, c, [](char32_t wanted, const Run& r) { return wanted < r.first; });
-  return run != runs && c <= run[-1].last ? run - 1 : nullptr;
+Characters<Unicode::kLongest> Unicode::decompose_compatible(char32_t c) const {
+  Characters<kLongest> result;
+  if (is_stable(c, Form::kNfkd)) {
+    result.add(c);
+  } else if (const ShiftRun* run = find_run(kCompatibleRuns, c)) {
+    result.add(char32_t(int32_t(c) + run->distance));
+  } else if (!compatible().find(c, result)) {
+    for (char32_t part : decompose(c)) result.add(part);
+  }
+  return result;
+}
+
+char32_t Unicode::compose(char32_t first, char32_t second) const {
+  if (first >= kLead && first < kLead + kLeads && second >= kVowel && second < kVowel + kVowels) {
+    return kHangul + ((first - kLead) * kVowels + (second - kVowel)) * kTrails;
+  }
+  if (is_hangul_syllable(first) && (first - kHangul) % kTrails == 0 && second > kTrail && second < kTrail + kTrails) {
+    return first + (second - kTrail);
+  }
+  const auto at = std::lower_bound(
+      pairs_.begin(), pairs_.end(), Pair{first, second, 0},
+      [](const Pair& a, const Pair& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });
+  return at != pairs_.end() && at->first == first && at->second == second ? at->composed : 0;
 }
 
 Expansion Unicode::lowercase(char32_t c) const {
@@ -94,11 +220,6 @@ Expansion Unicode::lowercase(char32_t c) const {
     result.add(char32_t(int32_t(c) + find_run(kLowercaseRuns, c)->distance));
   }
   return result;
-}
-
-int Unicode::combining_class(char32_t c) const {
-  const ClassRun* run = find_run(kClassRuns, c);
-  return run ? run->value : 0;
 }
 
 }  // namespace fastplm::text

@@ -1,6 +1,7 @@
-// Reading and writing UTF-8. The input is valid: the bindings take it from Python's own encoder.
+// Reading and writing UTF-8. Texts are valid: the bindings take them from Python's own encoder.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace fastplm::text {
@@ -59,5 +60,9 @@ inline int64_t count_characters(std::string_view text) {
 
 // Whether `bytes` is well-formed UTF-8 without surrogates. For vocabularies, once at load.
 bool is_utf8(std::string_view bytes);
+
+// `bytes` with U+FFFD for each maximal part that begins a character but does not end one, and for every other
+// byte that belongs to none (the Unicode standard's "substitution of maximal subparts").
+std::string to_utf8(std::string_view bytes);
 
 }  // namespace fastplm::text

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <string_view>
 #include "text/ids.h"
 
 namespace fastplm::text {
@@ -57,11 +56,16 @@ class WordCache {
     return cache;
   }
 
-  // Appends the ids of the word, which make(ids) appends if they are not remembered. [word, end) may be read.
+  // Asks for the place of a word that is wanted soon.
+  void prefetch(const WordKey& key) const {
+    const Slot* set = &slots_[key.hash() & kSets];
+    __builtin_prefetch(set);
+    __builtin_prefetch(set + 1);
+  }
+
+  // Appends the ids of the word, which make(ids) appends if they are not remembered.
   template <class Make>
-  void add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
-    if (word.size() > WordKey::kMaxSize) return make(ids);
-    const WordKey key = WordKey::of(word.data(), word.size(), end);
+  void add(uint32_t owner, const WordKey& key, Ids& ids, Make&& make) {
     if (find(owner, key, ids)) return;
     const int64_t before = ids.size(), most = before + kMaxIds;
     make(ids);
@@ -71,20 +75,26 @@ class WordCache {
  private:
   // Appends the ids of the word; false: it is not here.
   bool find(uint32_t owner, const WordKey& key, Ids& ids) const {
-    const Slot& slot = slots_[key.hash() & (kSlots - 1)];
-    if (!(slot.key == key) || slot.owner >> 4 != owner) return false;
-    ids.append_some(slot.ids, slot.owner & 15, kMaxIds);
-    return true;
+    const Slot* set = &slots_[key.hash() & kSets];
+    for (const Slot* slot = set; slot < set + kWays; ++slot) {
+      if (!(slot->key == key) || slot->owner >> 4 != owner) continue;
+      ids.append_some(slot->ids, slot->owner & 15, kMaxIds);
+      return true;
+    }
+    return false;
   }
 
+  // The newest word of a set comes first, and the oldest goes.
   void put(uint32_t owner, const WordKey& key, const int32_t* ids, int64_t count) {   // count <= kMaxIds
-    Slot& slot = slots_[key.hash() & (kSlots - 1)];
-    slot.key = key;
-    slot.owner = owner << 4 | uint32_t(count);
-    std::memcpy(slot.ids, ids, size_t(count) * sizeof(int32_t));
+    Slot* set = &slots_[key.hash() & kSets];
+    std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
+    set->key = key;
+    set->owner = owner << 4 | uint32_t(count);
+    std::memcpy(set->ids, ids, size_t(count) * sizeof(int32_t));
   }
 
-  static constexpr size_t kSlots = 1 << 14;   // a mebibyte: half of a second-level cache
+  static constexpr size_t kSlots = 1 << 16;   // 4 MiB; the words in use stay near the core
+  static constexpr size_t kWays = 4, kSets = (kSlots - 1) & ~(kWays - 1);   // the second: a mask
   struct alignas(64) Slot {   // one cache line
     WordKey key{};
     uint32_t owner = 0;   // and the number of ids in the lowest 4 bits

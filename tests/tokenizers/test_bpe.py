@@ -53,8 +53,6 @@ def texts(seed: int, count: int = 300) -> list[str]:
         ({"special_tokens": ["[UNK]", *BYTES], "vocab_size": 400}, {"byte_fallback": True}),
         ({"special_tokens": ["[UNK]", *BYTES[:200]], "vocab_size": 400},
          {"byte_fallback": True, "unk_token": "[UNK]", "fuse_unk": True}),
-        ({"special_tokens": ["[UNK]", *BYTES], "vocab_size": 400, "end_of_word_suffix": "</w>"},
-         {"byte_fallback": True}),
     ],
 )  # fmt: skip
 def test_options(load, settings, assert_same, trainer, changes):
@@ -62,6 +60,16 @@ def test_options(load, settings, assert_same, trainer, changes):
     assert_same(ours, reference, texts(0))
     unsplit = {**in_tokenizer(settings, trained(**trainer), **changes), "pre_tokenizer": None}
     assert_same(*load(unsplit), texts(1, 60))
+
+
+def test_bytes_of_a_suffix(load, settings):
+    """Where bytes stand for a character and its suffix, the reference leaves the text in its offsets."""
+    model = trained(special_tokens=["[UNK]", *BYTES], vocab_size=400, end_of_word_suffix="</w>")
+    ours, reference = load(in_tokenizer(settings, model, byte_fallback=True))
+    for text in texts(4, 100):
+        got = ours(text, return_offsets_mapping=True)
+        assert got["input_ids"] == reference.encode(text).ids
+        assert all(0 <= begin <= end <= len(text) for begin, end in got["offset_mapping"])
 
 
 @pytest.mark.parametrize("seed", range(8))

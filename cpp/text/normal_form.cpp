@@ -1,0 +1,129 @@
+#include "text/normal_form.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "text/transform.h"
+
+namespace fastplm::text {
+
+namespace {
+
+// The next stretch that normalizing may change: a stable character and the others behind it, which may join it.
+struct Stretch {
+  size_t begin, end;
+};
+
+// A character of a stretch. `count`: how many old ones it stands for; all but the first of a decomposition are
+// inserted ones and stand for none.
+struct Item {
+  char32_t c;
+  int order;   // combining class
+  int64_t count;
+};
+
+}  // namespace
+
+static Stretch next_stretch(std::string_view text, size_t from, Form form) {
+  const Unicode& unicode = Unicode::get();
+  const char* const base = text.data();
+  const char* const end = base + text.size();
+  const char* stable = base + from;
+  for (const char* p = stable; p < end;) {
+    for (uint64_t eight; end - p >= 8; p += 8) {   // ASCII is stable
+      std::memcpy(&eight, p, 8);
+      if (eight & 0x8080808080808080) break;
+      stable = p + 7;
+    }
+    if (p == end) break;
+    const char* const at = p;
+    if (unicode.is_stable(next_character(p), form)) {
+      stable = at;
+      continue;
+    }
+    for (const char* next = p; p < end; p = next) {
+      if (unicode.is_stable(next_character(next), form)) break;
+    }
+    return {size_t(stable - base), size_t(p - base)};
+  }
+  return {text.size(), text.size()};
+}
+
+// Decomposes, and sorts the characters between starters by their class.
+static void decompose(std::string_view text, bool compatible, std::vector<Item>& items) {
+  const Unicode& unicode = Unicode::get();
+  items.clear();
+  size_t run = 0;   // where the present run of characters that may be reordered begins
+  const auto sort_run = [&] {
+    if (items.size() - run < 2) return;
+    std::stable_sort(items.begin() + int64_t(run), items.end(),
+                     [](const Item& a, const Item& b) { return a.order < b.order; });
+  };
+  const auto add = [&](const auto& parts) {
+    int64_t count = 1;
+    for (char32_t c : parts) {
+      const int order = unicode.combining_class(c);
+      if (order == 0) sort_run();
+      items.push_back({c, order, count});
+      if (order == 0) run = items.size();
+      count = 0;
+    }
+  };
+  for (const char *p = text.data(), *end = p + text.size(); p < end;) {
+    const char32_t c = next_character(p);
+    if (compatible) {
+      add(unicode.decompose_compatible(c));
+    } else {
+      add(unicode.decompose(c));
+    }
+  }
+  sort_run();
+}
+
+// Joins characters with the starter in front of them.
+static void compose(std::vector<Item>& items) {
+  const Unicode& unicode = Unicode::get();
+  size_t kept = 0;
+  Item* starter = nullptr;
+  int last = -1;   // the class of the last character kept behind the starter
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Item item = items[i];
+    if (starter && last < item.order) {
+      if (const char32_t composed = unicode.compose(starter->c, item.c)) {
+        starter->c = composed;
+        starter->count += item.count;
+        continue;
+      }
+    }
+    items[kept] = item;
+    if (item.order == 0) {
+      starter = &items[kept];
+      last = -1;
+    } else {
+      last = item.order;
+    }
+    ++kept;
+  }
+  items.resize(kept);
+}
+
+void to_normal_form(Text& text, Form form) {
+  Stretch stretch = next_stretch(text.bytes, 0, form);
+  if (stretch.begin == text.bytes.size()) return;
+  const bool composes = form == Form::kNfc || form == Form::kNfkc;
+  const bool compatible = form == Form::kNfkc || form == Form::kNfkd;
+  Transform transform(text);
+  const std::string_view old = transform.old();
+  std::vector<Item> items;
+  for (size_t done = 0; done < old.size();) {
+    transform.keep(stretch.begin - done);
+    if (stretch.begin == old.size()) break;
+    decompose(old.substr(stretch.begin, stretch.end - stretch.begin), compatible, items);
+    if (composes) compose(items);
+    for (const Item& item : items) transform.put(item.c, item.count);
+    done = stretch.end;
+    stretch = next_stretch(old, done, form);
+  }
+}
+
+}  // namespace fastplm::text

@@ -1,0 +1,8 @@
+// Unicode's normal forms of a whole text, with the alignment the reference gives them.
+#pragma once
+#include "text/text.h"
+#include "text/unicode.h"
+
+namespace fastplm::text {
+void to_normal_form(Text& text, Form form);
+}

@@ -1,0 +1,18 @@
+#include "text/replacement.h"
+
+namespace fastplm::text {
+
+Replacement::Replacement(const Value& settings, const char* section) : content_(settings.s("content")) {
+  const Value::Object& pattern = settings.at("pattern").object("pattern");
+  if (pattern.size() != 1 || (pattern[0].first != "String" && pattern[0].first != "Regex")) {
+    fail(ErrorKind::kFile, "tokenizer.json: ", section, " Replace: pattern is ", settings.at("pattern").describe(),
+         "; expected an object with one member, String or Regex");
+  }
+  pattern_ = pattern[0].second.string(pattern[0].first);
+  if (pattern[0].first == "Regex") {
+    fail(ErrorKind::kUnsupported, "tokenizer.json: ", section, " Replace: pattern Regex \"", pattern_,
+         "\" is unknown; known: String");
+  }
+}
+
+}  // namespace fastplm::text
