@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.chat_files import ChatTemplate
 from fastplm.tokenizers.shape import check_side
 from fastplm.tokenizers.source import Source
 
@@ -32,6 +33,7 @@ class Core:
         clean_up_tokenization_spaces: bool = False,
         split_special_tokens: bool = False,
         call_defaults: bool = False,
+        chat_template: ChatTemplate | None = None,
     ) -> None:
         for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
             check_side(name, side)
@@ -47,6 +49,7 @@ class Core:
         self.model_input_names = list(model_input_names)
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         self.split_special_tokens = split_special_tokens
+        self.chat_template = chat_template
 
     def _options(self) -> dict[str, Any]:
         """The arguments, besides the source, that make this tokenizer again."""
@@ -61,6 +64,7 @@ class Core:
             "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
             "split_special_tokens": self.split_special_tokens,
             "call_defaults": self._call_defaults,
+            "chat_template": self.chat_template,
         }
 
     def __reduce__(self) -> Any:

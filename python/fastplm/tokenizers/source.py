@@ -1,10 +1,9 @@
-"""tokenizer.json and vocab.txt, read strictly, as what the engine's tokenizer is made from."""
+"""tokenizer.json, read strictly, as what the engine's tokenizer is made from."""
 
 import os
 from array import array
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from fastplm import _engine
@@ -76,13 +75,12 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         """What tokenizer.json holds for this tokenizer."""
-        engine = self.build()
-        added = [{"id": engine.id_of(token.content), **token.settings()} for token in self.added_tokens]
+        added = [{"id": token_id, **flags} for token_id, flags in sorted(self.build().added_tokens().items())]
         return {
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": sorted(added, key=lambda token: token["id"]),
+            "added_tokens": added,
             **self.sections,
             "model": self._model_to_json(),
         }
@@ -286,16 +284,3 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         truncation=_read_truncation(name, root.get("truncation")),
         padding=_read_padding(name, root.get("padding")),
     )
-
-
-def read_vocab_txt(path: str | os.PathLike[str]) -> dict[str, int]:
-    """One token a line; a token's id is its line, and the last of several equal ones counts."""
-    name = os.fspath(path)
-    try:
-        text = Path(path).read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{name}: not UTF-8 (byte {error.start})") from None
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return {token: i for i, token in enumerate(lines)}

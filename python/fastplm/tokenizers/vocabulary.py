@@ -18,7 +18,7 @@ class Vocabulary(Core):
         return self._engine.id_of(token)
 
     def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> Any:
-        """An id, or a list of them; unk_token_id where the vocabulary does not know the token."""
+        """An id, or a list of them; unk_token_id (None if there is none) for a token that is not known."""
         if isinstance(tokens, str):
             token_id = self._id(tokens)
             if token_id is None and (unknown := self._named.get("unk_token")) is not None:
@@ -29,9 +29,14 @@ class Vocabulary(Core):
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """A token, or a list of them; None where no token has the id."""
         if isinstance(ids, int):
-            return self._engine.token_of(ids)
+            return self._token(ids)
         skip = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._engine.token_of(int(i)) for i in ids if int(i) not in skip]
+        return [self._token(int(i)) for i in ids if int(i) not in skip]
+
+    def _token(self, token_id: int) -> str | None:
+        if token_id < 0:
+            raise ValueError(f"a token id is {token_id}; expected 0 or more")
+        return self._engine.token_of(token_id) if token_id < 2**31 else None
 
     @property
     def vocab_size(self) -> int:
@@ -68,23 +73,34 @@ class Vocabulary(Core):
         return self.added_tokens_encoder
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Adds a token or a list of them; returns how many are new.
+        """Adds a token or a list of them; returns how many are new or have other flags than before.
 
         Calls that other threads have begun end with the tokens they began with.
         """
+        if not new_tokens:
+            return 0
         items = new_tokens if isinstance(new_tokens, (list, tuple)) else [new_tokens]
-        tokens = [AddedToken.read(token, special=special_tokens) for token in items]
-        before = set(self._source.added_tokens)
-        source = self._source.with_tokens([token for token in tokens if token not in before])
-        self._engine, self._source = source.build(), source
-        return len({token for token in tokens if token.content and token not in before})
+        present = {token.content: token for token in self.added_tokens_decoder.values()}
+        added = []
+        for item in items:
+            token = AddedToken.read(item, special=special_tokens)
+            if token.content and present.get(token.content) != token:
+                present[token.content] = token
+                added.append(token)
+        if added:
+            source = self._source.with_tokens(added)
+            self._engine, self._source = source.build(), source
+        return len(added)
 
     @property
     def special_tokens_map(self) -> dict[str, str]:
-        return {name: self._named[name] for name in NAMED_TOKENS if name in self._named}
+        """The special tokens that have names: bos_token to mask_token, then the model's own."""
+        names = [*NAMED_TOKENS, *(name for name in self._named if name not in NAMED_TOKENS)]
+        return {name: self._named[name] for name in names if name in self._named}
 
     @property
     def all_special_tokens(self) -> list[str]:
+        """Each once: those that have names, then the extra ones."""
         return list(dict.fromkeys([*self.special_tokens_map.values(), *self._extra]))
 
     @property
