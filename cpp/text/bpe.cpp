@@ -9,40 +9,28 @@ namespace fastplm::text {
 
 constexpr std::string_view kSpace = "\u2581";   // SentencePiece's sign for a space
 
-static std::vector<Merges::Rule> read_rules(const Value& settings, const Vocabulary& vocabulary) {
-  const Value::Array& sides = settings.at("merges").array("merges");   // left and right in turn
-  const size_t prefix = settings.s("continuing_subword_prefix", "").size();
-  std::vector<Merges::Rule> rules;
-  rules.reserve(sides.size() / 2);
-  const auto id_of = [&](std::string_view token, size_t rank) {
-    const int32_t id = vocabulary.id_of(token);
-    if (id < 0) fail(ErrorKind::kFile, "tokenizer.json: model.merges[", rank, "]: the vocabulary lacks \"", token, '"');
-    return id;
-  };
-  std::string joined;
-  for (size_t i = 0; i + 1 < sides.size(); i += 2) {
-    const std::string &left = sides[i].string("merges"), &right = sides[i + 1].string("merges");
-    if (right.size() < prefix) {
-      fail(ErrorKind::kFile, "tokenizer.json: model.merges[", i / 2, "]: \"", right,
-           "\" is shorter than continuing_subword_prefix");
-    }
-    joined = left;
-    joined.append(right, prefix);
-    rules.push_back({id_of(left, i / 2), id_of(right, i / 2), id_of(joined, i / 2)});
-  }
+// The ids of left, right and what they make, in turn.
+static std::vector<Merges::Rule> read_rules(const Value& settings) {
+  const Value::Integers& ids = settings.at("rules").integers("rules");
+  std::vector<Merges::Rule> rules(ids.size() / 3);
+  for (size_t i = 0; i < rules.size(); ++i) rules[i] = {ids[3 * i], ids[3 * i + 1], ids[3 * i + 2]};
   return rules;
 }
 
 // Whether merges leave a word's parts alone when it is cut before each U+2581 that follows something else.
-static bool can_cut(const Value& settings, const Vocabulary& vocabulary) {
-  const Value::Array& sides = settings.at("merges").array("merges");
-  for (size_t i = 0; i + 1 < sides.size(); i += 2) {
-    if (sides[i + 1].string("merges").starts_with(kSpace) && !sides[i].string("merges").ends_with(kSpace)) return false;
-  }
-  return vocabulary.id_of(kSpace) >= 0;
+static bool can_cut(const std::vector<Merges::Rule>& rules, const Vocabulary& vocabulary) {
+  const auto joins = [&](const Merges::Rule& rule) {
+    std::string_view left, right;
+    vocabulary.find(rule.left, &left);
+    vocabulary.find(rule.right, &right);
+    return right.starts_with(kSpace) && !left.ends_with(kSpace);
+  };
+  return vocabulary.id_of(kSpace) >= 0 && std::ranges::none_of(rules, joins);
 }
 
-Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
+Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary) : Bpe(settings, vocabulary, read_rules(settings)) {}
+
+Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<Merges::Rule>& rules)
     : vocabulary_(vocabulary),
       prefix_(settings.s("continuing_subword_prefix", "")),
       suffix_(settings.s("end_of_word_suffix", "")),
@@ -52,8 +40,8 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary)
       byte_fallback_(settings.b("byte_fallback", false)),
       ignore_merges_(settings.b("ignore_merges", false)),
       unk_(has_unk_token_ ? vocabulary.id_of(unk_token_) : -1),
-      merges_(read_rules(settings, vocabulary)),
-      cuts_(is_plain() && can_cut(settings, vocabulary)),
+      merges_(rules),
+      cuts_(is_plain() && can_cut(rules, vocabulary)),
       owner_(WordCache::new_owner()) {
   if (settings.d("dropout", 0.0) != 0.0) {
     fail(ErrorKind::kUnsupported, "tokenizer.json: model.dropout is ", settings.d("dropout"),

@@ -13,7 +13,7 @@ namespace fastplm::text {
 
 class Bpe final : public Model {
  public:
-  // Keeps a reference to `vocabulary`.
+  // Keeps a reference to `vocabulary`. settings["rules"] are the merges as ids: left, right, what they make.
   Bpe(const Value& settings, const Vocabulary& vocabulary);
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
   void append_ids(std::string_view word, Ids& ids) const override;
@@ -25,6 +25,7 @@ class Bpe final : public Model {
   bool is_plain() const { return prefix_.empty() && suffix_.empty(); }
 
  private:
+  Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<Merges::Rule>& rules);
   // Calls part(begin, end) for parts of `word` that no merge joins.
   template <class Part>
   void cut(std::string_view word, Part&& part) const;

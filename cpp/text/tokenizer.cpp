@@ -36,7 +36,7 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
     scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
   }
   const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
-  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe && !normalizer_) {
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
     byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
   }
 }
@@ -87,6 +87,12 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
 bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
   if (scanner_) return scanner_->run(text, options.limit, ids);
   if (!byte_bpe_) return false;
+  Text normalized;
+  if (normalizer_) {
+    normalized.bytes = text;
+    normalizer_->run(normalized);
+    text = normalized.bytes;
+  }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (id >= 0)
       ids.push(id);

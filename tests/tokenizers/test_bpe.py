@@ -105,7 +105,7 @@ def test_merges_written_as_one_string(load, settings, assert_same):
     ("changes", "error", "named"),
     [
         ({"merges": [["a", "nowhere"]]}, CheckpointError, r"merges\[0\].*nowhere"),
-        ({"merges": [["a", "b"]], "vocab": {"a": 0, "b": 1}}, CheckpointError, r"merges\[0\].*\"ab\""),
+        ({"merges": [["a", "b"]], "vocab": {"a": 0, "b": 1}}, CheckpointError, r"merges\[0\].*'ab'"),
         ({"merges": "a b"}, CheckpointError, r"model\.merges"),
         ({"merges": ["a b c"]}, CheckpointError, r"model\.merges\[0\]"),
         ({"vocab": [["a", 0.0]]}, CheckpointError, r"model\.vocab"),

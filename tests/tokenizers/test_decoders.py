@@ -11,13 +11,18 @@ from fastplm.errors import CheckpointError, UnsupportedError
 
 tokenizers = pytest.importorskip("tokenizers")
 
-WORDS = """
+WORDS = (
+    """
 a b e x ## ##a ##ab a## the ##s . , ? ! ' - n't 'm 's 've 're ##. not do <0x41> <0x61> <0xE5> <0x8f> <0xab> <0xAB>
 <0xF0> <0x9F> <0x98> <0x80> <0xED> <0xA0> <0x80> <0xff> <0x00> <0xC0> <0xF4> <0x90> <0xc3> <0xa9> <0xG1> <0x1> <0x123>
 <0x+a> <0x-a> <0xa+> <0x++> <0X41> <0xé> x<0x41> <0x41>x ▁ ▁▁ ▁a a▁ ▁▁a a▁b ▁the _ _a __ a_b a_ a</w> </w> the</w>b
 </w></w> Ġ Ġa aĠ ĠĠ Ċ ĉ Ã Ã© © é Ã©é ã ģ Ĥ ãģĤ ðŁĺ Ģ ðŁĺĢ í ł Ģ À ÿ Ń Ńa | || a|b <pad> <pad>a a<pad> <pad><pad>
 h l o HH H Hey yHy 中 中a \ufffd \ufffda \u0301 e\u0301 👩 \u200d \u0000 " [ ( . * $1 \\
-""".replace("\\u0301", "\u0301").replace("\\ufffd", "\ufffd").replace("\\u200d", "\u200d").replace("\\u0000", "\0")
+""".replace("\\u0301", "\u0301")
+    .replace("\\ufffd", "\ufffd")
+    .replace("\\u200d", "\u200d")
+    .replace("\\u0000", "\0")
+)
 TOKENS = list(dict.fromkeys([
     *WORDS.split(), "", " ", "  ", " a", "a ", " .", " n't", "a do not b", " ' ", " 's x", "\n", "\u00a0", "\u3000a",
 ]))  # fmt: skip
@@ -140,7 +145,9 @@ def test_bytes(settings: dict[str, Any], load: Any, form: str, decoder: dict[str
     lists = [[a, b] for a in range(0x80, 256) for b in range(256)]
     lead = [*range(0xC0, 0x100), 0xE0, 0xED, 0xF0, 0xF4]
     for _ in range(20_000):
-        text = "".join(chr(rng.choice((0x41, 0xE9, 0x3042, 0xD7FF, 0xE000, 0x1F600, 0x10FFFF))) for _ in range(3))
+        text = "".join(
+            chr(rng.choice((0x41, 0xE9, 0x3042, 0xD7FF, 0xE000, 0x1F600, 0x10FFFF))) for _ in range(3)
+        )
         data = bytearray(text.encode())
         for _ in range(rng.randint(0, 3)):
             i = rng.randrange(len(data))

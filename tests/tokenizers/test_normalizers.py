@@ -156,7 +156,8 @@ def random_texts(count: int, seed: int, length: int = 14) -> list[str]:
     decomposing = [chr(c) for c in SCALARS if c < 0x30000 and unicodedata.decomposition(chr(c))]
     starters = sorted({unicodedata.normalize("NFD", c)[0] for c in decomposing})
     pools = [
-        [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A7, 0x11C3))] + ["가", "각"],
+        [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A7, 0x11C3))]
+        + ["가", "각"],
         [chr(c) for c in range(0xAC00, 0xD7A4)],
         marks,
         marks,

@@ -11,7 +11,19 @@ tokenizers = pytest.importorskip("tokenizers")
 
 # Tokens whose ends are white space: the byte-level space, and Unicode's.
 SPACED = """a b ab Ġ ĠĠ Ġa aĠ ĠĠa aĠĠ ĠaĠ ##Ġ ##Ġa ##aĠ ##ĠĠ ĠĠĠ aĠb é Ġé 中Ġ ▁ ▁a Ċ Ċa""".split()
-TOKENS = ["[UNK]", "<s>", "</s>", *SPACED, "\u3000", "\u3000a", "a\u2003", "\u00a0Ġb\u0085", " ", " a", "##\u3000"]
+TOKENS = [
+    "[UNK]",
+    "<s>",
+    "</s>",
+    *SPACED,
+    "\u3000",
+    "\u3000a",
+    "a\u2003",
+    "\u00a0Ġb\u0085",
+    " ",
+    " a",
+    "##\u3000",
+]
 
 
 def byte_level(trim_offsets: bool, add_prefix_space: bool, **more: Any) -> dict[str, Any]:
@@ -67,7 +79,9 @@ PROCESSORS: list[dict[str, Any]] = [
 
 
 def name_of(processor: dict[str, Any]) -> str:
-    flags = "".join("-" + str(processor[key]) for key in ("trim_offsets", "add_prefix_space") if key in processor)
+    flags = "".join(
+        "-" + str(processor[key]) for key in ("trim_offsets", "add_prefix_space") if key in processor
+    )
     return "+".join([processor["type"] + flags, *map(name_of, processor.get("processors", ()))])
 
 
@@ -80,9 +94,30 @@ def both(settings: dict[str, Any], load: Any) -> Any:
         settings["pre_tokenizer"] = settings["normalizer"] = settings["decoder"] = None
         flags = {"single_word": False, "special": True}
         settings["added_tokens"] = [
-            {"id": len(TOKENS), "content": "/", "lstrip": False, "rstrip": False, "normalized": False, **flags},
-            {"id": len(TOKENS) + 1, "content": "[M]", "lstrip": True, "rstrip": True, "normalized": False, **flags},
-            {"id": len(TOKENS) + 2, "content": "Ġ[N]Ġ", "lstrip": True, "rstrip": False, "normalized": True, **flags},
+            {
+                "id": len(TOKENS),
+                "content": "/",
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                **flags,
+            },
+            {
+                "id": len(TOKENS) + 1,
+                "content": "[M]",
+                "lstrip": True,
+                "rstrip": True,
+                "normalized": False,
+                **flags,
+            },
+            {
+                "id": len(TOKENS) + 2,
+                "content": "Ġ[N]Ġ",
+                "lstrip": True,
+                "rstrip": False,
+                "normalized": True,
+                **flags,
+            },
         ]
         settings["post_processor"] = processor
         return load(settings)
@@ -92,7 +127,14 @@ def both(settings: dict[str, Any], load: Any) -> Any:
 
 def random_texts(count: int, seed: int) -> list[str]:
     rng = random.Random(seed)
-    words = [token.removeprefix("##") for token in TOKENS[3:]] + ["[M]", " [M]", "[M]  ", "Ġ[N]Ġ", " Ġ[N]Ġ", "q"]
+    words = [token.removeprefix("##") for token in TOKENS[3:]] + [
+        "[M]",
+        " [M]",
+        "[M]  ",
+        "Ġ[N]Ġ",
+        " Ġ[N]Ġ",
+        "q",
+    ]
     return ["".join(rng.choice([*words, "/"]) + rng.choice(["", "/"]) for _ in range(rng.randint(0, 8)))
             for _ in range(count)]  # fmt: skip
 
@@ -103,7 +145,9 @@ TEXTS = ["", "a", "Ġ", "Ġa", "ĠĠa", "aĠ/Ġa", "Ġ/Ġ", "a/Ġa/Ġ", "\u3000a
 
 @pytest.mark.parametrize("processor", PROCESSORS, ids=name_of)
 @pytest.mark.parametrize("add_special_tokens", [True, False])
-def test_every_field(both: Any, assert_same: Any, processor: dict[str, Any], add_special_tokens: bool) -> None:
+def test_every_field(
+    both: Any, assert_same: Any, processor: dict[str, Any], add_special_tokens: bool
+) -> None:
     ours, reference = both(processor)
     options = {"add_special_tokens": add_special_tokens}
     for is_pair in (False, True):
@@ -116,7 +160,9 @@ def test_every_field(both: Any, assert_same: Any, processor: dict[str, Any], add
 
 @pytest.mark.parametrize("processor", PROCESSORS, ids=name_of)
 @pytest.mark.parametrize("add_special_tokens", [True, False])
-def test_overflowing_rows(both: Any, assert_same: Any, processor: dict[str, Any], add_special_tokens: bool) -> None:
+def test_overflowing_rows(
+    both: Any, assert_same: Any, processor: dict[str, Any], add_special_tokens: bool
+) -> None:
     """The first token of a row keeps the space that add_prefix_space put there, wherever the row begins."""
     ours, reference = both(processor)
     options = {"add_special_tokens": add_special_tokens, "truncation": True}
@@ -140,7 +186,11 @@ def test_overflowing_rows(both: Any, assert_same: Any, processor: dict[str, Any]
         ({**roberta(True, True), "trim_offsets": None}, CheckpointError, "trim_offsets"),
         ({"type": "Sequence"}, CheckpointError, "processors"),
         (sequence({"type": "Evil"}), UnsupportedError, '"Evil" is unknown'),
-        (sequence(TEMPLATE, byte_level(True, True)), UnsupportedError, "ByteLevel follows TemplateProcessing"),
+        (
+            sequence(TEMPLATE, byte_level(True, True)),
+            UnsupportedError,
+            "ByteLevel follows TemplateProcessing",
+        ),
         (sequence(BERT, sequence(roberta(True, True))), UnsupportedError, "RobertaProcessing follows Bert"),
     ],
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fastplm import _engine
 from fastplm.tokenizers.core import Core
 
 
@@ -44,6 +45,16 @@ class Decoding(Core):
         """decode() of each row."""
         rows = sequences["input_ids"] if isinstance(sequences, Mapping) else sequences
         return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in rows]
+
+    def decode_stream(self, token_ids: Iterable[int], skip_special_tokens: bool = False) -> Iterator[str]:
+        """The text of ids that come one at a time, each part as soon as it is whole characters.
+
+        Raises ValueError where an id changes text that was given already, as with a CTC decoder.
+        """
+        stream = _engine.DecodeStream(skip_special_tokens)
+        for token_id in token_ids:
+            if (text := stream.step(self._engine, int(token_id))) is not None:
+                yield text
 
     @staticmethod
     def clean_up_tokenization(text: str) -> str:

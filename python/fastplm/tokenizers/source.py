@@ -37,7 +37,7 @@ class Source:
         """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
         settings = {
             **self.sections,
-            "model": self.model,
+            "model": self._model_for_engine(),
             "added_tokens": [token.settings() for token in self.added_tokens],
         }
         try:
@@ -50,6 +50,28 @@ class Source:
             return _engine.Tokenizer(settings, b"".join(tokens), offsets, ids)
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
+
+    def _model_for_engine(self) -> dict[str, Any]:
+        """The model's settings, with merges as the ids of both sides and of what they make."""
+        if "merges" not in self.model:
+            return self.model
+        model = dict(self.model)
+        lefts, rights = model["merges"][::2], model.pop("merges")[1::2]
+        prefix = len(model.get("continuing_subword_prefix") or "")
+        joined = [left + right[prefix:] for left, right in zip(lefts, rights, strict=True)]
+        rules = array("i", bytes(12 * len(lefts)))
+        try:
+            for place, tokens in enumerate((lefts, rights, joined)):
+                rules[place::3] = array("i", map(self.vocabulary.__getitem__, tokens))
+        except KeyError as error:
+            missing = error.args[0]
+            at = next(
+                i for i, merge in enumerate(zip(lefts, rights, joined, strict=True)) if missing in merge
+            )
+            raise CheckpointError(
+                f"{self.path}: model.merges[{at}]: the vocabulary lacks {missing!r}"
+            ) from None
+        return {**model, "rules": rules}
 
     def to_json(self) -> dict[str, Any]:
         """What tokenizer.json holds for this tokenizer."""
