@@ -37,7 +37,17 @@ def fill(text: str) -> str:
 
 def encode(record: dict[str, Any]) -> str:
     draw(record).savefig(ROOT / PICTURE, dpi=150, bbox_inches="tight")
-    lines = [_source(record), "", f"![time per call of each library, relative to fastplm]({PICTURE})"]
+    picture = f"![time per call of each library, relative to fastplm]({PICTURE})"
+    return "\n".join([_source(record), "", picture, *_times(record)])
+
+
+def ragged(record: dict[str, Any]) -> str:
+    return "\n".join([_source(record), *_times(record)])
+
+
+def _times(record: dict[str, Any]) -> list[str]:
+    """A table for each precision: a row per cell, a column per library."""
+    lines = []
     for precision, title in PANELS.items():
         cells = libraries(record["rows"], precision)
         names = list(dict.fromkeys(name for cell in cells.values() for name in cell))
@@ -50,6 +60,22 @@ def encode(record: dict[str, Any]) -> str:
             times = (f"{found[name]['median_ms']:.3g}" if name in found else "" for name in names)
             share = f"{found['fastplm']['of_ceiling']:.0%}" if "fastplm" in found else ""
             lines.append(f"| {cell} | " + " | ".join(times) + f" | {share} |")
+    return lines
+
+
+def tokenize(record: dict[str, Any]) -> str:
+    rows = record["rows"]
+    names = list(dict.fromkeys(row["contender"] for row in rows))
+    lines = [_source(record), "", "| MB/s of UTF-8, new text | threads | " + " | ".join(names) + " |"]
+    lines.append("|---" * (len(names) + 2) + "|")
+    for cell, threads in dict.fromkeys((row["cell"], row["threads"]) for row in rows):
+        speeds = {
+            row["contender"]: f"{row['new_mb_s']:.3g}"
+            + ("" if row["exact"] == 1 else f" ({row['exact']:.1%} exact)")
+            for row in rows
+            if (row["cell"], row["threads"]) == (cell, threads)
+        }
+        lines.append(f"| {cell} | {threads} | " + " | ".join(speeds.get(name, "") for name in names) + " |")
     return "\n".join(lines)
 
 
@@ -68,7 +94,12 @@ def _source(record: dict[str, Any]) -> str:
     return f"`{command}`, commit {about['commit']}, {machine}:"
 
 
-BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {"encode": encode, "startup": startup}
+BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "encode": encode,
+    "ragged": ragged,
+    "tokenize": tokenize,
+    "startup": startup,
+}
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,19 +1,23 @@
-"""WordPiece tokenizers: fastplm, tokenizers and tokie, interleaved in one process.
+"""Tokenizers: fastplm and its peers, interleaved in one process.
 
-python -m bench.tokenize                                    English, Japanese, Chinese; one and all threads
-python -m bench.tokenize --only ja --rounds 15              one language
+python -m bench.tokenize                                    every family and language; one and all threads
+python -m bench.tokenize --only 'GPT-2|T5 en' --rounds 5    some of them
 python -m bench.tokenize --json bench/results/tokenize.json keep the figures
 
-Every contender gets the same list of str and makes token ids with special tokens, each by its fastest call:
-fastplm encode_packed, tokenizers encode_batch_fast, tokie encode_batch. Thread counts of the latter two are
-fixed when a process starts, so each count is measured in a process of its own.
+Every contender gets the same list of str and makes token ids without special tokens, each by its fastest
+call. The lines of a text are dealt out to the rounds: "new" is the first time that anybody sees a round's
+lines, "again" the second time. Most peers fix their number of threads when a process starts, so each number
+has a process of its own.
 """
 
 import argparse
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,30 +27,183 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from bench import machine
 
-LANGUAGES = {  # the text, and the tokenizer that goes with it
-    "en": ("wikitext2/test.txt", "bert-base-uncased"),
-    "ja": ("books/wagahai_ja.txt", "bert-base-uncased"),
-    "zh": ("xquad/xquad.zh.json", "bert-base-chinese"),
+Encode = Callable[[list[str]], Any]
+Lists = Callable[[Any], list[list[int]]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A tokenizer on a text."""
+
+    family: str  # as TARGETS names it
+    model: str
+    path: str  # below tokenizers/
+    language: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.language}"
+
+
+TEXTS = {  # below FASTPLM_TEST_DATA; code is what this Python brings
+    "en": "wikitext2/test.txt",
+    "ja": "books/wagahai_ja.txt",
+    "zh": "xquad/xquad.zh.json",
 }
-# On one thread.
-TARGETS = [("en", "tokenizers", 40.0), ("en", "tokie", 1.5), ("ja", "tokie", 1.0), ("zh", "tokie", 1.0)]
+MODELS = [
+    ("WordPiece", "BERT", "wordpiece/bert-base-uncased", "en ja"),
+    ("WordPiece", "BERT-Chinese", "wordpiece/bert-base-chinese", "zh"),
+    ("byte-level BPE", "GPT-2", "bpe_bytelevel/gpt2", "en ja zh code"),
+    ("byte-level BPE", "cl100k", "derived/cl100k_base", "en ja zh code"),
+    ("byte-level BPE", "Qwen2.5", "derived/qwen2.5", "en ja zh code"),
+    ("SentencePiece BPE", "Mistral", "spm_bpe/mistral01", "en ja zh"),
+    ("Unigram", "T5", "unigram/t5-small", "en ja zh"),
+    ("Unigram", "XLNet", "unigram/xlnet-base-cased", "en ja zh"),
+    ("Unigram", "XLM-R", "derived/xlm-roberta-base", "en ja zh"),
+]
+CELLS = [
+    Cell(family, model, path, language)
+    for family, model, path, languages in MODELS
+    for language in languages.split()
+]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contender on one text."""
+    """One contender on one cell."""
 
+    cell: str
+    family: str
     language: str
     threads: int
     contender: str
-    megabytes: float  # of UTF-8
-    texts: int
-    median_mb_s: float
-    best_mb_s: float
-    seconds: list[float]
+    megabytes: float  # of UTF-8, of all rounds
+    new_mb_s: float  # medians over the rounds
+    again_mb_s: float
+    seconds: list[tuple[float, float]]  # of each round: new, again
     exact: float  # share of the texts whose ids are those of tokenizers
+
+
+# --- contenders: from a tokenizer.json, the call that is timed and how its answer becomes lists of ids ---
+
+
+def _fastplm(path: Path) -> tuple[Encode, Lists]:
+    from fastplm import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    return (
+        lambda texts: tokenizer.encode_packed(texts, add_special_tokens=False),
+        lambda packed: [packed[0][a:b].tolist() for a, b in pairwise(packed[1])],
+    )
+
+
+def _tokenizers(path: Path) -> tuple[Encode, Lists]:
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    return (
+        lambda texts: tokenizer.encode_batch_fast(texts, add_special_tokens=False),
+        lambda encodings: [list(encoding.ids) for encoding in encodings],
+    )
+
+
+def _tokie(path: Path) -> tuple[Encode, Lists]:
+    import tokie
+
+    settings = json.loads(path.read_text())
+    settings["model"].setdefault("type", "WordPiece")  # tokie does not guess it
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(settings, file)
+        file.flush()
+        tokenizer = tokie.Tokenizer.from_json(file.name)
+
+    def split(answer: Any) -> list[list[int]]:
+        ids, lengths = answer
+        return [part.tolist() for part in np.split(ids, np.cumsum(lengths)[:-1])]
+
+    return lambda texts: tokenizer.encode_batch_flat(texts, add_special_tokens=False), split
+
+
+def _gigatoken(path: Path) -> tuple[Encode, Lists]:
+    import gigatoken
+
+    tokenizer = gigatoken.Tokenizer(path)
+    return tokenizer.encode_batch, lambda rows: rows.to_list()
+
+
+def _fastokens(path: Path) -> tuple[Encode, Lists]:
+    import fastokens
+
+    tokenizer = fastokens.Tokenizer.from_file(str(path))
+
+    def split(answer: Any) -> list[list[int]]:
+        ids, offsets = np.frombuffer(answer[0], np.uint32), np.frombuffer(answer[1], np.uint64)
+        return [ids[a:b].tolist() for a, b in pairwise(offsets.tolist())]
+
+    return tokenizer.encode_batch_flat, split
+
+
+def _tiktoken(path: Path) -> tuple[Encode, Lists]:
+    """Only where the folder of tiktoken files has this model."""
+    import tiktoken
+
+    (ranks,) = (path.parents[2] / "tiktoken" / path.parent.name).glob("*.tiktoken")
+    lines = (line.split() for line in ranks.read_bytes().splitlines())
+    pattern = next(
+        split["pattern"]["Regex"]
+        for split in json.loads(path.read_text())["pre_tokenizer"]["pretokenizers"]
+        if split["type"] == "Split"
+    )
+    encoding = tiktoken.Encoding(
+        path.parent.name,
+        pat_str=pattern,
+        mergeable_ranks={base64.b64decode(token): int(rank) for token, rank in lines},
+        special_tokens={},
+    )
+    threads = int(os.environ["RAYON_NUM_THREADS"])
+    return lambda texts: encoding.encode_ordinary_batch(texts, num_threads=threads), list
+
+
+CONTENDERS: dict[str, Callable[[Path], tuple[Encode, Lists]]] = {
+    "fastplm": _fastplm,
+    "tokenizers": _tokenizers,
+    "tokie": _tokie,
+    "gigatoken": _gigatoken,
+    "fastokens": _fastokens,
+    "tiktoken": _tiktoken,
+}
+PEERS = [name for name in CONTENDERS if name not in ("fastplm", "tokenizers")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """fastplm is at least `ratio` times as fast as the fastest of `rivals` on new text."""
+
+    family: str
+    languages: str
+    rivals: tuple[str, ...]
+    ratio: float
+
+
+TARGETS = [
+    Target("WordPiece", "en ja zh", ("tokie",), 2.0),
+    Target("byte-level BPE", "en ja zh code", ("gigatoken",), 1.2),
+    Target("byte-level BPE", "en", ("tokenizers",), 60.0),
+    Target("SentencePiece BPE", "en ja zh", tuple(PEERS), 1.2),
+    Target("Unigram", "en ja zh", ("tokie",), 2.0),
+    *(
+        Target(family, "en", ("tokenizers",), 40.0)
+        for family in ("WordPiece", "SentencePiece BPE", "Unigram")
+    ),
+    *(
+        Target(family, "ja zh code", ("tokenizers",), 12.0)
+        for family in ("WordPiece", "byte-level BPE", "SentencePiece BPE", "Unigram")
+    ),
+]
 
 
 def main() -> int:
@@ -59,7 +216,7 @@ def main() -> int:
     for threads in options.threads:
         print(f"{threads} thread{'s' if threads > 1 else ''} ...", file=sys.stderr, flush=True)
         rows += _in_own_process(threads, options)
-    verdicts = _judge(rows)
+    verdicts = judge(rows)
     _print(about, rows, verdicts)
     if options.json:
         command = ["python", "-m", "bench.tokenize", *sys.argv[1:]]
@@ -76,15 +233,16 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--only", choices=LANGUAGES, action="append", help="a language; may be given several times"
+        "--only", default="", metavar="REGEX", help="cells by name: " + "; ".join(c.name for c in CELLS)
     )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, action="append", help="default: 1 and all cores")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.only = options.only or list(LANGUAGES)
     options.threads = options.threads or sorted({1, cores})
+    if not any(re.search(options.only, cell.name) for cell in CELLS):
+        parser.error(f"--only: {options.only!r} matches no cell")
     if "FASTPLM_TEST_DATA" not in os.environ:
         parser.error("set FASTPLM_TEST_DATA to the folder that holds wikitext2, books, xquad and tokenizers")
     return options
@@ -92,7 +250,7 @@ def _options() -> argparse.Namespace:
 
 def _in_own_process(threads: int, options: argparse.Namespace) -> list[Row]:
     command = [sys.executable, "-m", "bench.tokenize", "--worker", "--rounds", str(options.rounds)]
-    command += ["--threads", str(threads), *(f"--only={language}" for language in options.only)]
+    command += ["--threads", str(threads), "--only", options.only]
     environment = {
         **os.environ, "RAYON_NUM_THREADS": str(threads), "FASTPLM_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
@@ -102,7 +260,11 @@ def _in_own_process(threads: int, options: argparse.Namespace) -> list[Row]:
 
 
 def _lines(language: str) -> list[str]:
-    path = Path(os.environ["FASTPLM_TEST_DATA"]) / LANGUAGES[language][0]
+    if language == "code":
+        sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:80]
+        text = "\n\n".join(path.read_text(encoding="utf-8", errors="replace") for path in sources)
+        return [block for block in text.split("\n\n") if block.strip()]
+    path = Path(os.environ["FASTPLM_TEST_DATA"]) / TEXTS[language]
     text = path.read_text(encoding="utf-8")
     lines = text.split("\n") if path.suffix == ".txt" else list(_xquad(json.loads(text)))
     return [line for line in lines if line.strip()]
@@ -115,74 +277,71 @@ def _xquad(value: dict[str, Any]) -> Iterator[str]:
             yield from (question["question"] for question in paragraph["qas"])
 
 
-def _contenders(path: Path) -> dict[str, tuple[Callable[[list[str]], Any], Callable[[Any], list[list[int]]]]]:
-    """By name: the call that is timed, and how its answer becomes lists of ids."""
-    import tokenizers
-
-    from fastplm import AutoTokenizer
-
-    ours = AutoTokenizer.from_pretrained(path)
-    reference = tokenizers.Tokenizer.from_file(str(path))
-
-    def lists(encodings: Any) -> list[list[int]]:
-        return [list(encoding.ids) for encoding in encodings]
-
-    def split(packed: Any) -> list[list[int]]:
-        return [packed[0][a:b].tolist() for a, b in pairwise(packed[1])]
-
-    contenders: dict[str, Any] = {
-        "fastplm": (ours.encode_packed, split),
-        "tokenizers": (reference.encode_batch_fast, lists),
-    }
-    try:
-        import tokie
-    except ImportError:
-        print("left out: tokie is not installed", file=sys.stderr)
-    else:
-        settings = json.loads(path.read_text())
-        settings["model"].setdefault("type", "WordPiece")  # tokie does not guess it
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(settings, file)
-            file.flush()
-            contenders["tokie"] = (tokie.Tokenizer.from_json(file.name).encode_batch, lists)
+def _start(path: Path) -> dict[str, tuple[Encode, Lists]]:
+    """Those of the contenders that are installed and can read this tokenizer."""
+    contenders = {}
+    for name, make in CONTENDERS.items():
+        try:
+            contenders[name] = make(path)
+        except Exception as error:  # peers fail in ways of their own
+            if name in ("fastplm", "tokenizers"):
+                raise
+            print(f"{path.parent.name}: without {name}: {str(error)[:100]}", file=sys.stderr)
     return contenders
 
 
 def _measure(options: argparse.Namespace) -> Iterator[Row]:
     (threads,) = options.threads
-    for language in options.only:
-        root = Path(os.environ["FASTPLM_TEST_DATA"]) / "tokenizers/wordpiece"
-        contenders = _contenders(root / LANGUAGES[language][1] / "tokenizer.json")
-        texts = _lines(language)
-        size = sum(len(text.encode()) for text in texts) / 1e6
-        answers = {name: as_lists(call(texts)) for name, (call, as_lists) in contenders.items()}
-        expected = answers["tokenizers"]
-        seconds: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(options.rounds):
-            for name, (call, _as_lists) in contenders.items():
-                start = time.perf_counter()
-                call(texts)
-                seconds[name].append(time.perf_counter() - start)
+    for cell in CELLS:
+        if not re.search(options.only, cell.name):
+            continue
+        path = Path(os.environ["FASTPLM_TEST_DATA"]) / "tokenizers" / cell.path / "tokenizer.json"
+        contenders = _start(path)
+        lines = _lines(cell.language)
+        shards = [lines[i :: options.rounds] for i in range(options.rounds)]
+        sizes = [sum(len(text.encode()) for text in shard) / 1e6 for shard in shards]
+        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+        same = dict.fromkeys(contenders, 0)
+        for shard in shards:
+            answers = {}
+            for name, (encode, as_lists) in contenders.items():
+                times = []
+                for _ in range(2):
+                    start = time.perf_counter()
+                    answer = encode(shard)
+                    times.append(time.perf_counter() - start)
+                seconds[name].append((times[0], times[1]))
+                answers[name] = as_lists(answer)
+            for name, ids in answers.items():
+                same[name] += sum(a == b for a, b in zip(ids, answers["tokenizers"], strict=True))
         for name, taken in seconds.items():
-            same = sum(mine == theirs for mine, theirs in zip(answers[name], expected, strict=True))
-            speeds = size / median(taken), size / min(taken)
-            yield Row(language, threads, name, size, len(texts), *speeds, taken,
-                      same / len(texts))  # fmt: skip
+            new, again = (
+                median(size / times[i] for size, times in zip(sizes, taken, strict=True)) for i in (0, 1)
+            )
+            yield Row(cell.name, cell.family, cell.language, threads, name, sum(sizes), new, again, taken,
+                      same[name] / len(lines))  # fmt: skip
 
 
-def _judge(rows: list[Row]) -> list[dict[str, Any]]:
-    speed = {(row.language, row.contender): row.median_mb_s for row in rows if row.threads == 1}
+def judge(rows: list[Row]) -> list[dict[str, Any]]:
+    """A verdict for each target, cell and number of threads that was measured."""
     verdicts = []
-    for language, rival, target in TARGETS:
-        if (language, rival) in speed:
-            ratio = speed[language, "fastplm"] / speed[language, rival]
+    for cell, threads in dict.fromkeys((row.cell, row.threads) for row in rows):
+        found = {row.contender: row for row in rows if (row.cell, row.threads) == (cell, threads)}
+        ours = found["fastplm"]
+        for target in TARGETS:
+            rivals = [found[name] for name in target.rivals if name in found]
+            if target.family != ours.family or ours.language not in target.languages.split() or not rivals:
+                continue
+            rival = max(rivals, key=lambda row: row.new_mb_s)
+            ratio = ours.new_mb_s / rival.new_mb_s
             verdicts.append(
                 {
-                    "language": language,
-                    "rival": rival,
-                    "target": target,
+                    "cell": cell,
+                    "threads": threads,
+                    "rival": rival.contender,
+                    "target": target.ratio,
                     "ratio": ratio,
-                    "met": ratio >= target,
+                    "met": ratio >= target.ratio,
                 }
             )
     return verdicts
@@ -190,17 +349,18 @@ def _judge(rows: list[Row]) -> list[dict[str, Any]]:
 
 def _print(about: machine.Machine, rows: list[Row], verdicts: list[dict[str, Any]]) -> None:
     print(f"{about.cpu}, {about.cores} cores, load before {about.load_before}; {about.commit}")
-    print("median (best) MB/s of UTF-8; exact: texts whose ids equal those of tokenizers\n")
-    print(f"{'text':6}{'threads':>8}  {'contender':12}{'MB/s':>8}{'best':>9}{'exact':>9}")
+    print("median MB/s of UTF-8 over the rounds; exact: texts whose ids equal those of tokenizers\n")
+    print(f"{'cell':20}{'threads':>8}  {'contender':12}{'new':>8}{'again':>9}{'exact':>9}")
     for row in rows:
         print(
-            f"{row.language:6}{row.threads:8}  {row.contender:12}"
-            f"{row.median_mb_s:8.1f}{row.best_mb_s:9.1f}{row.exact:9.2%}"
+            f"{row.cell:20}{row.threads:8}  {row.contender:12}"
+            f"{row.new_mb_s:8.1f}{row.again_mb_s:9.1f}{row.exact:9.2%}"
         )
-    print("\none thread, ratio of medians")
+    print("\nratio of medians on new text")
     for v in verdicts:
         mark = "met" if v["met"] else "SHORT"
-        print(f"{v['language']:6}{v['ratio']:8.1f}x {v['rival']:12} target {v['target']:g}x  {mark}")
+        reached = f"{v['cell']:20}{v['threads']:8}{v['ratio']:8.1f}x {v['rival']:12}"
+        print(f"{reached} target {v['target']:g}x  {mark}")
 
 
 if __name__ == "__main__":

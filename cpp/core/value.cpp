@@ -33,6 +33,10 @@ const Value::Object& Value::object(std::string_view path) const {
   return expect(std::get_if<Object>(&data_), *this, path, "an object");
 }
 
+const Value::Integers& Value::integers(std::string_view path) const {
+  return expect(std::get_if<Integers>(&data_), *this, path, "an array of integers");
+}
+
 const Value* Value::find(std::string_view key) const {
   for (const auto& [name, value] : object("settings")) {
     if (name == key) return value.is_null() ? nullptr : &value;
@@ -70,6 +74,7 @@ std::string Value::describe() const {
       return '"' + (v.size() <= 60 ? v : v.substr(0, 60) + "...") + '"';
     }
     std::string operator()(const Array& v) const { return "a list of " + std::to_string(v.size()); }
+    std::string operator()(const Integers& v) const { return "an array of " + std::to_string(v.size()); }
     std::string operator()(const Object& v) const { return "an object of " + std::to_string(v.size()); }
   } visitor;
   return std::visit(visitor, data_);

@@ -18,6 +18,7 @@ class FASTPLM_EXPORT Value {
  public:
   using Array = std::vector<Value>;
   using Object = std::vector<std::pair<std::string, Value>>;   // in file order
+  using Integers = std::vector<int32_t>;                         // a long list of them, from an array('i')
 
   Value() = default;   // null
   Value(bool v) : data_(v) {}
@@ -26,6 +27,7 @@ class FASTPLM_EXPORT Value {
   Value(std::string v) : data_(std::move(v)) {}
   Value(Array v) : data_(std::move(v)) {}
   Value(Object v) : data_(std::move(v)) {}
+  Value(Integers v) : data_(std::move(v)) {}
 
   bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
   bool is_object() const { return std::holds_alternative<Object>(data_); }
@@ -39,6 +41,7 @@ class FASTPLM_EXPORT Value {
   const std::string& string(std::string_view path) const;
   const Array& array(std::string_view path) const;
   const Object& object(std::string_view path) const;
+  const Integers& integers(std::string_view path) const;
 
   // A member of this object. find() gives null for a missing or null member.
   const Value* find(std::string_view key) const;
@@ -74,7 +77,7 @@ class FASTPLM_EXPORT Value {
   std::string describe() const;   // short, for messages: `"64"`, `-1`, `a list of 3`
 
  private:
-  std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> data_;
+  std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object, Integers> data_;
 };
 
 }  // namespace fastplm

@@ -1,17 +1,34 @@
 // The "model" section of tokenizer.json.
+#include "text/bpe.h"
 #include "text/stage.h"
+#include "text/unigram.h"
+#include "text/word_level.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
 
+void Model::append_ids(std::string_view word, Ids& ids) const {
+  thread_local std::vector<Token> tokens;
+  tokens.clear();
+  tokenize(word, tokens);
+  for (const Token& token : tokens) ids.push(token.id);
+}
+
 using MakeModel = std::unique_ptr<Model> (*)(const Value&, const Vocabulary&);
+
+template <class T>
+static std::unique_ptr<Model> make(const Value& settings, const Vocabulary& vocabulary) {
+  return std::make_unique<T>(settings, vocabulary);
+}
 
 struct {
   const char* type;
   MakeModel make;
 } constexpr kModels[] = {
-    {"WordPiece",
-     [](const Value& s, const Vocabulary& v) -> std::unique_ptr<Model> { return std::make_unique<WordPiece>(s, v); }},
+    {"BPE", make<Bpe>},
+    {"Unigram", make<Unigram>},
+    {"WordLevel", make<WordLevel>},
+    {"WordPiece", make<WordPiece>},
 };
 
 std::unique_ptr<Model> make_model(const Value& settings, const Vocabulary& vocabulary) {

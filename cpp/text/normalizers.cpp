@@ -4,6 +4,7 @@
 #include "text/bert.h"
 #include "text/byte_level.h"
 #include "text/normal_form.h"
+#include "text/precompiled.h"
 #include "text/replacement.h"
 #include "text/stage.h"
 #include "text/transform.h"
@@ -171,6 +172,7 @@ struct {
     {"NFKC", make<NormalForm<Form::kNfkc>>},
     {"NFKD", make<NormalForm<Form::kNfkd>>},
     {"Nmt", make<Nmt>},
+    {"Precompiled", make<Precompiled>},
     {"Prepend", make<Prepend>},
     {"Replace", make<Replace>},
     {"Sequence", make<NormalizerSequence>},

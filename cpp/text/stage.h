@@ -9,6 +9,7 @@
 #include <vector>
 #include "core/error.h"
 #include "core/value.h"
+#include "text/ids.h"
 #include "text/text.h"
 #include "text/vocabulary.h"
 
@@ -23,6 +24,8 @@ struct PreTokenizer {
   virtual ~PreTokenizer() = default;
   // Cuts the unfinished pieces further; may rewrite the text.
   virtual void run(Text& text, std::vector<Piece>& pieces) const = 0;
+  // Whether what it does depends on Text::begins_at: then a text that was normalized must keep its spans.
+  virtual bool asks_for_spans() const { return false; }
 };
 
 struct Token {
@@ -34,6 +37,8 @@ struct Model {
   virtual ~Model() = default;
   // Appends the tokens of one word. `word` is not empty.
   virtual void tokenize(std::string_view word, std::vector<Token>& tokens) const = 0;
+  // Their ids only, which may be faster.
+  virtual void append_ids(std::string_view word, Ids& ids) const;
 };
 
 // What surrounds the sequences. A piece is either a sequence (0 or 1) or a special token's ids.

@@ -18,6 +18,11 @@ struct Text {
   std::vector<Span> spans;   // per byte, the characters it came from; empty if nobody asked
   bool aligned = false;      // whether spans are kept
   uint32_t origin = 0;       // the character the text began at, whatever has been removed since
+  bool first = false;        // whether this is the beginning of the caller's text
+
+  // Whether what begins at byte `at` begins with the first character of the caller's text. Once a normalizer has run,
+  // only spans can tell.
+  bool begins_at(uint32_t at) const { return first && (aligned ? spans[at].begin == 0 : at == 0); }
 };
 
 // A part of Text::bytes. With id >= 0 it is an added token: finished, and no stage touches it again.

@@ -2,6 +2,7 @@
 
 #include "text/bert.h"
 #include "text/bert_scanner.h"
+#include "text/byte_bpe.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -34,6 +35,10 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   if (bert && punctuated && word_piece && !added_->any(AddedTokens::kNormalized)) {
     scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
   }
+  const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
+    byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
+  }
 }
 
 Tokenizer::~Tokenizer() = default;
@@ -42,7 +47,8 @@ Tokenizer::~Tokenizer() = default;
 struct Tokenizer::Cursor {
   Tokens& tokens;
   int32_t fixed_word;       // the number of every word, if not negative
-  uint32_t characters = 0;  // read so far
+  size_t bytes = 0;         // where the part that is read begins
+  uint32_t characters = 0;  // read so far, if they are counted
   int32_t words = 0;        // finished so far
   Text text = {};           // scratch, kept for its memory
   std::vector<Piece> pieces = {};
@@ -68,24 +74,44 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
   added_->find(AddedTokens::kRaw, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (tokens.ids.size() >= options.limit) return;
     const std::string_view part = text.substr(begin, end - begin);
+    cursor.bytes = begin;
     if (id >= 0) {
       const auto count = options.align ? uint32_t(count_characters(part)) : 0;
       cursor.add(*this, options, id, {cursor.characters, cursor.characters + count}, part);
       cursor.characters += count;
       ++cursor.words;
-    } else if (options.align || !scanner_ || !scanner_->run(part, options.limit, tokens.ids)) {
+    } else if (options.align || !run_fused(part, options, tokens.ids)) {
       run_stages(part, options, cursor);
     }
   });
 }
 
+bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
+  if (scanner_) return scanner_->run(text, options.limit, ids);
+  if (!byte_bpe_) return false;
+  Text normalized;
+  if (normalizer_) {
+    normalized.bytes = text;
+    normalizer_->run(normalized);
+    text = normalized.bytes;
+  }
+  added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
+    if (id >= 0)
+      ids.push(id);
+    else
+      byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
+  });
+  return true;
+}
+
 void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor& cursor) const {
   Text& text = cursor.text;
   text.bytes = part;
-  text.aligned = options.align;
+  text.first = cursor.bytes == 0;
+  text.aligned = options.align || (normalizer_ && pre_tokenizer_ && pre_tokenizer_->asks_for_spans());
   text.spans.clear();
   text.origin = cursor.characters;
-  if (options.align) {
+  if (text.aligned) {
     text.spans.reserve(part.size());
     --cursor.characters;   // the first byte of every character counts it
     for (char byte : part) {
@@ -109,6 +135,8 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
     if (piece.id >= 0) {
       const std::string_view written(text.bytes.data() + piece.begin, piece.end - piece.begin);
       cursor.add(*this, options, piece.id, span(piece.begin, piece.end), written);
+    } else if (!options.align) {
+      model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
       cursor.found.clear();
       model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);

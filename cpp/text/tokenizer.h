@@ -11,6 +11,7 @@
 namespace fastplm::text {
 
 class BertScanner;
+class ByteBpe;
 
 // The tokens of one sequence.
 struct Tokens {
@@ -58,6 +59,8 @@ class FASTPLM_EXPORT Tokenizer {
 
  private:
   struct Cursor;
+  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it.
+  bool run_fused(std::string_view text, const Options& options, Ids& ids) const;
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
 
   Vocabulary vocabulary_;
@@ -67,7 +70,9 @@ class FASTPLM_EXPORT Tokenizer {
   std::unique_ptr<Decoder> decoder_;
   PostProcessor post_processor_;
   std::unique_ptr<AddedTokens> added_;
-  std::unique_ptr<BertScanner> scanner_;   // if the stages are the ones it replaces
+  // In place of the stages, where they are the ones that it replaces.
+  std::unique_ptr<BertScanner> scanner_;
+  std::unique_ptr<ByteBpe> byte_bpe_;
 };
 
 }  // namespace fastplm::text

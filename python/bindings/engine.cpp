@@ -31,6 +31,12 @@ static Value to_value_at(py::handle o, int depth) {
     }
     return members;
   }
+  if (py::isinstance(o, py::module_::import("array").attr("array"))) {
+    const py::buffer_info info = py::reinterpret_borrow<py::buffer>(o).request();
+    if (info.format != "i") fail(ErrorKind::kType, "settings hold an array('", info.format, "'); expected array('i')");
+    const auto* first = static_cast<const int32_t*>(info.ptr);
+    return Value::Integers(first, first + info.size);
+  }
   fail(ErrorKind::kType, "settings hold a ", std::string(py::str(py::type::of(o))), "; expected plain JSON values");
 }
 

@@ -5,6 +5,7 @@
 #include "core/parallel.h"
 #include "engine.h"
 #include "text/batch.h"
+#include "text/decode_stream.h"
 #include "text/tokenizer.h"
 
 using namespace fastplm;
@@ -275,6 +276,15 @@ void bind_tokenizer(py::module_& m) {
              return result;
            })
       .def_property_readonly("vocabulary_size", [](const Tokenizer& t) { return t.vocabulary().size(); });
+
+  using text::DecodeStream;
+  py::class_<DecodeStream>(m, "DecodeStream")
+      .def(py::init<bool>(), py::arg("skip_special_tokens"))
+      .def("step", [](DecodeStream& stream, const Tokenizer& t, int64_t id) -> py::object {
+        if (id < 0 || id > INT32_MAX) return py::none();
+        const std::optional<std::string> text = stream.step(t, int32_t(id));
+        return text ? py::object(str_of(*text)) : py::none();
+      });
 
   py::class_<Batch>(m, "Batch")
       .def_property_readonly("rows", &Batch::rows)

@@ -13,6 +13,8 @@ from bench.models import BERT_BASE, MINILM
 from bench.peers import CONTENDERS
 from bench.peers.base import Peer, in_order, mean_pool
 from bench.targets import TARGETS, Target, judge
+from bench.tokenize import Row
+from bench.tokenize import judge as judge_tokenizers
 from bench.workloads import CELLS, grid_ids, ragged_texts
 
 
@@ -141,6 +143,17 @@ def test_the_ceiling_probe_measures_what_this_machine_has():
     assert found.bfloat16 >= found.float32
 
 
+def test_tokenizers_are_judged_on_new_text_by_the_fastest_rival():
+    def row(contender: str, new: float, again: float) -> Row:
+        return Row("Mistral en", "SentencePiece BPE", "en", 1, contender, 1.0, new, again, [(1.0, 1.0)], 1.0)
+
+    rows = [row("fastplm", 60.0, 10.0), row("tokie", 20.0, 90.0), row("gigatoken", 50.5, 90.0)]
+    (found,) = judge_tokenizers(rows)
+    assert found["rival"] == "gigatoken" and found["ratio"] == pytest.approx(60 / 50.5) and not found["met"]
+    assert all(verdict["met"] for verdict in judge_tokenizers([*rows[:2], row("tokenizers", 1.5, 1.5)]))
+    assert not judge_tokenizers([row("fastplm", 1.0, 1.0)])
+
+
 ROWS = [
     {"cell": "minilm 1x16", "contender": name, "precision": "float32", "median_ms": ms, "of_ceiling": 0.5}
     for name, ms in (("fastplm-fp32", 2.0), ("openvino-fp32", 5.0), ("openvino-streams-fp32", 4.0))
@@ -161,12 +174,17 @@ def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
     rows = ROWS + [row | {"cell": "minilm 1x128"} for row in ROWS]
     record = {"machine": about, "command": ["python", "-m", "bench.encode"], "threads": 2, "rows": rows}
     (tmp_path / "encode.json").write_text(json.dumps(record))
-    text = (
-        "before\n<!-- encode: how -->\nold\n<!-- end -->\n<!-- startup: how -->\nold\n<!-- end -->\nafter\n"
-    )
+    speeds = [
+        {"cell": "GPT-2 en", "threads": 1, "contender": name, "new_mb_s": speed, "exact": exact}
+        for name, speed, exact in (("fastplm", 123.4, 1.0), ("tokie", 45.6, 0.75))
+    ]
+    (tmp_path / "tokenize.json").write_text(json.dumps(record | {"rows": speeds}))
+    blocks = ("encode", "tokenize", "startup")
+    text = "before\n" + "".join(f"<!-- {name}: how -->\nold\n<!-- end -->\n" for name in blocks) + "after\n"
     filled = readme.fill(text)
     assert "`python -m bench.encode`, commit abc, A CPU" in filled and "old" not in filled
     assert "| minilm 1x16 | 2 | 4 | 50% |" in filled
+    assert "| GPT-2 en | 1 | 123 | 45.6 (75.0% exact) |" in filled
     assert "<!-- startup: how -->\nNot measured yet.\n<!-- end -->\nafter\n" in filled
     assert (tmp_path / "encode.png").stat().st_size > 1000
     assert readme.fill(filled) == filled

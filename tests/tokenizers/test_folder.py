@@ -204,7 +204,10 @@ def test_errors(tmp_path: Path, settings: dict[str, Any]) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.txt").write_text("a\n")
-    with pytest.raises(UnsupportedError, match=r"T5Tokenizer without a tokenizer\.json"):
+    with pytest.raises(FileNotFoundError, match=r"no tokenizer\.json and no spiece\.model"):
+        AutoTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "StrangeTokenizer"}')
+    with pytest.raises(UnsupportedError, match=r"StrangeTokenizer without a tokenizer\.json"):
         AutoTokenizer.from_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "vocab.txt").write_bytes(b"a\n\xff\n")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from fastplm import _engine
-    from fastplm.tokenizers.tokenizer import Tokenizer
 
 
 class CharSpan(NamedTuple):
@@ -34,7 +33,7 @@ class Rows:
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
+        names: Callable[[list[int]], Any],
         batch: _engine.Batch,
         realign: Callable[[], _engine.Batch] | None,
         length: int,
@@ -42,7 +41,7 @@ class Rows:
         pad_id: int,
         pad_type_id: int,
     ) -> None:
-        self.tokenizer = tokenizer
+        self.names = names  # from ids to tokens
         self.batch = batch
         self.realign = realign
         self.length = length  # 0: not padded
@@ -111,7 +110,7 @@ class Encoding:
     @property
     def tokens(self) -> list[str]:
         """The vocabulary's name of every token."""
-        return cast("list[str]", self._rows.tokenizer.convert_ids_to_tokens(self.ids))
+        return cast("list[str]", self._rows.names(self.ids))
 
     @property
     def n_sequences(self) -> int:

@@ -1,10 +1,9 @@
-"""tokenizer.json and vocab.txt, read strictly, as what the engine's tokenizer is made from."""
+"""tokenizer.json, read strictly, as what the engine's tokenizer is made from."""
 
 import os
 from array import array
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from fastplm import _engine
@@ -38,7 +37,7 @@ class Source:
         """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
         settings = {
             **self.sections,
-            "model": self.model,
+            "model": self._model_for_engine(),
             "added_tokens": [token.settings() for token in self.added_tokens],
         }
         try:
@@ -52,15 +51,36 @@ class Source:
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
 
+    def _model_for_engine(self) -> dict[str, Any]:
+        """The model's settings, with merges as the ids of both sides and of what they make."""
+        if "merges" not in self.model:
+            return self.model
+        model = dict(self.model)
+        lefts, rights = model["merges"][::2], model.pop("merges")[1::2]
+        prefix = len(model.get("continuing_subword_prefix") or "")
+        joined = [left + right[prefix:] for left, right in zip(lefts, rights, strict=True)]
+        rules = array("i", bytes(12 * len(lefts)))
+        try:
+            for place, tokens in enumerate((lefts, rights, joined)):
+                rules[place::3] = array("i", map(self.vocabulary.__getitem__, tokens))
+        except KeyError as error:
+            missing = error.args[0]
+            at = next(
+                i for i, merge in enumerate(zip(lefts, rights, joined, strict=True)) if missing in merge
+            )
+            raise CheckpointError(
+                f"{self.path}: model.merges[{at}]: the vocabulary lacks {missing!r}"
+            ) from None
+        return {**model, "rules": rules}
+
     def to_json(self) -> dict[str, Any]:
         """What tokenizer.json holds for this tokenizer."""
-        engine = self.build()
-        added = [{"id": engine.id_of(token.content), **token.settings()} for token in self.added_tokens]
+        added = [{"id": token_id, **flags} for token_id, flags in sorted(self.build().added_tokens().items())]
         return {
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": sorted(added, key=lambda token: token["id"]),
+            "added_tokens": added,
             **self.sections,
             "model": self._model_to_json(),
         }
@@ -187,7 +207,10 @@ def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> tuple[dict
         pieces, scores = _read_scores(path, vocabulary)
         return pieces, {**model, "scores": scores}
     if kind == "BPE":
-        return check_vocabulary(path, vocabulary), {**model, "merges": _read_merges(path, model.get("merges"))}
+        return check_vocabulary(path, vocabulary), {
+            **model,
+            "merges": _read_merges(path, model.get("merges")),
+        }
     if kind in ("WordPiece", "WordLevel"):
         return check_vocabulary(path, vocabulary), model
     raise UnsupportedError(
@@ -261,16 +284,3 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         truncation=_read_truncation(name, root.get("truncation")),
         padding=_read_padding(name, root.get("padding")),
     )
-
-
-def read_vocab_txt(path: str | os.PathLike[str]) -> dict[str, int]:
-    """One token a line; a token's id is its line, and the last of several equal ones counts."""
-    name = os.fspath(path)
-    try:
-        text = Path(path).read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{name}: not UTF-8 (byte {error.start})") from None
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return {token: i for i, token in enumerate(lines)}

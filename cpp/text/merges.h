@@ -1,0 +1,59 @@
+// The heart of byte-pair encoding: which neighbours become one symbol, and in what order.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fastplm::text {
+
+struct Symbol {
+  int32_t id;
+  uint32_t size;   // bytes of the word that it stands for
+};
+
+class Merges {
+ public:
+  struct Rule {
+    int32_t left, right, result;
+  };
+  static constexpr uint32_t kNever = UINT32_MAX;
+  struct Merge {
+    uint32_t rank = kNever;   // the lower, the sooner
+    int32_t result = -1;
+  };
+
+  // A rule's rank is its place; the last of several rules for one pair counts.
+  explicit Merges(std::span<const Rule> rules);
+
+  Merge of(int32_t left, int32_t right) const {
+    const uint64_t pair = key(left, right);
+    for (size_t at = start(pair);; at = (at + 1) & mask_) {
+      const Slot& slot = slots_[at];
+      if (slot.pair == pair) return slot.merge;
+      if (slot.pair == kFree) return {};
+    }
+  }
+
+  // Joins the pair of lowest rank, the leftmost of equals, again and again until no neighbours have a rule. Returns how
+  // many symbols are left. Time grows with n log n, memory with n.
+  int64_t apply(Symbol* symbols, int64_t n) const;
+
+ private:
+  static constexpr uint64_t kFree = UINT64_MAX;
+  struct Slot {
+    uint64_t pair = kFree;
+    Merge merge;
+  };
+  static uint64_t key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
+  size_t start(uint64_t pair) const {
+    return size_t((pair ^ pair >> 29) * 0x9e3779b97f4a7c15u >> shift_);   // 2^64 / golden ratio
+  }
+  int64_t apply_short(Symbol* symbols, int64_t n) const;
+  int64_t apply_long(Symbol* symbols, int64_t n) const;
+
+  std::vector<Slot> slots_;
+  size_t mask_;
+  int shift_;
+};
+
+}  // namespace fastplm::text

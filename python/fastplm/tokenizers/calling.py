@@ -1,0 +1,293 @@
+"""Text to ids."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastplm.tokenizers.batch_encoding import BatchEncoding, Encoding, Rows
+from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
+from fastplm.tokenizers.special_tokens import SpecialTokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from fastplm import _engine
+
+_FIELDS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping")
+
+Texts = str | Sequence[str] | Sequence[Sequence[str]]
+
+
+class Calling(SpecialTokens):
+    """A tokenizer is called with texts; encode_packed is the shorter way to a model."""
+
+    def encode_packed(
+        self,
+        texts: Sequence[str],
+        text_pair: Sequence[str] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        truncation: bool | str = False,
+        max_length: int | None = None,
+        return_token_type_ids: bool = False,
+    ) -> tuple[npt.NDArray[np.int32], ...]:
+        """The ids of all texts one after the other, without padding: the fastest way to a model.
+
+        Returns (ids [tokens], cu_seqlens [len(texts) + 1]), both int32: text i has
+        ids[cu_seqlens[i]:cu_seqlens[i + 1]]; with return_token_type_ids also types [tokens], int32.
+        max_length without truncation=True is an error here. Raises ValueError, TypeError.
+        """
+        if isinstance(texts, str) or isinstance(text_pair, str):
+            raise TypeError("encode_packed: texts is a str; expected a list of str")
+        cut = strategy("truncation", truncation, TRUNCATIONS)
+        if cut == "do_not_truncate" and max_length is not None:
+            raise ValueError(
+                f"encode_packed: max_length is {max_length} without truncation; expected truncation=True"
+            )
+        if cut != "do_not_truncate" and max_length is None:
+            max_length = self.model_max_length
+        batch = self._encode(texts, text_pair, Shape("do_not_pad", cut, max_length), add_special_tokens)
+        if not return_token_type_ids:
+            return batch.packed()
+        types = batch.packed_types()
+        return (*batch.packed(), types)
+
+    def __call__(
+        self,
+        text: Texts,
+        text_pair: Texts | None = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str | None = None,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        split_special_tokens: bool | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Encodes a text, a list of texts, or (is_split_into_words) lists of words, alone or in pairs.
+
+        Arguments and entries as in transformers: input_ids, token_type_ids, attention_mask,
+        special_tokens_mask, offset_mapping, overflow_to_sample_mapping, length; lists, or int64 arrays
+        [rows, length] with return_tensors "np" or "pt".
+        Raises ValueError, TypeError; ModuleNotFoundError for "pt" without torch.
+        """
+        batched, texts, pairs = _as_batch(text, text_pair, is_split_into_words)
+        shape, stride, multiple, side = self._resolve(
+            padding, truncation, max_length, stride, pad_to_multiple_of, padding_side, verbose
+        )
+        if return_tensors not in (None, "np", "pt"):
+            raise ValueError(f'return_tensors is {return_tensors!r}; expected None, "np" or "pt"')
+
+        def encode(align: bool) -> _engine.Batch:
+            return self._encode(
+                texts, pairs, shape, add_special_tokens, words=is_split_into_words, stride=stride,
+                overflow=return_overflowing_tokens, align=align, split_special_tokens=split_special_tokens,
+            )  # fmt: skip
+
+        batch = encode(return_offsets_mapping)
+        if shape.padding == "do_not_pad":
+            length = 0
+        else:
+            length = batch.longest if shape.padding == "longest" else shape.pad_length
+            if multiple:
+                length = -(-length // multiple) * multiple
+        pad_id, pad_type_id = self._pad_ids()
+        rows = Rows(
+            self.convert_ids_to_tokens, batch, None if return_offsets_mapping else lambda: encode(True),
+            length, side == "left", pad_id, pad_type_id,
+        )  # fmt: skip
+
+        wanted = {"input_ids"}
+        names = self.model_input_names
+        if "token_type_ids" in names if return_token_type_ids is None else return_token_type_ids:
+            wanted.add("token_type_ids")
+        if "attention_mask" in names if return_attention_mask is None else return_attention_mask:
+            wanted.add("attention_mask")
+        if return_special_tokens_mask:
+            wanted.add("special_tokens_mask")
+        if return_offsets_mapping:
+            wanted.add("offset_mapping")
+        fields = [name for name in _FIELDS if name in wanted]
+        lengths = [max(n, length) for n in batch.lengths()]
+        samples = batch.samples()
+        if return_tensors is None:
+            arguments = (length, side == "left", pad_id, pad_type_id)
+            data: dict[str, Any] = {name: batch.lists(name, *arguments) for name in fields}
+            if return_length:
+                data["length"] = lengths
+            if not batched and not return_overflowing_tokens:
+                data = {k: v[0] if isinstance(v[0], list) else v for k, v in data.items()}
+            if return_overflowing_tokens:
+                data["overflow_to_sample_mapping"] = samples
+        else:
+            if len(set(lengths)) > 1:
+                raise ValueError(
+                    f"return_tensors={return_tensors!r}, but the rows have {min(lengths)} to {max(lengths)} "
+                    "tokens; expected equal lengths: padding=True, and truncation=True if they may be long"
+                )
+            width = lengths[0] if lengths else 0
+            data = {name: batch.padded(name, width, side == "left", pad_id, pad_type_id) for name in fields}
+            import numpy as np
+
+            if return_length:
+                data["length"] = np.array(lengths, np.int64)
+            if return_overflowing_tokens:
+                data["overflow_to_sample_mapping"] = np.array(samples, np.int64)
+            if return_tensors == "pt":
+                import torch
+
+                data = {k: torch.from_numpy(v) for k, v in data.items()}
+        return BatchEncoding(
+            data, _encodings(rows, samples, return_overflowing_tokens), 1 if pairs is None else 2
+        )
+
+    def _encode(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[Any] | None,
+        shape: Shape,
+        add_special_tokens: bool,
+        *,
+        words: bool = False,
+        stride: int = 0,
+        overflow: bool = False,
+        align: bool = False,
+        split_special_tokens: bool | None = None,
+    ) -> _engine.Batch:
+        truncation, max_length = shape.truncation, shape.max_length
+        if truncation != "do_not_truncate" and (max_length is None or max_length > UNLIMITED):
+            truncation = "do_not_truncate"
+        if max_length is not None and max_length < 0:
+            raise ValueError(f"max_length is {max_length}; expected 0 or more")
+        return self._engine.encode(
+            texts,
+            pairs,
+            words=words,
+            add_special_tokens=add_special_tokens,
+            truncation=truncation,
+            max_length=0 if truncation == "do_not_truncate" else max_length,
+            stride=stride,
+            truncate_left=self.truncation_side == "left",
+            overflow=overflow,
+            align=align,
+            split_special_tokens=self.split_special_tokens
+            if split_special_tokens is None
+            else split_special_tokens,
+        )
+
+    def _resolve(
+        self,
+        padding: bool | str | None,
+        truncation: bool | str | None,
+        max_length: int | None,
+        stride: int,
+        multiple: int | None,
+        side: str | None,
+        verbose: bool,
+    ) -> tuple[Shape, int, int | None, str]:
+        """What a call asks for, defaults filled in: shape, stride, multiple to pad to, padding side."""
+        side = check_side("padding_side", self.padding_side if side is None else side)
+        baked = self._source.truncation if self._call_defaults else None
+        if baked and truncation is None and max_length is None:
+            truncation, max_length, stride = baked["strategy"], baked["max_length"], stride or baked["stride"]
+        elif max_length is not None and not padding and truncation is None:
+            truncation = "longest_first"
+        baked = self._source.padding if self._call_defaults else None
+        if baked and padding is None:
+            padding, side, multiple = True, baked["side"], multiple or baked["multiple_of"]
+            if baked["length"] is not None:
+                cut = strategy("truncation", truncation, TRUNCATIONS)
+                return Shape("max_length", cut, max_length, baked["length"]), stride, multiple, side
+        pad, cut = strategy("padding", padding, PADDINGS), strategy("truncation", truncation, TRUNCATIONS)
+        if padding is True and max_length is not None and cut == "do_not_truncate" and verbose:
+            warnings.warn("max_length is ignored: padding=True and nothing truncates", stacklevel=3)
+        if max_length is None and (pad == "max_length" or cut != "do_not_truncate"):
+            max_length = None if self.model_max_length > UNLIMITED else self.model_max_length
+            if max_length is None:
+                pad, cut = ("do_not_pad" if pad == "max_length" else pad), "do_not_truncate"
+        if pad != "do_not_pad" and self._named.get("pad_token") is None:
+            raise ValueError("padding: the tokenizer has no padding token; set tokenizer.pad_token to one")
+        if multiple is not None and multiple < 1:
+            raise ValueError(f"pad_to_multiple_of is {multiple}; expected 1 or more")
+        if (
+            cut != "do_not_truncate"
+            and pad != "do_not_pad"
+            and multiple
+            and max_length
+            and max_length % multiple
+        ):
+            raise ValueError(
+                f"max_length is {max_length} with truncation and padding; expected a multiple of "
+                f"pad_to_multiple_of, {multiple}"
+            )
+        return Shape(pad, cut, max_length, max_length or 0), stride, multiple, side
+
+    def _pad_ids(self) -> tuple[int, int]:
+        baked = self._source.padding if self._call_defaults else None
+        if baked:
+            return baked["pad_id"], baked["pad_type_id"]
+        pad = self._named.get("pad_token")
+        return (0 if pad is None else self._id(pad) or 0), self.pad_token_type_id
+
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs: Any
+    ) -> list[str]:
+        """The tokens of a text, as strings."""
+        return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
+
+    def encode(self, text: Texts, text_pair: Texts | None = None, **kwargs: Any) -> Any:
+        """The input_ids of __call__."""
+        return self(text, text_pair, **kwargs)["input_ids"]
+
+
+def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], Sequence[Any] | None]:
+    """Whether several texts came, and the texts and second texts as lists."""
+    if not isinstance(text, (str, list, tuple)):
+        raise TypeError(f"text is a {type(text).__name__}; expected a str, a list of str, or lists of words")
+    batched = not isinstance(text, str)
+    if words:
+        batched = batched and len(text) > 0 and isinstance(text[0], (list, tuple))
+    if not batched:
+        return False, [text], [pair] if pair else None
+    if (
+        pair is None
+        and text
+        and all(isinstance(item, tuple) and len(item) == 2 for item in text)
+        and not words
+    ):
+        return True, [item[0] for item in text], [item[1] for item in text]
+    if isinstance(pair, str):
+        raise TypeError("text_pair is a str, but text is a list; expected a list of the same length")
+    if pair is not None and len(pair) != len(text):
+        raise ValueError(f"text has {len(text)} texts and text_pair {len(pair)}; expected as many")
+    return True, text, pair
+
+
+def _encodings(rows: Rows, samples: list[int], overflow: bool) -> list[Encoding]:
+    """An Encoding per row; the first of a sample holds its overflowing ones."""
+    if not overflow:
+        return [Encoding(rows, row, []) for row in range(len(samples))]
+    encodings: list[Encoding] = []
+    first: Encoding | None = None
+    for row, sample in enumerate(samples):
+        encoding = Encoding(rows, row, [])
+        if row and samples[row - 1] == sample and first is not None:
+            first.overflowing.append(encoding)
+        else:
+            first = encoding
+        encodings.append(encoding)
+    return encodings

@@ -1,0 +1,66 @@
+"""The classes of transformers with a WordPiece model."""
+
+from dataclasses import replace
+
+from fastplm.tokenizers.class_parts import (
+    BERT_TOKENS,
+    MASK,
+    ROBERTA_TOKENS,
+    Parts,
+    Pipeline,
+    TokenizerClass,
+    cls_sep,
+)
+from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, wordpiece
+
+
+def _bert(parts: Parts) -> Pipeline:
+    return Pipeline(
+        wordpiece(parts.tokens.get("unk_token", "[UNK]")),
+        bert_normalizer(
+            clean=True,
+            chinese=parts.flag("tokenize_chinese_chars", True),
+            strip_accents=parts.optional_flag("strip_accents"),
+            lowercase=parts.flag("do_lower_case", True),
+        ),
+        {"type": "BertPreTokenizer"},
+        {"type": "WordPiece", "prefix": "##", "cleanup": True},
+    )
+
+
+def _dpr(parts: Parts) -> Pipeline:
+    """Lower case whatever do_lower_case says."""
+    return _bert(parts._replace(settings={**parts.settings, "do_lower_case": True}))
+
+
+def _mpnet_processor(parts: Parts, ids: Ids) -> Component:
+    sep, cls = parts.tokens.get("sep_token", "</s>"), parts.tokens.get("cls_token", "<s>")
+    return roberta(sep, cls, ids, trim_offsets=True, prefix_space=False)
+
+
+_ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+_BERT = TokenizerClass(_bert, cls_sep(), "WordPiece", ("vocab.txt",), BERT_TOKENS, inputs=_ALL_INPUTS)
+WORDPIECE = {
+    **dict.fromkeys(
+        (
+            "BertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer", "LxmertTokenizer",
+            "MobileBertTokenizer", "SqueezeBertTokenizer",
+        ),
+        _BERT,
+    ),
+    **dict.fromkeys(
+        ("DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer"), replace(_BERT, build=_dpr)
+    ),
+    "DistilBertTokenizer": TokenizerClass(_bert, cls_sep(), "WordPiece", ("vocab.txt",), BERT_TOKENS),
+    "FunnelTokenizer": TokenizerClass(
+        _bert, cls_sep(2), "WordPiece", ("vocab.txt",),
+        {
+            "unk_token": "<unk>", "sep_token": "<sep>", "pad_token": "<pad>", "cls_token": "<cls>",
+            "mask_token": "<mask>", "bos_token": "<s>", "eos_token": "</s>",
+        },
+    ),
+    "MPNetTokenizer": TokenizerClass(
+        _bert, _mpnet_processor, "WordPiece", ("vocab.txt",),
+        {**ROBERTA_TOKENS, "unk_token": "[UNK]", "mask_token": MASK},
+    ),
+}  # fmt: skip

@@ -1,0 +1,70 @@
+"""Ids to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fastplm import _engine
+from fastplm.tokenizers.core import Core
+
+
+class Decoding(Core):
+    """decode and its relatives."""
+
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **_: Any,
+    ) -> Any:
+        """The text of ids: an int, a list, an array or a tensor; of several lists a list of texts."""
+        ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
+        if isinstance(ids, Mapping):
+            ids = ids["input_ids"]
+        if isinstance(ids, int):
+            ids = [ids]
+        if len(ids) and (hasattr(ids[0], "__len__")):
+            return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
+        text = self._engine.decode([int(i) for i in ids], skip_special_tokens)
+        clean = (
+            self.clean_up_tokenization_spaces
+            if clean_up_tokenization_spaces is None
+            else clean_up_tokenization_spaces
+        )
+        return self.clean_up_tokenization(text) if clean else text
+
+    def batch_decode(
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **_: Any,
+    ) -> list[str]:
+        """decode() of each row."""
+        rows = sequences["input_ids"] if isinstance(sequences, Mapping) else sequences
+        return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in rows]
+
+    def decode_stream(self, token_ids: Iterable[int], skip_special_tokens: bool = False) -> Iterator[str]:
+        """The text of ids that come one at a time, each part as soon as it is whole characters.
+
+        Raises ValueError where an id changes text that was given already, as with a CTC decoder.
+        """
+        stream = _engine.DecodeStream(skip_special_tokens)
+        for token_id in token_ids:
+            if (text := stream.step(self._engine, int(token_id))) is not None:
+                yield text
+
+    @staticmethod
+    def clean_up_tokenization(text: str) -> str:
+        """Takes out the spaces that decoding puts before punctuation and English contractions."""
+        for end in (".", "?", "!", ","):
+            text = text.replace(" " + end, end)
+        text = text.replace(" ' ", "'")
+        for end in ("n't", "'m", "'s", "'ve", "'re"):
+            text = text.replace(" " + end, end)
+        return text
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        return self._engine.join(list(tokens))

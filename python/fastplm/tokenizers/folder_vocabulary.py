@@ -1,0 +1,155 @@
+"""The vocabulary of a folder: from tokenizer.json, or from the older files of its class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.tokenizers.class_parts import Token, TokenizerClass
+from fastplm.tokenizers.folder_tokens import FolderTokens
+from fastplm.tokenizers.source import Source
+from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
+from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
+
+_EMPTY = dict.fromkeys(("normalizer", "pre_tokenizer", "post_processor", "decoder"))
+
+
+class Vocabulary(NamedTuple):
+    """source: its vocabulary, merges and scores; for a class that builds nothing itself, all of it.
+
+    charsmap: of SentencePiece, in base64. extra, named: special tokens that the file itself has.
+    """
+
+    source: Source
+    charsmap: str | None = None
+    extra: Sequence[Token] = ()
+    named: Mapping[str, str] = MappingProxyType({})
+
+
+def read_model_file(path: Path) -> Source:
+    """A `.model` file is SentencePiece's; a few models call a tiktoken file so."""
+    if is_tiktoken(path):
+        return read_tiktoken(path)
+    from fastplm.tokenizers.sentencepiece import read_sentencepiece
+
+    source: Source = read_sentencepiece(path)
+    return source
+
+
+def read_vocabulary(
+    folder: Path,
+    class_name: str | None,
+    chosen: TokenizerClass,
+    file: Source | None,
+    config: Mapping[str, Any],
+    tokens: FolderTokens,
+) -> Vocabulary:
+    """Raises FileNotFoundError, CheckpointError, UnsupportedError."""
+    if file is not None:
+        if chosen.model is not None and file.model["type"] != chosen.model:
+            raise CheckpointError(
+                f"{file.path}: model.type is {file.model['type']}; expected {chosen.model} for a {class_name}"
+            )
+        return Vocabulary(file, _charsmap(file))
+    if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
+        paths = [folder / name for name in chosen.files]
+        if chosen.files[0] == "vocab.txt":
+            vocabulary, model = read_vocab_txt(paths[0]), {}
+        elif chosen.files[0] == "vocab.json":
+            vocabulary, model = read_vocab_json(paths[0]), {"merges": read_merges_txt(paths[1])}
+        else:
+            return _from_model_file(paths[0], chosen, config, tokens)
+        return Vocabulary(Source(str(paths[0]), vocabulary, model, dict(_EMPTY)))
+    for name in ("tokenizer.model", "tiktoken.model"):
+        if (folder / name).is_file():
+            return _from_model_file(folder / name, chosen, config, tokens)
+    ranks = sorted(folder.glob("*.tiktoken"))
+    if len(ranks) == 1:
+        return _from_tiktoken(ranks[0], tokens)
+    if class_name is not None and chosen.build is None:
+        raise UnsupportedError(
+            f"{folder}: {class_name} without a tokenizer.json; expected one, or a class that needs none "
+            "(BertTokenizer, GPT2Tokenizer, ...)"
+        )
+    files = " and no ".join(
+        dict.fromkeys(["tokenizer.json", *(chosen.files if class_name else ["vocab.txt"])])
+    )
+    raise FileNotFoundError(f"{folder}: no {files} in the folder")
+
+
+def _charsmap(file: Source) -> str | None:
+    """Of the first Precompiled normalizer."""
+    normalizer = file.sections["normalizer"] or {}
+    parts = normalizer.get("normalizers") if normalizer.get("type") == "Sequence" else [normalizer]
+    for part in parts if isinstance(parts, list) else []:
+        if isinstance(part, dict) and part.get("type") == "Precompiled":
+            charsmap = part.get("precompiled_charsmap")
+            return charsmap if isinstance(charsmap, str) else None
+    return None
+
+
+def _from_tiktoken(path: Path, tokens: FolderTokens) -> Vocabulary:
+    """Added tokens beyond the file's ranks keep their ids: reserved tokens fill the gaps."""
+    source = read_tiktoken(path)
+    base, last = len(source.vocabulary), max(tokens.added, default=0)
+    if last - base > 1_000_000:
+        raise CheckpointError(
+            f"{path}: {base} tokens, but an added token has the id {last}; expected one near"
+        )
+    names: list[str] = [
+        tokens.added[i].content if i in tokens.added else f"<|reserved_token_{i}|>"
+        for i in range(base, last + 1)
+    ]
+    names += [str(token) for token in tokens.extra if str(token) not in set(names)]
+    return Vocabulary(read_tiktoken(path, names) if names else source)
+
+
+def _from_model_file(
+    path: Path, chosen: TokenizerClass, config: Mapping[str, Any], tokens: FolderTokens
+) -> Vocabulary:
+    if is_tiktoken(path):
+        return _from_tiktoken(path, tokens)
+    source = read_model_file(path)
+    extra: list[Token] = list(source.added_tokens)
+    if chosen.build is None:
+        return Vocabulary(source, None, extra, _names(source))
+    names = {key: str(value) for key, value in tokens.named.items()}
+    scores: list[float] = source.model.get("scores") or [0.0] * len(source.vocabulary)
+    if chosen.model == "BPE":
+        made: dict[str, Any] = {"merges": _merges(source.vocabulary)}
+        vocabulary: dict[str, int] = dict(source.vocabulary)
+    else:
+        by_id = {i: piece for piece, i in source.vocabulary.items()}
+        pieces = [(by_id[i], score) for i, score in enumerate(scores)]
+        if chosen.reorder is not None:
+            pieces = chosen.reorder(pieces, config, names)
+        vocabulary = {piece: i for i, (piece, _) in enumerate(pieces)}
+        made = {"scores": [score for _, score in pieces]}
+    if chosen.extra is not None:
+        extra = chosen.extra(config, extra)
+    bare = replace(source, vocabulary=vocabulary, model=made, sections=dict(_EMPTY), added_tokens=())
+    return Vocabulary(bare, _charsmap(source), extra)
+
+
+def _names(source: Source) -> dict[str, str]:
+    """The begin, end and unknown tokens of a SentencePiece model, by their usual names."""
+    special = {token.content for token in source.added_tokens if token.special}
+    named = {k: v for k, v in (("bos_token", "<s>"), ("eos_token", "</s>")) if v in special}
+    unknown = source.model.get("unk_token")
+    if (unk_id := source.model.get("unk_id")) is not None:
+        unknown = next((piece for piece, i in source.vocabulary.items() if i == unk_id), None)
+    return {**named, **({"unk_token": unknown} if isinstance(unknown, str) else {})}
+
+
+def _merges(vocabulary: Mapping[str, int]) -> list[str]:
+    """Every way to cut a token in two tokens, by the id of the whole and the lengths of its sides."""
+    cuts: list[tuple[int, int, int, int, int, str, str]] = []
+    for token, token_id in vocabulary.items():
+        for at in range(1, len(token)):
+            left, right = vocabulary.get(token[:at]), vocabulary.get(token[at:])
+            if left is not None and right is not None:
+                cuts.append((token_id, at, len(token) - at, left, right, token[:at], token[at:]))
+    cuts.sort()
+    return [side for cut in cuts for side in cut[5:]]

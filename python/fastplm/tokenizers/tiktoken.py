@@ -1,0 +1,110 @@
+"""tiktoken files: byte-level BPE whose merges are found again from the ranks of its tokens."""
+
+import base64
+import binascii
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from fastplm.errors import CheckpointError
+from fastplm.jsonfile import MAX_BYTES, read_bytes
+from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.class_byte_level import BYTES, CL100K_WORDS
+from fastplm.tokenizers.components import bpe, byte_level, byte_level_split
+from fastplm.tokenizers.source import Source
+
+_MAX_RANK = 2**31 - 2
+
+
+def byte_alphabet() -> list[str]:
+    """The character that stands for each byte: itself if it is printable, else one from U+0100 on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
+
+
+def read_tiktoken(path: str | os.PathLike[str], extra_special_tokens: Iterable[str] = ()) -> Source:
+    """The tokenizer that transformers makes of a tiktoken file.
+
+    The file has a token in base64 and its rank, with a space between, in each line. It says neither how text
+    is split nor what its special tokens are: the split is that of cl100k_base, and `extra_special_tokens`
+    come after the ranks. Raises FileNotFoundError, CheckpointError naming the file and the line.
+    """
+    name = os.fspath(path)
+    ranks = _read_ranks(name, read_bytes(path, MAX_BYTES))
+    letters = byte_alphabet()
+
+    def text(token: bytes) -> str:
+        return "".join([letters[byte] for byte in token])
+
+    return Source(
+        path=name,
+        vocabulary={text(token): rank for token, rank in ranks.items()},
+        model={
+            **bpe(prefix=None, suffix=None, ignore_merges=True),
+            "merges": [text(side) for side in _merges(ranks)],
+        },
+        sections={
+            "normalizer": None,
+            "pre_tokenizer": byte_level_split(CL100K_WORDS),
+            "post_processor": byte_level(prefix_space=True, trim_offsets=False),
+            "decoder": BYTES,
+        },
+        added_tokens=tuple(
+            AddedToken(token, normalized=False, special=True) for token in extra_special_tokens
+        ),
+    )
+
+
+def _read_ranks(name: str, raw: bytes) -> dict[bytes, int]:
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if not line:
+            continue
+        fields = line.split()
+        try:
+            token, rank = fields
+            ranks[base64.b64decode(token, validate=True)] = _rank(rank)
+        except (ValueError, binascii.Error):
+            shown = line[:40].decode("utf-8", "backslashreplace")
+            raise CheckpointError(
+                f"{name}, line {number}: {shown!r}; expected a token in base64 and its rank"
+            ) from None
+    if not ranks:
+        raise CheckpointError(f"{name}: empty; expected lines of tokens in base64 and their ranks")
+    if len(set(ranks.values())) != len(ranks):
+        raise CheckpointError(f"{name}: two tokens have the same rank")
+    return ranks
+
+
+def _rank(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > 10 or int(digits) > _MAX_RANK:
+        raise ValueError
+    return int(digits)
+
+
+def _merges(ranks: dict[bytes, int]) -> Iterable[bytes]:
+    """Left and right sides in turn: every cut of a token in two, by the ranks of whole, left and right."""
+    cuts: list[tuple[int, int, int, bytes, bytes]] = []
+    for token, rank in ranks.items():
+        for at in range(1, len(token)):
+            left, right = ranks.get(token[:at]), ranks.get(token[at:])
+            if left is not None and right is not None:
+                cuts.append((rank, left, right, token[:at], token[at:]))
+    cuts.sort()
+    for *_, left_side, right_side in cuts:
+        yield left_side
+        yield right_side
+
+
+def is_tiktoken(path: str | os.PathLike[str]) -> bool:
+    """Whether the file begins as a tiktoken file does."""
+    with open(path, "rb") as file:
+        head: Any = file.readline(4096).split()
+    if len(head) != 2 or not head[1].isdigit():
+        return False
+    try:
+        base64.b64decode(head[0], validate=True)
+    except binascii.Error:
+        return False
+    return True

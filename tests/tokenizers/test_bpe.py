@@ -1,0 +1,126 @@
+"""Byte-pair encoding: every option of the model, on trained and on random vocabularies."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from fastplm import AutoTokenizer
+from fastplm.errors import CheckpointError, UnsupportedError
+
+TEXT = """the cat sat on the mat and the cat that sat was fat; unaffordable hats, attic, tactic. naïve café
+中国 中国人 日本語 東京 にほんご 👩‍👩‍👧 e\u0301a\u0308 ﬁne Straße \u0000\u200b aaaaaaaa abababab"""
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def trained(vocab_size: int = 160, **trainer: Any) -> dict[str, Any]:
+    """The model section that the reference's trainer makes of TEXT."""
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words = {"special_tokens": ["[UNK]"], "show_progress": False, "vocab_size": vocab_size, **trainer}
+    tokenizer.train_from_iterator(TEXT.split("\n"), tokenizers.trainers.BpeTrainer(**words))
+    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    return model
+
+
+def in_tokenizer(settings: dict[str, Any], model: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {
+        **settings, "normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None,
+        "decoder": None, "added_tokens": [], "model": {**model, **changes},
+    }  # fmt: skip
+
+
+def texts(seed: int, count: int = 300) -> list[str]:
+    chance = random.Random(seed)
+    letters = "abcdefthems ,;\u00e9\u00ef\u4e2d\u56fd\u65e5\u0301\U0001f469\u200d\u0000\ufffd\u0378z"
+    made = ["".join(chance.choices(letters, k=chance.randrange(1, 40))) for _ in range(count)]
+    return [*TEXT.split("\n"), "", " ", "a" * 300, "ab" * 200, "at" * 65, "\u4e2d" * 100, *made]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "changes"),
+    [
+        ({}, {}),
+        ({}, {"unk_token": "[UNK]"}),
+        ({}, {"unk_token": "[UNK]", "fuse_unk": True}),
+        ({}, {"ignore_merges": True}),
+        ({"continuing_subword_prefix": "##"}, {"unk_token": "[UNK]"}),
+        ({"end_of_word_suffix": "</w>"}, {"unk_token": "[UNK]"}),
+        ({"continuing_subword_prefix": "_", "end_of_word_suffix": "$"},
+         {"unk_token": "[UNK]", "fuse_unk": True}),
+        ({"special_tokens": ["[UNK]", *BYTES], "vocab_size": 400}, {"byte_fallback": True}),
+        ({"special_tokens": ["[UNK]", *BYTES[:200]], "vocab_size": 400},
+         {"byte_fallback": True, "unk_token": "[UNK]", "fuse_unk": True}),
+    ],
+)  # fmt: skip
+def test_options(load, settings, assert_same, trainer, changes):
+    ours, reference = load(in_tokenizer(settings, trained(**trainer), **changes))
+    assert_same(ours, reference, texts(0))
+    unsplit = {**in_tokenizer(settings, trained(**trainer), **changes), "pre_tokenizer": None}
+    assert_same(*load(unsplit), texts(1, 60))
+
+
+def test_bytes_of_a_suffix(load, settings):
+    """Where bytes stand for a character and its suffix, the reference leaves the text in its offsets."""
+    model = trained(special_tokens=["[UNK]", *BYTES], vocab_size=400, end_of_word_suffix="</w>")
+    ours, reference = load(in_tokenizer(settings, model, byte_fallback=True))
+    for text in texts(4, 100):
+        got = ours(text, return_offsets_mapping=True)
+        assert got["input_ids"] == reference.encode(text).ids
+        assert all(0 <= begin <= end <= len(text) for begin, end in got["offset_mapping"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_merges(load, settings, assert_same, seed):
+    """An order that no trainer gives: ranks that do not follow the ids, tokens made in two ways."""
+    chance = random.Random(seed)
+    tokens, merges = list("abcd"), []
+    while len(merges) < 60:
+        left, right = chance.choice(tokens), chance.choice(tokens)
+        if len(left + right) <= 8 and [left, right] not in merges:
+            merges.append([left, right])
+            if left + right not in tokens:
+                tokens.append(left + right)
+    known = chance.sample(tokens, len(tokens))
+    model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(known)}, "merges": merges}
+    words = ["".join(chance.choices("abcd", k=chance.randrange(1, 200))) for _ in range(200)]
+    assert_same(*load(in_tokenizer(settings, model)), words)
+
+
+def test_long_words_take_linear_time_and_stay_exact(load, settings, assert_same):
+    chance = random.Random(3)
+    words = ["a" * 20_000, "ab" * 10_000, "".join(chance.choices("thecat", k=30_000))]
+    assert_same(*load(in_tokenizer(settings, trained(), unk_token="[UNK]")), words)
+
+
+def test_merges_written_as_one_string(load, settings, assert_same):
+    model = trained()
+    model["merges"] = [" ".join(merge) for merge in model["merges"]]
+    assert_same(*load(in_tokenizer(settings, model)), texts(2, 50))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "named"),
+    [
+        ({"merges": [["a", "nowhere"]]}, CheckpointError, r"merges\[0\].*nowhere"),
+        ({"merges": [["a", "b"]], "vocab": {"a": 0, "b": 1}}, CheckpointError, r"merges\[0\].*'ab'"),
+        ({"merges": "a b"}, CheckpointError, r"model\.merges"),
+        ({"merges": ["a b c"]}, CheckpointError, r"model\.merges\[0\]"),
+        ({"vocab": [["a", 0.0]]}, CheckpointError, r"model\.vocab"),
+        ({"dropout": 0.1}, UnsupportedError, "dropout"),
+    ],
+)
+def test_bad_models(load, settings, changes, error, named, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(in_tokenizer(settings, {**trained(), **changes})))
+    with pytest.raises(error, match=named):
+        AutoTokenizer.from_pretrained(path)
+
+
+def test_an_unknown_character_needs_the_unknown_token(load, settings):
+    ours, _ = load(in_tokenizer(settings, trained(), unk_token="[NONE]"))
+    with pytest.raises(ValueError, match=r"\[NONE\]"):
+        ours("\u0378")
+    assert ours("the")["input_ids"]
