@@ -1,6 +1,8 @@
 // The "model" section of tokenizer.json.
 #include "text/bpe.h"
 #include "text/stage.h"
+#include "text/unigram.h"
+#include "text/word_level.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -24,6 +26,8 @@ struct {
   MakeModel make;
 } constexpr kModels[] = {
     {"BPE", make<Bpe>},
+    {"Unigram", make<Unigram>},
+    {"WordLevel", make<WordLevel>},
     {"WordPiece", make<WordPiece>},
 };
 

@@ -1,0 +1,50 @@
+// SentencePiece's normalization: a map from short strings to strings, compiled into a double array.
+//
+// The text is taken by extended grapheme clusters. The shortest key that a cluster of fewer than 6 bytes begins with
+// replaces all of it; where there is none, and in longer clusters, each character is looked up by itself.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "text/graphemes.h"
+#include "text/stage.h"
+
+namespace fastplm::text {
+
+class Precompiled final : public Normalizer {
+ public:
+  // settings: precompiled_charsmap, in base64: the size of the array in bytes, the array (units of the Darts-clone
+  // library; all integers are 32 bits, little-endian), then the strings, each up to a zero byte. Throws Error(kFile)
+  // if it leaves its own bounds anywhere, so that run() need not look.
+  explicit Precompiled(const Value& settings);
+  void run(Text& text) const override;
+
+ private:
+  // What stands for `key`, or nothing.
+  std::optional<std::string_view> find(std::string_view key) const;
+  bool stays(char32_t c) const;   // whether c remains what it is, if it is a cluster of its own
+  // Whether stays() and there is a boundary between c and its like.
+  bool is_plain(char32_t c) const {
+    if (c < kTable) return plain_[c / 64] >> c % 64 & 1;
+    return Graphemes::is_separate(graphemes_.property(c)) && stays(c);
+  }
+  // The end of the plain characters from p on; what follows may be part of the last one's cluster.
+  const char* skip_plain(const char* p, const char* end) const;
+  // Calls edit(begin, end, replacement) for what is replaced in [p, end), in order.
+  template <class Edit>
+  void find_edits(const char* p, const char* end, Edit&& edit) const;
+
+  void read(std::string_view charsmap);
+
+  static constexpr char32_t kTable = 0x10000;
+  const Graphemes& graphemes_;
+  std::vector<uint32_t> units_;
+  std::string strings_;
+  std::array<uint64_t, kTable / 64> plain_{};   // a bit per character
+  bool ascii_is_plain_ = false;                 // from ' ' to '~'
+};
+
+}  // namespace fastplm::text
