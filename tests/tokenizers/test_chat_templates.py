@@ -185,7 +185,9 @@ HOSTILE = {
     "endless loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "many small loops": "{% set x = 'ab' * 99999 %}{% for a in x %}{% for b in x %}{% endfor %}{% endfor %}",
     "a loop that calls itself": "{% for a in range(9999) recursive %}{{ loop(range(9999)) }}{% endfor %}",
-    "doubling": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "doubling": (
+        "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}"
+    ),
     "doubling by joining": (
         "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
     ),

@@ -129,7 +129,8 @@ def models(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     letters = {token: i for i, token in enumerate(["<unk>", "<s>", *"abcdeh", "ab", "abc"])}
     ends = {"Sequence": {"id": "A", "type_id": 0}}
     post = {
-        "type": "TemplateProcessing", "single": [ends], "pair": [ends, {"Sequence": {"id": "B", "type_id": 1}}],
+        "type": "TemplateProcessing", "single": [ends],
+        "pair": [ends, {"Sequence": {"id": "B", "type_id": 1}}],
         "special_tokens": {},
     }  # fmt: skip
     common = {**settings, "post_processor": post, "decoder": None, "added_tokens": []}

@@ -2,7 +2,7 @@
 
 Loop rounds, calls, filters and operators are counted, and what they make is measured, so that a template
 that never ends or fills the memory is stopped with an error. Not bounded: what one filter does on values
-within the budget (a sort of two million items), how many values of 16 Mi characters a template keeps, and the
+within the budget (a sort of a million items), how many values of 16 Mi characters a template keeps, and the
 depth of macros that call each other, which Python's own limit ends.
 """
 
@@ -23,7 +23,8 @@ import jinja2.nodes
 import jinja2.sandbox
 import jinja2.utils
 
-MAX_STEPS = 2_000_000
+MAX_STEPS = 1_000_000
+_CALL = 4  # steps that a call counts for
 MAX_SIZE = 16 << 20  # characters or items of one value, and characters of a chat
 _MAX_NUMBER = 1_000_000  # as an argument that may say how long a result is
 _WIDE = re.compile(r"\d{6,}|\*")  # a width in a format
@@ -185,10 +186,11 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
-        self.current().step()
-        owner = getattr(function, "__self__", None)
+        self.current().step(_CALL)
+        method = getattr(function, "__wrapped__", function)  # jinja2 wraps str.format
+        owner = getattr(method, "__self__", None)
         if isinstance(owner, (str, int)):
-            _check_method(owner, getattr(function, "__name__", ""), args, kwargs)
+            _check_method(owner, getattr(method, "__name__", ""), args, kwargs)
         result = super().call(context, function, *args, **kwargs)
         check_size(_length(result))
         return result

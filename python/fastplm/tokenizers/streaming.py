@@ -72,7 +72,7 @@ class Streaming(Calling):
         with ExitStack() as stack:
             if opened is not None:
                 stack.enter_context(opened)
-            file = source if opened is None else opened
+            file: Any = source if opened is None else opened
             if hasattr(file, "read"):
                 total, unit, texts = _file_size(file), "B", _lines(file, errors)
             else:
@@ -104,7 +104,7 @@ def _batches(texts: Iterable[_Sized], batch_size: int, advance: Advance) -> Iter
 def _lines(file: Any, errors: str) -> Iterator[_Sized]:
     name = getattr(file, "name", "the file")
     for number, line in enumerate(file, start=1):
-        text = line.decode("utf-8", errors) if isinstance(line, bytes) and errors != "strict" else line
+        text: Any = line.decode("utf-8", errors) if isinstance(line, bytes) and errors != "strict" else line
         if isinstance(text, bytes):
             try:
                 text = text.decode("utf-8")
