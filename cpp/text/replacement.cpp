@@ -9,10 +9,7 @@ Replacement::Replacement(const Value& settings, const char* section) : content_(
          "; expected an object with one member, String or Regex");
   }
   pattern_ = pattern[0].second.string(pattern[0].first);
-  if (pattern[0].first == "Regex") {
-    fail(ErrorKind::kUnsupported, "tokenizer.json: ", section, " Replace: pattern Regex \"", pattern_,
-         "\" is unknown; known: String");
-  }
+  if (pattern[0].first == "Regex") regex_.emplace(pattern_);
 }
 
 std::string Replacement::apply(std::string_view text) const {

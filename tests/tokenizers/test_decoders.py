@@ -43,6 +43,8 @@ DECODERS: list[dict[str, Any]] = [
     {"type": "Replace", "pattern": {"String": "a"}, "content": ""},
     {"type": "Replace", "pattern": {"String": ""}, "content": "-"},
     {"type": "Replace", "pattern": {"String": "."}, "content": "$1"},
+    {"type": "Replace", "pattern": {"Regex": r"\s*([.,?!])"}, "content": "$1"},
+    {"type": "Replace", "pattern": {"Regex": r"a*"}, "content": "-"},
     {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True},
     {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": False},
     {"type": "CTC", "pad_token": "", "word_delimiter_token": "", "cleanup": True},
@@ -61,7 +63,7 @@ SEQUENCES = [
     sequence(BYTE_FALLBACK, DECODERS[5]),
     sequence(DECODERS[5], BYTE_FALLBACK, FUSE),
     sequence(FUSE, BYTE_LEVEL),
-    sequence(DECODERS[20], DECODERS[1]),
+    sequence(DECODERS[22], DECODERS[1]),
     sequence(sequence(FUSE, FUSE), DECODERS[18]),
 ]
 

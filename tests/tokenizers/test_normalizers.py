@@ -38,6 +38,10 @@ def replace(pattern: str, content: str) -> dict[str, Any]:
     return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
 
 
+def replace_regex(pattern: str, content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
 def prepend(prefix: str) -> dict[str, Any]:
     return {"type": "Prepend", "prepend": prefix}
 
@@ -55,6 +59,9 @@ NORMALIZERS: list[dict[str, Any]] = [
     {"type": "StripAccents"},
     *(replace(*change) for change in (
         (" ", "▁"), ("a", ""), ("ab", ""), ("é", "ee\u0301"), ("aa", "a"))),
+    *(replace_regex(*change) for change in (
+        (" {2,}", " "), (r"\s+", "▁"), (r"[^\s]", ""), (r"(a)(b)", "$2$1\\1"), (r"\p{M}", ""),
+        ("é|e\u0301", "e"), (r"(?<=a)b*\b", "<>"), (r"^\s|\s$", "_"))),
     *map(prepend, ("▁", "é b", "\u0301x")),
     {"type": "Nmt"},
     {"type": "ByteLevel"},
@@ -270,8 +277,12 @@ def test_empty_patterns_and_prefixes(pair: Any) -> None:
     """Nothing may follow these: the reference then loses its alignment and panics."""
     characters = list(dict.fromkeys(MASK.join(["_é ab中\u0301", *AWKWARD])))
     empty = replace("", "_é")
-    for normalizer in (empty, prepend(""), sequence(STRIP, empty), sequence(STRIP, prepend("")),
-                       sequence(replace("ab", ""), empty)):  # fmt: skip
+    empty_matches = replace_regex("a*", "_é")
+    for normalizer in (
+        empty, empty_matches, replace_regex("|b", ""), prepend(""), sequence(STRIP, empty),
+        sequence(STRIP, prepend("")), sequence(replace("ab", ""), empty),
+        sequence(replace("ab", ""), empty_matches), replace_regex("(?=a)", "_"),
+    ):  # fmt: skip
         pair(normalizer, characters).assert_same(AWKWARD)
 
 
@@ -293,6 +304,7 @@ def test_long_runs_of_marks(pair: Any) -> None:
         ({"type": "Replace", "pattern": {"Text": "a"}, "content": "a"}, CheckpointError, "String or Regex"),
         ({"type": "Replace", "pattern": {"String": 1}, "content": "a"}, CheckpointError, "String"),
         ({"type": "Replace", "pattern": {"String": "a"}}, CheckpointError, "content"),
+        (replace_regex("(", "a"), CheckpointError, r"\("),
         ({"type": "Sequence"}, CheckpointError, "normalizers"),
         ({"type": "Sequence", "normalizers": {}}, CheckpointError, "normalizers"),
         ({"type": "Sequence", "normalizers": [None]}, CheckpointError, "null; expected an object"),
