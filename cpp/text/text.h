@@ -37,7 +37,7 @@ template <class Change>
 void rewrite(Text& text, Change&& change) {
   std::string bytes(text.bytes.size() + 16, '\0');
   char* to = bytes.data();
-  const char* limit = to + bytes.size() - 4;   // room for one more character
+  const char* limit = to + bytes.size() - 4;  // room for one more character
   std::vector<Span> spans(text.aligned ? bytes.size() : 0);
   const char* const begin = text.bytes.data();
   const char* const end = begin + text.bytes.size();

@@ -144,8 +144,8 @@ def pair(tmp_path: Path) -> Callable[[dict[str, Any]], Pair]:
 
 AWKWARD = [
     "", " ", "a", "é", "e\u0301", "\u0301", "\u0301e", "  a  ", "\u3000é\u2003", " \u0085\u00a0",
-    "\n\t x\r\n", "ab", "abab", "aab abb", "aaa", "aaaa", "éé", "éab", "\u0000", "a\u0000b", "\ufffd", "\ufeffx",
-    "\u200d",
+    "\n\t x\r\n", "ab", "abab", "aab abb", "aaa", "aaaa", "éé", "éab", "\u0000", "a\u0000b", "\ufffd",
+    "\ufeffx", "\u200d",
     "İ", "ΑΣ ΟΔΟΣ", "ẞß", "ﬁﬂ", "ﷺ", "①²½", "\uac00", "\uac01", "\u1100\u1161\u11a8", "\u1100\u1161\u11a7",
     "\uac00\u11a8", "\uac00\u11a7", "\uac01\u11a8", "\u1100\u0301\u1161", "\u0344a", "a\u0328\u0301\u0327",
     "a\u0301\u0301", "e\u0302\u0323", "\u1ec7", "\u1e9b\u0323", "\u03d3", "\u2126\u212b",

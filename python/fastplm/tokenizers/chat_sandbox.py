@@ -24,7 +24,7 @@ import jinja2.sandbox
 import jinja2.utils
 
 MAX_STEPS = 1_000_000
-_CALL = 4  # steps that a call counts for
+_CALL = 20  # steps that a call counts for: about as long
 MAX_SIZE = 16 << 20  # characters or items of one value, and characters of a chat
 _MAX_NUMBER = 1_000_000  # as an argument that may say how long a result is
 _WIDE = re.compile(r"\d{6,}|\*")  # a width in a format

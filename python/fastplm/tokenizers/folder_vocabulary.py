@@ -32,10 +32,10 @@ def read_model_file(path: Path) -> Source:
     """A `.model` file is SentencePiece's; a few models call a tiktoken file so."""
     if is_tiktoken(path):
         return read_tiktoken(path)
-    from fastplm.tokenizers.sentencepiece import read_sentencepiece
-
-    source: Source = read_sentencepiece(path)
-    return source
+    raise UnsupportedError(
+        f"{path}: SentencePiece files are not read yet; expected a tokenizer.json beside it "
+        "(transformers' save_pretrained writes one)"
+    )
 
 
 def read_vocabulary(
