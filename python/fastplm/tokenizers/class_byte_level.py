@@ -132,6 +132,6 @@ BYTE_LEVEL = {
     "Qwen3_5Tokenizer": TokenizerClass(_qwen(_QWEN3_5_WORDS), None, "BPE", MERGED, _QWEN_TOKENS),
     "CLIPTokenizer": TokenizerClass(
         _clip, _clip_processor, "BPE", MERGED,
-        {**_QWEN_TOKENS, "bos_token": "<|startoftext|>"},
+        {**_QWEN_TOKENS, "bos_token": "<|startoftext|>"}, word_end="</w>",
     ),
 }  # fmt: skip

@@ -78,10 +78,6 @@ _BY_MODEL_TYPE = {
 }
 # Checkpoints of these are known to name a wrong class; the model type decides.
 _MISLABELED = {"hyperclovax_vision_v2", "qwen2", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen4_exp"}
-_MISTRAL = {
-    *("ministral", "ministral3", "mistral", "mistral3", "mistral_large4", "mixtral", "pixtral", "voxtral"),
-    "voxtral_realtime",
-}
 
 
 def choose_class(
@@ -98,7 +94,7 @@ def choose_class(
     if not isinstance(named, str):
         return registered, CLASSES.get(registered or "", PLAIN)
     name = named.removesuffix("Fast")
-    if name == "LlamaTokenizer" and byte_level and model_type not in _MISTRAL:
+    if name == "LlamaTokenizer" and byte_level and model_type not in _MISLABELED:
         return name, PLAIN
     if registered == "TokenizersBackend":
         return name, PLAIN

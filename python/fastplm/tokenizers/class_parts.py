@@ -77,6 +77,7 @@ class TokenizerClass:
     tokens: Mapping[str, Token | None] = field(default_factory=dict)  # unless the folder names others
     extra: Extra | None = None
     reorder: Reorder | None = None
+    word_end: str = ""  # what decoding turns into a space at last
     file_as_it_is: bool = False  # builds only where there is no tokenizer.json
     readd: str = ""  # special tokens are added once more: "plain" without flags, "named" with those they have
     inputs: tuple[str, ...] = ("input_ids", "attention_mask")

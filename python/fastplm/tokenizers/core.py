@@ -34,6 +34,7 @@ class Core:
         split_special_tokens: bool = False,
         call_defaults: bool = False,
         chat_template: ChatTemplate | None = None,
+        word_end: str = "",
     ) -> None:
         for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
             check_side(name, side)
@@ -50,6 +51,7 @@ class Core:
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         self.split_special_tokens = split_special_tokens
         self.chat_template = chat_template
+        self._word_end = word_end  # what decoding turns into a space at last
 
     def _options(self) -> dict[str, Any]:
         """The arguments, besides the source, that make this tokenizer again."""
@@ -65,6 +67,7 @@ class Core:
             "split_special_tokens": self.split_special_tokens,
             "call_defaults": self._call_defaults,
             "chat_template": self.chat_template,
+            "word_end": self._word_end,
         }
 
     def __reduce__(self) -> Any:

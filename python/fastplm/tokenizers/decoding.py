@@ -28,6 +28,8 @@ class Decoding(Core):
         if len(ids) and (hasattr(ids[0], "__len__")):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
         text = self._engine.decode([int(i) for i in ids], skip_special_tokens)
+        if self._word_end:
+            text = text.replace(self._word_end, " ").strip()
         clean = (
             self.clean_up_tokenization_spaces
             if clean_up_tokenization_spaces is None

@@ -102,6 +102,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         name_or_path=name,
         named_tokens=tokens.named,
         extra_tokens=list(map(str, tokens.extra)),
+        word_end=chosen.word_end,
         chat_template=read_chat_template(folder, config_path, config, kwargs),
         **_read_options(config_path, config, chosen, file),
     )
