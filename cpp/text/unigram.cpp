@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/word_cache.h"
+
 namespace fastplm::text {
 
 constexpr double kUnknownPenalty = 10;
@@ -20,7 +22,9 @@ static std::vector<std::pair<std::string_view, int32_t>> pieces_of(const Vocabul
 }
 
 Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
-    : pieces_(pieces_of(vocabulary)), byte_fallback_(settings.b("byte_fallback", false)) {
+    : pieces_(pieces_of(vocabulary)),
+      byte_fallback_(settings.b("byte_fallback", false)),
+      owner_(WordCache::new_owner()) {
   const Value::Array& scores = settings.at("scores").array("scores");
   scores_.reserve(scores.size());
   for (const Value& score : scores) {
@@ -50,7 +54,6 @@ Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
     const char name[] = {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
     bytes_[size_t(byte)] = vocabulary.id_of({name, sizeof(name)});
   }
-  whole_ = find_whole(vocabulary);
 }
 
 // The best way to reach each place between the bytes of a word, from the last place that every way goes through.
@@ -108,10 +111,6 @@ class Unigram::Search {
 
 template <class Add>
 std::string_view Unigram::cut(std::string_view word, Add&& add) const {
-  if (const int32_t id = pieces_.find(word); id >= 0 && !whole_.empty() && whole_[size_t(id)]) {
-    add(id, 0, uint32_t(word.size()));
-    return {};
-  }
   constexpr size_t kOften = 256;   // a way this long is finished where that is certain, which bounds memory
   Search search;
   search[0] = {0.0, 0, -1};
@@ -187,19 +186,6 @@ void Unigram::add_unknown(std::string_view unknown, uint32_t begin, Add&& add) c
   }
 }
 
-std::vector<bool> Unigram::find_whole(const Vocabulary& vocabulary) const {
-  std::vector<bool> whole(scores_.size());
-  for (int64_t i = 0; i < vocabulary.size(); ++i) {
-    const std::string_view piece = vocabulary.token(i);
-    if (piece.empty()) continue;
-    const int32_t id = vocabulary.id(i);
-    bool other = false;
-    const std::string_view missing = cut(piece, [&](int32_t token, uint32_t, uint32_t) { other |= token != id; });
-    whole[size_t(id)] = missing.empty() && !other;
-  }
-  return whole;
-}
-
 static void check(std::string_view missing) {
   if (missing.empty()) return;
   fail(ErrorKind::kValue, "Unigram: the character \"", missing,
@@ -211,7 +197,10 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
 }
 
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
-  check(cut(word, [&](int32_t id, uint32_t, uint32_t) { ids.push(id); }));
+  const auto make = [&](Ids& to) { check(cut(word, [&](int32_t id, uint32_t, uint32_t) { to.push(id); })); };
+  if (word.size() > WordKey::kMaxSize) return make(ids);
+  const WordKey key = WordKey::of(word.data(), word.size(), word.data() + word.size());
+  WordCache::of_thread().add(owner_, key, ids, make);
 }
 
 }  // namespace fastplm::text

@@ -28,7 +28,6 @@ class Unigram final : public Model {
   std::string_view cut(std::string_view word, Add&& add) const;
   template <class Add>
   void add_unknown(std::string_view unknown, uint32_t begin, Add&& add) const;
-  std::vector<bool> find_whole(const Vocabulary& vocabulary) const;
 
   DoubleArray pieces_;
   std::vector<double> scores_;
@@ -36,7 +35,7 @@ class Unigram final : public Model {
   double unk_score_ = 0;
   bool byte_fallback_;
   std::array<int32_t, 256> bytes_;   // ids of <0x00> to <0xFF>, -1: none
-  std::vector<bool> whole_;          // by id: whether a word that is this piece is cut into just that
+  uint32_t owner_;                   // of its words in the cache
 };
 
 }  // namespace fastplm::text

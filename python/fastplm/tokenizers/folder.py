@@ -54,7 +54,7 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
 
         source = read_model_file(path)
     else:
-        source = read_tokenizer_json(path)
+        source = read_tokenizer_json(path).as_tokenizers_reads()
     contents = {token.content for token in source.added_tokens if token.special}
     named: dict[str, str | AddedToken] = {k: v for k, v in _USUAL_TOKENS.items() if v in contents}
     if source.padding:
@@ -87,6 +87,8 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
                 config.pop(key, None)
         if chosen.file_as_it_is:
             chosen = replace(chosen, build=None, finish=None)
+        if chosen.build is None:
+            file = file.as_tokenizers_reads()
     tokens = read_tokens(folder, config, kwargs, chosen, file)
     vocabulary = read_vocabulary(folder, class_name, chosen, file, config, tokens)
     if vocabulary.extra and not tokens.extra:

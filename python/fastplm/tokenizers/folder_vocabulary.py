@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.class_parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
+from fastplm.tokenizers.sentencepiece import merges_by_id, read_sentencepiece
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
 from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
@@ -32,10 +33,7 @@ def read_model_file(path: Path) -> Source:
     """A `.model` file is SentencePiece's; a few models call a tiktoken file so."""
     if is_tiktoken(path):
         return read_tiktoken(path)
-    raise UnsupportedError(
-        f"{path}: SentencePiece files are not read yet; expected a tokenizer.json beside it "
-        "(transformers' save_pretrained writes one)"
-    )
+    return read_sentencepiece(path)
 
 
 def read_vocabulary(
@@ -118,7 +116,7 @@ def _from_model_file(
     names = {key: str(value) for key, value in tokens.named.items()}
     scores: list[float] = source.model.get("scores") or [0.0] * len(source.vocabulary)
     if chosen.model == "BPE":
-        made: dict[str, Any] = {"merges": _merges(source.vocabulary)}
+        made: dict[str, Any] = {"merges": merges_by_id(source.vocabulary)}
         vocabulary: dict[str, int] = dict(source.vocabulary)
     else:
         by_id = {i: piece for piece, i in source.vocabulary.items()}
@@ -141,15 +139,3 @@ def _names(source: Source) -> dict[str, str]:
     if (unk_id := source.model.get("unk_id")) is not None:
         unknown = next((piece for piece, i in source.vocabulary.items() if i == unk_id), None)
     return {**named, **({"unk_token": unknown} if isinstance(unknown, str) else {})}
-
-
-def _merges(vocabulary: Mapping[str, int]) -> list[str]:
-    """Every way to cut a token in two tokens, by the id of the whole and the lengths of its sides."""
-    cuts: list[tuple[int, int, int, int, int, str, str]] = []
-    for token, token_id in vocabulary.items():
-        for at in range(1, len(token)):
-            left, right = vocabulary.get(token[:at]), vocabulary.get(token[at:])
-            if left is not None and right is not None:
-                cuts.append((token_id, at, len(token) - at, left, right, token[:at], token[at:]))
-    cuts.sort()
-    return [side for cut in cuts for side in cut[5:]]

@@ -33,6 +33,13 @@ class Source:
     def with_tokens(self, tokens: list[AddedToken]) -> "Source":
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
 
+    def as_tokenizers_reads(self) -> "Source":
+        """With scores as `tokenizers` reads them from the file; transformers' own classes read JSON exactly."""
+        if "scores" not in self.model:
+            return self
+        scores = list(map(_as_serde_json_reads, self.model["scores"]))
+        return replace(self, model={**self.model, "scores": scores})
+
     def build(self) -> _engine.Tokenizer:
         """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
         settings = {
@@ -94,6 +101,17 @@ class Source:
             pieces = {i: piece for piece, i in self.vocabulary.items()}
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores"))]
         return model
+
+
+def _as_serde_json_reads(score: float) -> float:
+    """The double that serde_json makes of the number's digits: all of them as one integer, then divided.
+
+    From 2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
+    """
+    whole, _, fraction = repr(score).partition(".")
+    if "e" in fraction or len(whole) + len(fraction) < 16:
+        return score
+    return float(int(whole + fraction)) / 10.0 ** len(fraction)
 
 
 def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
@@ -245,19 +263,8 @@ def _read_scores(path: str, vocabulary: Any) -> tuple[dict[str, int], list[float
         ):
             raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score")
         pieces[entry[0]] = i
-        scores.append(_as_the_reference_reads(float(entry[1])))
+        scores.append(float(entry[1]))
     return pieces, scores
-
-
-def _as_the_reference_reads(score: float) -> float:
-    """The double that serde_json makes of the number's digits: all of them as one integer, then divided.
-
-    From 2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
-    """
-    whole, _, fraction = repr(score).partition(".")
-    if "e" in fraction or len(whole) + len(fraction) < 16:
-        return score
-    return float(int(whole + fraction)) / 10.0 ** len(fraction)
 
 
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
