@@ -89,8 +89,11 @@ def both(folder: Path, **kwargs: Any) -> tuple[Any, Any]:
 
 def assert_same(ours: Any, reference: Any, texts: list[str] = TEXTS) -> None:
     """What it is made of, what can be asked of it, and what it makes of texts."""
-    want = json.loads(reference.backend_tokenizer.to_str())
-    got = json.loads(tokenizers.Tokenizer.from_str(json.dumps(ours._source.to_json())).to_str())
+    # Both once through the reference's reader, which fills in defaults and may change a score's last bit.
+    want, got = (
+        json.loads(tokenizers.Tokenizer.from_str(text).to_str())
+        for text in (reference.backend_tokenizer.to_str(), json.dumps(ours._source.to_json()))
+    )
     for section in want.keys() - {"truncation", "padding"}:
         assert got[section] == want[section], section
     for name in ATTRIBUTES:

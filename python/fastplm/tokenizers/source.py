@@ -34,7 +34,7 @@ class Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
 
     def as_tokenizers_reads(self) -> "Source":
-        """With scores as `tokenizers` reads them from the file; transformers' own classes read JSON exactly."""
+        """With scores as `tokenizers` reads them from a file; transformers' own classes read them exactly."""
         if "scores" not in self.model:
             return self
         scores = list(map(_as_serde_json_reads, self.model["scores"]))
