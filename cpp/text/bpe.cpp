@@ -151,7 +151,7 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
     const auto make = [&](Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
     };
-    cache.add(owner_, part, word.data() + word.size(), ids, make);
+    cache.find_or_add(owner_, part, word.data() + word.size(), ids, make);
   });
 }
 

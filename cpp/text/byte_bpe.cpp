@@ -91,9 +91,9 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
+  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
   uint32_t ends[kAtOnce];
-  WordKey keys[kAtOnce];
+  WordCache::Place places[kAtOnce];
   while (p < end && ids.size() < limit) {
     const size_t words = scanner_.scan(p, end, ends, kAtOnce);
     const auto word = [&](size_t i) {
@@ -101,16 +101,20 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
       return std::string_view(p + begin, ends[i] - begin);
     };
     for (size_t i = 0; i < words; ++i) {
-      if (word(i).size() > WordKey::kMaxSize) continue;
-      keys[i] = WordKey::of(word(i).data(), word(i).size(), end);
-      cache.prefetch(keys[i]);
+      if (word(i).size() <= WordKey::kMaxSize)
+        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
     }
     for (size_t i = 0; i < words; ++i) {
       const auto make = [&](Ids& to) { add_word(word(i), to); };
-      if (word(i).size() > WordKey::kMaxSize)
+      if (word(i).size() > WordKey::kMaxSize) {
         cache.add_long(owner_, word(i), ids, make);
+        continue;
+      }
+      ids.reserve(WordCache::kMaxIds);
+      if (const int count = WordCache::find(owner_, places[i], ids.data() + ids.size()); count >= 0)
+        ids.resize(ids.size() + count);
       else
-        cache.add(owner_, keys[i], word(i), ids, make);
+        cache.add(owner_, places[i], word(i), ids, make);
     }
     p += ends[words - 1];
   }

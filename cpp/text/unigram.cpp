@@ -198,7 +198,7 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
 
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
   const auto make = [&](Ids& to) { check(cut(word, [&](int32_t id, uint32_t, uint32_t) { to.push(id); })); };
-  WordCache::of_thread().add(owner_, word, word.data() + word.size(), ids, make);
+  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids, make);
 }
 
 }  // namespace fastplm::text

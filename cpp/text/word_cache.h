@@ -1,9 +1,10 @@
 // What words became, remembered between texts. A fixed amount of memory: new words take the place of old ones.
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <new>
+#include <string_view>
 #include "core/buffer.h"
 #include "text/ids.h"
 #include "text/long_words.h"
@@ -30,64 +31,70 @@ struct WordKey {
   uint64_t hash() const { return parts[0] * 0x9e3779b97f4a7c15u ^ parts[1] * 0xc2b2ae3d27d4eb4fu; }   // of xxHash64
 
  private:
+  struct Mask {
+    uint64_t low, high;
+  };
+  static constexpr std::array<Mask, 16> kFirst = [] {   // of the first n bytes
+    std::array<Mask, 16> masks{};
+    for (size_t n = 0; n < masks.size(); ++n) {
+      masks[n].low = n < 8 ? (uint64_t(1) << 8 * n) - 1 : ~uint64_t(0);
+      masks[n].high = n < 8 ? 0 : (uint64_t(1) << 8 * (n - 8)) - 1;
+    }
+    return masks;
+  }();
   static WordKey of(const char* word, size_t size) {   // reads 16 bytes
-    static constexpr uint64_t kFirst[9] = {0,
-                                           0xff,
-                                           0xffff,
-                                           0xffffff,
-                                           0xffffffff,
-                                           0xffffffffff,
-                                           0xffffffffffff,
-                                           0xffffffffffffff,
-                                           ~uint64_t(0)};
     WordKey key;
     std::memcpy(key.parts, word, sizeof(key.parts));
-    key.parts[0] &= kFirst[size < 8 ? size : 8];
-    key.parts[1] &= kFirst[size < 8 ? 0 : size - 8];
-    key.parts[1] |= uint64_t(size) << 56;
+    key.parts[0] &= kFirst[size].low;
+    key.parts[1] = (key.parts[1] & kFirst[size].high) | uint64_t(size) << 56;
     return key;
   }
 };
 
 // One for each thread, shared by all who remember words; they tell theirs apart by `owner`.
 class WordCache {
+  struct Slot;
+
  public:
   static uint32_t new_owner() {
     static std::atomic<uint32_t> owners{0};
     return ++owners & ((1u << 30) - 1);
   }
 
-  static WordCache& of_thread() {
-    thread_local WordCache cache;
-    return cache;
+  static WordCache& of_thread();
+
+  static constexpr int64_t kMaxIds = 3;   // of a short word; one with more is kept where the long ones are
+
+  // Where a short word may be. It is asked for from memory: better done some words ahead.
+  struct Place {
+    WordKey key;
+    Slot* set;
+  };
+  Place place_of(const WordKey& key) const {
+    Slot* const set = &slots_[(key.hash() >> kShift) * kWays];
+    __builtin_prefetch(set);
+    return {key, set};
   }
 
-  // Asks for the place of a word that is wanted soon.
-  void prefetch(const WordKey& key) const { __builtin_prefetch(set_of(key)); }
-
-  // Appends the ids of a short word, which make(ids) appends if they are not remembered.
-  template <class Make>
-  void add(uint32_t owner, const WordKey& key, std::string_view word, Ids& ids, Make&& make) {
-    ids.reserve(kMaxIds + 1);
-    const int64_t before = ids.size();
-    const Slot* const set = set_of(key);
-    for (const Slot* slot = set; slot < set + kWays; ++slot) {
-      if (!(slot->key == key) || slot->owner >> 2 != owner) continue;
-      std::memcpy(ids.data() + before, slot->ids, sizeof(slot->ids));
-      return ids.resize(before + (slot->owner & 3));
+  // Writes to ids[0 .. kMaxIds] and returns how many ids the word has; -1: it is not here.
+  static int find(uint32_t owner, const Place& place, int32_t* ids) {
+    for (const Slot* slot = place.set; slot < place.set + kWays; ++slot) {
+      if (!(slot->key == place.key) || slot->owner >> 2 != owner) continue;
+      std::memcpy(ids, slot->ids, sizeof(slot->ids));
+      return int(slot->owner & 3);
     }
-    add_long(owner, word, ids, make);
-    if (ids.size() <= before + kMaxIds) put(owner, key, ids.data() + before, ids.size() - before);
+    return -1;
   }
 
-  // A word of any length, of a text that reaches to `end`.
+  // Appends the ids of a word that find() did not, which make(ids) appends if they are not remembered elsewhere.
   template <class Make>
-  void add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
-    if (word.size() > WordKey::kMaxSize) return add_long(owner, word, ids, make);
-    add(owner, WordKey::of(word.data(), word.size(), end), word, ids, make);
+  void add(uint32_t owner, const Place& place, std::string_view word, Ids& ids, Make&& make) {
+    const int64_t before = ids.size();
+    add_long(owner, word, ids, make);
+    if (ids.size() <= before + kMaxIds) put(owner, place, ids.data() + before, ids.size() - before);
   }
 
-  // The same for one that is too long for a key, or need not have one.
+  // The same for a word that has no place.
   template <class Make>
   void add_long(uint32_t owner, std::string_view word, Ids& ids, Make&& make) {
     if (word.size() > LongWords::kMaxSize) return make(ids);
@@ -99,10 +106,20 @@ class WordCache {
     if (!is_short && count <= LongWords::kMaxIds) long_words_.put(owner, word, ids.data() + before, count);
   }
 
+  // All of it at once, for a word of a text that reaches to `end`.
+  template <class Make>
+  void find_or_add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
+    if (word.size() > WordKey::kMaxSize) return add_long(owner, word, ids, make);
+    const Place place = place_of(WordKey::of(word.data(), word.size(), end));
+    ids.reserve(kMaxIds);
+    const int count = find(owner, place, ids.data() + ids.size());
+    if (count >= 0) return ids.resize(ids.size() + count);
+    add(owner, place, word, ids, make);
+  }
+
  private:
   static constexpr size_t kSlots = size_t(1) << 17;   // 4 MiB
   static constexpr size_t kWays = 2;
-  static constexpr int64_t kMaxIds = 3;   // of a short word; one with more is kept where the long ones are
   static constexpr int kShift = 64 - 16;   // 2^16 sets
   static_assert(kSlots / kWays == size_t(1) << (64 - kShift));
   struct alignas(32) Slot {   // a set is one cache line
@@ -112,18 +129,15 @@ class WordCache {
   };
   static_assert(sizeof(Slot) == 32);
 
-  Slot* set_of(const WordKey& key) const { return &slots_[(key.hash() >> kShift) * kWays]; }
-
   // The newest word of a set comes first, and the oldest goes.
-  void put(uint32_t owner, const WordKey& key, const int32_t* ids, int64_t count) {   // count <= kMaxIds
-    Slot* set = set_of(key);
-    std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
-    set->key = key;
-    set->owner = owner << 2 | uint32_t(count);
-    std::memcpy(set->ids, ids, size_t(count) * sizeof(int32_t));
+  static void put(uint32_t owner, const Place& place, const int32_t* ids, int64_t count) {   // count <= kMaxIds
+    std::memmove(place.set + 1, place.set, (kWays - 1) * sizeof(Slot));
+    place.set->key = place.key;
+    place.set->owner = owner << 2 | uint32_t(count);
+    std::memcpy(place.set->ids, ids, size_t(count) * sizeof(int32_t));
   }
 
-  WordCache() : memory_(kSlots * sizeof(Slot)), slots_(new (memory_.data()) Slot[kSlots]) {}
+  WordCache();
 
   LongWords long_words_;
   Buffer memory_;
