@@ -110,11 +110,11 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
         cache.add_long(owner_, word(i), ids, make);
         continue;
       }
-      ids.reserve(WordCache::kMaxIds);
-      if (const int count = WordCache::find(owner_, places[i], ids.data() + ids.size()); count >= 0)
-        ids.resize(ids.size() + count);
+      ids.reserve(WordCache::kMaxIds + 1);
+      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
       else
-        cache.add(owner_, places[i], word(i), ids, make);
+        cache.add(owner_, places[i], found, word(i), ids, make);
     }
     p += ends[words - 1];
   }

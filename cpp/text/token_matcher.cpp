@@ -155,14 +155,16 @@ TokenMatcher::TokenMatcher(const Merges& merges, std::vector<Token> tokens, std:
     : merges_(merges), tokens_(std::move(tokens)), trie_(keys(tokens_, entries)) {
   for (const Entry& entry : entries) {
     if (entry.bytes.empty()) continue;
-    tokens_[entry.id].shorter = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1);
+    tokens_[entry.id].shorter = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1).id;
   }
 }
 
-int32_t TokenMatcher::longest(const char* p, const char* const end) const {
-  int32_t found = -1;
-  for (DoubleArray::Node node = trie_.root(); p < end && trie_.step(node, *p); ++p) {
-    if (node.value >= 0 && (node.value & 1)) found = node.value >> 1;
+TokenMatcher::Match TokenMatcher::longest(const char* const begin, const char* const end) const {
+  Match found{-1, 0};
+  const char* p = begin;
+  for (DoubleArray::Node node = trie_.root(); p < end && trie_.step(node, *p);) {
+    ++p;
+    if (node.value >= 0 && (node.value & 1)) found = {node.value >> 1, uint32_t(p - begin)};
   }
   return found;
 }
@@ -172,29 +174,32 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
   const char* p = word.data();
   const int64_t first = ids.size();
   std::vector<bool> dead;   // places that no row of tokens goes on from; empty while there are none
-  int32_t token = longest(p, end);
+  Match token = longest(p, end);
+  const auto take_shorter = [&] {
+    token.id = tokens_[token.id].shorter;
+    if (token.id >= 0) token.size = tokens_[token.id].size;
+  };
   while (true) {
     const bool fits = [&] {
-      for (; token >= 0; token = tokens_[token].shorter) {
-        const size_t behind = size_t(p - word.data()) + tokens_[token].size;
-        if (!dead.empty() && dead[behind]) continue;
-        if (ids.size() == first || may_follow(ids[ids.size() - 1], token)) return true;
+      for (; token.id >= 0; take_shorter()) {
+        if (!dead.empty() && dead[size_t(p - word.data()) + token.size]) continue;
+        if (ids.size() == first || may_follow(ids[ids.size() - 1], token.id)) return true;
       }
       return false;
     }();
     if (fits) {
-      ids.push(token);
-      p += tokens_[token].size;
+      ids.push(token.id);
+      p += token.size;
       if (p == end) return;
       token = longest(p, end);
     } else {
       // Symbols are tokens, and merges arrive somewhere: the first place is never dead.
       dead.resize(word.size() + 1);
       dead[size_t(p - word.data())] = true;
-      const int32_t last = ids[ids.size() - 1];
+      token.id = ids[ids.size() - 1];
       ids.resize(ids.size() - 1);
-      p -= tokens_[last].size;
-      token = tokens_[last].shorter;
+      p -= tokens_[token.id].size;
+      take_shorter();
     }
   }
 }

@@ -51,7 +51,11 @@ class TokenMatcher {
   static void find_parts(const Merges& merges, std::vector<Token>& tokens);
   static std::vector<std::pair<std::string_view, int32_t>> keys(const std::vector<Token>& tokens,
                                                                std::span<const Entry> entries);
-  int32_t longest(const char* p, const char* end) const;
+  struct Match {
+    int32_t id;   // -1: none
+    uint32_t size;
+  };
+  Match longest(const char* p, const char* end) const;
 
   const Merges& merges_;
   std::vector<Token> tokens_;   // by id

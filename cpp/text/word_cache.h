@@ -63,7 +63,7 @@ class WordCache {
 
   static WordCache& of_thread();
 
-  static constexpr int64_t kMaxIds = 3;   // of a short word; one with more is kept where the long ones are
+  static constexpr int64_t kMaxIds = 3;   // of a short word with a place; with more it is kept where the long ones are
 
   // Where a short word may be. It is asked for from memory: better done some words ahead.
   struct Place {
@@ -76,34 +76,37 @@ class WordCache {
     return {key, set};
   }
 
-  // Writes to ids[0 .. kMaxIds] and returns how many ids the word has; -1: it is not here.
+  static constexpr int kElsewhere = 0, kUnknown = -1;
+
+  // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere or kUnknown.
   static int find(uint32_t owner, const Place& place, int32_t* ids) {
     for (const Slot* slot = place.set; slot < place.set + kWays; ++slot) {
       if (!(slot->key == place.key) || slot->owner >> 2 != owner) continue;
-      std::memcpy(ids, slot->ids, sizeof(slot->ids));
+      std::memcpy(ids, slot->ids, (kMaxIds + 1) * sizeof(int32_t));   // and the owner: one move
       return int(slot->owner & 3);
     }
-    return -1;
+    return kUnknown;
   }
 
-  // Appends the ids of a word that find() did not, which make(ids) appends if they are not remembered elsewhere.
+  // Appends the ids of a word of which find() said `found`; make(ids) appends them if they are not remembered.
   template <class Make>
-  void add(uint32_t owner, const Place& place, std::string_view word, Ids& ids, Make&& make) {
+  void add(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, Make&& make) {
+    if (found == kElsewhere) return add_long(owner, word, ids, make);
     const int64_t before = ids.size();
-    add_long(owner, word, ids, make);
-    if (ids.size() <= before + kMaxIds) put(owner, place, ids.data() + before, ids.size() - before);
+    make(ids);
+    const int64_t count = ids.size() - before;
+    if (count <= kMaxIds) return put(owner, place, ids.data() + before, count);
+    put(owner, place, nullptr, kElsewhere);
+    put_long(owner, word, ids, count);
   }
 
   // The same for a word that has no place.
   template <class Make>
   void add_long(uint32_t owner, std::string_view word, Ids& ids, Make&& make) {
-    if (word.size() > LongWords::kMaxSize) return make(ids);
-    if (long_words_.find(owner, word, ids)) return;
+    if (word.size() <= LongWords::kMaxSize && long_words_.find(owner, word, ids)) return;
     const int64_t before = ids.size();
     make(ids);
-    const int64_t count = ids.size() - before;
-    const bool is_short = word.size() <= WordKey::kMaxSize && count <= kMaxIds;
-    if (!is_short && count <= LongWords::kMaxIds) long_words_.put(owner, word, ids.data() + before, count);
+    put_long(owner, word, ids, ids.size() - before);
   }
 
   // All of it at once, for a word of a text that reaches to `end`.
@@ -111,10 +114,10 @@ class WordCache {
   void find_or_add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
     if (word.size() > WordKey::kMaxSize) return add_long(owner, word, ids, make);
     const Place place = place_of(WordKey::of(word.data(), word.size(), end));
-    ids.reserve(kMaxIds);
-    const int count = find(owner, place, ids.data() + ids.size());
-    if (count >= 0) return ids.resize(ids.size() + count);
-    add(owner, place, word, ids, make);
+    ids.reserve(kMaxIds + 1);
+    const int found = find(owner, place, ids.data() + ids.size());
+    if (found > 0) return ids.resize(ids.size() + found);
+    add(owner, place, found, word, ids, make);
   }
 
  private:
@@ -124,8 +127,8 @@ class WordCache {
   static_assert(kSlots / kWays == size_t(1) << (64 - kShift));
   struct alignas(32) Slot {   // a set is one cache line
     WordKey key{};
-    uint32_t owner = 0;   // and the number of ids in the lowest 2 bits
     int32_t ids[kMaxIds];
+    uint32_t owner = 0;   // and in the lowest 2 bits the number of ids, 0: kElsewhere
   };
   static_assert(sizeof(Slot) == 32);
 
@@ -134,7 +137,13 @@ class WordCache {
     std::memmove(place.set + 1, place.set, (kWays - 1) * sizeof(Slot));
     place.set->key = place.key;
     place.set->owner = owner << 2 | uint32_t(count);
-    std::memcpy(place.set->ids, ids, size_t(count) * sizeof(int32_t));
+    if (count > 0) std::memcpy(place.set->ids, ids, size_t(count) * sizeof(int32_t));
+  }
+
+  // The last `count` ids.
+  void put_long(uint32_t owner, std::string_view word, const Ids& ids, int64_t count) {
+    if (word.size() > LongWords::kMaxSize || count > LongWords::kMaxIds) return;
+    long_words_.put(owner, word, ids.data() + ids.size() - count, count);
   }
 
   WordCache();
