@@ -84,8 +84,8 @@ class WordCounts:
     def most_frequent(self, min_frequency: int, most: int) -> list[str]: ...
 
 class WordCounter:
-    """settings: the normalizer and the pre_tokenizer of tokenizer.json. add_lines: False, and nothing is counted, if
-    the bytes are no UTF-8."""
+    """settings: the normalizer and the pre_tokenizer of tokenizer.json. add_lines: False, and nothing is
+    counted, if the bytes are no UTF-8."""
 
     def __init__(self, settings: dict[str, Any]) -> None: ...
     def add(self, texts: list[str]) -> None: ...
@@ -116,7 +116,7 @@ class BpeTrainer:
     def merges(self) -> _I32: ...
 
 class UnigramTrainer:
-    """step: one round, and False when it was the last. pieces: with their log probabilities, the best first."""
+    """step: one round, and False when it was the last. pieces: with log probabilities, the best first."""
 
     size: int
 

@@ -18,7 +18,8 @@ def count_files(
 ) -> None:
     """Every line is a text, its line feed included.
 
-    Raises FileNotFoundError and other OSErrors, TypeError, and ValueError for a line that is not UTF-8, named.
+    Raises FileNotFoundError and other OSErrors, TypeError, and ValueError for a line that is not UTF-8,
+    named.
     """
     if isinstance(files, (str, bytes, os.PathLike)):
         raise TypeError(f"files is {files!r}; expected a list of paths")

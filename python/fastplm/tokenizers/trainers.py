@@ -3,16 +3,17 @@
     trainer = BpeTrainer(vocab_size=30000, special_tokens=["<s>", "</s>"])
     tokenizer.train(["corpus.txt"], trainer)
 
-The vocabularies, and the merges, of BpeTrainer, WordPieceTrainer and WordLevelTrainer are those of `tokenizers`.
-Where those follow the order of a hash map, and so differ from run to run (ids of characters with a prefix or a suffix,
-characters that limit_alphabet drops among equally frequent ones), these take words and characters in the order of
-their UTF-8. Results depend neither on threads nor on how a corpus is cut into files or batches.
+The vocabularies, and the merges, of BpeTrainer, WordPieceTrainer and WordLevelTrainer are those of
+`tokenizers`. Where those follow the order of a hash map, and so differ from run to run (ids of characters
+with a prefix or a suffix, characters that limit_alphabet drops among equally frequent ones), these take words
+and characters in the order of their UTF-8. Results depend neither on threads nor on how a corpus is cut into
+files or batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastplm import _engine
@@ -30,8 +31,9 @@ _LONGEST_PIECE = 256  # characters
 class Trainer:
     """What the trainers share. Attributes may be changed until training begins.
 
-    vocab_size: tokens in all, special ones and the alphabet included. special_tokens: get the first ids and are
-    added to the tokenizer as special tokens. show_progress: bars on stderr if that is a terminal.
+    vocab_size: tokens in all, special ones and the alphabet included. special_tokens: get the first ids and
+    are added to the tokenizer as special tokens. show_progress: bars on stderr if that is a terminal.
+
     Raises TypeError, ValueError.
     """
 
@@ -76,12 +78,14 @@ def _code_points(alphabet: Iterable[str]) -> list[int]:
     """Of the first character of each string."""
     if isinstance(alphabet, str):
         raise TypeError(f"initial_alphabet is {alphabet!r}; expected a list of characters")
-    points = []
+    points: list[int] = []
     for characters in alphabet:
         if not isinstance(characters, str):
             raise TypeError(f"initial_alphabet holds {characters!r}; expected characters")
         if "\ud800" <= characters[:1] <= "\udfff":
-            raise ValueError(f"initial_alphabet holds {characters[0]!r}, a lone surrogate; expected characters")
+            raise ValueError(
+                f"initial_alphabet holds {characters[0]!r}, a lone surrogate; expected characters"
+            )
         points += map(ord, characters[:1])
     return points
 
@@ -128,13 +132,14 @@ class _MergeTrainer(Trainer):
 
 @dataclass(kw_only=True)
 class BpeTrainer(_MergeTrainer):
-    """Learns byte-pair merges: the pair of neighbouring tokens that occurs most often becomes a token, until there
-    are vocab_size.
+    """Learns byte-pair merges: the pair of neighbouring tokens that occurs most often becomes a token, until
+    there are vocab_size.
 
-    min_frequency: pairs that occur less often are not merged. limit_alphabet: how many characters to keep, the most
-    frequent ones; words lose the others. initial_alphabet: characters to have in any case, the first of each string.
-    continuing_subword_prefix: of every token but a word's first; end_of_word_suffix: of a word's last.
-    max_token_length: in characters (bytes, if the pre-tokenizer is byte-level); pairs that reach it are not counted.
+    min_frequency: pairs that occur less often are not merged. limit_alphabet: how many characters to keep,
+    the most frequent ones; words lose the others. initial_alphabet: characters to have in any case, the first
+    of each string. continuing_subword_prefix: of every token but a word's first; end_of_word_suffix: of a
+    word's last. max_token_length: in characters (bytes, if the pre-tokenizer is byte-level); pairs that reach
+    it are not counted.
     """
 
     model_type: ClassVar[str] = "BPE"
@@ -148,7 +153,8 @@ class BpeTrainer(_MergeTrainer):
     def learn(self, words: _engine.WordCounts, model: dict[str, Any]) -> dict[str, Any]:
         engine = self._merge(words, self.max_token_length)
         tokens = engine.tokens()
-        ranks = {tuple(pair): rank for rank, pair in enumerate(engine.merges().tolist())}  # the last one counts
+        # Of a pair that comes twice the last one counts.
+        ranks = {tuple(pair): rank for rank, pair in enumerate(engine.merges().tolist())}
         return {
             **model,
             "continuing_subword_prefix": self.continuing_subword_prefix,
@@ -192,12 +198,13 @@ class WordLevelTrainer(Trainer):
 
 @dataclass(kw_only=True)
 class UnigramTrainer(Trainer):
-    """Learns pieces with probabilities (arXiv:1804.10959): of all frequent substrings those stay without which the
-    corpus would be least likely.
+    """Learns pieces with probabilities (arXiv:1804.10959): of all frequent substrings those stay without
+    which the corpus would be least likely.
 
-    unk_token: gets id 0 if it is none of the special tokens. initial_alphabet: characters to have in any case, the
-    first of each string. shrinking_factor: what part of the pieces stays each round. max_piece_length: in characters.
-    n_sub_iterations: estimates between two rounds. A corpus with more characters than vocab_size is a ValueError.
+    unk_token: gets id 0 if it is none of the special tokens. initial_alphabet: characters to have in any
+    case, the first of each string. shrinking_factor: what part of the pieces stays each round.
+    max_piece_length: in characters. n_sub_iterations: estimates between two rounds. A corpus with more
+    characters than vocab_size is a ValueError.
 
     The pieces are not exactly those of `tokenizers`, whose choice depends on the order of a hash map.
     """
@@ -219,7 +226,9 @@ class UnigramTrainer(Trainer):
         if isinstance(self.shrinking_factor, bool) or not isinstance(self.shrinking_factor, (int, float)):
             raise TypeError(f"shrinking_factor is {self.shrinking_factor!r}; expected a number")
         if not 0 < self.shrinking_factor < 1:
-            raise ValueError(f"shrinking_factor is {self.shrinking_factor}; expected more than 0 and less than 1")
+            raise ValueError(
+                f"shrinking_factor is {self.shrinking_factor}; expected more than 0 and less than 1"
+            )
         if not isinstance(self.unk_token, str | None):
             raise TypeError(f"unk_token is {self.unk_token!r}; expected a str")
 
