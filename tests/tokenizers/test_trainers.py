@@ -24,8 +24,8 @@ tokenizers = pytest.importorskip("tokenizers")
 MODELS: dict[str, dict[str, Any]] = {
     "BPE": {
         "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-        "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": {},
-        "merges": [],
+        "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+        "vocab": {}, "merges": [],
     },
     "WordPiece": {
         "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
@@ -45,9 +45,21 @@ LOWER = {
 
 def describe(model: str, pre_tokenizer: Any = None, normalizer: Any = None) -> str:
     """A tokenizer.json of an untrained tokenizer."""
-    parts = {"normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": None, "decoder": None}
+    parts = {
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": None,
+        "decoder": None,
+    }
     return json.dumps(
-        {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], **parts, "model": MODELS[model]}
+        {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [],
+            **parts,
+            "model": MODELS[model],
+        }
     )
 
 
@@ -63,32 +75,34 @@ def by_id(vocabulary: dict[str, int]) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
-def assert_learns_the_same(
-    folder: Path, description: str, texts: Any, kind: str, alphabet: int | None = None, **options: Any
-) -> tuple[dict[str, int], list[list[str]]]:
-    """Trains both. alphabet: the length of the longest token that no merge made. The reference numbers characters
-    with a prefix or suffix in the order of its hash map, anew in every run; it is given our order of the alphabet,
-    as special tokens, and then has no choice left.
-    """
+TRAINERS = {
+    "BPE": BpeTrainer, "WordPiece": WordPieceTrainer, "WordLevel": WordLevelTrainer, "Unigram": UnigramTrainer
+}  # fmt: skip
+
+
+def learn(description: str, texts: Any, kind: str, **options: Any) -> Tokenizer:
     ours = Tokenizer.from_str(description)
-    trainers = {"BPE": BpeTrainer, "WordPiece": WordPieceTrainer, "WordLevel": WordLevelTrainer}
-    ours.train_from_iterator(texts, trainers[kind](**options))
-    got = saved(ours, folder)["model"]
-    if alphabet is not None:
-        tokens = by_id(got["vocab"])
-        last = max(i for i, token in enumerate(tokens) if i < len(tokens) and is_letter(token, options))
-        options["special_tokens"] = tokens[: last + 1]
+    ours.train_from_iterator(texts, TRAINERS[kind](**options))
+    return ours
+
+
+def assert_learns_the_same(
+    folder: Path, description: str, texts: Any, kind: str, *, fix_alphabet: bool = False, **options: Any
+) -> tuple[dict[str, int], list[list[str]]]:
+    """Trains both.
+
+    fix_alphabet: the reference numbers characters with a prefix or suffix in the order of its hash map, anew
+    in every run. It is given our alphabet in our order, as special tokens, and then has no choice left.
+    """
+    got = saved(learn(description, texts, kind, **options), folder)["model"]
+    if fix_alphabet:
+        alphabet = learn(description, texts, kind, **{**options, "vocab_size": 0})
+        options["special_tokens"] = by_id(alphabet.get_vocab())
     reference = tokenizers.Tokenizer.from_str(description)
-    reference_trainer = getattr(tokenizers.trainers, f"{kind.replace('BPE', 'Bpe')}Trainer")
+    reference_trainer = getattr(tokenizers.trainers, TRAINERS[kind].__name__)
     reference.train_from_iterator(texts, reference_trainer(show_progress=False, **options))
-    want = saved(reference, folder)["model"]
-    assert got == want
+    assert got == saved(reference, folder)["model"]
     return got["vocab"], got.get("merges", [])
-
-
-def is_letter(token: str, options: dict[str, Any]) -> bool:
-    prefix = options.get("continuing_subword_prefix", "##") or ""
-    return len(token.removeprefix(prefix).removesuffix(options.get("end_of_word_suffix") or "")) == 1
 
 
 def awkward_texts(seed: int, characters: str, texts: int = 60) -> list[str]:
@@ -101,7 +115,14 @@ def awkward_texts(seed: int, characters: str, texts: int = 60) -> list[str]:
     return [" ".join(random_.choices(words, weights, k=random_.randrange(12))) for _ in range(texts)]
 
 
-CHARACTERS = ["ab", "abc", "aaab", "abcdefgh", "a\u0301e\u4e2d\u56fd\U0001f44d\u200d\uac00\u0e01", "xyz,.!? \t\n"]
+CHARACTERS = [
+    "ab",
+    "abc",
+    "aaab",
+    "abcdefgh",
+    "a\u0301e\u4e2d\u56fd\U0001f44d\u200d\uac00\u0e01",
+    "xyz,.!? \t\n",
+]
 
 
 @pytest.mark.parametrize("characters", CHARACTERS)
@@ -135,6 +156,11 @@ def test_bpe(tmp_path: Path, characters: str, options: dict[str, Any]) -> None:
         {"continuing_subword_prefix": "\u00b7", "end_of_word_suffix": "\u00b6", "vocab_size": 80},
         {"continuing_subword_prefix": "##", "max_token_length": 5},
         {"continuing_subword_prefix": "", "end_of_word_suffix": ""},
+        # Two ways to write the same token, so that pairs come into the queue again.
+        {"continuing_subword_prefix": "a"},
+        {"end_of_word_suffix": "b"},
+        {"continuing_subword_prefix": "a", "end_of_word_suffix": "a", "max_token_length": 4},
+        {"continuing_subword_prefix": "ab", "end_of_word_suffix": "b", "min_frequency": 2},
     ],
     ids=str,
 )
@@ -142,7 +168,7 @@ def test_bpe_with_prefix_and_suffix(tmp_path: Path, characters: str, options: di
     for seed in range(3):
         texts = awkward_texts(seed, characters)
         description = describe("BPE", {"type": "WhitespaceSplit"})
-        assert_learns_the_same(tmp_path, description, texts, "BPE", 1, **options)
+        assert_learns_the_same(tmp_path, description, texts, "BPE", fix_alphabet=True, **options)
 
 
 @pytest.mark.parametrize("kind", ["BPE", "WordPiece"])
@@ -151,11 +177,10 @@ def test_the_most_frequent_characters_are_kept(tmp_path: Path, kind: str) -> Non
     counts = sorted(Counter("".join(texts).replace(" ", "")).values(), reverse=True)
     assert len(set(counts)) == len(counts)  # ties would be left to the reference's hash map
     for limit in range(len(counts) + 2):
-        description = describe(kind, {"type": "WhitespaceSplit"})
-        if limit:
-            assert_learns_the_same(tmp_path, description, texts, kind, 1, vocab_size=70, limit_alphabet=limit)
-        else:
-            assert_learns_the_same(tmp_path, description, texts, "BPE" if kind == "BPE" else kind, limit_alphabet=0)
+        assert_learns_the_same(
+            tmp_path, describe(kind, {"type": "WhitespaceSplit"}), texts, kind, fix_alphabet=True,
+            vocab_size=70, limit_alphabet=limit,
+        )  # fmt: skip
 
 
 def test_of_equally_frequent_characters_the_smaller_are_kept() -> None:
@@ -178,7 +203,9 @@ def test_of_equally_frequent_characters_the_smaller_are_kept() -> None:
 def test_wordpiece(tmp_path: Path, characters: str, options: dict[str, Any]) -> None:
     for seed in range(2):
         texts = awkward_texts(seed, characters)
-        assert_learns_the_same(tmp_path, describe("WordPiece", BERT, LOWER), texts, "WordPiece", 1, **options)
+        assert_learns_the_same(
+            tmp_path, describe("WordPiece", BERT, LOWER), texts, "WordPiece", fix_alphabet=True, **options
+        )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +222,9 @@ def test_word_level(tmp_path: Path, options: dict[str, Any]) -> None:
     for characters in CHARACTERS:
         texts = ["", "a [UNK] a", *awkward_texts(1, characters)]
         for pre_tokenizer in (None, BERT, METASPACE):
-            assert_learns_the_same(tmp_path, describe("WordLevel", pre_tokenizer), texts, "WordLevel", **options)
+            assert_learns_the_same(
+                tmp_path, describe("WordLevel", pre_tokenizer), texts, "WordLevel", **options
+            )
 
 
 # --- real text ---------------------------------------------------------------------------------------
@@ -211,16 +240,23 @@ def wikitext(data: Path) -> list[str]:
 def test_byte_level_bpe_of_wikitext(wikitext: list[str], tmp_path: Path) -> None:
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     vocabulary, merges = assert_learns_the_same(
-        tmp_path, describe("BPE", BYTES), wikitext, "BPE", initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
+        tmp_path,
+        describe("BPE", BYTES),
+        wikitext,
+        "BPE",
+        initial_alphabet=alphabet,
+        special_tokens=["<|endoftext|>"],
     )
-    print(f"byte-level BPE of WikiText-2: {len(vocabulary)} tokens and {len(merges)} merges are the reference's")
+    print(
+        f"byte-level BPE of WikiText-2: {len(vocabulary)} tokens and {len(merges)} merges are the reference's"
+    )
     assert len(merges) > 20000
 
 
 def test_bpe_of_wikitext_with_other_options(wikitext: list[str], tmp_path: Path) -> None:
     vocabulary, merges = assert_learns_the_same(
-        tmp_path, describe("BPE", METASPACE, {"type": "NFKC"}), wikitext, "BPE", vocab_size=12000, min_frequency=3,
-        max_token_length=9, special_tokens=["<unk>", "<s>"],
+        tmp_path, describe("BPE", METASPACE, {"type": "NFKC"}), wikitext, "BPE", vocab_size=12000,
+        min_frequency=3, max_token_length=9, special_tokens=["<unk>", "<s>"],
     )  # fmt: skip
     print(f"BPE of WikiText-2: {len(vocabulary)} tokens and {len(merges)} merges are the reference's")
     assert len(merges) > 7000
@@ -229,7 +265,12 @@ def test_bpe_of_wikitext_with_other_options(wikitext: list[str], tmp_path: Path)
 def test_wordpiece_of_wikitext(wikitext: list[str], tmp_path: Path) -> None:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary, _ = assert_learns_the_same(
-        tmp_path, describe("WordPiece", BERT, LOWER), wikitext, "WordPiece", 1, special_tokens=special
+        tmp_path,
+        describe("WordPiece", BERT, LOWER),
+        wikitext,
+        "WordPiece",
+        fix_alphabet=True,
+        special_tokens=special,
     )
     print(f"WordPiece of WikiText-2: {len(vocabulary)} tokens are the reference's")
     assert len(vocabulary) > 20000
@@ -261,7 +302,9 @@ def pieces(texts: list[str], folder: Path, **options: Any) -> tuple[list[list[An
     ours.train_from_iterator(texts, UnigramTrainer(**options))
     reference.train_from_iterator(texts, tokenizers.trainers.UnigramTrainer(show_progress=False, **options))
     special = len(options.get("special_tokens", ()))
-    return saved(ours, folder)["model"]["vocab"][special:], saved(reference, folder)["model"]["vocab"][special:]
+    return saved(ours, folder)["model"]["vocab"][special:], saved(reference, folder)["model"]["vocab"][
+        special:
+    ]
 
 
 def words_of(texts: list[str]) -> Counter[str]:
@@ -285,7 +328,9 @@ def test_unigram_of_wikitext_is_at_least_as_likely(wikitext: list[str], tmp_path
 def test_unigram_of_awkward_texts(tmp_path: Path, characters: str) -> None:
     for seed in range(3):
         texts = awkward_texts(seed, characters)
-        ours, reference = pieces(texts, tmp_path, vocab_size=40, special_tokens=["<unk>", "<s>"], unk_token="<unk>")
+        ours, reference = pieces(
+            texts, tmp_path, vocab_size=40, special_tokens=["<unk>", "<s>"], unk_token="<unk>"
+        )
         words = words_of(texts)
         assert {c for word in words for c in word} <= {piece for piece, _ in ours}
         assert len(ours) <= 38 and len({piece for piece, _ in ours}) == len(ours)
@@ -306,7 +351,9 @@ def test_unigram_options(tmp_path: Path) -> None:
     unknown = train(vocab_size=60, unk_token="<u>")
     assert unknown["model"]["unk_id"] == 0 and unknown["model"]["vocab"][0] == ["<u>", 0.0]
     assert len(unknown["model"]["vocab"]) == 60 and unknown["added_tokens"] == []
-    named = train(vocab_size=60, unk_token="<u>", special_tokens=["<p>", "<u>", "ab"], initial_alphabet=["\u00e9", "q"])
+    named = train(
+        vocab_size=60, unk_token="<u>", special_tokens=["<p>", "<u>", "ab"], initial_alphabet=["\u00e9", "q"]
+    )
     tokens = [token for token, _ in named["model"]["vocab"]]
     assert tokens[:3] == ["<p>", "<u>", "ab"] and named["model"]["unk_id"] == 1
     assert len(tokens) == len(set(tokens)) == 60 and {"\u00e9", "q"} <= set(tokens)
@@ -314,14 +361,17 @@ def test_unigram_options(tmp_path: Path) -> None:
     short = train(vocab_size=100, max_piece_length=3)
     assert max(len(piece) for piece, _ in short["model"]["vocab"]) == 3
     assert max(len(piece) for piece, _ in train(vocab_size=100)["model"]["vocab"]) > 3
-    assert train(vocab_size=30, shrinking_factor=0.3, n_sub_iterations=1)["model"] != train(vocab_size=30)["model"]
-    with pytest.raises(ValueError, match="9 different characters.*leaves room for 5"):
+    assert (
+        train(vocab_size=30, shrinking_factor=0.3, n_sub_iterations=1)["model"]
+        != train(vocab_size=30)["model"]
+    )
+    with pytest.raises(ValueError, match=r"8 different characters.*leaves room for 5"):
         train(vocab_size=6, unk_token="<u>")
 
 
 # --- what results do not depend on -------------------------------------------------------------------
 
-TRAINERS = {
+SMALL = {
     "BPE": BpeTrainer(vocab_size=300, continuing_subword_prefix="+", special_tokens=["<s>"]),
     "WordPiece": WordPieceTrainer(vocab_size=300, limit_alphabet=20),
     "WordLevel": WordLevelTrainer(vocab_size=50),
@@ -340,16 +390,18 @@ def threads() -> Iterator[None]:
 @pytest.mark.usefixtures("threads")
 def test_threads_and_chunks_make_no_difference(tmp_path: Path, kind: str) -> None:
     texts = [
-        text + "\n" for seed, characters in enumerate(CHARACTERS[:4]) for text in awkward_texts(seed, characters, 900)
+        text + "\n"
+        for seed, characters in enumerate(CHARACTERS[:4])
+        for text in awkward_texts(seed, characters, 900)
     ]
 
     def train(corpus: Any, n: int) -> dict[str, Any]:
         fastplm.set_num_threads(n)
         ours = Tokenizer.from_str(describe(kind, METASPACE))
         if isinstance(corpus, list) and isinstance(corpus[0], Path):
-            ours.train(corpus, TRAINERS[kind])
+            ours.train(corpus, SMALL[kind])
         else:
-            ours.train_from_iterator(corpus, TRAINERS[kind])
+            ours.train_from_iterator(corpus, SMALL[kind])
         return saved(ours, tmp_path / "out")
 
     files = [tmp_path / "one.txt", tmp_path / "two.txt"]
@@ -370,9 +422,7 @@ def test_lines_that_do_not_fit_into_a_chunk(tmp_path: Path) -> None:
     file.write_text(f"ab\n{long}\n\r\n{long}", newline="\n")
     ours = Tokenizer.from_str(describe("WordLevel"))
     ours.train([file], WordLevelTrainer())
-    assert ours.get_vocab() == {"ab\n": 0, long: 3, "\r\n": 1, long + "\n": 2} or by_id(ours.get_vocab()) == [
-        "\r\n", "ab\n", long, long + "\n"
-    ]  # fmt: skip
+    assert by_id(ours.get_vocab()) == ["\r\n", "ab\n", long, long + "\n"]
 
 
 def test_files_are_read_as_the_reference_reads_them(tmp_path: Path) -> None:
@@ -382,7 +432,9 @@ def test_files_are_read_as_the_reference_reads_them(tmp_path: Path) -> None:
         ours = Tokenizer.from_str(describe("WordLevel", pre_tokenizer))
         reference = tokenizers.Tokenizer.from_str(describe("WordLevel", pre_tokenizer))
         ours.train([file, file], WordLevelTrainer(special_tokens=["[UNK]"]))
-        reference_trainer = tokenizers.trainers.WordLevelTrainer(special_tokens=["[UNK]"], show_progress=False)
+        reference_trainer = tokenizers.trainers.WordLevelTrainer(
+            special_tokens=["[UNK]"], show_progress=False
+        )
         reference.train([str(file), str(file)], reference_trainer)
         assert saved(ours, tmp_path / "out")["model"] == saved(reference, tmp_path)["model"]
 
@@ -403,11 +455,9 @@ def test_long_words_take_linear_time() -> None:
 @pytest.mark.parametrize("kind", TRAINERS)
 def test_a_trained_tokenizer_is_read_back(tmp_path: Path, kind: str) -> None:
     texts = awkward_texts(7, "abcdefgh")
-    ours = Tokenizer.from_str(describe(kind, METASPACE))
-    kinds = {"BPE": BpeTrainer, "WordPiece": WordPieceTrainer, "WordLevel": WordLevelTrainer, "Unigram": UnigramTrainer}
     special = ["<s>", AddedToken("[UNK]", lstrip=True, normalized=True)]
     more = {"unk_token": "[UNK]"} if kind == "Unigram" else {}
-    ours.train_from_iterator(texts, kinds[kind](vocab_size=120, special_tokens=special, **more))
+    ours = learn(describe(kind, METASPACE), texts, kind, vocab_size=120, special_tokens=special, **more)
     ours.save_pretrained(tmp_path)
     reference = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     ours_again = fastplm.AutoTokenizer.from_pretrained(tmp_path)
@@ -424,16 +474,13 @@ def test_training_again_replaces_the_vocabulary() -> None:
     ours = Tokenizer.from_str(describe("BPE", BYTES))
     ours.train_from_iterator(["hello hello"])
     assert ours.tokenize("hello") == ["hello"]
-    assert set(ours.get_vocab()) == {*"helo", "\u0120", "he", "hel", "hell", "hello", "\u0120hello"} - {"\u0120"} | (
-        {"\u0120"} & set(ours.get_vocab())
-    )
     ours.train_from_iterator(["abab"], BpeTrainer(vocab_size=3))
     assert ours.get_vocab() == {"a": 0, "b": 1, "ab": 2}
 
 
 REAL = [
-    "bpe_bytelevel/gpt2", "bpe_bytelevel/roberta-base", "derived/qwen2.5", "spm_bpe/phi-3-mini", "spm_bpe/mistral01",
-    "wordpiece/bert-base-cased",
+    "bpe_bytelevel/gpt2", "bpe_bytelevel/roberta-base", "derived/qwen2.5", "spm_bpe/phi-3-mini",
+    "spm_bpe/mistral01", "wordpiece/bert-base-cased",
 ]  # fmt: skip
 
 
@@ -448,18 +495,13 @@ def test_train_new_from_iterator(wikitext: list[str], data: Path, tmp_path: Path
     ours = fastplm.AutoTokenizer.from_pretrained(folder)
     got = ours.train_new_from_iterator(texts, 1500, **options)
     if name.startswith("wordpiece"):  # see assert_learns_the_same
-        tokens = by_id(got.get_vocab())
-        last = max(i for i, token in enumerate(tokens) if len(token.removeprefix("##")) == 1)
-        known = {token.content for token in got.added_tokens_decoder.values()}
-        options["new_special_tokens"] = [token for token in tokens[: last + 1] if token not in known or token == "<new>"]
+        alphabet = by_id(ours.train_new_from_iterator(texts, 0, **options).get_vocab())
+        options["new_special_tokens"] = [token for token in alphabet if token not in ours.get_added_vocab()]
     reference = transformers.AutoTokenizer.from_pretrained(folder)
     want = reference.train_new_from_iterator(texts, 1500, show_progress=False, **options)
+    assert got.get_vocab() == want.get_vocab()
     if not name.startswith("wordpiece"):
-        assert got.get_vocab() == want.get_vocab()
-        assert got.extra_special_tokens == want.extra_special_tokens
         assert got.all_special_tokens == want.all_special_tokens
-    else:
-        assert got.get_vocab() == want.get_vocab()
     assert got.special_tokens_map == want.special_tokens_map
     probes = [*texts[:50], "a <new> b", "<s>[CLS] <start> [BEGIN]", "", "x </s><|endoftext|> \U0001f44d"]
     assert got(probes)["input_ids"] == want(probes)["input_ids"]
@@ -496,10 +538,14 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         ours.train_from_iterator(["a"], WordPieceTrainer())
     with pytest.raises(TypeError, match="trainer is a dict"):
         ours.train_from_iterator(["a"], {"vocab_size": 3})  # type: ignore[arg-type]
-    for empty in ([], [""], [[], ""]):
+    for empty in ([], [""], [[], ""]):  # type: list[Any]
         with pytest.raises(ValueError, match="the corpus is empty"):
             ours.train_from_iterator(empty)
-    for wrong, message in (([1], "holds a int"), ([b"a"], "holds a bytes"), ([["a", 1]], "a list with a int")):
+    for wrong, message in (
+        ([1], "holds a int"),
+        ([b"a"], "holds a bytes"),
+        ([["a", 1]], "a list with a int"),
+    ):
         with pytest.raises(TypeError, match=message):
             ours.train_from_iterator(wrong)
     with pytest.raises(ValueError, match="lone surrogate"):
@@ -567,7 +613,9 @@ def test_interrupts_stop_training(kind: str) -> None:
     texts = ["".join(random_.choices("abcdefghijklmnop", k=14)) for _ in range(150_000)]
     ours = Tokenizer.from_str(describe(kind))
     trainer = (
-        BpeTrainer(vocab_size=500_000) if kind == "BPE" else UnigramTrainer(vocab_size=3000, shrinking_factor=0.99)
+        BpeTrainer(vocab_size=500_000)
+        if kind == "BPE"
+        else UnigramTrainer(vocab_size=3000, shrinking_factor=0.99)
     )
     sent: list[float] = []
 

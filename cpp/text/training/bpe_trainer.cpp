@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/parallel.h"
+#include "text/training/listen.h"
 #include "text/utf8.h"
 
 namespace fastplm::text {
 
 constexpr int32_t kApart = std::numeric_limits<int32_t>::min();   // between words
 constexpr char32_t kCodePoints = 0x110000;
-constexpr int64_t kWordsAtOnce = 1 << 14;                           // between two looks at Ctrl-C
-constexpr int64_t kOccurrencesAtOnce = 1 << 14;
-
-// Lets Ctrl-C end what is no parallel loop.
-static void listen() {
-  parallel_for(1, 1, [](int64_t, int64_t) {});
-}
 
 static std::string written(char32_t c) {
   char bytes[4];
@@ -87,7 +80,7 @@ void BpeTrainer::spell(const WordCounts& words, const BpeTrainerOptions& options
   word_begin_.reserve(size_t(words.size()));
   word_count_ = words.counts;
   for (int64_t i = 0; i < words.size(); ++i) {
-    if (i % kWordsAtOnce == 0) listen();
+    if (i % kListenEvery == 0) listen();
     const std::string_view word = words.word(i);
     const char* const begin = word.data();
     const char* const end = begin + word.size();
@@ -115,6 +108,7 @@ void BpeTrainer::count_pairs() {
     number_at.reserve(places_.size());
     const auto each = [&](auto&& visit) {
       for (uint32_t word = 0; word < word_begin_.size(); ++word) {
+        if (word % kListenEvery == 0) listen();
         for (uint32_t place = word_begin_[word]; places_[place] >= 0 && places_[place + 1] >= 0; ++place) {
           visit(Occurrence{place, word}, TokenPair{places_[place], places_[place + 1]});
         }
@@ -197,7 +191,7 @@ bool BpeTrainer::run(int64_t merges) {
     merge(top, token);
     --merges;
     work += 1 + top.size;
-    if (work >= kOccurrencesAtOnce) {
+    if (work >= kListenEvery) {
       work = 0;
       listen();
     }

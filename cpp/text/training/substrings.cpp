@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "core/parallel.h"
-#include "text/maps.h"
+#include "text/training/listen.h"
 #include "text/utf8.h"
 
 namespace fastplm::text {
@@ -140,6 +140,7 @@ Substrings::Substrings(const Characters& characters, uint32_t longest) : longest
   };
   uint32_t last = 0;
   for (size_t i = 0; i < sorted.places.size(); ++i) {
+    if (i % kListenEvery == 0) listen();
     const uint32_t place = sorted.places[i];
     const uint32_t shared = i == 0 ? 0 : sorted.shared(last, place);
     int32_t closed = -1;

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 #include "core/value.h"
+#include "text/byte_level_pre_tokenizer.h"
 #include "text/stage.h"
 
 namespace fastplm::text {
@@ -41,13 +43,14 @@ class FASTPLM_EXPORT WordCounter {
 
  private:
   class Table;
-  void count(std::string_view text, Text& scratch, std::vector<Piece>& pieces, Table& table) const;
+  class Reader;
   std::unique_ptr<Table> borrow();
 
   std::unique_ptr<Normalizer> normalizer_;
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
+  std::optional<ByteLevelPlan> plan_;  // then words are counted as bytes, and written as characters at last
   std::mutex lock_;
-  std::vector<std::unique_ptr<Table>> tables_;   // those that no thread is using
+  std::vector<std::unique_ptr<Table>> tables_;  // those that no thread is using
 };
 
 }  // namespace fastplm::text

@@ -90,7 +90,8 @@ def train_from_scratch(
     settings = _settings(model, unknown, lowercase, bytes_as_characters)
     if model == "wordpiece":
         settings["post_processor"] = _template(tokens, named_tokens)
-    tokenizer = Tokenizer.from_str(json.dumps(settings), named_tokens=named_tokens)
+    extra = [token for token in tokens if token not in named_tokens.values()]
+    tokenizer = Tokenizer.from_str(json.dumps(settings), named_tokens=named_tokens, extra_tokens=extra)
     tokenizer.train(files, TRAINERS[model](special_tokens=tokens, **arguments))
     return tokenizer
 
