@@ -273,8 +273,11 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     Raises FileNotFoundError, CheckpointError naming the file and the component that is wrong,
     UnsupportedError for a component that this version does not know.
     """
-    name = os.fspath(path)
-    root = read_json(path, unique_keys=False)
+    return source_of(os.fspath(path), read_json(path, unique_keys=False))
+
+
+def source_of(name: str, root: Any) -> Source:
+    """What a tokenizer.json holds; `name` is the file to blame. Raises CheckpointError, UnsupportedError."""
     if not isinstance(root, dict):
         raise _fail(name, "the file", root, "an object")
     model = root.get("model")
