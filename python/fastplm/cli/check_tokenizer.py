@@ -119,7 +119,10 @@ def _broken_components(path: Path) -> Iterator[str]:
         return
     none: dict[str, Any] = dict.fromkeys(source.sections)
     plain = {"type": "WordLevel", "unk_token": ""}
-    alone = [replace(source, sections={**none, k: v}, model=plain) for k, v in source.sections.items()]
+    alone = [
+        replace(source, sections={**none, k: v}, model=plain, written_scores=None)
+        for k, v in source.sections.items()
+    ]
     for part in [*alone, replace(source, sections=none)]:
         try:
             part.build()

@@ -87,8 +87,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
                 config.pop(key, None)
         if chosen.file_as_it_is:
             chosen = replace(chosen, build=None, finish=None)
-        if chosen.build is None:
-            file = file.as_tokenizers_reads()
+        file = file.as_tokenizers_reads() if chosen.build is None else file.as_python_reads()
     tokens = read_tokens(folder, config, kwargs, chosen, file)
     vocabulary = read_vocabulary(folder, class_name, chosen, file, config, tokens)
     if vocabulary.extra and not tokens.extra:

@@ -21,7 +21,6 @@ import numpy as np
 
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores
-from fastplm.tokenizers.written_numbers import all_as_serde_json_reads
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _SPACE = b" \t\n\r"
 _END = 0x1E  # behind each string that is unescaped: a byte that JSON does not allow in it
+_LONGEST = 100  # characters of a score: json refuses thousands, and no score has so many
 _PART_OF_NUMBER = bytes(byte in b"0123456789.eE+-" for byte in range(256))
 
 
@@ -200,13 +200,12 @@ def _scores(outside: bytes, form: bytes, tokens: Strings) -> TokenScores:
     if not pieces or numbers.translate(None, b",0123456789.eE+-") or _count_numbers(outside) != count:
         raise Unusual
     try:
-        scores = np.array(json.loads(f"[{numbers.decode()}]"), np.float64)
-    except (ValueError, OverflowError):
+        checked = json.loads(f"[{numbers.decode()}]", parse_float=len, parse_int=len)
+    except ValueError:
         raise Unusual from None
-    if scores.shape != (count,):
+    if len(checked) != count or max(checked) > _LONGEST:
         raise Unusual
-    ids = np.arange(count, dtype=np.int32)
-    return TokenScores(tokens, ids, scores, all_as_serde_json_reads(numbers, scores))
+    return TokenScores(tokens, np.arange(count, dtype=np.int32), numbers)
 
 
 def _count_numbers(outside: bytes) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from array import array
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,22 +34,36 @@ class Source:
     listed_ids: tuple[int, ...] = ()  # the ids tokenizer.json lists for the first of them
     truncation: dict[str, Any] | None = None  # what tokenizer.json sets: max_length, strategy, stride, side
     padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
-    serde_scores: Any = field(default=None, repr=False)  # as serde_json reads them
+    # A Unigram model's scores as the file writes them, commas between, until it is said how to read them.
+    written_scores: bytes | None = field(default=None, repr=False)
 
     def with_tokens(self, tokens: list[AddedToken]) -> Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
 
     def as_tokenizers_reads(self) -> Source:
-        """With scores as `tokenizers` reads them from a file; transformers' own classes read them exactly."""
-        if self.serde_scores is None:
+        """With scores as `tokenizers` reads them from a file."""
+        if self.written_scores is None:
             return self
-        return replace(self, model={**self.model, "scores": self.serde_scores}, serde_scores=None)
+        from fastplm.tokenizers.written_numbers import read_numbers_as_serde_json  # imports numpy
+
+        return self._with_scores(read_numbers_as_serde_json(self.written_scores))
+
+    def as_python_reads(self) -> Source:
+        """With the nearest scores, as transformers' own classes get them."""
+        if self.written_scores is None:
+            return self
+        from fastplm.tokenizers.written_numbers import read_numbers  # imports numpy
+
+        return self._with_scores(read_numbers(self.written_scores))
+
+    def _with_scores(self, scores: Any) -> Source:
+        return replace(self, model={**self.model, "scores": scores}, written_scores=None)
 
     def build(self) -> _engine.Tokenizer:
         """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
         settings = {
             **self.sections,
-            "model": self._model_for_engine(),
+            "model": self.as_python_reads()._model_for_engine(),
             "added_tokens": [token.settings() for token in self.added_tokens],
         }
         try:
@@ -71,6 +84,7 @@ class Source:
         plain = replace(
             self,
             model={"type": "WordLevel", "unk_token": ""},
+            written_scores=None,
             sections=dict.fromkeys(_SECTIONS),
         )
         return {flags["content"]: token_id for token_id, flags in plain.build().added_tokens().items()}
@@ -84,7 +98,7 @@ class Source:
             "padding": None,
             "added_tokens": added,
             **self.sections,
-            "model": self._model_to_json(),
+            "model": self.as_python_reads()._model_to_json(),
         }
 
     def _model_to_json(self) -> dict[str, Any]:
@@ -208,8 +222,8 @@ def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> dict[str, 
     """The parts of a Source that come from the model."""
     kind = model["type"]
     if kind == "Unigram":
-        table, scores, serde_scores = _read_scores(path, vocabulary)
-        return {"vocabulary": table, "model": {**model, "scores": scores}, "serde_scores": serde_scores}
+        table, scores = _read_scores(path, vocabulary)
+        return {"vocabulary": table, "model": model, "written_scores": scores}
     if kind not in ("BPE", "WordPiece", "WordLevel"):
         raise UnsupportedError(
             f'{path}: model type "{kind}" is unknown; known: BPE, Unigram, WordLevel, WordPiece'
@@ -238,31 +252,25 @@ def _read_merges(path: str, merges: Any) -> Strings:
     return Strings.of(sides)
 
 
-def _read_scores(path: str, vocabulary: Any) -> tuple[TokenTable, Any, Any]:
-    """Pieces with their ids; each id's score (a log probability), and the scores as serde_json reads them."""
+def _read_scores(path: str, vocabulary: Any) -> tuple[TokenTable, bytes]:
+    """Pieces with their ids, and each id's score (a log probability) as it is written, commas between."""
     if isinstance(vocabulary, TokenScores):
-        return TokenTable(path, vocabulary.tokens, vocabulary.ids), vocabulary.scores, vocabulary.serde_scores
+        return TokenTable(path, vocabulary.tokens, vocabulary.ids), vocabulary.scores
     if not isinstance(vocabulary, list):
         raise _fail(path, "model.vocab", vocabulary, "a list of pieces and scores")
-    from fastplm.tokenizers.written_numbers import as_serde_json_reads  # imports numpy
-
-    pieces, scores, serde_scores = {}, [], []
+    pieces, scores = {}, []
     for i, entry in enumerate(vocabulary):
         if not (
             isinstance(entry, list)
             and len(entry) == 2
             and isinstance(entry[0], str)
             and type(entry[1]) in (int, float)
+            and abs(entry[1]) <= sys.float_info.max
         ):
-            raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score")
-        try:
-            score = float(entry[1])
-        except OverflowError:
-            raise _fail(path, f"model.vocab[{i}]", entry, "a finite score") from None
+            raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score, a finite number")
         pieces[entry[0]] = i
-        scores.append(score)
-        serde_scores.append(as_serde_json_reads(repr(entry[1])) if math.isfinite(score) else score)
-    return TokenTable.of(path, pieces), array("d", scores), array("d", serde_scores)
+        scores.append(repr(entry[1]))
+    return TokenTable.of(path, pieces), ",".join(scores).encode()
 
 
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:

@@ -40,15 +40,11 @@ class TokenIds(NamedTuple):
 
 
 class TokenScores(NamedTuple):
-    """[["token", score], ...] in the same way: ids int32 [n], and float64 [n] twice.
-
-    scores: the doubles that are nearest; serde_scores: those that serde_json makes of the digits.
-    """
+    """[["token", score], ...] in the same way: ids int32 [n], and the scores as written, commas between."""
 
     tokens: Strings
     ids: Any
-    scores: Any
-    serde_scores: Any
+    scores: bytes
 
 
 class MergeSides(NamedTuple):

@@ -1,7 +1,7 @@
-"""Numbers as serde_json reads them from a file, which rounds twice.
+"""Numbers as they stand in a file: rounded once, and as serde_json reads them, which rounds twice.
 
-It takes all digits as one integer, makes that a double, and multiplies or divides by a power of ten. From
-2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
+serde_json takes all digits as one integer, makes that a double, and multiplies or divides by a power of ten.
+From 2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     Doubles = npt.NDArray[np.float64]
 
-_EXACT = 15  # so many digits, and powers of ten up to 22, are doubles: nothing is rounded but the quotient
-_INT64 = 18  # so many digits are an int64
+_INT64 = 18  # so many digits are an int64, and so large a power of ten is a double
 _POWERS = np.array([float(f"1e{power}") for power in range(_INT64 + 1)])
 _MOST = 2**64 - 1
 
@@ -47,27 +46,33 @@ def as_serde_json_reads(number: str) -> float:
     return -value if number.startswith("-") else value
 
 
-def all_as_serde_json_reads(text: bytes, exact: Doubles) -> Doubles:
-    """The doubles, float64 [n], for JSON numbers with commas between, without spaces; exact: rounded once."""
+def read_numbers(text: bytes) -> Doubles:
+    """The nearest doubles, float64 [n], to JSON numbers with commas between, without spaces."""
+    return np.fromstring(text, np.float64, sep=",")
+
+
+def read_numbers_as_serde_json(text: bytes) -> Doubles:
+    """The doubles, float64 [n], that serde_json makes of JSON numbers with commas between, without spaces."""
     letters = np.frombuffer(text, np.uint8)
     commas = np.flatnonzero(letters == ord(","))
     begins, ends = np.append(0, commas + 1), np.append(commas, len(text))
     dots = np.flatnonzero(letters == ord("."))
-    fractions = np.zeros(len(exact), np.int64)
     dotted = np.searchsorted(ends, dots)
+    fractions = np.zeros(len(ends), np.int64)
     fractions[dotted] = ends[dotted] - dots - 1
-    digits = ends - begins - (letters[begins] == ord("-"))
+    negative = letters[begins] == ord("-")
+    digits = ends - begins - negative
     digits[dotted] -= 1
 
-    strange = digits > _INT64
-    strange[np.searchsorted(ends, np.flatnonzero((letters | 32) == ord("e")))] = True
+    one_by_one = digits > _INT64
+    one_by_one[np.searchsorted(ends, np.flatnonzero((letters | 32) == ord("e")))] = True
     plain = bytearray(text)
-    for i in np.flatnonzero(strange):
+    for i in np.flatnonzero(one_by_one):
         plain[begins[i] : ends[i]] = b"0" * int(ends[i] - begins[i])
     significands = np.fromstring(bytes(plain.replace(b".", b"")), np.int64, sep=",")
-    result = exact.copy()
-    long = (digits > _EXACT) & ~strange
-    result[long] = significands[long] / _POWERS[fractions[long]]
-    for i in np.flatnonzero(strange):
+    one_by_one |= negative & (significands == 0)  # -0.0, which no integer is
+    fractions[one_by_one] = 0
+    result: Doubles = significands / _POWERS[fractions]
+    for i in np.flatnonzero(one_by_one):
         result[i] = as_serde_json_reads(text[begins[i] : ends[i]].decode())
     return result
