@@ -189,6 +189,7 @@ def test_numbers_are_read_as_serde_json_reads_them() -> None:
     assert repr(read_numbers_as_serde_json(text).tolist()) == repr(want)
     assert repr(read_numbers(text).tolist()) == repr(list(map(float, numbers)))
     assert want != read_numbers(text).tolist()  # it does round twice
+    assert read_numbers(b"").tolist() == read_numbers_as_serde_json(b"").tolist() == []
 
 
 def test_token_table_is_a_mapping() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SPACE = b" \t\n\r"
 _END = 0x1E  # behind each string that is unescaped: a byte that JSON does not allow in it
+_MOST_MARKS = 1 << 23  # quotes and backslashes: each takes some 50 bytes of memory for a while
 _LONGEST = 100  # characters of a score: json refuses thousands, and no score has so many
 _PART_OF_NUMBER = bytes(byte in b"0123456789.eE+-" for byte in range(256))
 
@@ -69,6 +70,8 @@ def read_apart(raw: bytes, name: str) -> dict[str, Any]:
 
 def _quotes(raw: bytes) -> Places:
     """Where strings begin and end, in turn, if the file is JSON."""
+    if raw.count(b'"') + raw.count(b"\\") > _MOST_MARKS:
+        raise Unusual
     letters = np.frombuffer(raw, np.uint8)
     is_quote = letters == ord('"')
     slashes = np.flatnonzero(letters == ord("\\"))

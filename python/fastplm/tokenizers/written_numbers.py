@@ -48,11 +48,13 @@ def as_serde_json_reads(number: str) -> float:
 
 def read_numbers(text: bytes) -> Doubles:
     """The nearest doubles, float64 [n], to JSON numbers with commas between, without spaces."""
-    return np.fromstring(text, np.float64, sep=",")
+    return np.fromstring(text, np.float64, sep=",") if text else np.zeros(0)
 
 
 def read_numbers_as_serde_json(text: bytes) -> Doubles:
     """The doubles, float64 [n], that serde_json makes of JSON numbers with commas between, without spaces."""
+    if not text:
+        return np.zeros(0)
     letters = np.frombuffer(text, np.uint8)
     commas = np.flatnonzero(letters == ord(","))
     begins, ends = np.append(0, commas + 1), np.append(commas, len(text))
