@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SPACE = b" \t\n\r"
 _END = 0x1E  # behind each string that is unescaped: a byte that JSON does not allow in it
+_AT_ONCE = 1 << 13  # strings that are unescaped together
 _MOST_MARKS = 1 << 23  # quotes and backslashes: each takes some 50 bytes of memory for a while
 _LONGEST = 100  # characters of a score: json refuses thousands, and no score has so many
 _PART_OF_NUMBER = bytes(byte in b"0123456789.eE+-" for byte in range(256))
@@ -136,26 +137,30 @@ def _apart(value: bytes, quotes: Places) -> tuple[bytes, Strings]:
 
 def _unescaped(letters: Letters, opens: Places, closes: Places, slashes: Places) -> tuple[Letters, Places]:
     """The same text with the strings that hold backslashes unescaped and spaces behind them, and `closes`."""
-    wanted = np.searchsorted(opens, slashes) - 1
-    wanted = wanted[np.diff(wanted, prepend=-2) > 0]
-    first, last = opens[wanted] + 1, closes[wanted]
-    letters = letters.copy()
-    letters[last] = _END
-    raw = letters[_each(first, last + 1)].tobytes()
-    if raw.count(_END) != wanted.size:
+    letters, closes = letters.copy(), closes.copy()
+    strings = np.searchsorted(opens, slashes) - 1
+    strings = strings[np.diff(strings, prepend=-2) > 0]
+    for begin in range(0, strings.size, _AT_ONCE):
+        some = strings[begin : begin + _AT_ONCE]
+        closes[some] = _unescape(letters, opens[some] + 1, closes[some])
+    return letters, closes
+
+
+def _unescape(letters: Letters, begins: Places, ends: Places) -> Places:
+    """Unescapes these insides of strings where they stand; returns where they end now."""
+    letters[ends] = _END
+    raw = letters[_each(begins, ends + 1)].tobytes()
+    if raw.count(_END) != ends.size:
         raise Unusual
     try:
         strings = Strings.of(json.loads('["' + raw[:-1].decode().replace(chr(_END), '","') + '"]'))
     except ValueError:
         raise Unusual from None
-    offsets = np.array(strings.offsets)
-    letters[_each(first, last + 1)] = ord(" ")
-    now = first + np.diff(offsets)  # where the strings close now
-    letters[_each(first, now)] = np.frombuffer(strings.bytes, np.uint8)
-    letters[now] = ord('"')
-    closes = closes.copy()
-    closes[wanted] = now
-    return letters, closes
+    letters[_each(begins, ends + 1)] = ord(" ")
+    ends = begins + np.diff(np.array(strings.offsets))
+    letters[_each(begins, ends)] = np.frombuffer(strings.bytes, np.uint8)
+    letters[ends] = ord('"')
+    return ends
 
 
 def _each(begins: Places, ends: Places) -> Places:
