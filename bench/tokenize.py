@@ -49,7 +49,8 @@ class Cell:
         return f"{self.model} {self.language}"
 
 
-TEXTS = {  # below FASTPLM_TEST_DATA; code is what this Python brings, a document is a round's lines in one text
+# Below FASTPLM_TEST_DATA. Code is what this Python brings, a document the English lines of a round in one text.
+TEXTS = {
     "en": "wikitext2/test.txt",
     "ja": "books/wagahai_ja.txt",
     "zh": "xquad/xquad.zh.json",
