@@ -75,6 +75,7 @@ def test_unknown_components_list_the_known_ones(
     "key, value, message",
     [
         ("truncation", {"max_length": 8, "strategy": "Middle", "stride": 0}, "truncation.strategy"),
+        ("truncation", {"max_length": 8, "strategy": {}, "stride": 0}, "truncation.strategy"),
         ("truncation", {"max_length": -1, "strategy": "OnlyFirst", "stride": 0}, "truncation.max_length"),
         ("padding", {"strategy": {"Fixed": "8"}}, "padding.strategy"),
         ("padding", {"strategy": "BatchLongest", "pad_token": "[PAD]", "pad_id": None}, "padding.pad_id"),

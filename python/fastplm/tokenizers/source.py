@@ -174,12 +174,13 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(settings, dict):
         raise _fail(path, "truncation", settings, "an object or null")
-    if settings.get("strategy") not in _STRATEGIES:
+    strategy = settings.get("strategy")
+    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
         raise _fail(path, "truncation.strategy", settings.get("strategy"), "one of " + ", ".join(_STRATEGIES))
     return {
         "max_length": _count(path, "truncation.max_length", settings.get("max_length")),
         "stride": _count(path, "truncation.stride", settings.get("stride")),
-        "strategy": _STRATEGIES[settings["strategy"]],
+        "strategy": _STRATEGIES[strategy],
         "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
     }
 

@@ -1,0 +1,56 @@
+"""No text is slow: ten times as much takes about ten times as long, whatever it is made of."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tokenizers")
+
+from bench.worst_cases import LIMIT, measure
+from fastplm import AutoTokenizer
+from fastplm.errors import UnsupportedError
+from tests.fuzz.families import FAMILIES, tokenizer_files
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "mixed"])
+def test_ten_times_the_text(family: str, tmp_path: Path) -> None:
+    """Times are those of a busy machine, so that a little more than the limit is let pass here."""
+    for path in tokenizer_files(family, tmp_path, None, pipelines=2):
+        tokenizer: Any = AutoTokenizer.from_pretrained(path)
+        for row in measure(path.stem, tokenizer, 500_000, ["ids", "all", "back"]):
+            assert row.ratio < 1.7 * LIMIT or row.seconds * row.ratio < 0.02, str(row)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^(a+)+$", "a" * 10_000 + "!"),
+        ("(a|a)*b", "a" * 10_000),
+        ("(.*)*x", "y" * 10_000),
+        (r"(\w+\s?)+:", "word " * 2_000),
+        ("(a?){30}a{30}", "a" * 10_000),
+        (r"\s+$", " " * 10_000 + "x"),
+        (r"\s*[\r\n]+|x", (" " * 100 + "y") * 100),
+        ("(?=(a+)+$)", "a" * 10_000 + "!"),
+    ],
+)
+def test_patterns_meant_to_backtrack(
+    settings: dict[str, Any], tmp_path: Path, pattern: str, text: str
+) -> None:
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({**settings, "pre_tokenizer": split}))
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    except UnsupportedError as error:
+        assert "regular expression" in str(error)
+        return
+    start = time.perf_counter()
+    try:
+        tokenizer.encode_packed([text])
+    except ValueError as error:
+        assert "regular expression" in str(error)  # a limit of steps, named
+    assert time.perf_counter() - start < 5
