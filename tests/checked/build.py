@@ -15,14 +15,21 @@ FOLDER = ROOT / "build/checked"
 
 
 def sanitizer() -> str | None:
-    """The compiler's AddressSanitizer, which must be loaded before Python; None if there is none."""
-    compiler = os.environ.get("CXX", "c++")
-    try:
-        found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    path = found.stdout.strip()
-    return path if os.path.isabs(path) and os.path.exists(path) else None
+    """What must be loaded before Python: AddressSanitizer, and the library whose exceptions it watches.
+
+    None if the compiler has no AddressSanitizer.
+    """
+    found = []
+    for name in ("libasan.so", "libstdc++.so.6"):
+        command = [os.environ.get("CXX", "c++"), f"-print-file-name={name}"]
+        try:
+            path = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        except FileNotFoundError:
+            return None
+        if not os.path.isabs(path) or not os.path.exists(path):
+            return None
+        found.append(path)
+    return ":".join(found)
 
 
 def build() -> Path:

@@ -1,6 +1,7 @@
 """A short run of the tokenizers under AddressSanitizer and UndefinedBehaviorSanitizer."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,9 +42,11 @@ def run(folder: Path, *arguments: str) -> str:
         text=True,
         errors="replace",
     )
-    assert done.returncode == 0, (
-        f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+    report = re.search(
+        "(runtime error|ERROR: AddressSanitizer|Assertion '|terminate called).*", done.stderr, re.DOTALL
     )
+    shown = report[0][:4000] if report else done.stderr[-4000:]
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{shown}"
     return done.stdout
 
 
@@ -83,4 +86,4 @@ def test_stages(folder: Path) -> None:
         "malformed",
     ]
     paths = [str(ROOT / f"tests/tokenizers/test_{name}.py") for name in files]
-    run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths)
+    run(folder, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *paths)

@@ -35,8 +35,8 @@ def use(tokenizer: Any) -> None:
     """Encodes, decodes, copies and saves."""
     calls = [
         lambda: tokenizer(_TEXTS, return_offsets_mapping=True),
-        lambda: tokenizer(_TEXTS, _TEXTS[::-1], truncation=True, max_length=9, stride=2,
-                          return_overflowing_tokens=True),
+        lambda: tokenizer([text[:60] for text in _TEXTS], [text[:30] for text in _TEXTS], truncation=True,
+                          max_length=9, stride=2, return_overflowing_tokens=True),
         lambda: tokenizer(["the boats"], padding=True, pad_to_multiple_of=8),
         lambda: tokenizer.encode_packed([*_TEXTS, " ".join(list(tokenizer.get_vocab())[:200])]),
         lambda: tokenizer.decode([0, 1, 2, 3, -1, 2**31, 2**40, 5, 300]),

@@ -46,7 +46,7 @@ def test_huge_lengths(tok: Any, max_length: int) -> None:
     assert tok.encode_packed(["the boats"], truncation=True, max_length=max_length)[0].tolist() == want
 
 
-@pytest.mark.parametrize("stride", [-1, -(2**63), 2**31, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("stride", [-1, -(2**63), 2**31, 2**62, 2**63 - 1, 2**63, 10**30])
 def test_strides_that_cannot_be(tok: Any, stride: int) -> None:
     with pytest.raises((ValueError, OverflowError), match="stride"):
         tok("the boats' cough " * 9, truncation=True, max_length=8, stride=stride)
@@ -60,7 +60,11 @@ def test_ids_out_of_range(tok: Any) -> None:
         assert tok.decode([strange]) == ""
         assert tok.decode([*known, strange]) == text
         assert "".join(tok.decode_stream([*known, strange])) == "".join(tok.decode_stream(known))
-        assert tok.convert_ids_to_tokens(strange) is None
+        if strange >= 0:
+            assert tok.convert_ids_to_tokens(strange) is None
+        else:
+            with pytest.raises(ValueError, match=f"a token id is {strange}; expected 0 or more"):
+                tok.convert_ids_to_tokens(strange)
     for strange in (2**63, 2**64, -(2**63) - 1, 10**30):
         with pytest.raises((ValueError, OverflowError, TypeError)):
             tok.decode([strange])

@@ -1,4 +1,4 @@
-"""Damaged tokenizers by the hundred: an error that names the file, or a tokenizer that works, nothing else."""
+"""Damaged tokenizers by the hundred: an error that names the file, or one that works, and nothing else."""
 
 from pathlib import Path
 

@@ -102,6 +102,14 @@ def test_surrogates_in_the_vocabulary(settings: dict[str, Any], tmp_path: Path) 
     check(settings, tmp_path, CheckpointError, "surrogate")
 
 
+def test_entries_that_the_model_does_not_have(settings: dict[str, Any], tmp_path: Path, load: Any) -> None:
+    want = load(settings)[0]("the cats")["input_ids"]
+    settings["model"] |= {"merges": [["a"], 7], "scores": "many", "rules": None}
+    ours, reference = load(settings)
+    assert ours("the cats")["input_ids"] == want == reference.encode("the cats").ids
+    ours.save_pretrained(tmp_path / "saved")
+
+
 def test_the_engine_checks_again() -> None:
     """What Python hands over is checked once more where memory is touched."""
     from fastplm import _engine

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,29 @@ import pytest
 
 pytest.importorskip("tokenizers")
 
+import fastplm
 from bench.worst_cases import LIMIT, measure
 from fastplm import AutoTokenizer
 from fastplm.errors import UnsupportedError
 from tests.fuzz.families import FAMILIES, tokenizer_files
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = fastplm.num_threads()
+    fastplm.set_num_threads(1)
+    yield
+    fastplm.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "mixed"])
 def test_ten_times_the_text(family: str, tmp_path: Path) -> None:
-    """Times are those of a busy machine, so that a little more than the limit is let pass here."""
+    """Short texts fit the caches and long ones do not: a little more than the limit is let pass here."""
     for path in tokenizer_files(family, tmp_path, None, pipelines=2):
         tokenizer: Any = AutoTokenizer.from_pretrained(path)
         for row in measure(path.stem, tokenizer, 500_000, ["ids", "all", "back"]):
-            assert row.ratio < 1.7 * LIMIT or row.seconds * row.ratio < 0.02, str(row)
+            assert row.ratio < 1.5 * LIMIT or row.seconds * row.ratio < 0.02, str(row)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +57,11 @@ def test_patterns_meant_to_backtrack(
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(path)
     except UnsupportedError as error:
-        assert "regular expression" in str(error)
+        assert "regex" in str(error)
         return
     start = time.perf_counter()
     try:
         tokenizer.encode_packed([text])
     except ValueError as error:
-        assert "regular expression" in str(error)  # a limit of steps, named
+        assert "regex" in str(error)  # a limit of steps, named
     assert time.perf_counter() - start < 5

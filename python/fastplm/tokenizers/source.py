@@ -283,6 +283,8 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         raise _fail(name, "model", model, "an object")
     model = {"type": _model_type(model), **model}
     vocabulary = model.pop("vocab", None)
+    for entry in ("scores", "rules", *(() if model["type"] == "BPE" else ("merges",))):
+        model.pop(entry, None)  # a name that means something in a Source, and nothing in this model
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
