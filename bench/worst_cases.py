@@ -93,7 +93,7 @@ def calls(tokenizer: Any) -> dict[str, Callable[[str], Callable[[], Any]]]:
 
     return {
         "ids": lambda text: lambda: tokenizer.encode_packed([text]),
-        "all": lambda text: lambda: tokenizer(text, return_offsets_mapping=True),
+        "all": lambda text: lambda: tokenizer([text], return_offsets_mapping=True, return_tensors="np"),
         "back": decoding,
     }
 
@@ -112,7 +112,7 @@ def measure(name: str, tokenizer: Any, size: int, kinds: list[str], only: str = 
     """A row for each text and kind of call; a ratio that is too large is measured again, twice."""
     tokens = _tokens(tokenizer)
     for (text, short), (_, long) in zip(texts(size // 10, tokens), texts(size, tokens), strict=True):
-        if only and not re.search(only, f"{name} {text}"):
+        if only and not re.search(only, f"{name} {text}".strip()):
             continue
         for kind in kinds:
             prepare = calls(tokenizer)[kind]

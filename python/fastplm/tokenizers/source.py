@@ -99,6 +99,10 @@ class Source:
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         if "scores" in model:
             pieces = {i: piece for piece, i in self.vocabulary.items()}
+            if len(pieces) < len(model["scores"]):
+                raise UnsupportedError(
+                    f"{self.path}: model.vocab has a piece twice; it cannot be written again"
+                )
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores"))]
         return model
 
@@ -285,6 +289,9 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     vocabulary = model.pop("vocab", None)
     for entry in ("scores", "rules", *(() if model["type"] == "BPE" else ("merges",))):
         model.pop(entry, None)  # a name that means something in a Source, and nothing in this model
+    prefix = model.get("continuing_subword_prefix")
+    if not isinstance(prefix, str | None):
+        raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
