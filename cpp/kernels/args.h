@@ -115,4 +115,12 @@ struct SoftmaxArgs {
   float* y;                 // [rows, dim], may be x
 };
 
+struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the lowest
+  uint64_t space;           // ' '
+  uint64_t letter, lower;   // A-Z a-z, a-z
+  uint64_t stop;            // , - . : ; < = > ?
+  uint64_t apostrophe;
+  uint64_t beyond;          // no ASCII
+};
+
 }  // namespace fastplm

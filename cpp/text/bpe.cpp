@@ -151,8 +151,7 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
     const auto make = [&](Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
     };
-    if (part.size() > WordKey::kMaxSize) return make(ids);
-    cache.add(owner_, WordKey::of(part.data(), part.size(), word.data() + word.size()), ids, make);
+    cache.find_or_add(owner_, part, word.data() + word.size(), ids, make);
   });
 }
 

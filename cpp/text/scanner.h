@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include "kernels/kernels.h"
 #include "text/character_classes.h"
 
 namespace fastplm::text {
@@ -99,25 +100,13 @@ struct Window {
   static constexpr std::ptrdiff_t kBytes = 64;
 
   template <bool kCased>
-  static Window at(const char* p) {
-    uint64_t space = 0, letter = 0, lower = 0, stop = 0, unsure = 0;
-    for (int i = 0; i < 8; ++i) {
-      uint64_t x;
-      std::memcpy(&x, p + 8 * i, 8);
-      if constexpr (std::endian::native == std::endian::big) x = __builtin_bswap64(x);
-      const auto gather = [&](uint64_t highs) { return (highs >> 7) * 0x0102040810204080 >> 56 << (8 * i); };
-      space |= gather(between(x, ' ', ' '));
-      letter |= gather(ascii_letters(x));
-      stop |= gather(between(x, ',', '.') | between(x, ':', '?'));
-      unsure |= gather((x & kHighs) | (kCased ? between(x, '\'', '\'') : 0));
-      if constexpr (kCased) lower |= gather(ascii_lower(x));
-    }
+  static Window of(const AsciiClasses& is) {
     // A space before a letter belongs to the word; a sign behind a letter and before a space stands alone.
-    const uint64_t word_space = space & letter >> 1, sign = stop & letter << 1 & space >> 1;
-    uint64_t word = letter & ~(letter << 1) & ~(space << 1);
-    if constexpr (kCased) word |= letter & ~lower & lower << 1;
-    const uint64_t hard = ~(letter | word_space | sign);
-    return {hard, hard | word_space | sign | word, unsure};
+    const uint64_t word_space = is.space & is.letter >> 1, sign = is.stop & is.letter << 1 & is.space >> 1;
+    uint64_t word = is.letter & ~(is.letter << 1) & ~(is.space << 1);
+    if constexpr (kCased) word |= is.letter & ~is.lower & is.lower << 1;
+    const uint64_t hard = ~(is.letter | word_space | sign);
+    return {hard, hard | word_space | sign | word, is.beyond | (kCased ? is.apostrophe : 0)};
   }
 };
 
@@ -278,10 +267,13 @@ template <auto one, bool kCased = false>
 inline size_t scan_by(const char* const begin, const char* const end, uint32_t* ends, size_t capacity) {
   using scanner::Window;
   const CharacterClasses& classes = CharacterClasses::get();
+  const auto classify = kernels().ascii;
   const char* p = begin;
   size_t n = 0;
   while (n < capacity && end - p > Window::kBytes) {
-    const Window window = Window::at<kCased>(p);
+    AsciiClasses ascii;
+    classify(p, ascii);
+    const Window window = Window::of<kCased>(ascii);
     const char* const base = p;
     uint64_t later = window.begins & ~uint64_t(1);  // what begins behind p
     do {

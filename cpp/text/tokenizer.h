@@ -21,7 +21,7 @@ struct Tokens {
   std::vector<PostProcessor::Spaces> spaces;   // per token too, if the post-processor trims spans
 
   void clear() {
-    ids.resize_down(0);
+    ids.resize(0);
     spans.clear();
     words.clear();
     spaces.clear();

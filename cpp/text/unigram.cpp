@@ -198,9 +198,7 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
 
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
   const auto make = [&](Ids& to) { check(cut(word, [&](int32_t id, uint32_t, uint32_t) { to.push(id); })); };
-  if (word.size() > WordKey::kMaxSize) return make(ids);
-  const WordKey key = WordKey::of(word.data(), word.size(), word.data() + word.size());
-  WordCache::of_thread().add(owner_, key, ids, make);
+  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids, make);
 }
 
 }  // namespace fastplm::text
