@@ -80,12 +80,12 @@ class WordCache {
 
   // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere or kUnknown.
   static int find(uint32_t owner, const Place& place, int32_t* ids) {
-    for (const Slot* slot = place.set; slot < place.set + kWays; ++slot) {
-      if (!(slot->key == place.key) || slot->owner >> 2 != owner) continue;
-      std::memcpy(ids, slot->ids, (kMaxIds + 1) * sizeof(int32_t));   // and the owner: one move
-      return int(slot->owner & 3);
-    }
-    return kUnknown;
+    const auto has = [&](const Slot& slot) { return (slot.key == place.key) & (slot.owner >> 2 == owner); };
+    static_assert(kWays == 2);
+    const bool first = has(place.set[0]), second = has(place.set[1]);
+    const Slot& slot = place.set[second];   // no branch: which of the two it is cannot be foreseen
+    std::memcpy(ids, slot.ids, (kMaxIds + 1) * sizeof(int32_t));   // and the owner: one move
+    return first | second ? int(slot.owner & 3) : kUnknown;
   }
 
   // Appends the ids of a word of which find() said `found`; make(ids) appends them if they are not remembered.
