@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fastplm import _engine
 
+_MAX_COUNT = 2**63 - 1  # more than any text has tokens
+
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 
@@ -178,8 +180,8 @@ class Calling(SpecialTokens):
             words=words,
             add_special_tokens=add_special_tokens,
             truncation=truncation,
-            max_length=0 if truncation == "do_not_truncate" else max_length,
-            stride=stride,
+            max_length=0 if truncation == "do_not_truncate" else min(max_length, _MAX_COUNT),
+            stride=min(stride, _MAX_COUNT),
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
             align=align,

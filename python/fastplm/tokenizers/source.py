@@ -110,6 +110,10 @@ class Source:
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         if "scores" in model:
             pieces = {i: piece for piece, i in vocabulary.items()}
+            if len(pieces) < len(model["scores"]):
+                raise UnsupportedError(
+                    f"{self.path}: model.vocab has a piece twice; it cannot be written again"
+                )
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores").tolist())]
         return model
 
@@ -174,12 +178,13 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(settings, dict):
         raise _fail(path, "truncation", settings, "an object or null")
-    if settings.get("strategy") not in _STRATEGIES:
+    strategy = settings.get("strategy")
+    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
         raise _fail(path, "truncation.strategy", settings.get("strategy"), "one of " + ", ".join(_STRATEGIES))
     return {
         "max_length": _count(path, "truncation.max_length", settings.get("max_length")),
         "stride": _count(path, "truncation.stride", settings.get("stride")),
-        "strategy": _STRATEGIES[settings["strategy"]],
+        "strategy": _STRATEGIES[strategy],
         "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
     }
 
@@ -298,6 +303,11 @@ def source_of(name: str, root: Any) -> Source:
         raise _fail(name, "model", model, "an object")
     model = {"type": _model_type(model), **model}
     vocabulary = model.pop("vocab", None)
+    for entry in ("scores", "rules", *(() if model["type"] == "BPE" else ("merges",))):
+        model.pop(entry, None)  # a name that means something in a Source, and nothing in this model
+    prefix = model.get("continuing_subword_prefix")
+    if not isinstance(prefix, str | None):
+        raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
