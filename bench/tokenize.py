@@ -49,7 +49,7 @@ class Cell:
         return f"{self.model} {self.language}"
 
 
-# Below FASTPLM_TEST_DATA. Code is what this Python brings, a document the English lines of a round in one text.
+# Below FASTPLM_TEST_DATA. Code is what this Python brings, a document a round's English lines in one text.
 TEXTS = {
     "en": "wikitext2/test.txt",
     "ja": "books/wagahai_ja.txt",
