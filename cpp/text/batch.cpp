@@ -50,7 +50,7 @@ class Encoder {
     if (room_ < 0) options_.truncation = Truncation::kNone;   // as the reference does
     // One sequence that loses its end need not be read beyond what stays (and one more, to see that it does).
     const bool keeps_front = !pairs && !options.truncate_left && !options.overflow;
-    if (options_.truncation != Truncation::kNone && keeps_front) limit_ = room_ + 1;
+    if (options_.truncation != Truncation::kNone && keeps_front) limit_ = std::min(room_, INT64_MAX - 1) + 1;
   }
 
   void add(const Sequences& first, const Sequences* second, int64_t i, Batch& batch) {

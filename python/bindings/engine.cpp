@@ -90,5 +90,6 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   set_interrupt_check(signal_raised);
   bind_runtime(m);
   bind_tokenizer(m);
+  bind_training(m);
   bind_model(m);
 }

@@ -4,6 +4,7 @@
 
 #include "core/parallel.h"
 #include "engine.h"
+#include "strings.h"
 #include "text/batch.h"
 #include "text/decode_stream.h"
 #include "text/merge_rules.h"
@@ -18,20 +19,6 @@ using text::Vocabulary;
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
-
-static std::string type_name(py::handle o) { return Py_TYPE(o.ptr())->tp_name; }
-
-// The UTF-8 of a str, which the str keeps. `where` names it in errors.
-template <class Where>
-static std::string_view utf8_of(py::handle text, Where&& where) {
-  if (!PyUnicode_Check(text.ptr())) fail(ErrorKind::kType, where(), " is a ", type_name(text), "; expected str");
-  Py_ssize_t size = 0;
-  if (const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size)) return {bytes, size_t(size)};
-  py::error_already_set error;
-  if (!error.matches(PyExc_UnicodeEncodeError)) throw error;
-  fail(ErrorKind::kValue, where(), " has a lone surrogate at character ", error.value().attr("start").cast<int64_t>(),
-       ", which no UTF-8 text can hold; expected none (str.encode(..., 'replace') removes them)");
-}
 
 // The sequences of a list of str, or of lists of str if `words`. `keep` holds the references that keep their
 // bytes alive while no lock protects the lists.
@@ -244,8 +231,6 @@ static py::array_t<int32_t> packed_types(const Batch& batch) {
   for (const Batch::Part& part : batch.parts) out = std::fill_n(out, part.count, part.type_id);
   return types;
 }
-
-static py::str str_of(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 static void bind_vocabulary(py::module_& m) {
   py::class_<Vocabulary>(m, "Vocabulary")

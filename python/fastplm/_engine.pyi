@@ -92,6 +92,64 @@ class Tokenizer:
     def added_tokens(self) -> dict[int, dict[str, Any]]: ...
     def vocabulary(self) -> dict[str, int]: ...
 
+class WordCounts:
+    """Distinct words, in the order of their bytes, with their counts."""
+
+    size: int
+
+    def most_frequent(self, min_frequency: int, most: int) -> list[str]: ...
+
+class WordCounter:
+    """settings: the normalizer and the pre_tokenizer of tokenizer.json. add_lines: False, and nothing is
+    counted, if the bytes are no UTF-8."""
+
+    def __init__(self, settings: dict[str, Any]) -> None: ...
+    def add(self, texts: list[str]) -> None: ...
+    def add_lines(self, lines: bytes) -> bool: ...
+    def take(self) -> WordCounts: ...
+
+class BpeTrainer:
+    """Learns merges when run: at most so many, and False when there are no more. size: tokens so far.
+    merges: int32 [n, 2]."""
+
+    size: int
+
+    def __init__(
+        self,
+        words: WordCounts,
+        *,
+        vocab_size: int,
+        min_frequency: int,
+        special_tokens: list[str],
+        limit_alphabet: int | None,
+        initial_alphabet: list[int],
+        continuing_subword_prefix: str,
+        end_of_word_suffix: str,
+        max_token_length: int | None,
+    ) -> None: ...
+    def run(self, merges: int) -> bool: ...
+    def tokens(self) -> list[str]: ...
+    def merges(self) -> _I32: ...
+
+class UnigramTrainer:
+    """step: one round, and False when it was the last. pieces: with log probabilities, the best first."""
+
+    size: int
+
+    def __init__(
+        self,
+        words: WordCounts,
+        *,
+        vocab_size: int,
+        max_piece_length: int,
+        shrinking_factor: float,
+        sub_iterations: int,
+        initial_alphabet: list[int],
+        excluded: list[str],
+    ) -> None: ...
+    def step(self) -> bool: ...
+    def pieces(self) -> list[tuple[str, float]]: ...
+
 class DecodeStream:
     def __init__(self, skip_special_tokens: bool) -> None: ...
     def step(self, tokenizer: Tokenizer, id: int) -> str | None: ...

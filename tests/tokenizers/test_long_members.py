@@ -11,7 +11,7 @@ import pytest
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.long_members import Unusual, read_apart
-from fastplm.tokenizers.source import Source, _read, read_tokenizer_json
+from fastplm.tokenizers.source import Source, read_tokenizer_json, source_of
 from fastplm.tokenizers.token_table import Strings, TokenIds, TokenScores, TokenTable
 from fastplm.tokenizers.written_numbers import as_serde_json_reads, read_numbers, read_numbers_as_serde_json
 
@@ -65,10 +65,10 @@ def _compare(raw: bytes, path: Path) -> bool:
     """Whether the quick way was taken. What the reader makes of the file is what json alone makes of it."""
     path.write_bytes(raw)
     name = str(path)
-    want = _outcome(lambda: _read(name, parse_json(raw, name, unique_keys=False)))
+    want = _outcome(lambda: source_of(name, parse_json(raw, name, unique_keys=False)))
     assert _outcome(lambda: read_tokenizer_json(path)) == want, raw
     try:
-        quick = _outcome(lambda: _read(name, read_apart(raw, name)))
+        quick = _outcome(lambda: source_of(name, read_apart(raw, name)))
     except Unusual:
         return False
     if len(quick) == 2:  # an error, after which json decides

@@ -75,6 +75,7 @@ def test_unknown_components_list_the_known_ones(
     "key, value, message",
     [
         ("truncation", {"max_length": 8, "strategy": "Middle", "stride": 0}, "truncation.strategy"),
+        ("truncation", {"max_length": 8, "strategy": {}, "stride": 0}, "truncation.strategy"),
         ("truncation", {"max_length": -1, "strategy": "OnlyFirst", "stride": 0}, "truncation.max_length"),
         ("padding", {"strategy": {"Fixed": "8"}}, "padding.strategy"),
         ("padding", {"strategy": "BatchLongest", "pad_token": "[PAD]", "pad_id": None}, "padding.pad_id"),
@@ -99,6 +100,14 @@ def check(settings: dict[str, Any], folder: Path, kind: type[Exception], message
 def test_surrogates_in_the_vocabulary(settings: dict[str, Any], tmp_path: Path) -> None:
     settings["model"]["vocab"]["\ud800"] = 99
     check(settings, tmp_path, CheckpointError, "surrogate")
+
+
+def test_entries_that_the_model_does_not_have(settings: dict[str, Any], tmp_path: Path, load: Any) -> None:
+    want = load(settings)[0]("the cats")["input_ids"]
+    settings["model"] |= {"merges": [["a"], 7], "scores": "many", "rules": None}
+    ours, reference = load(settings)
+    assert ours("the cats")["input_ids"] == want == reference.encode("the cats").ids
+    ours.save_pretrained(tmp_path / "saved")
 
 
 def test_the_engine_checks_again() -> None:

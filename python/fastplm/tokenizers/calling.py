@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fastplm import _engine
 
+_MAX_COUNT = 2**63 - 1  # more than any text has tokens
+
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 
@@ -172,14 +174,16 @@ class Calling(SpecialTokens):
             truncation = "do_not_truncate"
         if max_length is not None and max_length < 0:
             raise ValueError(f"max_length is {max_length}; expected 0 or more")
+        if max_length is None or truncation == "do_not_truncate":
+            max_length = 0
         return self._engine.encode(
             texts,
             pairs,
             words=words,
             add_special_tokens=add_special_tokens,
             truncation=truncation,
-            max_length=0 if truncation == "do_not_truncate" else max_length,
-            stride=stride,
+            max_length=min(max_length, _MAX_COUNT),
+            stride=min(stride, _MAX_COUNT),
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
             align=align,

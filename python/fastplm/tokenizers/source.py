@@ -110,6 +110,10 @@ class Source:
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         if "scores" in model:
             pieces = {i: piece for piece, i in vocabulary.items()}
+            if len(pieces) < len(model["scores"]):
+                raise UnsupportedError(
+                    f"{self.path}: model.vocab has a piece twice; it cannot be written again"
+                )
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores").tolist())]
         return model
 
@@ -174,12 +178,13 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(settings, dict):
         raise _fail(path, "truncation", settings, "an object or null")
-    if settings.get("strategy") not in _STRATEGIES:
+    strategy = settings.get("strategy")
+    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
         raise _fail(path, "truncation.strategy", settings.get("strategy"), "one of " + ", ".join(_STRATEGIES))
     return {
         "max_length": _count(path, "truncation.max_length", settings.get("max_length")),
         "stride": _count(path, "truncation.stride", settings.get("stride")),
-        "strategy": _STRATEGIES[settings["strategy"]],
+        "strategy": _STRATEGIES[strategy],
         "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
     }
 
@@ -284,12 +289,13 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     name = os.fspath(path)
     raw = read_bytes(path, MAX_BYTES)
     try:
-        return _read(name, read_apart(raw, name))
+        return source_of(name, read_apart(raw, name))
     except (Unusual, CheckpointError, UnsupportedError):
-        return _read(name, parse_json(raw, name, unique_keys=False))  # which may well say what is wrong
+        return source_of(name, parse_json(raw, name, unique_keys=False))  # which may well say what is wrong
 
 
-def _read(name: str, root: Any) -> Source:
+def source_of(name: str, root: Any) -> Source:
+    """What a tokenizer.json holds; `name` is the file to blame. Raises CheckpointError, UnsupportedError."""
     if not isinstance(root, dict):
         raise _fail(name, "the file", root, "an object")
     model = root.get("model")
@@ -297,6 +303,11 @@ def _read(name: str, root: Any) -> Source:
         raise _fail(name, "model", model, "an object")
     model = {"type": _model_type(model), **model}
     vocabulary = model.pop("vocab", None)
+    for entry in ("scores", "rules", *(() if model["type"] == "BPE" else ("merges",))):
+        model.pop(entry, None)  # a name that means something in a Source, and nothing in this model
+    prefix = model.get("continuing_subword_prefix")
+    if not isinstance(prefix, str | None):
+        raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
