@@ -87,6 +87,21 @@ def startup(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def tokenizer_load(record: dict[str, Any]) -> str:
+    lines = [_source(record), "", "| loading | ms | peak MB | kept MB |", "|---|---|---|---|"]
+    for load in record["loads"]:
+        name = f"{load['model']}, {load['way']}, {load['library']}"
+        lines.append(
+            f"| {name} | {load['seconds'] * 1e3:.3g} | {load['peak_mb']:.3g} | {load['kept_mb']:.3g} |"
+        )
+    lines += ["", "| a call | threads | fastplm, ms | transformers, ms | ratio |", "|---|---|---|---|---|"]
+    for call in record["calls"]:
+        name = f"{call['model']}, {call['workload']}, {call['tensors']}"
+        mine, theirs = call["fastplm_ms"], call["transformers_ms"]
+        lines.append(f"| {name} | {call['threads']} | {mine:.3g} | {theirs:.3g} | {theirs / mine:.0f} |")
+    return "\n".join(lines)
+
+
 def _source(record: dict[str, Any]) -> str:
     about = record["machine"]
     command = " ".join(record["command"])
@@ -99,6 +114,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "ragged": ragged,
     "tokenize": tokenize,
     "startup": startup,
+    "tokenizer_load": tokenizer_load,
 }
 
 if __name__ == "__main__":

@@ -78,9 +78,7 @@ FASTPLM_INLINE Bytes load_bytes(const char* p) {
   return a;
 }
 FASTPLM_INLINE Bytes operator|(Bytes a, char c) { return {a.v | 0x0101010101010101 * uint64_t(uint8_t(c))}; }
-FASTPLM_INLINE uint64_t gather_highs(uint64_t v) {
-  return (v >> 7 & 0x0101010101010101) * 0x0102040810204080 >> 56;
-}
+FASTPLM_INLINE uint64_t gather_highs(uint64_t v) { return (v >> 7 & 0x0101010101010101) * 0x0102040810204080 >> 56; }
 FASTPLM_INLINE uint64_t not_ascii(Bytes a) { return gather_highs(a.v); }
 FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {   // of ASCII
   constexpr uint64_t kOnes = 0x0101010101010101, kHighs = 0x80 * kOnes;

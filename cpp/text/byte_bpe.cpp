@@ -76,8 +76,8 @@ ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const 
       add_prefix_space_(add_prefix_space),
       owner_(WordCache::new_owner()) {}
 
-void ByteBpe::run(std::string_view text, int64_t limit, Ids& ids) const {
-  if (add_prefix_space_ && text[0] != ' ') {
+void ByteBpe::run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const {
+  if (add_prefix_space_ && is_first && text[0] != ' ') {
     std::string prefixed;
     prefixed.reserve(text.size() + 1);
     prefixed += ' ';

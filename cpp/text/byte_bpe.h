@@ -17,8 +17,9 @@ class ByteBpe {
   // than this class.
   static std::unique_ptr<ByteBpe> make(const Value& pre_tokenizer, const Bpe& model, const Vocabulary& vocabulary);
 
-  // Appends the ids of `text`, which is not empty; may stop once `ids` holds `limit`.
-  void run(std::string_view text, int64_t limit, Ids& ids) const;
+  // Appends the ids of `text`, which is not empty; may stop once `ids` holds `limit`. `is_first`: nothing of the text
+  // that was to be cut stands before it.
+  void run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const;
 
  private:
   ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Scanner& scanner, bool add_prefix_space);

@@ -30,14 +30,14 @@ class LongWords {
   class Block {
    public:
     bool find(uint32_t owner, std::string_view word, uint64_t hash, const int32_t** ids, int64_t* count) const;
-    bool put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);   // false: full
+    bool put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);  // false: full
     void clear();
 
    private:
     static constexpr size_t kEntries = size_t(1) << 16;
     static constexpr size_t kMostRecords = kEntries / 2;
     static constexpr size_t kBytes = size_t(4) << 20;
-    static constexpr size_t kBegin = 8;   // of the first record: its offset is not 0
+    static constexpr size_t kBegin = 8;  // of the first record: its offset is not 0
 
     Buffer memory_;
     Entry* entries_ = nullptr;

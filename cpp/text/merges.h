@@ -54,12 +54,12 @@ class Merges {
     Merge merge;
   };
   static uint64_t key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
-  static uint64_t hash_of(uint64_t pair) { return (pair ^ pair >> 29) * 0x9e3779b97f4a7c15u; }   // 2^64 / golden ratio
+  static uint64_t hash_of(uint64_t pair) { return (pair ^ pair >> 29) * 0x9e3779b97f4a7c15u; }  // 2^64 / golden ratio
   int64_t apply_short(Symbol* symbols, int64_t n) const;
   int64_t apply_long(Symbol* symbols, int64_t n) const;
 
-  static constexpr int kFilterShift = 3;   // bits for each slot, as a power of 2
-  std::vector<uint64_t> filter_;           // a bit for each hash that some pair has: most pairs need no other look
+  static constexpr int kFilterShift = 3;  // bits for each slot, as a power of 2
+  std::vector<uint64_t> filter_;  // a bit for each hash that some pair has: most pairs need no other look
   std::vector<Slot> slots_;
   size_t mask_;
   int shift_;

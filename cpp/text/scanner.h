@@ -283,8 +283,8 @@ inline const char* scan_one(const CharacterClasses& classes, const char* p, cons
 // for which the text ends where the first two find something, and which leaves characters that none of them takes.
 const char* scan_deep_seek(const CharacterClasses& classes, const char* p, const char* end);
 
-// Scanner::scan with the loop around one(classes, p, end). Plain ASCII is cut 64 bytes at a time; everything else is left
-// to `one`.
+// Scanner::scan with the loop around one(classes, p, end). Plain ASCII is cut 64 bytes at a time; everything else is
+// left to `one`.
 template <auto one, scanner::WindowRules kRules>
 inline size_t scan_by(const char* const begin, const char* const end, uint32_t* ends, size_t capacity) {
   using scanner::Window;
@@ -303,7 +303,7 @@ inline size_t scan_by(const char* const begin, const char* const end, uint32_t* 
     if (sure) {
       for (; sure && out < full; sure &= sure - 1) *out++ = offset + uint32_t(std::countr_zero(sure));
       p = begin + out[-1];
-      const bool behind = (window.hard >> (out[-1] - offset)) == 0;   // what begins there may go on behind the window
+      const bool behind = (window.hard >> (out[-1] - offset)) == 0;  // what begins there may go on behind the window
       if (behind || out == full) continue;
     }
     do {

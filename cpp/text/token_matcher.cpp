@@ -144,7 +144,7 @@ std::unique_ptr<TokenMatcher> TokenMatcher::make(const Merges& merges, std::span
 }
 
 std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const std::vector<Token>& tokens,
-                                                                    std::span<const Entry> entries) {
+                                                                     std::span<const Entry> entries) {
   std::vector<std::pair<std::string_view, int32_t>> keys;
   keys.reserve(entries.size());
   for (const Entry& entry : entries) keys.push_back({entry.bytes, entry.id << 1 | (tokens[entry.id].level != kNever)});

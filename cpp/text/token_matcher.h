@@ -41,25 +41,25 @@ class TokenMatcher {
  private:
   static constexpr uint32_t kNever = Merges::kNever;
   struct Token {
-    uint32_t level = kNever;            // 0: a symbol; else the highest rank among the merges that make it, from 1 on
-    int32_t left = -1, right = -1;      // what the last of these merges joins
-    int32_t shorter = -1;               // the longest token that it begins with, other than itself
-    uint32_t size = 0;                  // bytes
+    uint32_t level = kNever;  // 0: a symbol; else the highest rank among the merges that make it, from 1 on
+    int32_t left = -1, right = -1;  // what the last of these merges joins
+    int32_t shorter = -1;  // the longest token that it begins with, other than itself
+    uint32_t size = 0;  // bytes
   };
 
   TokenMatcher(const Merges& merges, std::vector<Token> tokens, std::span<const Entry> entries);
   static void find_parts(const Merges& merges, std::vector<Token>& tokens);
   static std::vector<std::pair<std::string_view, int32_t>> keys(const std::vector<Token>& tokens,
-                                                               std::span<const Entry> entries);
+                                                                std::span<const Entry> entries);
   struct Match {
-    int32_t id;   // -1: none
+    int32_t id;  // -1: none
     uint32_t size;
   };
   Match longest(const char* p, const char* end) const;
 
   const Merges& merges_;
-  std::vector<Token> tokens_;   // by id
-  DoubleArray trie_;            // id << 1 | whether merges arrive at it
+  std::vector<Token> tokens_;  // by id
+  DoubleArray trie_;  // id << 1 | whether merges arrive at it
 };
 
 }  // namespace fastplm::text

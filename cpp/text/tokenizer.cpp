@@ -3,6 +3,7 @@
 #include "text/bert.h"
 #include "text/bert_scanner.h"
 #include "text/byte_bpe.h"
+#include "text/long_text.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -87,7 +88,13 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
 }
 
 bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
-  if (scanner_) return scanner_->run(text, options.limit, ids);
+  const bool whole = options.limit == INT64_MAX;
+  const auto run = [&](std::string_view part, auto&& body) {
+    return whole ? run_in_parts(part, ids, body) : body(part, ids);
+  };
+  if (scanner_) {
+    return run(text, [&](std::string_view part, Ids& to) { return scanner_->run(part, options.limit, to); });
+  }
   if (!byte_bpe_) return false;
   Text normalized;
   if (normalizer_) {
@@ -96,10 +103,11 @@ bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& id
     text = normalized.bytes;
   }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
-    if (id >= 0)
-      ids.push(id);
-    else
-      byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
+    if (id >= 0) return ids.push(id);
+    run(text.substr(begin, end - begin), [&](std::string_view part, Ids& to) {
+      byte_bpe_->run(part, part.data() == text.data() + begin, options.limit, to);
+      return true;
+    });
   });
   return true;
 }

@@ -46,6 +46,9 @@ class FASTPLM_EXPORT Tokenizer {
   // Appends the tokens of one text (or of one word, as word `word` if that is not negative).
   void tokenize(std::string_view text, const Options& options, int32_t word, Tokens& tokens) const;
 
+  // Whether the ids of one long text are made on many threads.
+  bool cuts_long_texts() const { return scanner_ || byte_bpe_; }
+
   const PostProcessor& post_processor() const { return post_processor_; }
   const AddedTokens& added_tokens() const { return *added_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }

@@ -63,7 +63,7 @@ class WordCache {
 
   static WordCache& of_thread();
 
-  static constexpr int64_t kMaxIds = 3;   // of a short word with a place; with more it is kept where the long ones are
+  static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
 
   // Where a short word may be. It is asked for from memory: better done some words ahead.
   struct Place {
@@ -83,8 +83,8 @@ class WordCache {
     const auto has = [&](const Slot& slot) { return (slot.key == place.key) & (slot.owner >> 2 == owner); };
     static_assert(kWays == 2);
     const bool first = has(place.set[0]), second = has(place.set[1]);
-    const Slot& slot = place.set[second];   // no branch: which of the two it is cannot be foreseen
-    std::memcpy(ids, slot.ids, (kMaxIds + 1) * sizeof(int32_t));   // and the owner: one move
+    const Slot& slot = place.set[second];  // no branch: which of the two it is cannot be foreseen
+    std::memcpy(ids, slot.ids, (kMaxIds + 1) * sizeof(int32_t));  // and the owner: one move
     return first | second ? int(slot.owner & 3) : kUnknown;
   }
 
@@ -121,19 +121,19 @@ class WordCache {
   }
 
  private:
-  static constexpr size_t kSlots = size_t(1) << 17;   // 4 MiB
+  static constexpr size_t kSlots = size_t(1) << 17;  // 4 MiB
   static constexpr size_t kWays = 2;
-  static constexpr int kShift = 64 - 16;   // 2^16 sets
+  static constexpr int kShift = 64 - 16;  // 2^16 sets
   static_assert(kSlots / kWays == size_t(1) << (64 - kShift));
-  struct alignas(32) Slot {   // a set is one cache line
+  struct alignas(32) Slot {  // a set is one cache line
     WordKey key{};
     int32_t ids[kMaxIds];
-    uint32_t owner = 0;   // and in the lowest 2 bits the number of ids, 0: kElsewhere
+    uint32_t owner = 0;  // and in the lowest 2 bits the number of ids, 0: kElsewhere
   };
   static_assert(sizeof(Slot) == 32);
 
   // The newest word of a set comes first, and the oldest goes.
-  static void put(uint32_t owner, const Place& place, const int32_t* ids, int64_t count) {   // count <= kMaxIds
+  static void put(uint32_t owner, const Place& place, const int32_t* ids, int64_t count) {  // count <= kMaxIds
     std::memmove(place.set + 1, place.set, (kWays - 1) * sizeof(Slot));
     place.set->key = place.key;
     place.set->owner = owner << 2 | uint32_t(count);

@@ -114,14 +114,6 @@ def test_the_engine_checks_again() -> None:
     """What Python hands over is checked once more where memory is touched."""
     from fastplm import _engine
 
-    settings = {
-        "model": {
-            "type": "WordPiece",
-            "unk_token": "a",
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 9,
-        }
-    }
     for blob, offsets, ids in (
         (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]),
         (b"ab", [1, 1, 2], [0, 1]), (b"ab", [0, 1, 2], [0, -1]), (b"aa", [0, 1, 2], [0, 1]),
@@ -129,7 +121,7 @@ def test_the_engine_checks_again() -> None:
         (b"", [], []),
     ):  # fmt: skip
         with pytest.raises(CheckpointError, match="vocabulary"):
-            _engine.Tokenizer(settings, blob, offsets, ids)
+            _engine.Vocabulary(blob, offsets, ids)
 
 
 def test_mutated_files_never_crash(settings: dict[str, Any], tmp_path: Path) -> None:
