@@ -21,6 +21,7 @@ import numpy as np
 
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores
+from fastplm.tokenizers.written_numbers import read_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -227,6 +228,8 @@ def _scores(outside: bytes, form: bytes, tokens: Strings) -> TokenScores:
     except ValueError:
         raise Unusual from None
     if len(checked) != count or max(checked) > _LONGEST:
+        raise Unusual
+    if b"e" in numbers.lower() and not np.isfinite(read_numbers(numbers)).all():
         raise Unusual
     return TokenScores(tokens, np.arange(count, dtype=np.int32), numbers)
 
