@@ -73,7 +73,8 @@ def read_apart(raw: bytes, name: str) -> dict[str, Any]:
 
 def _find_quotes(letters: Letters) -> Flags:
     """Where strings begin and end, if the file is JSON."""
-    is_quote, is_slash = letters == ord('"'), letters == ord("\\")
+    is_quote: Flags = letters == ord('"')
+    is_slash: Flags = letters == ord("\\")
     if np.count_nonzero(is_quote) + np.count_nonzero(is_slash) > _MOST_MARKS:
         raise Unusual
     slashes = np.flatnonzero(is_slash)
