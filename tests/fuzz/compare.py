@@ -48,7 +48,9 @@ def outcome(call: Callable[[list[str]], Any], texts: Sequence[str]) -> Any:
     """What a call makes of the last text, given all; a refusal is an outcome too."""
     try:
         result = call(list(texts))
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # the reference's panics are no Exception
         return REFUSED
     if isinstance(result, tuple):
         ids, begin = result
