@@ -152,6 +152,7 @@ def _strings(strings: Strings) -> list[str]:
         '{"model": {"type": "WordLevel", "unk_token": "a", "vocab": {"a": 9223372036854775808}}}',
         '{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]], ["b", 1]]}}',
         '{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", NaN]]}}',
+        '{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.1E999]]}}',
         '{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0], ["a", -1]]}}',
         '{"model": {"type": "BPE", "vocab": {"a": 0, "aa": 1}, "merges": ["a  a"]}}',
         '{"model": {"type": "BPE", "vocab": {"a": 0, "aa": 1}, "merges": [["a", "b"]]}}',

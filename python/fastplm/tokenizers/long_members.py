@@ -21,6 +21,7 @@ import numpy as np
 
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores
+from fastplm.tokenizers.written_numbers import read_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,7 +73,8 @@ def read_apart(raw: bytes, name: str) -> dict[str, Any]:
 
 def _find_quotes(letters: Letters) -> Flags:
     """Where strings begin and end, if the file is JSON."""
-    is_quote, is_slash = letters == ord('"'), letters == ord("\\")
+    is_quote: Flags = letters == ord('"')
+    is_slash: Flags = letters == ord("\\")
     if np.count_nonzero(is_quote) + np.count_nonzero(is_slash) > _MOST_MARKS:
         raise Unusual
     slashes = np.flatnonzero(is_slash)
@@ -227,6 +229,8 @@ def _scores(outside: bytes, form: bytes, tokens: Strings) -> TokenScores:
     except ValueError:
         raise Unusual from None
     if len(checked) != count or max(checked) > _LONGEST:
+        raise Unusual
+    if b"e" in numbers.lower() and not np.isfinite(read_numbers(numbers)).all():
         raise Unusual
     return TokenScores(tokens, np.arange(count, dtype=np.int32), numbers)
 
