@@ -322,7 +322,7 @@ class RegexParser {
       node = repeat_of(std::move(node), min, max);
       if (take_if("?")) {
         if (interval && min == max) {
-          node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing
+          if (min != 1) node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing, {1}? is {1}
         } else {
           node->greed = RegexNode::kLazy;
         }
