@@ -1,4 +1,5 @@
-// A set of characters, as ranges.
+// A set of characters, as ranges. They are put in order when they are first asked for: a set that threads share must
+// have been asked before.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -135,7 +135,11 @@ CharacterSet property(std::string_view name) {
 }
 
 const CharacterSet& pre_tokenizer_digits() {
-  static const CharacterSet digits = property("pre_tokenizers' digits");
+  static const CharacterSet digits = [] {
+    CharacterSet set = property("pre_tokenizers' digits");
+    set.ranges();   // sorted here, where no other thread can see it
+    return set;
+  }();
   return digits;
 }
 
