@@ -227,8 +227,7 @@ class RegexParser {
       return made(std::move(node));
     };
     if (take_if("#")) {
-      while (take() != ')') {
-      }
+      skip_comment();
       return {};
     }
     if (take_if(":")) return closed(choice(depth + 1));
@@ -256,6 +255,10 @@ class RegexParser {
     close();
     return made(std::move(node));
   }
+  void skip_comment() {
+    while (take() != ')') {
+    }
+  }
   void close() {
     if (!take_if(")")) broken("an unmatched (");
   }
@@ -271,15 +274,12 @@ class RegexParser {
         options_.dot_all = value;
       } else if (c == '-') {
         value = false;
-      } else if (c == ':') {
-        Item item = closed(choice(depth + 1));
+      } else if (c == ':' || c == ')') {
+        // A group of its own, or the rest of the one around, alternatives included.
+        NodePointer node = node_of(RegexNode::kSequence);
+        node->children.push_back(choice(depth + 1));
         options_ = outer;
-        return item;
-      } else if (c == ')') {
-        // The rest of the group, alternatives included.
-        NodePointer rest = choice(depth + 1);
-        options_ = outer;
-        return made(std::move(rest));
+        return c == ':' ? closed(std::move(node)) : made(std::move(node));
       } else {
         unsupported("a group (?" + std::string(1, c < 0x80 ? char(c) : '?'));
       }
@@ -298,7 +298,8 @@ class RegexParser {
   // Wraps the node into the repeats that follow it; says whether there are any.
   bool repeat(NodePointer& node) {
     bool any = false;
-    while (!ends()) {
+    while (true) {
+      while (take_if("(?#")) skip_comment();
       uint32_t min = 0, max = RegexNode::kForever;
       bool interval = false;
       const char* const start = p_;
@@ -321,7 +322,7 @@ class RegexParser {
       node = repeat_of(std::move(node), min, max);
       if (take_if("?")) {
         if (interval && min == max) {
-          node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing
+          if (min != 1) node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing, {1}? is {1}
         } else {
           node->greed = RegexNode::kLazy;
         }
