@@ -2,10 +2,10 @@
 
     python scripts/make_grapheme_tables.py [--check]
 
-The reference's Precompiled normalizer replaces a grapheme cluster of fewer than 6 bytes as a whole and a longer
-one character by character. With a map from every byte to "!" the number of "!" therefore tells how a text was
-cut; a few texts around a character tell which break property (UAX #29) the reference gives it. So the table has
-the reference's Unicode version, whichever that is. --check only compares.
+The reference's Precompiled normalizer replaces a grapheme cluster of fewer than 6 bytes as a whole and a
+longer one character by character. With a map from every byte to "!" the number of "!" therefore tells how a
+text was cut; a few texts around a character tell which break property (UAX #29) the reference gives it. The
+table so has the reference's Unicode version, whichever that is. --check only compares.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def classify() -> dict[int, str]:
 
     # What joins the letter before it: one cluster of 5 bytes at most.
     joining = probe.having(rest, "a%", 1)
-    # A pictograph, such characters and a joiner hold the next pictograph (GB11): all one cluster, of 5 characters.
+    # A pictograph, such characters and a joiner hold the next pictograph (GB11): one cluster of 5 characters.
     extending = probe.having(joining, COPYRIGHT + "%" + ZWJ + COPYRIGHT + ACUTE, 5)
     linking = probe.having(extending, KA + "%" + KA + ACUTE, 4)
     conjunct = probe.having(joining, KA + "%" + VIRAMA + KA + ACUTE, 5)

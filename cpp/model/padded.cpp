@@ -97,4 +97,25 @@ void Packing::unpack_attention(const float* packed, int64_t heads, float* padded
   }
 }
 
+void pool_hidden(const Model& model, const PaddedInput& in, float* pooler) {
+  const Spec& spec = model.spec();
+  for (int64_t b = 0; in.mask && in.length > 0 && b < in.batch; ++b) {
+    const int64_t row = b * in.length;
+    const uint8_t* mask = in.mask + row;
+    if (mask[0]) continue;
+    std::vector<uint8_t> pair_mask;
+    for (int64_t i = 0; i < in.length; ++i) pair_mask.insert(pair_mask.end(), mask, mask + in.length);
+    const auto from = [&](auto* values, int64_t width) { return values ? values + row * width : nullptr; };
+    const PaddedInput one{.batch = 1,
+                          .length = in.length,
+                          .ids = from(in.ids, 1),
+                          .embeds = from(in.embeds, spec.width),
+                          .pair_mask = pair_mask.data(),
+                          .position_ids = from(in.position_ids, 1),
+                          .segment_ids = from(in.segment_ids, 1)};
+    const Packing packing(one, spec);
+    model.forward(packing.batch(), {.pooler = {pooler + b * spec.width, DType::kF32, Device::kCpu, {1, spec.width}}});
+  }
+}
+
 }  // namespace fastplm

@@ -4,6 +4,7 @@
 
 #include "core/export.h"
 #include "model/batch.h"
+#include "model/model.h"
 #include "model/spec.h"
 
 namespace fastplm {
@@ -17,6 +18,11 @@ struct PaddedInput {
   const int32_t* position_ids = nullptr;  // [batch, length], or null
   const int32_t* segment_ids = nullptr;  // [batch, length], or null
 };
+
+// The pooler of each row whose first position the mask hides. transformers pools what becomes of the padding there, so
+// the whole row goes through the model, with the hidden positions seen by nobody. pooler: [batch, width], other rows
+// stay as they are.
+FASTPLM_EXPORT void pool_hidden(const Model& model, const PaddedInput& input, float* pooler);
 
 // Drops what the mask hides. Every token that stays keeps the position it had in its padded row.
 class FASTPLM_EXPORT Packing {

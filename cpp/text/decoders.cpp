@@ -201,15 +201,7 @@ class StripDecoder final : public Decoder {
 struct ReplaceDecoder final : Decoder {
   explicit ReplaceDecoder(const Value& s) : replacement(s, "decoder") {}
   void run(std::vector<std::string>& tokens) const override {
-    for (std::string& token : tokens) {
-      std::string result;
-      size_t done = 0;
-      replacement.find(token, [&](size_t begin, size_t end) {
-        result.append(token, done, begin - done) += replacement.content();
-        done = end;
-      });
-      token = result.append(token, done);
-    }
+    for (std::string& token : tokens) token = replacement.apply(token);
   }
   const Replacement replacement;
 };

@@ -1,7 +1,9 @@
 #include "text/normal_form.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <numeric>
 
 #include "text/transform.h"
 
@@ -9,7 +11,7 @@ namespace fastplm::text {
 
 namespace {
 
-// The next stretch that normalizing may change: a stable character and the others behind it, which may join it.
+// The next stretch that normalizing may change: a character and all those behind it that may join the one before.
 struct Stretch {
   size_t begin, end;
 };
@@ -18,8 +20,8 @@ struct Stretch {
 // inserted ones and stand for none.
 struct Item {
   char32_t c;
-  int order;   // combining class
-  int64_t count;
+  int32_t order;   // combining class
+  int32_t count;
 };
 
 }  // namespace
@@ -37,16 +39,31 @@ static Stretch next_stretch(std::string_view text, size_t from, Form form) {
     }
     if (p == end) break;
     const char* const at = p;
-    if (unicode.is_stable(next_character(p), form)) {
+    const char32_t c = next_character(p);
+    if (unicode.is_stable(c, form)) {
       stable = at;
       continue;
     }
     for (const char* next = p; p < end; p = next) {
-      if (unicode.is_stable(next_character(next), form)) break;
+      if (!unicode.may_join(next_character(next))) break;
     }
-    return {size_t(stable - base), size_t(p - base)};
+    return {size_t((unicode.may_join(c) ? stable : at) - base), size_t(p - base)};
   }
   return {text.size(), text.size()};
+}
+
+// By class; equals keep their order. Linear, however many there are.
+static void sort_by_class(std::vector<Item>& items, size_t from) {
+  const auto begin = items.begin() + int64_t(from);
+  if (items.size() - from <= 32) {
+    std::stable_sort(begin, items.end(), [](const Item& a, const Item& b) { return a.order < b.order; });
+    return;
+  }
+  std::array<size_t, 257> places{};   // of each class, where its next item goes
+  std::for_each(begin, items.end(), [&](const Item& item) { ++places[size_t(item.order) + 1]; });
+  std::partial_sum(places.begin(), places.end(), places.begin());
+  const std::vector<Item> unsorted(begin, items.end());
+  for (const Item& item : unsorted) items[from + places[size_t(item.order)]++] = item;
 }
 
 // Decomposes, and sorts the characters between starters by their class.
@@ -55,14 +72,12 @@ static void decompose(std::string_view text, bool compatible, std::vector<Item>&
   items.clear();
   size_t run = 0;   // where the present run of characters that may be reordered begins
   const auto sort_run = [&] {
-    if (items.size() - run < 2) return;
-    std::stable_sort(items.begin() + int64_t(run), items.end(),
-                     [](const Item& a, const Item& b) { return a.order < b.order; });
+    if (items.size() - run > 1) sort_by_class(items, run);
   };
   const auto add = [&](const auto& parts) {
-    int64_t count = 1;
+    int32_t count = 1;
     for (char32_t c : parts) {
-      const int order = unicode.combining_class(c);
+      const int32_t order = unicode.combining_class(c);
       if (order == 0) sort_run();
       items.push_back({c, order, count});
       if (order == 0) run = items.size();

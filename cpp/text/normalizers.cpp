@@ -25,12 +25,15 @@ struct NormalForm final : Normalizer {
 struct Lowercase final : Normalizer {
   explicit Lowercase(const Value&) {}
   void run(Text& text) const override {
+    const auto of_ascii = [](auto c) { return c >= 'A' && c <= 'Z' ? c + 0x20 : c; };
     if (is_ascii(text.bytes)) {
-      for (char& byte : text.bytes) byte = char(byte | (byte >= 'A' && byte <= 'Z' ? 0x20 : 0));
+      for (char& byte : text.bytes) byte = char(of_ascii(byte));
       return;
     }
     const Unicode& unicode = Unicode::get();
     rewrite(text, [&](char32_t c, auto put) {
+      if (c < 0x80) return put(of_ascii(c));
+      if (!unicode.has(c, kLowers)) return put(c);
       for (char32_t lower : unicode.lowercase(c)) put(lower);
     });
   }
@@ -83,17 +86,18 @@ struct StripAccents final : Normalizer {
 struct Replace final : Normalizer {
   explicit Replace(const Value& s) : replacement(s, "normalizer") {}
   void run(Text& text) const override {
-    std::vector<std::pair<size_t, size_t>> matches;
-    replacement.find(text.bytes, [&](size_t begin, size_t end) { matches.emplace_back(begin, end); });
-    if (matches.empty()) return;
+    if (!text.aligned) {
+      text.bytes = replacement.apply(text.bytes);
+      return;
+    }
     Transform transform(text);
     size_t done = 0;
-    for (const auto& [begin, end] : matches) {
+    replacement.find(transform.old(), [&](size_t begin, size_t end) {
       transform.keep(begin - done);
       transform.drop(end - begin);
       transform.insert(replacement.content());
       done = end;
-    }
+    });
     transform.keep(transform.old().size() - done);
   }
   const Replacement replacement;

@@ -145,16 +145,15 @@ int pre_tokenizer_script(char32_t c) {
   return int(after[-1] & 255);
 }
 
-std::vector<char32_t> same_but_case(char32_t c) {
-  for (size_t i = 0; i < std::size(kCaseClasses); i += 1 + kCaseClasses[i]) {
-    const char32_t* const begin = kCaseClasses + i + 1;
-    const char32_t* const end = begin + kCaseClasses[i];
-    if (std::find(begin, end, c) == end) continue;
-    std::vector<char32_t> others(begin, end);
-    std::erase(others, c);
-    return others;
-  }
-  return {};
+const std::vector<std::vector<char32_t>>& case_classes() {
+  static const std::vector<std::vector<char32_t>> classes = [] {
+    std::vector<std::vector<char32_t>> result;
+    for (size_t i = 0; i < std::size(kCaseClasses); i += 1 + kCaseClasses[i]) {
+      result.emplace_back(kCaseClasses + i + 1, kCaseClasses + i + 1 + kCaseClasses[i]);
+    }
+    return result;
+  }();
+  return classes;
 }
 
 const std::vector<CaseSequence>& case_sequences() {

@@ -19,8 +19,8 @@ const CharacterSet& pre_tokenizer_digits();
 // The script of c by the pre-tokenizer UnicodeScripts; 0: part of any script.
 int pre_tokenizer_script(char32_t c);
 
-// The other characters that are c without regard to case.
-std::vector<char32_t> same_but_case(char32_t c);
+// The sets of characters that are the same without regard to case.
+const std::vector<std::vector<char32_t>>& case_classes();
 
 // A character that (?i) takes for a sequence of two or three, and for which it takes that sequence.
 struct CaseSequence {

@@ -15,4 +15,15 @@ Replacement::Replacement(const Value& settings, const char* section) : content_(
   }
 }
 
+std::string Replacement::apply(std::string_view text) const {
+  std::string result;
+  result.reserve(text.size() + text.size() / 2);
+  size_t done = 0;
+  find(text, [&](size_t begin, size_t end) {
+    result.append(text, done, begin - done) += content_;
+    done = end;
+  });
+  return result.append(text, done);
+}
+
 }  // namespace fastplm::text

@@ -14,6 +14,7 @@ class Replacement {
   Replacement(const Value& settings, const char* section);
 
   const std::string& content() const { return content_; }
+  std::string apply(std::string_view text) const;
 
   // Passes each match, from left to right and without overlaps, to found(begin, end). The empty pattern
   // matches in front of every character and at the end, but not in an empty text.

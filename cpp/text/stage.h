@@ -24,6 +24,8 @@ struct PreTokenizer {
   virtual ~PreTokenizer() = default;
   // Cuts the unfinished pieces further; may rewrite the text.
   virtual void run(Text& text, std::vector<Piece>& pieces) const = 0;
+  // Whether what it does depends on Text::begins_at: then a text that was normalized must keep its spans.
+  virtual bool asks_for_spans() const { return false; }
 };
 
 struct Token {

@@ -36,7 +36,7 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
     scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
   }
   const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
-  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe && !normalizer_) {
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
     byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
   }
 }
@@ -47,7 +47,8 @@ Tokenizer::~Tokenizer() = default;
 struct Tokenizer::Cursor {
   Tokens& tokens;
   int32_t fixed_word;       // the number of every word, if not negative
-  uint32_t characters = 0;  // read so far
+  size_t bytes = 0;         // where the part that is read begins
+  uint32_t characters = 0;  // read so far, if they are counted
   int32_t words = 0;        // finished so far
   Text text = {};           // scratch, kept for its memory
   std::vector<Piece> pieces = {};
@@ -73,6 +74,7 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
   added_->find(AddedTokens::kRaw, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (tokens.ids.size() >= options.limit) return;
     const std::string_view part = text.substr(begin, end - begin);
+    cursor.bytes = begin;
     if (id >= 0) {
       const auto count = options.align ? uint32_t(count_characters(part)) : 0;
       cursor.add(*this, options, id, {cursor.characters, cursor.characters + count}, part);
@@ -87,6 +89,12 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
 bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
   if (scanner_) return scanner_->run(text, options.limit, ids);
   if (!byte_bpe_) return false;
+  Text normalized;
+  if (normalizer_) {
+    normalized.bytes = text;
+    normalizer_->run(normalized);
+    text = normalized.bytes;
+  }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (id >= 0)
       ids.push(id);
@@ -99,10 +107,11 @@ bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& id
 void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor& cursor) const {
   Text& text = cursor.text;
   text.bytes = part;
-  text.aligned = options.align;
+  text.first = cursor.bytes == 0;
+  text.aligned = options.align || (normalizer_ && pre_tokenizer_ && pre_tokenizer_->asks_for_spans());
   text.spans.clear();
   text.origin = cursor.characters;
-  if (options.align) {
+  if (text.aligned) {
     text.spans.reserve(part.size());
     --cursor.characters;   // the first byte of every character counts it
     for (char byte : part) {

@@ -130,11 +130,11 @@ void Unicode::read_normal_forms() {
   normal_.assign(256, 0);   // the block of all blocks without any property
 
   for (const ClassRun& run : kClassRuns) {
-    for (char32_t c = run.first; c <= run.last; ++c) add_normal(c, run.value | kNfc | kNfd | kNfkc | kNfkd);
+    for (char32_t c = run.first; c <= run.last; ++c) add_normal(c, run.value | kMayJoin | kNfc | kNfd | kNfkc | kNfkd);
   }
   for (char32_t c = kHangul; c < kHangulEnd; ++c) add_normal(c, kNfd | kNfkd);
-  for (char32_t c = kVowel; c < kVowel + kVowels; ++c) add_normal(c, kNfc | kNfkc);
-  for (char32_t c = kTrail + 1; c < kTrail + kTrails; ++c) add_normal(c, kNfc | kNfkc);
+  for (char32_t c = kVowel; c < kVowel + kVowels; ++c) add_normal(c, kMayJoin | kNfc | kNfkc);
+  for (char32_t c = kTrail + 1; c < kTrail + kTrails; ++c) add_normal(c, kMayJoin | kNfc | kNfkc);
   for (size_t i = 0; i < compatible().size(); ++i) add_normal(compatible()[i].c, kNfkc | kNfkd);
   for (const ShiftRun& run : kCompatibleRuns) {
     for (char32_t c = run.first; c <= run.last; c += char32_t(run.step)) add_normal(c, kNfkc | kNfkd);
@@ -151,12 +151,24 @@ void Unicode::read_normal_forms() {
       char32_t first = entry.begin[0];
       for (const uint32_t* part = entry.begin + 1; part < entry.end - 1; ++part) first = compose(first, *part);
       pairs_.push_back({first, entry.end[-1], entry.c});
-      add_normal(entry.end[-1], kNfc | kNfkc);
+      add_normal(entry.end[-1], kMayJoin | kNfc | kNfkc);
     }
     if (pairs_.size() == known) continue;
     std::sort(pairs_.begin(), pairs_.end(), [](const Pair& a, const Pair& b) {
       return a.first != b.first ? a.first < b.first : a.second < b.second;
     });
+  }
+
+  for (const Stream* stream : {&canonical(), &compatible()}) {
+    for (size_t i = 0; i < stream->size(); ++i) {
+      const Stream::Entry entry = (*stream)[i];
+      if (may_join(entry.begin[0])) add_normal(entry.c, kMayJoin);
+    }
+  }
+  for (const ShiftRun& run : kCompatibleRuns) {
+    for (char32_t c = run.first; c <= run.last; c += char32_t(run.step)) {
+      if (may_join(char32_t(int32_t(c) + run.distance))) add_normal(c, kMayJoin);
+    }
   }
 
   for (size_t b = 0; b < block_of_.size(); ++b) {

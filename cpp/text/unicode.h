@@ -51,11 +51,14 @@ class Unicode {
   // Whether c is a starter, is its own normal form, and never joins the character before it. Text may be cut
   // in front of it and normalized piece by piece.
   bool is_stable(char32_t c, Form form) const { return !(normal(c) & 0x100 << int(form)); }
+  // Whether c, or the first character of its decomposition, may join the character before it or change places
+  // with it.
+  bool may_join(char32_t c) const { return normal(c) & kMayJoin; }
   // Any mark, spacing and enclosing ones too.
   bool is_mark(char32_t c) const { return normal(c) & kAnyMark; }
 
  private:
-  static constexpr uint16_t kAnyMark = 0x1000;
+  static constexpr uint16_t kAnyMark = 0x1000, kMayJoin = 0x2000;
   struct Pair {
     char32_t first, second, composed;
   };
@@ -68,7 +71,7 @@ class Unicode {
 
   std::array<uint8_t, 0x1100> block_of_;
   std::vector<uint8_t> blocks_;
-  // Combining class, then a bit per form in which the character is not stable, then kAnyMark.
+  // Combining class, then a bit per form in which the character is not stable, then kAnyMark and kMayJoin.
   std::array<uint8_t, 0x1100> normal_block_of_{};
   std::vector<uint16_t> normal_;
   std::vector<Pair> pairs_;   // sorted

@@ -148,6 +148,7 @@ py::dict forward(const Model& model, const std::optional<py::array>& input_ids, 
       out.attentions = {packed_weights.data(), DType::kF32, Device::kCpu, {spec.layers, weight_count}};
     if (pooler) out.pooler = {pooler_data, DType::kF32, Device::kCpu, {batch, spec.width}};
     model.forward(packing.batch(), out);
+    if (pooler) pool_hidden(model, input, pooler_data);
     packing.unpack_rows(packed_last.as<float>(), spec.width, last_data);
     for (int64_t i = 0; i < int64_t(layer_data.size()); ++i) {
       packing.unpack_rows(packed_states.as<float>() + i * tokens * spec.width, spec.width, layer_data[size_t(i)]);

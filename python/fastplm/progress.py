@@ -14,8 +14,8 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(total: int, unit: str, show: bool | None) -> Iterator[Advance]:
-    """A bar of `total` items for the time of the `with` block.
+def progress(total: int | None, unit: str, show: bool | None) -> Iterator[Advance]:
+    """A bar of `total` items (None: how many is not known) for the time of the `with` block.
 
     show: True or False; None means on a terminal only, once the work has taken a second. Without tqdm there
     is no bar.

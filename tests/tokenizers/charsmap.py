@@ -3,7 +3,6 @@
 import base64
 import struct
 from collections.abc import Mapping
-
 from typing import Any
 
 

@@ -1,4 +1,4 @@
-"""Parity with the reference on real text: every WordPiece tokenizer and every text of the shared data."""
+"""Parity with the reference on real text: every tokenizer and every text of the shared data."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,19 @@ from fastplm.tokenizer import AutoTokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
 
-SAMPLE = 30_000  # characters of each text for each tokenizer
-NAMES = [
-    "bert-base-uncased/tokenizer", "bert-base-cased/tokenizer", "bert-base-cased/tokenizer.kitoken",
-    "bert-base-chinese/tokenizer", "splade/tokenizer", "fastbert-mini/added-token-order",
-    "fastbert-mini/dont-strip-accents", "fastbert-mini/minimal", "fastbert-mini/with-empty-token",
-    "fastbert-mini/with-single-word-added-token",
+SAMPLE = 20_000  # characters of each text for each tokenizer
+LARGE = [
+    "wordpiece/bert-base-uncased/tokenizer", "wordpiece/bert-base-cased/tokenizer",
+    "wordpiece/bert-base-cased/tokenizer.kitoken", "wordpiece/bert-base-chinese/tokenizer",
+    "wordpiece/splade/tokenizer", "bpe_bytelevel/gpt2/tokenizer", "bpe_bytelevel/roberta-base/tokenizer",
+    "bpe_bytelevel/modernbert-base/tokenizer", "derived/cl100k_base/tokenizer", "derived/qwen2.5/tokenizer",
+    "spm_bpe/mistral01/tokenizer", "spm_bpe/phi-3-mini/tokenizer", "unigram/t5-small/tokenizer",
+    "unigram/xlnet-base-cased/tokenizer", "derived/xlm-roberta-base/tokenizer",
+]  # fmt: skip
+SMALL = [
+    "wordpiece/fastbert-mini/added-token-order", "wordpiece/fastbert-mini/dont-strip-accents",
+    "wordpiece/fastbert-mini/minimal", "wordpiece/fastbert-mini/with-empty-token",
+    "wordpiece/fastbert-mini/with-single-word-added-token",
 ]  # fmt: skip
 
 
@@ -47,17 +54,17 @@ def sample(lines: list[str], characters: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pair(request: pytest.FixtureRequest, data: Path) -> tuple[Any, Any]:
-    path = data / "tokenizers/wordpiece" / f"{request.param}.json"
+    path = data / "tokenizers" / f"{request.param}.json"
     return AutoTokenizer.from_pretrained(path), tokenizers.Tokenizer.from_file(str(path))
 
 
-@pytest.mark.parametrize("pair", NAMES, indirect=True)
+@pytest.mark.parametrize("pair", LARGE + SMALL, indirect=True)
 def test_every_field(pair: tuple[Any, Any], corpora: dict[str, list[str]], assert_same: Any) -> None:
     for lines in corpora.values():
         assert_same(*pair, sample(lines, SAMPLE))
 
 
-@pytest.mark.parametrize("pair", NAMES[:5], indirect=True)
+@pytest.mark.parametrize("pair", LARGE, indirect=True)
 def test_pairs_and_truncation(pair: tuple[Any, Any], corpora: dict[str, list[str]], assert_same: Any) -> None:
     ours, reference = pair
     for lines in corpora.values():
@@ -70,7 +77,7 @@ def test_pairs_and_truncation(pair: tuple[Any, Any], corpora: dict[str, list[str
         reference.no_truncation()
 
 
-@pytest.mark.parametrize("pair", NAMES[:5], indirect=True)
+@pytest.mark.parametrize("pair", LARGE, indirect=True)
 def test_whole_texts(pair: tuple[Any, Any], corpora: dict[str, list[str]]) -> None:
     """The beginning of a whole file as one text, with its line ends."""
     ours, reference = pair

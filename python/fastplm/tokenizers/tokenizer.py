@@ -1,11 +1,12 @@
 """The tokenizer object."""
 
-from fastplm.tokenizers.calling import Calling
+from fastplm.tokenizers.chat import Chat
 from fastplm.tokenizers.decoding import Decoding
 from fastplm.tokenizers.saving import Saving
+from fastplm.tokenizers.streaming import Streaming
 
 
-class Tokenizer(Calling, Decoding, Saving):
+class Tokenizer(Chat, Streaming, Decoding, Saving):
     """Text to token ids and back. Made by AutoTokenizer.from_pretrained; may be shared between threads.
 
     Attributes as in transformers: model_max_length, padding_side, truncation_side, model_input_names,

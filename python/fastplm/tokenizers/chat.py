@@ -1,0 +1,204 @@
+"""Conversations as the text and the ids a model was trained on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fastplm.tokenizers.calling import Calling
+from fastplm.tokenizers.chat_render import Rendered, plain, render
+
+_REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
+_TAG = "CONTINUE_FINAL_MESSAGE_TAG "
+
+
+class Chat(Calling):
+    """apply_chat_template."""
+
+    def apply_chat_template(
+        self,
+        conversation: Any,
+        tools: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
+        documents: Sequence[dict[str, str]] | None = None,
+        chat_template: str | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool | str = False,
+        tokenize: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        return_dict: bool = True,
+        return_assistant_tokens_mask: bool = False,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A conversation (messages: dicts with role and content), or a list of them, by the model's template.
+
+        Arguments and results as in transformers: a BatchEncoding; input_ids with return_dict=False; text with
+        tokenize=False. chat_template: a template, or the name of one of several. kwargs: for the template.
+        return_assistant_tokens_mask: "assistant_masks", 1 for what stands inside {% generation %}.
+        continue_final_message: the text ends where the last message ends (a str: that field of it).
+
+        The template runs in a sandbox with a budget. A tool may be a function only if transformers is
+        installed, which derives the schema. Raises ValueError, TypeError, ModuleNotFoundError without jinja2.
+        """
+        return_dict = return_dict and tokenize
+        if return_assistant_tokens_mask and not return_dict:
+            raise ValueError("return_assistant_tokens_mask: expected tokenize and return_dict to be True")
+        if continue_final_message and (add_generation_prompt or return_assistant_tokens_mask):
+            raise ValueError(
+                "continue_final_message: expected neither a generation prompt nor a mask with it"
+            )
+        template = self.get_chat_template(chat_template, tools)
+        batched, conversations = _as_conversations(conversation)
+        values: dict[str, Any] = {
+            **self.special_tokens_map,
+            **plain(kwargs),
+            "tools": None if tools is None else plain([_schema(tool) for tool in tools]),
+            "documents": _documents(documents),
+            "add_generation_prompt": add_generation_prompt,
+        }
+        chats = [
+            _render(template, messages, values, continue_final_message, return_assistant_tokens_mask)
+            for messages in conversations
+        ]
+        texts: Any = [chat.text for chat in chats] if batched else chats[0].text
+        if not tokenize:
+            return texts
+        batch = self(
+            texts, padding=padding, truncation=truncation, max_length=max_length, add_special_tokens=False,
+            return_tensors=return_tensors, **(tokenizer_kwargs or {}),
+        )  # fmt: skip
+        if not return_dict:
+            return batch["input_ids"]
+        if return_assistant_tokens_mask:
+            masks: Any = [_mask(row, chat) for row, chat in zip(batch.encodings or (), chats, strict=True)]
+            if return_tensors is None:
+                batch["assistant_masks"] = masks if batched else masks[0]
+            else:
+                import numpy as np
+
+                array = np.array(masks, np.int64)
+                if return_tensors == "pt":
+                    import torch
+
+                    batch["assistant_masks"] = torch.from_numpy(array)
+                else:
+                    batch["assistant_masks"] = array
+        return batch
+
+    def get_chat_template(self, chat_template: str | None = None, tools: Any = None) -> str:
+        """The template that `chat_template` names or is; by default the tokenizer's own. ValueError: none."""
+        own = self.chat_template
+        if isinstance(own, Mapping):
+            if chat_template is not None:
+                return own.get(chat_template, chat_template)
+            name = "tool_use" if tools is not None and "tool_use" in own else "default"
+            if name not in own:
+                raise ValueError(f"chat_template: expected the name of one: {', '.join(sorted(own))}")
+            return own[name]
+        if chat_template is not None:
+            return chat_template
+        if own is None:
+            raise ValueError(
+                "the tokenizer has no chat template; expected chat_template= or tokenizer.chat_template"
+            )
+        return own
+
+
+def _as_conversations(conversation: Any) -> tuple[bool, list[list[dict[str, Any]]]]:
+    """Whether several came, and each as plain messages without the fields that are None."""
+    conversation = getattr(conversation, "messages", conversation)
+    if not isinstance(conversation, (list, tuple)):
+        raise TypeError(f"conversation is a {type(conversation).__name__}; expected a list of messages")
+    if not conversation:
+        raise ValueError("conversation is empty; expected at least one message")
+    batched = isinstance(conversation[0], (list, tuple)) or hasattr(conversation[0], "messages")
+    result = []
+    for messages in conversation if batched else [conversation]:
+        made = plain(getattr(messages, "messages", messages))
+        for message in made:
+            if not isinstance(message, dict):
+                raise TypeError(f"a message is {message!r}; expected a dict with role and content")
+        result.append([{k: v for k, v in message.items() if v is not None} for message in made])
+    return batched, result
+
+
+def _schema(tool: Any) -> dict[str, Any]:
+    if isinstance(tool, dict):
+        return tool
+    if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
+        raise ValueError(f"a tool is a {type(tool).__name__}; expected a JSON schema or a function")
+    try:
+        from transformers.utils.chat_template_utils import get_json_schema
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "a tool is a function; its schema needs transformers: pip install transformers"
+        ) from None
+    schema: dict[str, Any] = get_json_schema(tool)
+    return schema
+
+
+def _documents(documents: Any) -> Any:
+    for document in documents or ():
+        if not isinstance(document, dict):
+            raise TypeError(f"a document is a {type(document).__name__}; expected a dict of title and text")
+    return plain(documents)
+
+
+def _render(
+    template: str,
+    messages: list[dict[str, Any]],
+    values: dict[str, Any],
+    continued: bool | str,
+    spans: bool,
+) -> Rendered:
+    aliased = []
+    for message in messages:
+        reasoning = next((message[name] for name in _REASONING if name in message), None)
+        if reasoning is not None:
+            message = {"thinking": reasoning, **message, "reasoning_content": reasoning}
+        aliased.append(message)
+    if not continued:
+        return render(template, {"messages": aliased, **values}, spans=spans)
+    final = _tag_end(template, aliased, continued if isinstance(continued, str) else "content")
+    text = render(template, {"messages": aliased, **values}).text
+    if final.strip() not in text or _TAG.strip() not in text:
+        raise ValueError("continue_final_message: the template leaves out or changes the final message")
+    end = text.rindex(_TAG.strip())
+    kept = text[end : end + len(_TAG)] == _TAG  # else the template trims messages
+    return Rendered(text[:end] if kept else text[:end].rstrip(), [])
+
+
+def _tag_end(template: str, messages: list[dict[str, Any]], field: str) -> str:
+    """Marks where the text of the last message's `field` ends; returns that text."""
+    last = messages[-1]
+    content = last.get(field)
+    if content is None:
+        raise ValueError(f'continue_final_message: the final message has no "{field}"')
+    fields = [name for name in _REASONING if last.get(name) == content] if field in _REASONING else [field]
+    if not any(name in template for name in fields):
+        raise ValueError(f'continue_final_message: the template does not read "{field}"')
+    if isinstance(content, str):
+        last.update(dict.fromkeys(fields, content + _TAG))
+        return content
+    for block in reversed(content):
+        if isinstance(block, dict) and "text" in block:
+            text = str(block["text"])
+            block["text"] = text + _TAG
+            return text
+    raise ValueError("continue_final_message: no block of the final message has a text")
+
+
+def _mask(row: Any, chat: Rendered) -> list[int]:
+    """1 for the tokens of the chat's spans."""
+    mask = [0] * len(row)
+    for start, end in chat.spans:
+        first, last = row.char_to_token(start), row.char_to_token(end - 1)
+        if first is None:
+            break
+        for token in range(first, last + 1 if last else len(row)):
+            mask[token] = 1
+    return mask
