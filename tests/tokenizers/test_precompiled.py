@@ -17,8 +17,8 @@ from tests.tokenizers.charsmap import build_charsmap, precompiled
 SCALARS = [*range(1, 0xD800), *range(0xE000, 0x110000)]
 # At least one character of each grapheme break property, of several lengths.
 CLUSTERS = [
-    "\n", "\r", "\x07", "\0", "a", "é", "中", "\u0301", "\u0308", "\u200c", "\u200d", "\u094d", "\u0903", "\u0600",
-    "\U0001f1e6", "\u00a9", "\U0001f600", "\u0915", "\u1100", "\u1161", "\u11a8", "\uac00", "\uac01", "\u0e33",
+    "\n", "\r", "\x07", "\0", "a", "é", "中", "\u0301", "\u0308", "\u200c", "\u200d", "\u094d", "\u0903", "\u0600",  # noqa: E501
+    "\U0001f1e6", "\u00a9", "\U0001f600", "\u0915", "\u1100", "\u1161", "\u11a8", "\uac00", "\uac01", "\u0e33",  # noqa: E501
     "\u0d4e", "\U0001e94a", "\U00016d63", "\U00011f02", "\U000113d0",
 ]  # fmt: skip
 ALL_BYTES = {bytes([byte]): "!" for byte in range(1, 256)}
@@ -43,8 +43,15 @@ def test_clusters(load: Any, assert_same: Any) -> None:
 
 def test_every_scalar_in_a_cluster(load: Any) -> None:
     """Before and after the characters that tell its break property."""
-    frames = ("a%b", "%\u0301\u0301", "\u00a9%\u200d\u00a9\u0301", "\u0915%\u0915\u0301", "\u0600\u1161%", "%\u1161\u0301")
-    texts = ["\n".join(frame.replace("%", chr(c)) for c in SCALARS[i : i + 4000] for frame in frames[i % 3 :: 3])
+    frames = (
+        "a%b",
+        "%\u0301\u0301",
+        "\u00a9%\u200d\u00a9\u0301",
+        "\u0915%\u0915\u0301",
+        "\u0600\u1161%",
+        "%\u1161\u0301",
+    )
+    texts = ["\n".join(frame.replace("%", chr(c)) for c in SCALARS[i : i + 4000] for frame in frames[i % 3 :: 3])  # noqa: E501
              for i in range(0, len(SCALARS), 4000)]  # fmt: skip
     ours, reference = load(tokenizer(precompiled({**ALL_BYTES, b"\n": "\n"}), ["!\n"]))
     ids, begin = ours.encode_packed(texts)
@@ -54,7 +61,7 @@ def test_every_scalar_in_a_cluster(load: Any) -> None:
 
 RULES = {
     "A": "xy", "B": "", "CD": "z", "\r\n": "N", "é": "e\u0301", "a\u0301": "á", "\u0301": "", "ab": "Q",
-    "\U0001f600": ":-)", "\r": "", "\u0308": '"', "\u1100": "\uac00", "\u0915\u0301": "K", "中": "中", "©": "(c)",
+    "\U0001f600": ":-)", "\r": "", "\u0308": '"', "\u1100": "\uac00", "\u0915\u0301": "K", "中": "中", "©": "(c)",  # noqa: E501
     "F": "F", "G": "abcdefgh",
 }  # fmt: skip
 
@@ -67,7 +74,9 @@ def test_rules(load: Any, assert_same: Any) -> None:
     texts = ["".join(rng.choices(letters, k=rng.choice(lengths))) for _ in range(8000)]
     texts += ["".join(rng.choices("abcdefFGBH~", k=rng.randint(0, 20))) + text for text in texts[:4000]]
     rules = {**{key.encode(): text for key, text in RULES.items()}, b"\xe4": "W"}
-    assert_same(*load(tokenizer(precompiled(rules), [*texts, *rules.values(), "W"])), [*texts, "", "B", "BB", "BA"])
+    assert_same(
+        *load(tokenizer(precompiled(rules), [*texts, *rules.values(), "W"])), [*texts, "", "B", "BB", "BA"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,7 @@ def test_nmt_nfkc(load: Any, assert_same: Any, nmt_nfkc: dict[str, Any]) -> None
     rng = random.Random(3)
     texts = ["".join("a" + chr(c) + "b" for c in SCALARS[i : i + 3000]) for i in range(0, len(SCALARS), 3000)]
     texts += ["".join(map(chr, SCALARS[i : i + 3000])) for i in range(0, 0x20000, 3000)]
-    ranges = [(0x20, 0x250), (0x300, 0x370), (0x900, 0xE00), (0x1100, 0x1200), (0x200B, 0x2010), (0xFE00, 0xFE10),
+    ranges = [(0x20, 0x250), (0x300, 0x370), (0x900, 0xE00), (0x1100, 0x1200), (0x200B, 0x2010), (0xFE00, 0xFE10),  # noqa: E501
               (0x1F1E6, 0x1F200), (0x1F3FB, 0x1F650), (0xFF00, 0xFFEE), (0xAC00, 0xAD00), (0x3040, 0x3100)]  # fmt: skip
     pool = [chr(c) for first, last in ranges for c in range(first, last)]
     texts += ["".join(rng.choices(pool, k=30)) for _ in range(3000)]
@@ -93,7 +102,9 @@ def test_nmt_nfkc(load: Any, assert_same: Any, nmt_nfkc: dict[str, Any]) -> None
 
 def test_published_examples(data: Path, nmt_nfkc: dict[str, Any], load: Any) -> None:
     """The strings that the reference's authors test with, as far as they hold characters of our pieces."""
-    examples = json.loads((data / "tokenizers/unigram/xlm-roberta-base/spm_precompiled_test.json").read_text())
+    examples = json.loads(
+        (data / "tokenizers/unigram/xlm-roberta-base/spm_precompiled_test.json").read_text()
+    )
     texts = sorted({text for example in examples for text in example if isinstance(text, str)})
     assert texts
     tokenizers = pytest.importorskip("tokenizers")
@@ -137,7 +148,9 @@ def test_damaged_maps(tmp_path: Path, raw: bytes, message: str) -> None:
     check_damaged(tmp_path, base64.b64encode(raw).decode(), message)
 
 
-@pytest.mark.parametrize("text", ["!!!!", "AAA=A", "A", "AAAAA", "AA=", "AAB=", "AB==", "AAAA\nAAAA", "====", "é"])
+@pytest.mark.parametrize(
+    "text", ["!!!!", "AAA=A", "A", "AAAAA", "AA=", "AAB=", "AB==", "AAAA\nAAAA", "====", "é"]
+)
 def test_damaged_base64(tmp_path: Path, text: str) -> None:
     check_damaged(tmp_path, text, "not base64")
 
@@ -175,7 +188,9 @@ def test_mutated_maps_never_crash(tmp_path: Path) -> None:
             at = rng.choice([rng.randrange(len(raw)), rng.randrange(8), rng.randrange(4, 4 + 4 * 256)])
             damaged[at] = rng.randrange(256)
         encoded = base64.b64encode(damaged).decode()
-        path.write_text(json.dumps(tokenizer({"type": "Precompiled", "precompiled_charsmap": encoded}, ["abc"])))
+        path.write_text(
+            json.dumps(tokenizer({"type": "Precompiled", "precompiled_charsmap": encoded}, ["abc"]))
+        )
         try:
             tok = AutoTokenizer.from_pretrained(path)
         except CheckpointError:

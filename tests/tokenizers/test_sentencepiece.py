@@ -1,4 +1,4 @@
-"""SentencePiece .model files: read as the reference's own reader of them, made into what transformers makes of them."""
+"""SentencePiece .model files: read as protobuf reads them, made into what transformers makes of them."""
 
 import json
 import random
@@ -86,7 +86,9 @@ def test_files(data: Path, proto: Any, file: str) -> None:
     want, got = reference_json(proto, path), read_sentencepiece(path).to_json()
     parsed = proto.ModelProto()
     parsed.ParseFromString(path.read_bytes())
-    assert [token["content"] for token in got["added_tokens"]] == [p.piece for p in parsed.pieces if p.type in (3, 4)]
+    assert [token["content"] for token in got["added_tokens"]] == [
+        p.piece for p in parsed.pieces if p.type in (3, 4)
+    ]
     for section in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
         assert got[section] == want[section]
     assert {**got["model"], "ignore_merges": None} == {**want["model"], "ignore_merges": None}
@@ -118,7 +120,9 @@ def test_small_models(proto: Any, tmp_path: Path) -> None:
             for raw in (
                 model(field(2, spec)),
                 field(2, spec) + model(),
-                model(field(2, field(3, 3 - kind)), field(2, spec), field(3, b""), field(5, b""), field(9, 1.0)),
+                model(
+                    field(2, field(3, 3 - kind)), field(2, spec), field(3, b""), field(5, b""), field(9, 1.0)
+                ),
                 model(field(2, spec + field(1, "corpus") + varint(60 << 3 | 1) + bytes(8))),
             ):
                 path.write_bytes(raw)

@@ -81,7 +81,12 @@ class TestRules:
         assert run([["<unk>", 100.0], ["xy", 100.0], ["a", 100.0]], "xyaxxy") == ["xy", "a", "<unk>"]
 
     def test_bytes(self, run: Any) -> None:
-        assert run([UNKNOWN, ["a", -1.0], *BYTES], "aéa", byte_fallback=True) == ["a", "<0xC3>", "<0xA9>", "a"]
+        assert run([UNKNOWN, ["a", -1.0], *BYTES], "aéa", byte_fallback=True) == [
+            "a",
+            "<0xC3>",
+            "<0xA9>",
+            "a",
+        ]
         some = [UNKNOWN, ["a", -1.0], ["<0xC3>", -9.0], ["<0xA9>", -9.0]]
         assert run(some, "aéêa", byte_fallback=True) == ["a", "<unk>", "a"]
 
@@ -92,7 +97,11 @@ class TestRules:
         run([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0], ["ab", -3.0]], "abaab")
 
     def test_unknown_without_unknown_piece(self, load: Any) -> None:
-        for model in (unigram([["a", -1.0]], None), unigram([["a", -1.0], ["ab", -1.0]], None), unigram([], None)):
+        for model in (
+            unigram([["a", -1.0]], None),
+            unigram([["a", -1.0], ["ab", -1.0]], None),
+            unigram([], None),
+        ):
             ours, reference = load(tokenizer(model))
             for text in ("ab", "x"):
                 with pytest.raises(Exception, match="unk_id"):
@@ -150,7 +159,10 @@ class TestWordLevel:
         WORDS,
         METASPACE,
         {"type": "Sequence", "pretokenizers": [METASPACE]},
-        {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {**METASPACE, "replacement": "_"}]},
+        {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "WhitespaceSplit"}, {**METASPACE, "replacement": "_"}],
+        },
         {**METASPACE, "replacement": "é"},
         {**METASPACE, "prepend_scheme": "never"},
         {**METASPACE, "prepend_scheme": "first"},
@@ -161,33 +173,66 @@ class TestWordLevel:
 )
 def test_metaspace(load: Any, assert_same: Any, pre_tokenizer: dict[str, Any]) -> None:
     rng = random.Random(5)
-    letters = ["a", "b", "é", "中", "▁", "_", "😀", "\u2580", "\u3000", "\u00a0", "\u0085", "\t", " ", "\u2028", "\u200b"]
+    letters = [
+        "a",
+        "b",
+        "é",
+        "中",
+        "▁",
+        "_",
+        "😀",
+        "\u2580",
+        "\u3000",
+        "\u00a0",
+        "\u0085",
+        "\t",
+        " ",
+        "\u2028",
+        "\u200b",
+    ]
     pieces = {"".join(rng.choices(letters[:9], k=rng.randint(1, 4))) for _ in range(150)}
     vocab = [UNKNOWN, *([piece, -rng.random() * 9] for piece in sorted(pieces))]
     added = {"content": "b中", "single_word": False, "lstrip": False, "rstrip": False, "special": False}
     settings = tokenizer(unigram(vocab), pre_tokenizer=pre_tokenizer)
     texts = ["".join(rng.choices(letters, k=rng.choice([1, 2, 3, 8, 30, 90]))) for _ in range(1500)]
-    texts += ["", " ", "▁", "▁▁", " a", "a ", "▁a", "a▁", "a  b", "a ▁b", "_", "a" * 60 + " " + "b" * 23, "\n\n"]
+    texts += [
+        "",
+        " ",
+        "▁",
+        "▁▁",
+        " a",
+        "a ",
+        "▁a",
+        "a▁",
+        "a  b",
+        "a ▁b",
+        "_",
+        "a" * 60 + " " + "b" * 23,
+        "\n\n",
+    ]
     assert_same(*load(settings), texts)
     settings["added_tokens"] = [{"id": 1000, "normalized": True, **added}]
     assert_same(*load(settings), texts[:500])
 
 
-@pytest.mark.parametrize(
-    "name", ["unigram/t5-small", "unigram/xlnet-base-cased", "derived/xlm-roberta-base"]
-)
+@pytest.mark.parametrize("name", ["unigram/t5-small", "unigram/xlnet-base-cased", "derived/xlm-roberta-base"])
 def test_real_tokenizers(data: Path, assert_same: Any, name: str) -> None:
     """Every field, for books and text of many languages; ids for all scalar values."""
     tokenizers = pytest.importorskip("tokenizers")
     path = data / "tokenizers" / name / "tokenizer.json"
     ours, reference = AutoTokenizer.from_pretrained(path), tokenizers.Tokenizer.from_file(str(path))
     texts: list[str] = []
-    for file, lines in (("texts/blingfire_web_multilingual.txt", 1500), ("texts/pride_and_prejudice.txt", 500)):
+    for file, lines in (
+        ("texts/blingfire_web_multilingual.txt", 1500),
+        ("texts/pride_and_prejudice.txt", 500),
+    ):
         texts += (data / file).read_text(encoding="utf-8").split("\n")[:lines]
     texts += [(data / "texts/blingfire_web_multilingual.txt").read_text(encoding="utf-8")[:100_000]]
     rng = random.Random(zlib.crc32(name.encode()))
     scalars = [*range(1, 0xD800), *range(0xE000, 0x110000)]
-    texts += ["".join(chr(rng.choice(scalars[:60_000])) for _ in range(rng.randint(1, 40))) for _ in range(1000)]
+    texts += [
+        "".join(chr(rng.choice(scalars[:60_000])) for _ in range(rng.randint(1, 40))) for _ in range(1000)
+    ]
     assert_same(ours, reference, texts)
     pieces = ["".join(map(chr, scalars[i : i + 3000])) for i in range(0, len(scalars), 3000)]
     ids, begin = ours.encode_packed(pieces)
@@ -206,7 +251,9 @@ def test_published_ids(data: Path, name: str, by_line: bool) -> None:
     if name == "small":  # writes line ends and spaces at the end of a text as \\n and \\s
         texts = [line.replace("\\n", "\n").replace("\\s", " ") for line in texts]
     for one, row in zip(texts, rows, strict=True):
-        assert tok(one, add_special_tokens=False)["input_ids"] == [int(i) for i in row.split(",") if i.strip()]
+        assert tok(one, add_special_tokens=False)["input_ids"] == [
+            int(i) for i in row.split(",") if i.strip()
+        ]
 
 
 def test_long_words_take_linear_time(load: Any) -> None:

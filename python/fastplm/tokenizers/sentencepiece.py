@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 from fastplm.errors import CheckpointError
 from fastplm.jsonfile import MAX_BYTES, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.components import SPACE, bpe, fallback_decoder, precompiled, replace, sequence, unigram
+from fastplm.tokenizers.components import (
+    SPACE,
+    bpe,
+    fallback_decoder,
+    precompiled,
+    replace,
+    sequence,
+    unigram,
+)
 from fastplm.tokenizers.source import Source
 
 # Wire types: how the value of a field is written.
