@@ -3,6 +3,7 @@
 #include "text/bert.h"
 #include "text/bert_scanner.h"
 #include "text/byte_bpe.h"
+#include "text/space_unigram.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -38,6 +39,10 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
   if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
     byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
+  }
+  const auto* unigram = dynamic_cast<const Unigram*>(model_.get());
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && unigram) {
+    space_unigram_ = SpaceUnigram::make(*cut, *unigram);
   }
 }
 
@@ -88,7 +93,7 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
 
 bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
   if (scanner_) return scanner_->run(text, options.limit, ids);
-  if (!byte_bpe_) return false;
+  if (!byte_bpe_ && !space_unigram_) return false;
   Text normalized;
   if (normalizer_) {
     normalized.bytes = text;
@@ -98,8 +103,10 @@ bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& id
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (id >= 0)
       ids.push(id);
-    else
+    else if (byte_bpe_)
       byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
+    else
+      space_unigram_->run(text.substr(begin, end - begin), options.limit, ids);
   });
   return true;
 }

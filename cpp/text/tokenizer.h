@@ -12,6 +12,7 @@ namespace fastplm::text {
 
 class BertScanner;
 class ByteBpe;
+class SpaceUnigram;
 
 // The tokens of one sequence.
 struct Tokens {
@@ -73,6 +74,7 @@ class FASTPLM_EXPORT Tokenizer {
   // In place of the stages, where they are the ones that it replaces.
   std::unique_ptr<BertScanner> scanner_;
   std::unique_ptr<ByteBpe> byte_bpe_;
+  std::unique_ptr<SpaceUnigram> space_unigram_;
 };
 
 }  // namespace fastplm::text

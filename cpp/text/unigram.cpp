@@ -196,11 +196,14 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
   check(cut(word, [&](int32_t id, uint32_t begin, uint32_t end) { tokens.push_back({id, begin, end}); }));
 }
 
+void Unigram::append_ids_anew(std::string_view word, Ids& ids) const {
+  check(cut(word, [&](int32_t id, uint32_t, uint32_t) { ids.push(id); }));
+}
+
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
-  const auto make = [&](Ids& to) { check(cut(word, [&](int32_t id, uint32_t, uint32_t) { to.push(id); })); };
-  if (word.size() > WordKey::kMaxSize) return make(ids);
+  if (word.size() > WordKey::kMaxSize) return append_ids_anew(word, ids);
   const WordKey key = WordKey::of(word.data(), word.size(), word.data() + word.size());
-  WordCache::of_thread().add(owner_, key, ids, make);
+  WordCache::of_thread().add(owner_, key, ids, [&](Ids& to) { append_ids_anew(word, to); });
 }
 
 }  // namespace fastplm::text

@@ -20,6 +20,7 @@ class Unigram final : public Model {
   // Throws Error(kValue) if a character is unknown and unk_id is null.
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
   void append_ids(std::string_view word, Ids& ids) const override;
+  void append_ids_anew(std::string_view word, Ids& ids) const;   // without looking into the thread's cache of words
 
  private:
   class Search;

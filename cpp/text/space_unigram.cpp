@@ -1,0 +1,102 @@
+#include "text/space_unigram.h"
+
+#include "text/metaspace.h"
+#include "text/unicode.h"
+#include "text/word_cache.h"
+
+namespace fastplm::text {
+
+std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, const Unigram& model) {
+  const Value* last = &pre_tokenizer;
+  bool drops_white = false;
+  if (pre_tokenizer.s("type") == "Sequence") {
+    const Value::Array& parts = pre_tokenizer.at("pretokenizers").array("pretokenizers");
+    drops_white = parts.size() == 2 && parts[0].s("type") == "WhitespaceSplit";
+    if (parts.size() != 1 + size_t(drops_white)) return nullptr;
+    last = &parts.back();
+  }
+  if (last->s("type") != "Metaspace") return nullptr;
+  const MetaspacePreTokenizer metaspace(*last);
+  const std::string& mark = metaspace.replacement();
+  if (metaspace.prepend() != MetaspacePreTokenizer::kAlways || !metaspace.splits()) return nullptr;
+  const char* p = mark.data();
+  if (Unicode::get().has(next_character(p), kWhite)) return nullptr;
+  return std::unique_ptr<SpaceUnigram>(new SpaceUnigram(model, mark, drops_white));
+}
+
+SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool drops_white)
+    : model_(model), mark_(mark), drops_white_(drops_white), owner_(WordCache::new_owner()) {
+  const char* p = mark_.data();
+  mark_character_ = next_character(p);
+  for (char32_t c = 0; c < 0x80; ++c) kinds_[c] = is_between(c) ? kBetween : kLetter;
+  for (char32_t c = 0x80; c < 0x10000; ++c) {
+    char encoded[4];
+    if (is_between(c) && write_character(c, encoded)) kinds_[uint8_t(encoded[0])] = kUnclear;
+  }
+  kinds_[uint8_t(mark_[0])] = kUnclear;
+}
+
+bool SpaceUnigram::is_between(char32_t c) const { return c == ' ' || (drops_white_ && Unicode::get().has(c, kWhite)); }
+
+const char* SpaceUnigram::end_of_word(const char* p, const char* end) const {
+  while (p < end) {
+    const Kind kind = kinds_[uint8_t(*p)];
+    if (kind == kLetter) {
+      ++p;
+    } else {
+      const char* next = p;
+      const char32_t c = next_character(next);
+      if (kind == kBetween || c == mark_character_ || is_between(c)) break;
+      p = next;
+    }
+  }
+  return p;
+}
+
+void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
+  WordCache& cache = WordCache::of_thread();
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
+  std::string_view words[kAtOnce];   // without the mark
+  WordKey keys[kAtOnce];
+  std::string marked = mark_;
+  while (p < end && ids.size() < limit) {
+    size_t count = 0;
+    while (p < end && count < kAtOnce) {
+      if (drops_white_) {
+        const char* next = p;
+        if (is_between(next_character(next))) {
+          p = next;
+          continue;
+        }
+      }
+      // A word begins where the last one ended: at a mark, at a space that becomes one, or where one is put.
+      if (std::string_view(p, size_t(end - p)).starts_with(mark_)) {
+        p += mark_.size();
+      } else if (*p == ' ') {
+        ++p;
+      }
+      const char* const begin = p;
+      p = end_of_word(p, end);
+      words[count] = {begin, size_t(p - begin)};
+      if (words[count].size() <= WordKey::kMaxSize) {
+        keys[count] = WordKey::of(begin, words[count].size(), end);
+        cache.prefetch(keys[count]);
+      }
+      ++count;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const auto make = [&](Ids& to) {
+        marked.resize(mark_.size());
+        model_.append_ids_anew(marked += words[i], to);
+      };
+      if (words[i].size() > WordKey::kMaxSize)
+        make(ids);
+      else
+        cache.add(owner_, keys[i], ids, make);
+    }
+  }
+}
+
+}  // namespace fastplm::text
