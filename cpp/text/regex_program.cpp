@@ -16,7 +16,7 @@ RegexProgram::Set::Set(const CharacterSet& characters) : others(characters) {
   for (char32_t c = 0; c < 0x80; ++c) ascii[c >> 6] |= uint64_t(others.has(c)) << (c & 63);
 }
 
-RegexProgram::RegexProgram(std::string_view pattern) : word(property("Word")), pattern_(pattern) {
+RegexProgram::RegexProgram(std::string_view pattern) : word(word_characters()), pattern_(pattern) {
   compile(*parse_regex(pattern));
   add({.code = Instruction::kMatch});
   pattern_ = {};

@@ -322,7 +322,7 @@ class RegexParser {
       node = repeat_of(std::move(node), min, max);
       if (take_if("?")) {
         if (interval && min == max) {
-          if (min != 1) node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing, {1}? is {1}
+          node = repeat_of(std::move(node), 0, 1);   // {n}? is all or nothing
         } else {
           node->greed = RegexNode::kLazy;
         }
@@ -448,6 +448,7 @@ class RegexParser {
     const std::string_view name(p_, length);
     CharacterSet set;
     if (!find_property(name, &set)) unsupported("the property " + std::string(name));
+    if (close == ":]" && name == "punct") set.add(property("S"));   // unlike \p{Punct}
     p_ += length + close.size();
     return inverted ? set.inverted() : set;
   }
@@ -465,10 +466,16 @@ class RegexParser {
       case 'R': return line_break();
       default: break;
     }
-    if (auto set = escaped_set(c)) return made(std::move(*set));
+    if (auto set = escaped_set(c)) return made(outside_of_classes(std::move(*set)));
     const char32_t value = escaped_character(c);
     if (value == kEnd) unsupported("\\" + std::string(1, char(c)));
     return literal(value);
+  }
+
+  static CharacterSet outside_of_classes(CharacterSet set) {
+    const CharacterSet word = property("Word");
+    if (set == word) return word_characters();
+    return set == word.inverted() ? word_characters().inverted() : set;
   }
 
   // (?>\r\n|[\n-\r\u0085\u2028\u2029])

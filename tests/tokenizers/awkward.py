@@ -1,20 +1,24 @@
-"""Short strings that mix scripts, cases, marks, controls, numbers and all kinds of space, and tokenizers of them."""
+"""Short strings that mix scripts, cases, marks, controls, numbers and all kinds of space; tokenizers."""
 
 import random
 from typing import Any
 
 SCALARS = [*range(0xD800), *range(0xE000, 0x110000)]
+# All but those of planes that nobody has assigned.
+ASSIGNED = [c for c in SCALARS if c < 0x32000 or 0xE0000 <= c < 0xE0200 or c >= 0x10FFF0]
 _CHUNKS = [
-    "'s", "'S", "'\u017f", "'ll", "'LL", "'re", "'Ve", "'", "a", "B", "é", "É", "ß", "\u01c5", "\u02b0", "中", "か",
-    "\u309b", "\u3007", "\u30fc", "\u30a0", "\u3040", "\u0301", "\u0903", "1", "²", "\u2167", "\u0663", " ", "  ", "\n",
-    "\r", "\r\n", "\t", "\u00a0", "\u3000", "\u0085", "!", "/", "?", "$", "+", "_", "-", "。", "\U0001f600", "\u200d",
-    "\u200b", "\0", "\ue000", "\u0378", "\ufffd", "\u212a", "İ", "abc", "ABC", "Abc", "123", "1234", " x", " X", "\n/\n",
-    "\ufb00", "\ufb06", "\u2581", "각", "\u1100\u1161", "शब्द", "שלום", "[MASK]",
+    "'s", "'S", "'\u017f", "'ll", "'LL", "'re", "'Ve", "'", "a", "B", "é", "É", "ß", "\u01c5", "\u02b0", "中",
+    "か", "\u309b", "\u3007", "\u30fc", "\u30a0", "\u3040", "\u0301", "\u0903", "1", "²", "\u2167", "\u0663",
+    " ", "  ", "\n", "\r", "\r\n", "\t", "\u00a0", "\u3000", "\u0085", "!", "/", "?", "$", "+", "_", "-",
+    "。", "\U0001f600", "\u200d", "\u200b", "\0", "\ue000", "\u0378", "\ufffd", "\u212a", "İ", "abc", "ABC",
+    "Abc", "123", "1234", " x", " X", "\n/\n", "\ufb00", "\ufb06", "\u2581", "각", "\u1100\u1161",
+    "शब्द", "שלום",
+    "[MASK]",
 ]  # fmt: skip
 _WORDS = [
-    "the", "Don't", "I'm", "it's", "HTMLParser", "camelCase", "x", "Elizabeth", " ", "  ", ", ", ". ", "; ", "! ", "? ",
-    " - ", "-", "...", "'ll", "'S ", "\n", "\r\n", " 12 ", "1234", "é", "\u017f", "\u0301", " '", ' "', '" ', "naïve",
-    "(a)", "A",
+    "the", "Don't", "I'm", "it's", "HTMLParser", "camelCase", "x", "Elizabeth", " ", "  ", ", ", ". ", "; ",
+    "! ", "? ", " - ", "-", "...", "'ll", "'S ", "\n", "\r\n", " 12 ", "1234", "é", "\u017f", "\u0301", " '",
+    ' "', '" ', "naïve", "(a)", "A",
 ]  # fmt: skip
 
 
@@ -37,16 +41,15 @@ def sentences(count: int, seed: int) -> list[str]:
 
 
 def every_scalar_value(step: int = 4096) -> list[str]:
-    """Each between letters, spaces, numbers and its own kind; but not those of the planes nobody has assigned."""
-    some = [c for c in SCALARS if c < 0x32000 or 0xE0000 <= c < 0xE0200 or c >= 0x10FFF0]
+    """Each between letters, spaces, numbers and its own kind; without the planes nobody has assigned."""
     return [
-        "".join(f"a{chr(c)}b {chr(c)}A 1{chr(c)}{chr(c)}.\n{chr(c)} " for c in some[i : i + step])
-        for i in range(0, len(some), step)
+        "".join(f"a{chr(c)}b {chr(c)}A 1{chr(c)}{chr(c)}.\n{chr(c)} " for c in ASSIGNED[i : i + step])
+        for i in range(0, len(ASSIGNED), step)
     ]
 
 
 def tokenizer_settings(pre_tokenizer: dict[str, Any] | None, characters: str = "") -> dict[str, Any]:
-    """A tokenizer that gives one token for each pre-token or, of a pre-token of known characters, one for each."""
+    """A tokenizer with one token per pre-token or, where its characters are known, one for each of them."""
     vocabulary = {c: i for i, c in enumerate(dict.fromkeys(characters))}
     return {
         "version": "1.0",
@@ -61,7 +64,7 @@ def tokenizer_settings(pre_tokenizer: dict[str, Any] | None, characters: str = "
             "type": "WordPiece",
             "unk_token": "[UNK]",
             "continuing_subword_prefix": "",
-            "max_input_chars_per_word": 1_000_000_000,
+            "max_input_chars_per_word": 1_000_000_000 if characters else 0,
             "vocab": {**vocabulary, "[UNK]": len(vocabulary)},
         },
     }

@@ -103,7 +103,7 @@ class TestRules:
             unigram([], None),
         ):
             ours, reference = load(tokenizer(model))
-            for text in ("ab", "x"):
+            for text in ("ax", "x"):
                 with pytest.raises(Exception, match="unk_id"):
                     reference.encode(text)
                 with pytest.raises(ValueError, match="not in the vocabulary, and unk_id is null"):
@@ -267,5 +267,5 @@ def test_long_words_take_linear_time(load: Any) -> None:
             start = time.perf_counter()
             ids, _ = ours.encode_packed([text])
             seconds.append(time.perf_counter() - start)
-            assert len(ids) == 2 if word == "x中" else len(ids) > size / 4
+            assert len(ids) == 1 if word == "x中" else len(ids) > size / 4
         assert seconds[1] < 25 * seconds[0] + 0.2
