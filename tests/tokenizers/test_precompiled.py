@@ -91,8 +91,10 @@ def test_nmt_nfkc(load: Any, assert_same: Any, nmt_nfkc: dict[str, Any]) -> None
     rng = random.Random(3)
     texts = ["".join("a" + chr(c) + "b" for c in SCALARS[i : i + 3000]) for i in range(0, len(SCALARS), 3000)]
     texts += ["".join(map(chr, SCALARS[i : i + 3000])) for i in range(0, 0x20000, 3000)]
-    ranges = [(0x20, 0x250), (0x300, 0x370), (0x900, 0xE00), (0x1100, 0x1200), (0x200B, 0x2010), (0xFE00, 0xFE10),  # noqa: E501
-              (0x1F1E6, 0x1F200), (0x1F3FB, 0x1F650), (0xFF00, 0xFFEE), (0xAC00, 0xAD00), (0x3040, 0x3100)]  # fmt: skip
+    ranges = [
+        (0x20, 0x250), (0x300, 0x370), (0x900, 0xE00), (0x1100, 0x1200), (0x200B, 0x2010), (0xFE00, 0xFE10),
+        (0x1F1E6, 0x1F200), (0x1F3FB, 0x1F650), (0xFF00, 0xFFEE), (0xAC00, 0xAD00), (0x3040, 0x3100),
+    ]  # fmt: skip
     pool = [chr(c) for first, last in ranges for c in range(first, last)]
     texts += ["".join(rng.choices(pool, k=30)) for _ in range(3000)]
     reference = tokenizers.normalizers.Precompiled(base64.b64decode(nmt_nfkc["precompiled_charsmap"]))
