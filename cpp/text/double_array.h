@@ -10,7 +10,7 @@ namespace fastplm::text {
 
 class DoubleArray {
  public:
-  // Each key has a value >= 0; no key appears twice, and an empty one is ignored. Throws Error(kUnsupported) for
+  // Each key has a value >= 0, the largest if it appears twice, and an empty one is ignored. Throws Error(kUnsupported) for
   // more than 2^24 distinct prefixes.
   explicit DoubleArray(std::vector<std::pair<std::string_view, int32_t>> keys);
 

@@ -39,6 +39,8 @@ struct Model {
   virtual void tokenize(std::string_view word, std::vector<Token>& tokens) const = 0;
   // Their ids only, which may be faster.
   virtual void append_ids(std::string_view word, Ids& ids) const;
+  // The id of tokens that the reference calls what their text is; -1: none.
+  virtual int32_t spelled() const { return -1; }
 };
 
 // What surrounds the sequences. A piece is either a sequence (0 or 1) or a special token's ids.

@@ -59,12 +59,16 @@ struct Tokenizer::Cursor {
   std::vector<Piece> pieces = {};
   std::vector<Token> found = {};
 
-  // `written`: the text of an added token. A model's token is written as in the vocabulary.
+  // `written`: its text; nothing: what the vocabulary calls it.
   void add(const Tokenizer& tokenizer, const Options& options, int32_t id, Span span, std::string_view written = {}) {
     tokens.ids.push(id);
     if (!options.align) return;
     tokens.spans.push_back(span);
     tokens.words.push_back(fixed_word >= 0 ? fixed_word : words);
+    std::string_view name;
+    if (!written.empty() && tokenizer.find(id, &name) && name != written) {
+      tokens.written.emplace_back(tokens.ids.size() - 1, written);
+    }
     if (tokenizer.post_processor_.trims.empty()) return;
     if (written.empty()) tokenizer.vocabulary_.find(id, &written);
     tokens.spaces.push_back(PostProcessor::spaces(written));
@@ -145,10 +149,13 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
     } else if (!options.align) {
       model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
+      const std::string_view word(text.bytes.data() + piece.begin, piece.end - piece.begin);
       cursor.found.clear();
-      model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);
+      model_->tokenize(word, cursor.found);
       for (const Token& token : cursor.found) {
-        cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end));
+        const bool spelled = token.id == model_->spelled();
+        cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end),
+                   spelled ? word.substr(token.begin, token.end - token.begin) : std::string_view());
       }
     }
     ++cursor.words;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 #include "text/added_tokens.h"
 #include "text/ids.h"
@@ -14,18 +15,23 @@ class BertScanner;
 class ByteBpe;
 class SpaceUnigram;
 
+// By place, in order: tokens that are in the text what the vocabulary does not call them, and that text.
+using Written = std::vector<std::pair<int64_t, std::string>>;
+
 // The tokens of one sequence.
 struct Tokens {
   Ids ids;
   std::vector<Span> spans;      // with alignment: the characters of the sequence (or of its word) per token,
   std::vector<int32_t> words;   // and the number of its word
   std::vector<PostProcessor::Spaces> spaces;   // per token too, if the post-processor trims spans
+  Written written;              // with alignment
 
   void clear() {
     ids.resize_down(0);
     spans.clear();
     words.clear();
     spaces.clear();
+    written.clear();
   }
 };
 

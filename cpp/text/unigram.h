@@ -21,6 +21,7 @@ class Unigram final : public Model {
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
   void append_ids(std::string_view word, Ids& ids) const override;
   void append_ids_anew(std::string_view word, Ids& ids) const;   // without looking into the thread's cache of words
+  int32_t spelled() const override { return unk_; }
 
  private:
   class Search;

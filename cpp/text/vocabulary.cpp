@@ -28,8 +28,7 @@ Vocabulary::Vocabulary(std::string bytes, std::vector<int64_t> offsets, std::vec
     if (!is_utf8(entry)) damaged("token ", i, " is not valid UTF-8");
     if (ids_[i] < 0) damaged("token \"", entry, "\" has id ", ids_[i], "; expected 0 or more");
     size_t slot = hash_of(entry) & (slots_.size() - 1);
-    while (slots_[slot]) {
-      if (token(slots_[slot] - 1) == entry) damaged("token \"", entry, "\" appears twice");
+    while (slots_[slot] && token(slots_[slot] - 1) != entry) {
       slot = (slot + 1) & (slots_.size() - 1);
     }
     slots_[slot] = uint32_t(i + 1);

@@ -12,7 +12,7 @@ namespace fastplm::text {
 class FASTPLM_EXPORT Vocabulary {
  public:
   // Token i is bytes[offsets[i] .. offsets[i + 1]) and has id ids[i]. Throws Error(kFile) if the offsets
-  // leave the bytes or decrease, a token is no UTF-8 or appears twice, or an id is negative.
+  // leave the bytes or decrease, a token is no UTF-8, or an id is negative. A token may have several ids.
   Vocabulary(std::string bytes, std::vector<int64_t> offsets, std::vector<int32_t> ids);
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
@@ -23,7 +23,7 @@ class FASTPLM_EXPORT Vocabulary {
   }
   int32_t id(int64_t i) const { return ids_[i]; }
 
-  int32_t id_of(std::string_view token) const;   // -1: not there
+  int32_t id_of(std::string_view token) const;   // the last of several; -1: not there
   // The token with this id (the last of several); false: none has it.
   bool find(int32_t id, std::string_view* token) const;
 

@@ -143,6 +143,7 @@ def _source(
         source = Source(
             path=base.path,
             vocabulary=base.vocabulary,
+            shadowed=base.shadowed,
             model={**pipeline.model, **own},
             sections={
                 "normalizer": pipeline.normalizer,

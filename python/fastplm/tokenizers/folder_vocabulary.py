@@ -10,7 +10,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.class_parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
 from fastplm.tokenizers.sentencepiece import merges_by_id, read_sentencepiece
-from fastplm.tokenizers.source import Source
+from fastplm.tokenizers.source import Source, shadowed_pieces
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
 from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
 
@@ -115,6 +115,7 @@ def _from_model_file(
         return Vocabulary(source, None, extra, _names(source))
     names = {key: str(value) for key, value in tokens.named.items()}
     scores: list[float] = source.model.get("scores") or [0.0] * len(source.vocabulary)
+    shadowed: dict[int, str] = {}
     if chosen.model == "BPE":
         made: dict[str, Any] = {"merges": merges_by_id(source.vocabulary)}
         vocabulary: dict[str, int] = dict(source.vocabulary)
@@ -124,10 +125,18 @@ def _from_model_file(
         if chosen.reorder is not None:
             pieces = chosen.reorder(pieces, config, names)
         vocabulary = {piece: i for i, (piece, _) in enumerate(pieces)}
+        shadowed = shadowed_pieces([piece for piece, _ in pieces], vocabulary)
         made = {"scores": [score for _, score in pieces]}
     if chosen.extra is not None:
         extra = chosen.extra(config, extra)
-    bare = replace(source, vocabulary=vocabulary, model=made, sections=dict(_EMPTY), added_tokens=())
+    bare = replace(
+        source,
+        vocabulary=vocabulary,
+        shadowed=shadowed,
+        model=made,
+        sections=dict(_EMPTY),
+        added_tokens=(),
+    )
     return Vocabulary(bare, _charsmap(source), extra)
 
 

@@ -26,6 +26,7 @@ class Source:
     model: dict[str, Any]  # without the vocabulary
     sections: dict[str, dict[str, Any] | None]  # normalizer, pre_tokenizer, post_processor, decoder
     added_tokens: tuple[AddedToken, ...] = ()  # in the order in which they are added
+    shadowed: dict[int, str] = field(default_factory=dict)  # Unigram: pieces that have a later id, too
     listed_ids: tuple[int, ...] = ()  # the ids tokenizer.json lists for the first of them
     truncation: dict[str, Any] | None = None  # what tokenizer.json sets: max_length, strategy, stride, side
     padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
@@ -48,11 +49,11 @@ class Source:
             "added_tokens": [token.settings() for token in self.added_tokens],
         }
         try:
-            tokens = [token.encode() for token in self.vocabulary]
+            tokens = [token.encode() for token in (*self.shadowed.values(), *self.vocabulary)]
         except UnicodeEncodeError:
             raise CheckpointError(f"{self.path}: a token of the vocabulary holds a lone surrogate") from None
         offsets = array("q", accumulate(map(len, tokens), initial=0))
-        ids = array("i", self.vocabulary.values())
+        ids = array("i", [*self.shadowed, *self.vocabulary.values()])
         try:
             return _engine.Tokenizer(settings, b"".join(tokens), offsets, ids)
         except (CheckpointError, UnsupportedError) as error:
@@ -98,7 +99,7 @@ class Source:
             sides = model["merges"]
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         if "scores" in model:
-            pieces = {i: piece for piece, i in self.vocabulary.items()}
+            pieces = {**self.shadowed, **{i: piece for piece, i in self.vocabulary.items()}}
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores"))]
         return model
 
@@ -112,6 +113,13 @@ def _as_serde_json_reads(score: float) -> float:
     if "e" in fraction or len(whole) + len(fraction) < 16:
         return score
     return float(int(whole + fraction)) / 10.0 ** len(fraction)
+
+
+def shadowed_pieces(pieces: list[str], vocabulary: dict[str, int]) -> dict[int, str]:
+    """Of pieces listed by id, those that are in the vocabulary with a later one."""
+    if len(pieces) == len(vocabulary):
+        return {}
+    return {i: piece for i, piece in enumerate(pieces) if vocabulary[piece] != i}
 
 
 def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
@@ -281,7 +289,7 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     if not isinstance(model, dict):
         raise _fail(name, "model", model, "an object")
     model = {"type": _model_type(model), **model}
-    vocabulary = model.pop("vocab", None)
+    listed = model.pop("vocab", None)
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
@@ -290,7 +298,7 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         ):
             raise _fail(name, section, settings, 'an object with a "type", or null')
         sections[section] = settings
-    vocabulary, model = _read_model(name, model, vocabulary)
+    vocabulary, model = _read_model(name, model, listed)
     added_tokens = _read_added_tokens(name, root.get("added_tokens"))
     return Source(
         path=name,
@@ -298,6 +306,9 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         model=model,
         sections=sections,
         added_tokens=added_tokens,
+        shadowed=shadowed_pieces([piece for piece, _ in listed], vocabulary)
+        if model["type"] == "Unigram"
+        else {},
         listed_ids=tuple(token["id"] for token in root.get("added_tokens") or ()),
         truncation=_read_truncation(name, root.get("truncation")),
         padding=_read_padding(name, root.get("padding")),
