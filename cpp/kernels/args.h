@@ -115,4 +115,13 @@ struct SoftmaxArgs {
   float* y;                 // [rows, dim], may be x
 };
 
+struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the lowest
+  uint64_t space;           // ' '
+  uint64_t letter, lower;   // A-Z a-z, a-z
+  uint64_t digit;
+  uint64_t sign;            // the other visible ones, among them
+  uint64_t apostrophe;
+  uint64_t beyond;          // no ASCII
+};
+
 }  // namespace fastplm

@@ -17,6 +17,7 @@ namespace {
 #include "kernels/pack.inl.h"
 
 // Each of the above builds on the one before it; the order of those below does not matter.
+#include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
 #include "kernels/gemm.inl.h"
@@ -60,6 +61,7 @@ constinit const Kernels kTable{
     .bf = float_kernels<bf16>(),
     .pool = pool,
     .softmax = softmax,
+    .ascii = ascii,
 };
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -38,6 +38,7 @@ struct Kernels {
   FloatKernels<bf16> bf;
   void (*pool)(const PoolArgs&) noexcept;
   void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
+  void (*ascii)(const char* text, AsciiClasses& classes) noexcept;   // of text[0 .. 64)
 
   template <class T>
   const FloatKernels<T>& of() const {

@@ -101,6 +101,19 @@ FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   }
 }
 
+struct Bytes {   // kCount bytes; what is said of each is a bit of the result, the first byte's the lowest
+  static constexpr int kCount = 32;
+  __m256i v;
+};
+FASTPLM_INLINE Bytes load_bytes(const char* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+FASTPLM_INLINE Bytes operator|(Bytes a, char c) { return {_mm256_or_si256(a.v, _mm256_set1_epi8(c))}; }
+FASTPLM_INLINE uint64_t not_ascii(Bytes a) { return uint32_t(_mm256_movemask_epi8(a.v)); }
+FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
+  const __m256i above = _mm256_sub_epi8(a.v, _mm256_set1_epi8(low));
+  const __m256i most = _mm256_min_epu8(above, _mm256_set1_epi8(char(high - low)));
+  return uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(most, above)));
+}
+
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
   __m256i v;
 };

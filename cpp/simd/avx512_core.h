@@ -70,6 +70,17 @@ FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   }
 }
 
+struct Bytes {   // kCount bytes; what is said of each is a bit of the result, the first byte's the lowest
+  static constexpr int kCount = 64;
+  __m512i v;
+};
+FASTPLM_INLINE Bytes load_bytes(const char* p) { return {_mm512_loadu_si512(p)}; }
+FASTPLM_INLINE Bytes operator|(Bytes a, char c) { return {_mm512_or_si512(a.v, _mm512_set1_epi8(c))}; }
+FASTPLM_INLINE uint64_t not_ascii(Bytes a) { return _mm512_movepi8_mask(a.v); }
+FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
+  return _mm512_cmple_epu8_mask(_mm512_sub_epi8(a.v, _mm512_set1_epi8(low)), _mm512_set1_epi8(char(high - low)));
+}
+
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
   __m512i v;
 };

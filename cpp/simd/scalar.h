@@ -68,6 +68,25 @@ FASTPLM_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
 FASTPLM_INLINE void transpose(F32*) {}   // kLanes x kLanes
 
+struct Bytes {   // kCount bytes; what is said of each is a bit of the result, the first byte's the lowest
+  static constexpr int kCount = 8;
+  uint64_t v;
+};
+FASTPLM_INLINE Bytes load_bytes(const char* p) {
+  Bytes a{0};
+  for (int i = 0; i < 8; ++i) a.v |= uint64_t(uint8_t(p[i])) << 8 * i;
+  return a;
+}
+FASTPLM_INLINE Bytes operator|(Bytes a, char c) { return {a.v | 0x0101010101010101 * uint64_t(uint8_t(c))}; }
+FASTPLM_INLINE uint64_t gather_highs(uint64_t v) { return (v >> 7 & 0x0101010101010101) * 0x0102040810204080 >> 56; }
+FASTPLM_INLINE uint64_t not_ascii(Bytes a) { return gather_highs(a.v); }
+FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {   // of ASCII
+  constexpr uint64_t kOnes = 0x0101010101010101, kHighs = 0x80 * kOnes;
+  const uint64_t seven = a.v & ~kHighs;
+  const uint64_t at_least = seven + kOnes * uint64_t(0x80 - low), above = seven + kOnes * uint64_t(0x7f - high);
+  return gather_highs(at_least & ~above & ~a.v);
+}
+
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
   uint32_t v;
 };

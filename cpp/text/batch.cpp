@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "text/long_text.h"
 
 namespace fastplm::text {
 
@@ -245,25 +246,40 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
          " tokens that max_length ", options.max_length, " leaves beside the special ones");
   }
 
-  // Chunks of about equal size, in order.
+  // Chunks of about equal size, in order; a long text is one of its own.
+  const bool cuts = tokenizer.cuts_long_texts() && !options.align && options.truncation == Truncation::kNone;
   std::vector<int64_t> chunk_begin{0};
+  std::vector<bool> is_long;
   int64_t bytes = 0;
+  const auto end_chunk = [&](int64_t end, bool with_long) {
+    if (chunk_begin.back() == end) return;
+    chunk_begin.push_back(end);
+    is_long.push_back(with_long);
+    bytes = 0;
+  };
   for (int64_t i = 0; i < count; ++i) {
-    bytes += bytes_of(first, i) + (second ? bytes_of(*second, i) : 0);
-    if (bytes >= kChunkBytes || i + 1 == count) {
-      chunk_begin.push_back(i + 1);
-      bytes = 0;
-    }
+    const int64_t more = bytes_of(first, i) + (second ? bytes_of(*second, i) : 0);
+    const bool with_long = cuts && more >= int64_t(kLongText);
+    if (with_long) end_chunk(i, false);
+    bytes += more;
+    if (with_long || bytes >= kChunkBytes || i + 1 == count) end_chunk(i + 1, with_long);
   }
-  const auto chunks = int64_t(chunk_begin.size()) - 1;
+  const auto chunks = int64_t(is_long.size());
   std::vector<Batch> results(size_t(std::max<int64_t>(chunks, 1)));
+  const auto run = [&](int64_t chunk) {
+    Encoder encoder(tokenizer, options, second != nullptr);
+    for (int64_t i = chunk_begin[chunk]; i < chunk_begin[chunk + 1]; ++i) encoder.add(first, second, i, results[chunk]);
+  };
+  // Threads work on different chunks, or all of them on one long text if there are few.
+  const bool few = std::ranges::count(is_long, true) < num_threads();
   parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
-      Encoder encoder(tokenizer, options, second != nullptr);
-      for (int64_t i = chunk_begin[chunk]; i < chunk_begin[chunk + 1]; ++i)
-        encoder.add(first, second, i, results[chunk]);
+      if (!few || !is_long[chunk]) run(chunk);
     }
   });
+  for (int64_t chunk = 0; few && chunk < chunks; ++chunk) {
+    if (is_long[chunk]) run(chunk);
+  }
   return join(results);
 }
 

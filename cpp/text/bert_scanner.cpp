@@ -70,7 +70,7 @@ bool BertScanner::cut(ShortWord word, size_t size, Ids& ids) const {
     int32_t id = -1;
     for (; n > 0 && id < 0; --n) id = table->find(word.first(n));
     if (id < 0) {
-      ids.resize_down(before);
+      ids.resize(before);
       return false;
     }
     ids.push(id);
@@ -126,7 +126,7 @@ class BertScanner::Word {
   void look_up(std::string_view word, int64_t characters) {
     const int64_t before = ids_.size();
     if (!model_.cut(word, characters, [&](int32_t id, uint32_t, uint32_t) { ids_.push(id); })) {
-      ids_.resize_down(before);
+      ids_.resize(before);
       ids_.push(model_.unknown());
     }
   }
@@ -206,7 +206,7 @@ bool BertScanner::run(std::string_view text, int64_t limit, Ids& ids) const {
       }
       if (action.kind == kDropped) continue;
       if (action.kind == kReordered) {
-        ids.resize_down(before);
+        ids.resize(before);
         return false;
       }
       if (action.kind != kExpands) {

@@ -58,6 +58,15 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<
   }
 }
 
+bool Bpe::bytes_are_apart() const {
+  if (!byte_fallback_ || std::ranges::find(fallback_, -1) != fallback_.end()) return false;
+  bool apart = true;
+  merges_.for_each([&](int32_t left, int32_t right, Merges::Merge) {
+    for (int32_t id : {left, right}) apart &= std::ranges::find(fallback_, id) == fallback_.end();
+  });
+  return apart;
+}
+
 // One symbol for each character that the vocabulary has; bytes or unknowns for the others.
 void Bpe::start(std::string_view word, std::vector<Symbol>& symbols) const {
   Symbol unknown{-1, 0};   // not yet among the symbols
@@ -151,8 +160,7 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
     const auto make = [&](Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
     };
-    if (part.size() > WordKey::kMaxSize) return make(ids);
-    cache.add(owner_, WordKey::of(part.data(), part.size(), word.data() + word.size()), ids, make);
+    cache.find_or_add(owner_, part, word.data() + word.size(), ids, make);
   });
 }
 

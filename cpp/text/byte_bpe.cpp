@@ -1,7 +1,7 @@
 #include "text/byte_bpe.h"
 
-#include <algorithm>
 #include <span>
+#include <vector>
 
 #include "text/byte_level.h"
 #include "text/utf8.h"
@@ -9,9 +9,31 @@
 
 namespace fastplm::text {
 
-static int32_t id_of_byte(const Vocabulary& vocabulary, size_t byte) {
-  char character[4];
-  return vocabulary.id_of({character, size_t(write_character(byte_level::kCharacters[byte], character))});
+// The vocabulary's tokens as the bytes they stand for, or null if some byte has none.
+static std::unique_ptr<TokenMatcher> make_matcher(const Bpe& model, const Vocabulary& vocabulary) {
+  std::string bytes;
+  std::vector<size_t> ends;
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string_view token = vocabulary.token(i);
+    const size_t begin = bytes.size();
+    const char* p = token.data();
+    int byte = 0;
+    while (p < token.data() + token.size() && (byte = byte_level::byte_of(next_character(p))) >= 0) bytes += char(byte);
+    if (byte < 0) {   // not one that text is made of
+      bytes.resize(begin);
+      continue;
+    }
+    ends.push_back(bytes.size());
+    ids.push_back(vocabulary.id(i));
+  }
+  std::vector<TokenMatcher::Entry> entries(ids.size());
+  int64_t symbols = 0;
+  for (size_t i = 0, begin = 0; i < ids.size(); begin = ends[i++]) {
+    entries[i] = {std::string_view(bytes).substr(begin, ends[i] - begin), ids[i], ends[i] - begin == 1};
+    symbols += entries[i].is_symbol;
+  }
+  return symbols == 256 ? TokenMatcher::make(model.merges(), entries) : nullptr;
 }
 
 // What cuts the text, if it is one of the scanners and nothing else, before ByteLevel writes it as characters.
@@ -42,22 +64,20 @@ static Cut cut_of(const Value& pre_tokenizer) {
 std::unique_ptr<ByteBpe> ByteBpe::make(const Value& pre_tokenizer, const Bpe& model, const Vocabulary& vocabulary) {
   const Cut cut = cut_of(pre_tokenizer);
   if (!cut.scanner || !model.is_plain()) return nullptr;
-  std::unique_ptr<ByteBpe> made(new ByteBpe(model, vocabulary, *cut.scanner, cut.add_prefix_space));
-  if (std::ranges::min(made->byte_ids_) < 0) return nullptr;
-  return made;
+  std::unique_ptr<TokenMatcher> matcher = make_matcher(model, vocabulary);
+  if (!matcher) return nullptr;
+  return std::unique_ptr<ByteBpe>(new ByteBpe(model, std::move(matcher), *cut.scanner, cut.add_prefix_space));
 }
 
-ByteBpe::ByteBpe(const Bpe& model, const Vocabulary& vocabulary, const Scanner& scanner, bool add_prefix_space)
+ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Scanner& scanner, bool add_prefix_space)
     : model_(model),
-      vocabulary_(vocabulary),
+      matcher_(std::move(matcher)),
       scanner_(scanner),
       add_prefix_space_(add_prefix_space),
-      owner_(WordCache::new_owner()) {
-  for (size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = id_of_byte(vocabulary, byte);
-}
+      owner_(WordCache::new_owner()) {}
 
-void ByteBpe::run(std::string_view text, int64_t limit, Ids& ids) const {
-  if (add_prefix_space_ && text[0] != ' ') {
+void ByteBpe::run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const {
+  if (add_prefix_space_ && is_first && text[0] != ' ') {
     std::string prefixed;
     prefixed.reserve(text.size() + 1);
     prefixed += ' ';
@@ -71,9 +91,9 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
+  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
   uint32_t ends[kAtOnce];
-  WordKey keys[kAtOnce];
+  WordCache::Place places[kAtOnce];
   while (p < end && ids.size() < limit) {
     const size_t words = scanner_.scan(p, end, ends, kAtOnce);
     const auto word = [&](size_t i) {
@@ -81,16 +101,20 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
       return std::string_view(p + begin, ends[i] - begin);
     };
     for (size_t i = 0; i < words; ++i) {
-      if (word(i).size() > WordKey::kMaxSize) continue;
-      keys[i] = WordKey::of(word(i).data(), word(i).size(), end);
-      cache.prefetch(keys[i]);
+      if (word(i).size() <= WordKey::kMaxSize)
+        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
     }
     for (size_t i = 0; i < words; ++i) {
       const auto make = [&](Ids& to) { add_word(word(i), to); };
-      if (word(i).size() > WordKey::kMaxSize)
-        make(ids);
+      if (word(i).size() > WordKey::kMaxSize) {
+        cache.add_long(owner_, word(i), ids, make);
+        continue;
+      }
+      ids.reserve(WordCache::kMaxIds + 1);
+      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
       else
-        cache.add(owner_, keys[i], ids, make);
+        cache.add(owner_, places[i], found, word(i), ids, make);
     }
     p += ends[words - 1];
   }
@@ -98,20 +122,9 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
 
 void ByteBpe::add_word(std::string_view word, Ids& ids) const {
   if (model_.ignores_merges()) {
-    std::string written;
-    char character[4];
-    for (char byte : word) {
-      written.append(character, size_t(write_character(byte_level::kCharacters[uint8_t(byte)], character)));
-    }
-    if (const int32_t id = vocabulary_.id_of(written); id >= 0) return ids.push(id);
+    if (const int32_t id = matcher_->find(word); id >= 0) return ids.push(id);
   }
-  thread_local std::vector<Symbol> symbols;
-  symbols.clear();
-  for (char byte : word) symbols.push_back({byte_ids_[uint8_t(byte)], 1});
-  const int64_t n = model_.merges().apply(symbols.data(), int64_t(symbols.size()));
-  for (int64_t i = 0; i < n; ++i) ids.push(symbols[size_t(i)].id);
-  constexpr size_t kKeep = 1 << 16;
-  if (symbols.capacity() > kKeep) symbols = {};
+  matcher_->append(word, ids);
 }
 
 }  // namespace fastplm::text

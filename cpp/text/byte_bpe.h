@@ -1,13 +1,13 @@
 // Byte-level pre-tokenizing and byte-pair encoding in one pass over the text: the ids only, without writing bytes as
 // characters. It gives the answer of the stages it replaces, and is derived from them.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include "text/bpe.h"
 #include "text/ids.h"
 #include "text/scanner.h"
+#include "text/token_matcher.h"
 
 namespace fastplm::text {
 
@@ -17,19 +17,19 @@ class ByteBpe {
   // than this class.
   static std::unique_ptr<ByteBpe> make(const Value& pre_tokenizer, const Bpe& model, const Vocabulary& vocabulary);
 
-  // Appends the ids of `text`, which is not empty; may stop once `ids` holds `limit`.
-  void run(std::string_view text, int64_t limit, Ids& ids) const;
+  // Appends the ids of `text`, which is not empty; may stop once `ids` holds `limit`. `is_first`: nothing of the text
+  // that was to be cut stands before it.
+  void run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const;
 
  private:
-  ByteBpe(const Bpe& model, const Vocabulary& vocabulary, const Scanner& scanner, bool add_prefix_space);
+  ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Scanner& scanner, bool add_prefix_space);
   void scan(std::string_view text, int64_t limit, Ids& ids) const;
   void add_word(std::string_view word, Ids& ids) const;
 
   const Bpe& model_;
-  const Vocabulary& vocabulary_;
+  std::unique_ptr<TokenMatcher> matcher_;
   const Scanner& scanner_;
   bool add_prefix_space_;
-  std::array<int32_t, 256> byte_ids_;
   uint32_t owner_;   // of its words in the cache
 };
 

@@ -151,8 +151,10 @@ class DoubleArray::Builder {
 };
 
 DoubleArray::DoubleArray(std::vector<std::pair<std::string_view, int32_t>> keys) {
-  root_ = Builder(units_, keys).build();
-  units_.shrink_to_fit();
+  std::vector<Unit> units;
+  root_ = Builder(units, keys).build();
+  memory_ = Buffer(int64_t(units.size() * sizeof(Unit)));
+  std::memcpy(memory_.data(), units.data(), size_t(memory_.size()));
 }
 
 }  // namespace fastplm::text

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+#include "core/buffer.h"
 
 namespace fastplm::text {
 
@@ -23,7 +24,7 @@ class DoubleArray {
 
   // Moves `node` along `byte`; false: no key goes on so.
   bool step(Node& node, char byte) const {
-    const Unit unit = units_[node.children ^ uint8_t(byte)];
+    const Unit unit = units()[node.children ^ uint8_t(byte)];
     if (uint8_t(unit.link) != uint8_t(byte)) return false;
     node = {unit.link >> 8, unit.value};
     return true;
@@ -37,7 +38,7 @@ class DoubleArray {
     return node.value;
   }
 
-  int64_t bytes() const { return int64_t(units_.size() * sizeof(Unit)); }
+  int64_t bytes() const { return memory_.size(); }
 
  private:
   class Builder;
@@ -45,7 +46,9 @@ class DoubleArray {
     uint32_t link;   // children << 8 | the byte that leads here
     int32_t value;
   };
-  std::vector<Unit> units_;
+  const Unit* units() const { return memory_.as<Unit>(); }
+
+  Buffer memory_;   // on huge pages: a search jumps about in it
   uint32_t root_ = 0;
 };
 

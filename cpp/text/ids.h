@@ -24,7 +24,7 @@ class Ids {
   int32_t* data() const { return data_; }
   int32_t operator[](int64_t i) const { return data_[i]; }
 
-  void resize_down(int64_t size) { size_ = size; }
+  void resize(int64_t size) { size_ = size; }   // of what has been reserved
   void push(int32_t id) {
     if (size_ == capacity_) reserve(1);
     data_[size_++] = id;

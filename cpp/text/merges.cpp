@@ -12,9 +12,10 @@ constexpr int64_t kShort = 64;   // up to here a search through all pairs is che
 constexpr size_t kMostRules = (1u << 31) / kShort - 1;
 
 Merges::Merges(std::span<const Rule> rules)
-    : slots_(std::bit_ceil(rules.size() * 2 + 2)),
+    : slots_(std::bit_ceil(rules.size() * 2 + 16)),
       mask_(slots_.size() - 1),
       shift_(64 - std::countr_zero(slots_.size())) {
+  filter_.resize((slots_.size() << kFilterShift) / 64);
   if (rules.size() >= kMostRules) {
     fail(ErrorKind::kFile, "tokenizer.json: model.merges has ", rules.size(), " rules; expected fewer than ",
          kMostRules);
@@ -22,7 +23,9 @@ Merges::Merges(std::span<const Rule> rules)
   for (size_t rank = 0; rank < rules.size(); ++rank) {
     const Rule& rule = rules[rank];
     const uint64_t pair = key(rule.left, rule.right);
-    size_t at = start(pair);
+    const uint64_t hash = hash_of(pair), bit = hash >> (shift_ - kFilterShift);
+    filter_[bit / 64] |= uint64_t(1) << bit % 64;
+    size_t at = hash >> shift_;
     while (slots_[at].pair != kFree && slots_[at].pair != pair) at = (at + 1) & mask_;
     slots_[at] = {pair, {uint32_t(rank), rule.result}};
   }

@@ -26,11 +26,20 @@ class Merges {
   explicit Merges(std::span<const Rule> rules);
 
   Merge of(int32_t left, int32_t right) const {
-    const uint64_t pair = key(left, right);
-    for (size_t at = start(pair);; at = (at + 1) & mask_) {
+    const uint64_t pair = key(left, right), hash = hash_of(pair);
+    if (!(filter_[hash >> (shift_ - kFilterShift) >> 6] >> (hash >> (shift_ - kFilterShift) & 63) & 1)) return {};
+    for (size_t at = hash >> shift_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.pair == pair) return slot.merge;
       if (slot.pair == kFree) return {};
+    }
+  }
+
+  // Calls rule(left, right, merge) for every pair that has one.
+  template <class Rule>
+  void for_each(Rule&& rule) const {
+    for (const Slot& slot : slots_) {
+      if (slot.pair != kFree) rule(int32_t(slot.pair >> 32), int32_t(slot.pair), slot.merge);
     }
   }
 
@@ -45,12 +54,12 @@ class Merges {
     Merge merge;
   };
   static uint64_t key(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
-  size_t start(uint64_t pair) const {
-    return size_t((pair ^ pair >> 29) * 0x9e3779b97f4a7c15u >> shift_);   // 2^64 / golden ratio
-  }
+  static uint64_t hash_of(uint64_t pair) { return (pair ^ pair >> 29) * 0x9e3779b97f4a7c15u; }  // 2^64 / golden ratio
   int64_t apply_short(Symbol* symbols, int64_t n) const;
   int64_t apply_long(Symbol* symbols, int64_t n) const;
 
+  static constexpr int kFilterShift = 3;  // bits for each slot, as a power of 2
+  std::vector<uint64_t> filter_;  // a bit for each hash that some pair has: most pairs need no other look
   std::vector<Slot> slots_;
   size_t mask_;
   int shift_;

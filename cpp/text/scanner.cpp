@@ -78,8 +78,11 @@ static const char* next_deep_seek(const char* p, const char* end) {
 }
 template <ScannerRules kRules>
 static constexpr Scanner make(const char* name) {
-  return {name, next_by<kRules>, scan_by<scan_one<kRules>, kRules.words == ScannerRules::kCased>};
+  constexpr scanner::WindowRules kWindow{kRules.any_prefix, kRules.words == ScannerRules::kCased, kRules.numbers};
+  return {name, next_by<kRules>, scan_by<scan_one<kRules>, kWindow>};
 }
+
+constexpr scanner::WindowRules kDeepSeekWindow{.any_prefix = true, .cased = false, .numbers = 3};
 
 struct Row {
   Scanner scanner;
@@ -106,7 +109,7 @@ static const std::vector<Row>& rows() {
        {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
         R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
         R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-      {{"deepseek-v3", next_deep_seek, scan_by<scan_deep_seek>},
+      {{"deepseek-v3", next_deep_seek, scan_by<scan_deep_seek, kDeepSeekWindow>},
        {R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+",
         R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|)"
         R"(\s*[\r\n]+|\s+(?!\S)|\s+)"}},

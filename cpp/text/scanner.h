@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include "kernels/kernels.h"
 #include "text/character_classes.h"
 
 namespace fastplm::text {
@@ -89,35 +90,45 @@ inline const char* skip(const char* p, const char* end, Classify&& classify) {
 inline uint64_t ascii_letters(uint64_t x) { return between(x | kOnes * 0x20, 'a', 'z'); }
 inline uint64_t ascii_lower(uint64_t x) { return between(x, 'a', 'z'); }
 
-// 64 bytes of text from a place where a pre-token begins, one bit for each byte: where the plain English in it parts.
+// What a window of text must know of the rules.
+struct WindowRules {
+  bool any_prefix, cased;
+  int numbers;
+};
+
+// 64 bytes of text from a place where a pre-token begins, one bit for each byte: where the plain ASCII in it parts.
 struct Window {
   // A bit at i tells what byte i is; what follows byte 63 is not known, so that bit 63 may be a wrong `hard`.
   uint64_t hard = 0;  // a pre-token that begins here needs a closer look
   uint64_t begins = 0;  // one begins here, unless a hard one covers it
-  uint64_t unsure_end = 0;  // the one that seems to end before this byte needs a closer look
+  uint64_t unsure_end = 0;  // the one that seems to end before this hard byte needs a closer look
 
   static constexpr std::ptrdiff_t kBytes = 64;
 
-  template <bool kCased>
-  static Window at(const char* p) {
-    uint64_t space = 0, letter = 0, lower = 0, stop = 0, unsure = 0;
-    for (int i = 0; i < 8; ++i) {
-      uint64_t x;
-      std::memcpy(&x, p + 8 * i, 8);
-      if constexpr (std::endian::native == std::endian::big) x = __builtin_bswap64(x);
-      const auto gather = [&](uint64_t highs) { return (highs >> 7) * 0x0102040810204080 >> 56 << (8 * i); };
-      space |= gather(between(x, ' ', ' '));
-      letter |= gather(ascii_letters(x));
-      stop |= gather(between(x, ',', '.') | between(x, ':', '?'));
-      unsure |= gather((x & kHighs) | (kCased ? between(x, '\'', '\'') : 0));
-      if constexpr (kCased) lower |= gather(ascii_lower(x));
+  template <WindowRules kRules>
+  static Window of(const AsciiClasses& is) {
+    const uint64_t sign = is.sign & ~is.apostrophe, plain = is.letter | is.digit | sign;
+    const uint64_t single = is.space & ~(is.space << 1) & ~(is.space >> 1);   // among spaces
+    const uint64_t takes_space = kRules.any_prefix ? is.letter | sign : plain;
+    const uint64_t spaced = single & takes_space >> 1, alone = single & (plain & ~takes_space) >> 1;
+    const auto starts = [&](uint64_t run) { return run & ~(run << 1) & ~(spaced << 1); };
+
+    uint64_t words = starts(is.letter), numbers = starts(is.digit);
+    const uint64_t hard = ~(plain | spaced | alone);
+    if constexpr (kRules.any_prefix) {
+      // A sign that stands alone between what is neither a space nor a sign and a letter belongs to the word.
+      words &= ~((sign & ~(sign << 1) & ~(is.space << 1)) << 1);
     }
-    // A space before a letter belongs to the word; a sign behind a letter and before a space stands alone.
-    const uint64_t word_space = space & letter >> 1, sign = stop & letter << 1 & space >> 1;
-    uint64_t word = letter & ~(letter << 1) & ~(space << 1);
-    if constexpr (kCased) word |= letter & ~lower & lower << 1;
-    const uint64_t hard = ~(letter | word_space | sign);
-    return {hard, hard | word_space | sign | word, unsure};
+    if constexpr (kRules.cased) words |= is.letter & ~is.lower & is.lower << 1;
+    if constexpr (kRules.numbers == 1) numbers = is.digit;
+    if constexpr (kRules.numbers > 1) {
+      static_assert(kRules.numbers == 3);
+      const uint64_t fourth = is.digit & is.digit << 1 & is.digit << 2;
+      for (uint64_t next = numbers; (next = next << 3 & fourth);) numbers |= next;
+    }
+    const uint64_t others = ~(plain | is.space);
+    return {hard, hard | spaced | alone | words | numbers | starts(sign),
+            is.beyond | (others & sign << 1) | (kRules.cased ? is.apostrophe : 0)};
   }
 };
 
@@ -272,37 +283,39 @@ inline const char* scan_one(const CharacterClasses& classes, const char* p, cons
 // for which the text ends where the first two find something, and which leaves characters that none of them takes.
 const char* scan_deep_seek(const CharacterClasses& classes, const char* p, const char* end);
 
-// Scanner::scan with the loop around one(classes, p, end). ASCII words, perhaps behind a space, are found 64 bytes at a
-// time; everything else is left to `one`.
-template <auto one, bool kCased = false>
+// Scanner::scan with the loop around one(classes, p, end). Plain ASCII is cut 64 bytes at a time; everything else is
+// left to `one`.
+template <auto one, scanner::WindowRules kRules>
 inline size_t scan_by(const char* const begin, const char* const end, uint32_t* ends, size_t capacity) {
   using scanner::Window;
   const CharacterClasses& classes = CharacterClasses::get();
+  const auto classify = kernels().ascii;
   const char* p = begin;
-  size_t n = 0;
-  while (n < capacity && end - p > Window::kBytes) {
-    const Window window = Window::at<kCased>(p);
-    const char* const base = p;
-    uint64_t later = window.begins & ~uint64_t(1);  // what begins behind p
+  uint32_t* out = ends;
+  uint32_t* const full = ends + capacity;
+  while (out < full && end - p > Window::kBytes) {
+    AsciiClasses ascii;
+    classify(p, ascii);
+    const Window window = Window::of<kRules>(ascii);
+    // All that begins behind p, up to the first hard one: there the one before it ends, if that is sure.
+    const auto offset = uint32_t(p - begin);
+    uint64_t sure = window.begins & (window.hard ^ (window.hard - 1)) & ~uint64_t(1) & ~window.unsure_end;
+    if (sure) {
+      for (; sure && out < full; sure &= sure - 1) *out++ = offset + uint32_t(std::countr_zero(sure));
+      p = begin + out[-1];
+      const bool behind = (window.hard >> (out[-1] - offset)) == 0;  // what begins there may go on behind the window
+      if (behind || out == full) continue;
+    }
     do {
-      const auto at = unsigned(p - base);
-      const uint64_t next = later & (~later + 1);
-      if ((window.hard >> at & 1) || (window.unsure_end & next) || next == 0) {
-        if (next == 0 && at > 0) break;  // it may go on behind the window
-        p = one(classes, p, end);
-        later = p - base < Window::kBytes - 1 ? window.begins & ~uint64_t(1) << (p - base) : 0;
-      } else {
-        p = base + std::countr_zero(next);
-        later ^= next;
-      }
-      ends[n++] = uint32_t(p - begin);
-    } while (n < capacity && p - base < Window::kBytes - 1);
+      p = one(classes, p, end);
+      *out++ = uint32_t(p - begin);
+    } while (out < full && p < end && uint8_t(*p) >= 0x80);
   }
-  for (; n < capacity && p < end; ++n) {
+  while (out < full && p < end) {
     p = one(classes, p, end);
-    ends[n] = uint32_t(p - begin);
+    *out++ = uint32_t(p - begin);
   }
-  return n;
+  return size_t(out - ends);
 }
 
 }  // namespace fastplm::text

@@ -57,14 +57,18 @@ void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 32;   // words whose places in the cache are fetched together
-  std::string_view words[kAtOnce];   // without the mark
-  WordKey keys[kAtOnce];
-  std::string marked = mark_;
+  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
+  struct Word {
+    const char* begin;   // behind the mark
+    const char* end;
+  };
+  Word words[kAtOnce];
+  WordCache::Place places[kAtOnce];
+  std::string marked;
   while (p < end && ids.size() < limit) {
     size_t count = 0;
     while (p < end && count < kAtOnce) {
-      if (drops_white_) {
+      if (drops_white_ && kinds_[uint8_t(*p)] != kLetter) {
         const char* next = p;
         if (is_between(next_character(next))) {
           p = next;
@@ -72,29 +76,32 @@ void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
         }
       }
       // A word begins where the last one ended: at a mark, at a space that becomes one, or where one is put.
-      if (std::string_view(p, size_t(end - p)).starts_with(mark_)) {
-        p += mark_.size();
-      } else if (*p == ' ') {
+      if (*p == ' ') {
         ++p;
+      } else if (*p == mark_[0] && std::string_view(p, size_t(end - p)).starts_with(mark_)) {
+        p += mark_.size();
       }
       const char* const begin = p;
       p = end_of_word(p, end);
-      words[count] = {begin, size_t(p - begin)};
-      if (words[count].size() <= WordKey::kMaxSize) {
-        keys[count] = WordKey::of(begin, words[count].size(), end);
-        cache.prefetch(keys[count]);
-      }
-      ++count;
+      const auto size = size_t(p - begin);
+      if (size <= WordKey::kMaxSize) places[count] = cache.place_of(WordKey::of(begin, size, end));
+      words[count++] = {begin, p};
     }
     for (size_t i = 0; i < count; ++i) {
+      const std::string_view word(words[i].begin, words[i].end);
       const auto make = [&](Ids& to) {
-        marked.resize(mark_.size());
-        model_.append_ids_anew(marked += words[i], to);
+        marked = mark_;
+        model_.append_ids_anew(marked += word, to);
       };
-      if (words[i].size() > WordKey::kMaxSize)
-        make(ids);
+      if (word.size() > WordKey::kMaxSize) {
+        cache.add_long(owner_, word, ids, make);
+        continue;
+      }
+      ids.reserve(WordCache::kMaxIds + 1);
+      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
       else
-        cache.add(owner_, keys[i], ids, make);
+        cache.add(owner_, places[i], found, word, ids, make);
     }
   }
 }

@@ -18,6 +18,8 @@ namespace fastplm::text {
 struct Normalizer {
   virtual ~Normalizer() = default;
   virtual void run(Text& text) const = 0;
+  // Whether `text` certainly stays as it is; may say false of such a text.
+  virtual bool keeps(std::string_view) const { return false; }
 };
 
 struct PreTokenizer {

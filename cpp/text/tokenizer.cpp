@@ -3,6 +3,8 @@
 #include "text/bert.h"
 #include "text/bert_scanner.h"
 #include "text/byte_bpe.h"
+#include "text/long_text.h"
+#include "text/space_bpe.h"
 #include "text/space_unigram.h"
 #include "text/wordpiece.h"
 
@@ -39,6 +41,9 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
   if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
     byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
+  }
+  if (bpe && !added_->any(AddedTokens::kNormalized)) {
+    space_bpe_ = SpaceBpe::make(settings.find("normalizer"), settings.find("pre_tokenizer"), *bpe, vocabulary_);
   }
   const auto* unigram = dynamic_cast<const Unigram*>(model_.get());
   if (const Value* cut = settings.find("pre_tokenizer"); cut && unigram) {
@@ -89,28 +94,36 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
       cursor.add(*this, options, id, {cursor.characters, cursor.characters + count}, part);
       cursor.characters += count;
       ++cursor.words;
-    } else if (options.align || !run_fused(part, options, tokens.ids)) {
+    } else if (options.align || !run_fused(part, begin == 0, options, tokens.ids)) {
       run_stages(part, options, cursor);
     }
   });
 }
 
-bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
-  if (scanner_) return scanner_->run(text, options.limit, ids);
+bool Tokenizer::run_fused(std::string_view text, bool begins, const Options& options, Ids& ids) const {
+  const bool whole = options.limit == INT64_MAX;
+  const auto run = [&](std::string_view part, auto&& body) {
+    return whole ? run_in_parts(part, ids, body) : body(part, ids);
+  };
+  if (scanner_) {
+    return run(text, [&](std::string_view part, Ids& to) { return scanner_->run(part, options.limit, to); });
+  }
+  if (space_bpe_) return space_bpe_->run(text, begins, options.limit, ids);
   if (!byte_bpe_ && !space_unigram_) return false;
   Text normalized;
-  if (normalizer_) {
+  if (normalizer_ && !normalizer_->keeps(text)) {
     normalized.bytes = text;
     normalizer_->run(normalized);
     text = normalized.bytes;
   }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
-    if (id >= 0)
-      ids.push(id);
-    else if (byte_bpe_)
-      byte_bpe_->run(text.substr(begin, end - begin), options.limit, ids);
-    else
-      space_unigram_->run(text.substr(begin, end - begin), options.limit, ids);
+    if (id >= 0) return ids.push(id);
+    const std::string_view piece = text.substr(begin, end - begin);
+    if (space_unigram_) return space_unigram_->run(piece, options.limit, ids);
+    run(piece, [&](std::string_view part, Ids& to) {
+      byte_bpe_->run(part, part.data() == piece.data(), options.limit, to);
+      return true;
+    });
   });
   return true;
 }

@@ -13,6 +13,7 @@ namespace fastplm::text {
 
 class BertScanner;
 class ByteBpe;
+class SpaceBpe;
 class SpaceUnigram;
 
 // By place, in order: tokens that are in the text what the vocabulary does not call them, and that text.
@@ -27,7 +28,7 @@ struct Tokens {
   Written written;              // with alignment
 
   void clear() {
-    ids.resize_down(0);
+    ids.resize(0);
     spans.clear();
     words.clear();
     spaces.clear();
@@ -53,6 +54,9 @@ class FASTPLM_EXPORT Tokenizer {
   // Appends the tokens of one text (or of one word, as word `word` if that is not negative).
   void tokenize(std::string_view text, const Options& options, int32_t word, Tokens& tokens) const;
 
+  // Whether the ids of one long text are made on many threads.
+  bool cuts_long_texts() const { return scanner_ || byte_bpe_; }
+
   const PostProcessor& post_processor() const { return post_processor_; }
   const AddedTokens& added_tokens() const { return *added_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
@@ -66,8 +70,9 @@ class FASTPLM_EXPORT Tokenizer {
 
  private:
   struct Cursor;
-  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it.
-  bool run_fused(std::string_view text, const Options& options, Ids& ids) const;
+  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it. `begins`: it is
+  // the first part.
+  bool run_fused(std::string_view text, bool begins, const Options& options, Ids& ids) const;
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
 
   Vocabulary vocabulary_;
@@ -80,6 +85,7 @@ class FASTPLM_EXPORT Tokenizer {
   // In place of the stages, where they are the ones that it replaces.
   std::unique_ptr<BertScanner> scanner_;
   std::unique_ptr<ByteBpe> byte_bpe_;
+  std::unique_ptr<SpaceBpe> space_bpe_;
   std::unique_ptr<SpaceUnigram> space_unigram_;
 };
 

@@ -201,9 +201,8 @@ void Unigram::append_ids_anew(std::string_view word, Ids& ids) const {
 }
 
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
-  if (word.size() > WordKey::kMaxSize) return append_ids_anew(word, ids);
-  const WordKey key = WordKey::of(word.data(), word.size(), word.data() + word.size());
-  WordCache::of_thread().add(owner_, key, ids, [&](Ids& to) { append_ids_anew(word, to); });
+  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids,
+                                     [&](Ids& to) { append_ids_anew(word, to); });
 }
 
 }  // namespace fastplm::text

@@ -1,17 +1,20 @@
-// What words became, remembered between texts. A fixed amount of memory: a new word takes an old one's place.
+// What words became, remembered between texts. A fixed amount of memory: new words take the place of old ones.
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <memory>
+#include <string_view>
+#include "core/buffer.h"
 #include "text/ids.h"
+#include "text/long_words.h"
 
 namespace fastplm::text {
 
-// Up to 23 bytes, little-endian, zeros behind the last one, and their number in the last byte.
+// A short word: up to 15 bytes, little-endian, zeros behind the last one, and their number in the last byte.
 struct WordKey {
-  static constexpr size_t kMaxSize = 23;
-  uint64_t parts[3];
+  static constexpr size_t kMaxSize = 15;
+  uint64_t parts[2];
 
   // Reads nothing at or behind `end`.
   static WordKey of(const char* word, size_t size, const char* end) {
@@ -21,88 +24,133 @@ struct WordKey {
     return of(bytes, size);
   }
 
-  bool operator==(const WordKey&) const = default;
-  uint64_t hash() const {
-    const uint64_t mixed = (parts[0] * 0x9e3779b97f4a7c15u) ^ (parts[1] * 0xc2b2ae3d27d4eb4fu) ^
-                           (parts[2] * 0x165667b19e3779f9u);   // odd constants of xxHash64
-    return mixed ^ mixed >> 32;
+  bool operator==(const WordKey& other) const {
+    return ((parts[0] ^ other.parts[0]) | (parts[1] ^ other.parts[1])) == 0;
   }
+  // The upper bits are the ones to use.
+  uint64_t hash() const { return parts[0] * 0x9e3779b97f4a7c15u ^ parts[1] * 0xc2b2ae3d27d4eb4fu; }   // of xxHash64
 
  private:
-  static WordKey of(const char* word, size_t size) {   // reads 24 bytes
+  struct Mask {
+    uint64_t low, high;
+  };
+  static constexpr std::array<Mask, 16> kFirst = [] {   // of the first n bytes
+    std::array<Mask, 16> masks{};
+    for (size_t n = 0; n < masks.size(); ++n) {
+      masks[n].low = n < 8 ? (uint64_t(1) << 8 * n) - 1 : ~uint64_t(0);
+      masks[n].high = n < 8 ? 0 : (uint64_t(1) << 8 * (n - 8)) - 1;
+    }
+    return masks;
+  }();
+  static WordKey of(const char* word, size_t size) {   // reads 16 bytes
     WordKey key;
     std::memcpy(key.parts, word, sizeof(key.parts));
-    key.parts[0] &= first_bytes(size);
-    key.parts[1] &= first_bytes(size > 8 ? size - 8 : 0);
-    key.parts[2] &= first_bytes(size > 16 ? size - 16 : 0);
-    key.parts[2] |= uint64_t(size) << 56;
+    key.parts[0] &= kFirst[size].low;
+    key.parts[1] = (key.parts[1] & kFirst[size].high) | uint64_t(size) << 56;
     return key;
   }
-  static uint64_t first_bytes(size_t n) { return n >= 8 ? ~uint64_t(0) : (uint64_t(1) << 8 * n) - 1; }
 };
 
 // One for each thread, shared by all who remember words; they tell theirs apart by `owner`.
 class WordCache {
+  struct Slot;
+
  public:
   static uint32_t new_owner() {
     static std::atomic<uint32_t> owners{0};
-    return ++owners & ((1u << 28) - 1);
+    return ++owners & ((1u << 30) - 1);
   }
 
-  static constexpr int64_t kMaxIds = 9;
+  static WordCache& of_thread();
 
-  static WordCache& of_thread() {
-    thread_local WordCache cache;
-    return cache;
-  }
+  static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
 
-  // Asks for the place of a word that is wanted soon.
-  void prefetch(const WordKey& key) const {
-    const Slot* set = &slots_[key.hash() & kSets];
+  // Where a short word may be. It is asked for from memory: better done some words ahead.
+  struct Place {
+    WordKey key;
+    Slot* set;
+  };
+  Place place_of(const WordKey& key) const {
+    Slot* const set = &slots_[(key.hash() >> kShift) * kWays];
     __builtin_prefetch(set);
-    __builtin_prefetch(set + 1);
+    return {key, set};
   }
 
-  // Appends the ids of the word, which make(ids) appends if they are not remembered.
+  static constexpr int kElsewhere = 0, kUnknown = -1;
+
+  // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere or kUnknown.
+  static int find(uint32_t owner, const Place& place, int32_t* ids) {
+    const auto has = [&](const Slot& slot) { return (slot.key == place.key) & (slot.owner >> 2 == owner); };
+    static_assert(kWays == 2);
+    const bool first = has(place.set[0]), second = has(place.set[1]);
+    const Slot& slot = place.set[second];  // no branch: which of the two it is cannot be foreseen
+    std::memcpy(ids, slot.ids, (kMaxIds + 1) * sizeof(int32_t));  // and the owner: one move
+    return first | second ? int(slot.owner & 3) : kUnknown;
+  }
+
+  // Appends the ids of a word of which find() said `found`; make(ids) appends them if they are not remembered.
   template <class Make>
-  void add(uint32_t owner, const WordKey& key, Ids& ids, Make&& make) {
-    if (find(owner, key, ids)) return;
-    const int64_t before = ids.size(), most = before + kMaxIds;
+  void add(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, Make&& make) {
+    if (found == kElsewhere) return add_long(owner, word, ids, make);
+    const int64_t before = ids.size();
     make(ids);
-    if (ids.size() <= most) put(owner, key, ids.data() + before, ids.size() - before);
+    const int64_t count = ids.size() - before;
+    if (count <= kMaxIds) return put(owner, place, ids.data() + before, count);
+    put(owner, place, nullptr, kElsewhere);
+    put_long(owner, word, ids, count);
+  }
+
+  // The same for a word that has no place.
+  template <class Make>
+  void add_long(uint32_t owner, std::string_view word, Ids& ids, Make&& make) {
+    if (word.size() <= LongWords::kMaxSize && long_words_.find(owner, word, ids)) return;
+    const int64_t before = ids.size();
+    make(ids);
+    put_long(owner, word, ids, ids.size() - before);
+  }
+
+  // All of it at once, for a word of a text that reaches to `end`.
+  template <class Make>
+  void find_or_add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
+    if (word.size() > WordKey::kMaxSize) return add_long(owner, word, ids, make);
+    const Place place = place_of(WordKey::of(word.data(), word.size(), end));
+    ids.reserve(kMaxIds + 1);
+    const int found = find(owner, place, ids.data() + ids.size());
+    if (found > 0) return ids.resize(ids.size() + found);
+    add(owner, place, found, word, ids, make);
   }
 
  private:
-  // Appends the ids of the word; false: it is not here.
-  bool find(uint32_t owner, const WordKey& key, Ids& ids) const {
-    const Slot* set = &slots_[key.hash() & kSets];
-    for (const Slot* slot = set; slot < set + kWays; ++slot) {
-      if (!(slot->key == key) || slot->owner >> 4 != owner) continue;
-      ids.append_some(slot->ids, slot->owner & 15, kMaxIds);
-      return true;
-    }
-    return false;
-  }
+  static constexpr size_t kSlots = size_t(1) << 17;  // 4 MiB
+  static constexpr size_t kWays = 2;
+  static constexpr int kShift = 64 - 16;  // 2^16 sets
+  static_assert(kSlots / kWays == size_t(1) << (64 - kShift));
+  struct alignas(32) Slot {  // a set is one cache line
+    WordKey key{};
+    int32_t ids[kMaxIds];
+    uint32_t owner = 0;  // and in the lowest 2 bits the number of ids, 0: kElsewhere
+  };
+  static_assert(sizeof(Slot) == 32);
 
   // The newest word of a set comes first, and the oldest goes.
-  void put(uint32_t owner, const WordKey& key, const int32_t* ids, int64_t count) {   // count <= kMaxIds
-    Slot* set = &slots_[key.hash() & kSets];
-    std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
-    set->key = key;
-    set->owner = owner << 4 | uint32_t(count);
-    std::memcpy(set->ids, ids, size_t(count) * sizeof(int32_t));
+  static void put(uint32_t owner, const Place& place, const int32_t* ids, int64_t count) {  // count <= kMaxIds
+    std::memmove(place.set + 1, place.set, (kWays - 1) * sizeof(Slot));
+    place.set->key = place.key;
+    place.set->owner = owner << 2 | uint32_t(count);
+    if (count > 0) std::memcpy(place.set->ids, ids, size_t(count) * sizeof(int32_t));
   }
 
-  static constexpr size_t kSlots = 1 << 16;   // 4 MiB; the words in use stay near the core
-  static constexpr size_t kWays = 4, kSets = (kSlots - 1) & ~(kWays - 1);   // the second: a mask
-  struct alignas(64) Slot {   // one cache line
-    WordKey key{};
-    uint32_t owner = 0;   // and the number of ids in the lowest 4 bits
-    int32_t ids[kMaxIds];
-  };
-  static_assert(sizeof(Slot) == 64);
+  // The last `count` ids.
+  void put_long(uint32_t owner, std::string_view word, const Ids& ids, int64_t count) {
+    if (word.size() > LongWords::kMaxSize || count > LongWords::kMaxIds) return;
+    long_words_.put(owner, word, ids.data() + ids.size() - count, count);
+  }
 
-  std::unique_ptr<Slot[]> slots_{new Slot[kSlots]};
+  WordCache();
+
+  LongWords long_words_;
+  Buffer memory_;
+  Slot* slots_;
 };
 
 }  // namespace fastplm::text

@@ -72,21 +72,50 @@ def test_bytes_of_a_suffix(load, settings):
         assert all(0 <= begin <= end <= len(text) for begin, end in got["offset_mapping"])
 
 
+def random_merges(chance: random.Random, tokens: list[str], count: int, most: int) -> list[list[str]]:
+    """Merges in an order that no trainer gives; adds what they make to `tokens`, some of it made in two ways."""
+    letters, merges = list(tokens), []
+    while len(merges) < count:
+        left, right = chance.choice(letters), chance.choice(letters)
+        if len(left + right) <= most and [left, right] not in merges:
+            merges.append([left, right])
+            if left + right not in letters:
+                letters.append(left + right)
+    chance.shuffle(merges)
+    tokens[:] = letters
+    return merges
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_merges(load, settings, assert_same, seed):
-    """An order that no trainer gives: ranks that do not follow the ids, tokens made in two ways."""
     chance = random.Random(seed)
-    tokens, merges = list("abcd"), []
-    while len(merges) < 60:
-        left, right = chance.choice(tokens), chance.choice(tokens)
-        if len(left + right) <= 8 and [left, right] not in merges:
-            merges.append([left, right])
-            if left + right not in tokens:
-                tokens.append(left + right)
+    tokens = list("abcd")
+    merges = random_merges(chance, tokens, 60, 8)
     known = chance.sample(tokens, len(tokens))
     model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(known)}, "merges": merges}
     words = ["".join(chance.choices("abcd", k=chance.randrange(1, 200))) for _ in range(200)]
     assert_same(*load(in_tokenizer(settings, model)), words)
+
+
+@pytest.mark.parametrize("ignore_merges", [False, True])
+@pytest.mark.parametrize(("letters", "count", "most"), [("a", 6, 9), ("ab", 30, 7), ("ab", 60, 12), ("abc", 200, 9)])
+def test_random_byte_level_merges(load, settings, letters, count, most, ignore_merges):
+    chance = random.Random(count)
+    for _ in range(6):
+        tokens = list(letters)
+        merges = random_merges(chance, tokens, count, most)
+        others = [c for c in map(chr, [*range(33, 127), *range(161, 173), *range(174, 324)]) if c not in letters]
+        known = chance.sample(tokens + others, len(tokens) + len(others))
+        model = {
+            "type": "BPE", "vocab": {token: i for i, token in enumerate(known)}, "merges": merges,
+            "ignore_merges": ignore_merges,
+        }  # fmt: skip
+        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+        ours, reference = load({**in_tokenizer(settings, model), "pre_tokenizer": byte_level})
+        words = ["".join(chance.choices(letters, k=chance.randrange(1, 60))) for _ in range(300)]
+        got = ours(words)["input_ids"]
+        for word, ids in zip(words, got, strict=True):
+            assert ids == reference.encode(word).ids, (merges, word)
 
 
 def test_long_words_take_linear_time_and_stay_exact(load, settings, assert_same):

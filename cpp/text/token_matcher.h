@@ -1,0 +1,65 @@
+// Byte-pair encoding without merging, in time linear in the text. What merges make of a word is the one row of tokens
+// in which every two neighbours, alone, would stay as they are (van Antwerpen and Neubeck, "So many tokens, so little
+// time", 2024). It is found from left to right: the longest token that may follow the one before it is taken, and a
+// shorter one where that leads nowhere.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+#include "text/double_array.h"
+#include "text/ids.h"
+#include "text/merges.h"
+
+namespace fastplm::text {
+
+class TokenMatcher {
+ public:
+  struct Entry {
+    std::string_view bytes;
+    int32_t id;
+    bool is_symbol;   // what merges begin with
+  };
+  // Keeps a reference to `merges`. Null if `tokens` are not ones that it can work with: an id given twice or far above
+  // their number, a token of more than 256 bytes.
+  static std::unique_ptr<TokenMatcher> make(const Merges& merges, std::span<const Entry> tokens);
+
+  // Appends what `merges` make of `word`, which is not empty and consists of symbols.
+  void append(std::string_view word, Ids& ids) const;
+
+  // The token that is written like this, whether or not merges arrive at it; -1: none.
+  int32_t find(std::string_view word) const {
+    const int32_t value = trie_.find(word);
+    return value < 0 ? -1 : value >> 1;
+  }
+
+  // Whether merges leave the two tokens beside each other as they are.
+  bool may_follow(int32_t left, int32_t right) const;
+
+ private:
+  static constexpr uint32_t kNever = Merges::kNever;
+  struct Token {
+    uint32_t level = kNever;  // 0: a symbol; else the highest rank among the merges that make it, from 1 on
+    int32_t left = -1, right = -1;  // what the last of these merges joins
+    int32_t shorter = -1;  // the longest token that it begins with, other than itself
+    uint32_t size = 0;  // bytes
+  };
+
+  TokenMatcher(const Merges& merges, std::vector<Token> tokens, std::span<const Entry> entries);
+  static void find_parts(const Merges& merges, std::vector<Token>& tokens);
+  static std::vector<std::pair<std::string_view, int32_t>> keys(const std::vector<Token>& tokens,
+                                                                std::span<const Entry> entries);
+  struct Match {
+    int32_t id;  // -1: none
+    uint32_t size;
+  };
+  Match longest(const char* p, const char* end) const;
+
+  const Merges& merges_;
+  std::vector<Token> tokens_;  // by id
+  DoubleArray trie_;  // id << 1 | whether merges arrive at it
+};
+
+}  // namespace fastplm::text
