@@ -59,10 +59,12 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<
 }
 
 bool Bpe::bytes_are_apart() const {
-  if (!byte_fallback_ || std::ranges::find(fallback_, -1) != fallback_.end()) return false;
+  std::array<int32_t, 256> ids = fallback_;
+  std::ranges::sort(ids);
+  if (!byte_fallback_ || ids[0] < 0) return false;
   bool apart = true;
   merges_.for_each([&](int32_t left, int32_t right, Merges::Merge) {
-    for (int32_t id : {left, right}) apart &= std::ranges::find(fallback_, id) == fallback_.end();
+    apart = apart && !std::ranges::binary_search(ids, left) && !std::ranges::binary_search(ids, right);
   });
   return apart;
 }

@@ -1,7 +1,9 @@
 #include "text/space_bpe.h"
 
 #include <algorithm>
+#include <bit>
 
+#include "kernels/kernels.h"
 #include "text/metaspace.h"
 #include "text/utf8.h"
 #include "text/word_cache.h"
@@ -63,48 +65,60 @@ SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, cons
   }
 }
 
+// The ends of words from p on: spaces and what follows them up to the next one.
+static size_t find_ends(const char* p, const char* end, const char** ends, size_t room) {
+  const auto classify = kernels().ascii;
+  size_t count = 0;
+  uint64_t space_before = 1;   // 0 or 1; what p points to does not end a word
+  for (; end - p >= 64 && count < room; p += 64) {
+    AsciiClasses is;
+    classify(p, is);
+    uint64_t found = is.space & ~(is.space << 1 | space_before);
+    space_before = is.space >> 63;
+    for (; found && count < room; found &= found - 1) ends[count++] = p + std::countr_zero(found);
+  }
+  for (; p < end && count < room; ++p) {
+    if (*p == ' ' && !space_before) ends[count++] = p;
+    space_before = *p == ' ';
+  }
+  if (count < room) ends[count++] = end;
+  return count;
+}
+
 bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) const {
   if (text.find(kMark) != std::string_view::npos) return false;
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  const auto end_of_word = [end](const char* at) {
-    while (at < end && *at == ' ') ++at;
-    while (at < end && *at != ' ') ++at;
-    return at;
-  };
-  if (prefix_ == kAlways || (*p != ' ' && (prefix_ == kMissing || (prefix_ == kFirst && begins)))) {
-    const char* const begin = p;
-    p = end_of_word(p);
-    const std::string word = ' ' + std::string(begin, p);
-    cache.find_or_add(owner_, word, word.data() + word.size(), ids, [&](Ids& to) { append(word, to); });
-  }
   constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
   const char* ends[kAtOnce];
   WordCache::Place places[kAtOnce];
+  if (prefix_ == kAlways || (*p != ' ' && (prefix_ == kMissing || (prefix_ == kFirst && begins)))) {
+    find_ends(p, end, ends, 1);
+    const std::string word = ' ' + std::string(p, ends[0]);
+    p = ends[0];
+    cache.find_or_add(owner_, word, word.data() + word.size(), ids, [&](Ids& to) { append(word, to); });
+  }
   while (p < end && ids.size() < limit) {
-    const char* begin = p;
-    size_t words = 0;
-    for (; p < end && words < kAtOnce; ++words) {
-      const char* const word = p;
-      p = ends[words] = end_of_word(p);
-      const auto size = size_t(p - word);
-      if (size <= WordKey::kMaxSize) places[words] = cache.place_of(WordKey::of(word, size, end));
+    const size_t words = find_ends(p, end, ends, kAtOnce);
+    const auto word = [&](size_t i) { return std::string_view(i ? ends[i - 1] : p, ends[i]); };
+    for (size_t i = 0; i < words; ++i) {
+      if (word(i).size() <= WordKey::kMaxSize)
+        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
     }
     for (size_t i = 0; i < words; ++i) {
-      const std::string_view word(begin, ends[i]);
-      begin = ends[i];
-      const auto make = [&](Ids& to) { append(word, to); };
-      if (word.size() > WordKey::kMaxSize) {
-        cache.add_long(owner_, word, ids, make);
+      const auto make = [&](Ids& to) { append(word(i), to); };
+      if (word(i).size() > WordKey::kMaxSize) {
+        cache.add_long(owner_, word(i), ids, make);
         continue;
       }
       ids.reserve(WordCache::kMaxIds + 1);
       if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
         ids.resize(ids.size() + found);
       else
-        cache.add(owner_, places[i], found, word, ids, make);
+        cache.add(owner_, places[i], found, word(i), ids, make);
     }
+    p = ends[words - 1];
   }
   return true;
 }

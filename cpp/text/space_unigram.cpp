@@ -1,5 +1,8 @@
 #include "text/space_unigram.h"
 
+#include <bit>
+
+#include "kernels/kernels.h"
 #include "text/metaspace.h"
 #include "text/unicode.h"
 #include "text/word_cache.h"
@@ -34,6 +37,7 @@ SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool d
     if (is_between(c) && write_character(c, encoded)) kinds_[uint8_t(encoded[0])] = kUnclear;
   }
   kinds_[uint8_t(mark_[0])] = kUnclear;
+  plain_mark_ = uint8_t(mark_[0]) >= 0x80;
 }
 
 bool SpaceUnigram::is_between(char32_t c) const { return c == ' ' || (drops_white_ && Unicode::get().has(c, kWhite)); }
@@ -53,39 +57,77 @@ const char* SpaceUnigram::end_of_word(const char* p, const char* end) const {
   return p;
 }
 
+size_t SpaceUnigram::find_word(const char*& p, const char* end, Word* words) const {
+  if (drops_white_ && kinds_[uint8_t(*p)] != kLetter) {
+    const char* next = p;
+    if (is_between(next_character(next))) {
+      p = next;
+      return 0;
+    }
+  }
+  // A word begins where the last one ended: at a mark, at a space that becomes one, or where one is put.
+  if (*p == ' ') {
+    ++p;
+  } else if (*p == mark_[0] && std::string_view(p, size_t(end - p)).starts_with(mark_)) {
+    p += mark_.size();
+  }
+  words[0].begin = p;
+  words[0].end = p = end_of_word(p, end);
+  return 1;
+}
+
+size_t SpaceUnigram::find_plain_words(const char*& p, Word* words, size_t room) const {
+  AsciiClasses is;
+  kernels().ascii(p, is);
+  const uint64_t letters = drops_white_ ? is.letter | is.digit | is.sign : ~is.space & ~is.beyond;
+  const uint64_t others = ~(letters | is.space);
+  const uint64_t plain = (others & (~others + 1)) - 1;   // the bits below the first of the others
+  const uint64_t spaces = is.space & plain;
+  size_t count = 0;
+  if (drops_white_) {
+    uint64_t begins = letters & ~(letters << 1) & plain;
+    for (; begins && count < room; begins &= begins - 1) {
+      const int begin = std::countr_zero(begins);
+      const uint64_t behind = spaces >> begin;
+      if (!behind) break;   // it may go on behind the 64 bytes
+      words[count++] = {p + begin, p + begin + std::countr_zero(behind)};
+    }
+    p += begins ? std::countr_zero(begins) : std::popcount(plain);
+    return count;
+  }
+  int begin = 0;   // each word has one space in front, but for the first one of a text
+  for (uint64_t ends = spaces & ~uint64_t(1); ends && count < room; ends &= ends - 1) {
+    const int end = std::countr_zero(ends);
+    words[count++] = {p + begin + (p[begin] == ' '), p + end};
+    begin = end;
+  }
+  p += begin;
+  return count;
+}
+
+size_t SpaceUnigram::find_words(const char*& p, const char* end, Word* words, size_t room) const {
+  size_t count = 0;
+  while (p < end && count < room) {
+    const char* const before = p;
+    if (plain_mark_ && end - p >= 64) count += find_plain_words(p, words + count, room - count);
+    if (p == before) count += find_word(p, end, words + count);
+  }
+  return count;
+}
+
 void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
   constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
-  struct Word {
-    const char* begin;   // behind the mark
-    const char* end;
-  };
   Word words[kAtOnce];
   WordCache::Place places[kAtOnce];
   std::string marked;
   while (p < end && ids.size() < limit) {
-    size_t count = 0;
-    while (p < end && count < kAtOnce) {
-      if (drops_white_ && kinds_[uint8_t(*p)] != kLetter) {
-        const char* next = p;
-        if (is_between(next_character(next))) {
-          p = next;
-          continue;
-        }
-      }
-      // A word begins where the last one ended: at a mark, at a space that becomes one, or where one is put.
-      if (*p == ' ') {
-        ++p;
-      } else if (*p == mark_[0] && std::string_view(p, size_t(end - p)).starts_with(mark_)) {
-        p += mark_.size();
-      }
-      const char* const begin = p;
-      p = end_of_word(p, end);
-      const auto size = size_t(p - begin);
-      if (size <= WordKey::kMaxSize) places[count] = cache.place_of(WordKey::of(begin, size, end));
-      words[count++] = {begin, p};
+    const size_t count = find_words(p, end, words, kAtOnce);
+    for (size_t i = 0; i < count; ++i) {
+      const auto size = size_t(words[i].end - words[i].begin);
+      if (size <= WordKey::kMaxSize) places[i] = cache.place_of(WordKey::of(words[i].begin, size, end));
     }
     for (size_t i = 0; i < count; ++i) {
       const std::string_view word(words[i].begin, words[i].end);

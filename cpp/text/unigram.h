@@ -25,6 +25,7 @@ class Unigram final : public Model {
 
  private:
   class Search;
+  class Lookahead;
   // Passes the tokens of `word` to add(id, begin, end). Returns an unknown character where unk_id is null, else "".
   template <class Add>
   std::string_view cut(std::string_view word, Add&& add) const;
