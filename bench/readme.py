@@ -66,16 +66,23 @@ def _times(record: dict[str, Any]) -> list[str]:
 def tokenize(record: dict[str, Any]) -> str:
     rows = record["rows"]
     names = list(dict.fromkeys(row["contender"] for row in rows))
-    lines = [_source(record), "", "| MB/s of UTF-8, new text | threads | " + " | ".join(names) + " |"]
-    lines.append("|---" * (len(names) + 2) + "|")
+    titles = " | ".join(names)
+    lines = [_source(record), "", f"| MB/s, new and again | threads | {titles} | new text, target |"]
+    lines.append("|---" * (len(names) + 3) + "|")
     for cell, threads in dict.fromkeys((row["cell"], row["threads"]) for row in rows):
         speeds = {
-            row["contender"]: f"{row['new_mb_s']:.3g}"
+            row["contender"]: f"{row['new_mb_s']:.3g}, {row['again_mb_s']:.3g}"
             + ("" if row["exact"] == 1 else f" ({row['exact']:.1%} exact)")
             for row in rows
             if (row["cell"], row["threads"]) == (cell, threads)
         }
-        lines.append(f"| {cell} | {threads} | " + " | ".join(speeds.get(name, "") for name in names) + " |")
+        against = ", ".join(
+            f"{v['ratio']:.3g}x {v['rival']} ({'met' if v['met'] else 'short'}: {v['target']:g})"
+            for v in record["verdicts"]
+            if (v["cell"], v["threads"]) == (cell, threads)
+        )
+        figures = " | ".join(speeds.get(name, "") for name in names)
+        lines.append(f"| {cell} | {threads} | {figures} | {against} |")
     return "\n".join(lines)
 
 
@@ -84,6 +91,21 @@ def startup(record: dict[str, Any]) -> str:
     for figure in record["figures"]:
         limit = f"{figure['limit']:.3g} {figure['unit']}" + ("" if figure["met"] else ", not met")
         lines.append(f"| {figure['what']} | {figure['value']:.3g} {figure['unit']} | {limit} |")
+    return "\n".join(lines)
+
+
+def tokenizer_load(record: dict[str, Any]) -> str:
+    lines = [_source(record), "", "| loading | ms | peak MB | kept MB |", "|---|---|---|---|"]
+    for load in record["loads"]:
+        name = f"{load['model']}, {load['way']}, {load['library']}"
+        lines.append(
+            f"| {name} | {load['seconds'] * 1e3:.3g} | {load['peak_mb']:.3g} | {load['kept_mb']:.3g} |"
+        )
+    lines += ["", "| a call | threads | fastplm, ms | transformers, ms | ratio |", "|---|---|---|---|---|"]
+    for call in record["calls"]:
+        name = f"{call['model']}, {call['workload']}, {call['tensors']}"
+        mine, theirs = call["fastplm_ms"], call["transformers_ms"]
+        lines.append(f"| {name} | {call['threads']} | {mine:.3g} | {theirs:.3g} | {theirs / mine:.0f} |")
     return "\n".join(lines)
 
 
@@ -99,6 +121,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "ragged": ragged,
     "tokenize": tokenize,
     "startup": startup,
+    "tokenizer_load": tokenizer_load,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 namespace fastplm::text {
 
 constexpr int64_t kChunkBytes = 64 << 10;   // what one thread takes at a time
+constexpr int64_t kReservedAtOnce = 1 << 20;   // bytes: from here on ids are given their memory before they come
 
 struct Range {
   int64_t begin, end;
@@ -38,6 +39,12 @@ static void truncate(int64_t n, int64_t keep, const BatchOptions& options, std::
   }
 }
 
+static int64_t bytes_of(const Sequences& side, int64_t i) {
+  int64_t bytes = 64;   // what a text costs, however short
+  for (int64_t piece = side.begin[i]; piece < side.begin[i + 1]; ++piece) bytes += int64_t(side.pieces[piece].size());
+  return bytes;
+}
+
 namespace {
 
 // Encodes samples one after the other; keeps its memory from one to the next.
@@ -50,7 +57,7 @@ class Encoder {
     if (room_ < 0) options_.truncation = Truncation::kNone;   // as the reference does
     // One sequence that loses its end need not be read beyond what stays (and one more, to see that it does).
     const bool keeps_front = !pairs && !options.truncate_left && !options.overflow;
-    if (options_.truncation != Truncation::kNone && keeps_front) limit_ = room_ + 1;
+    if (options_.truncation != Truncation::kNone && keeps_front) limit_ = std::min(room_, INT64_MAX - 1) + 1;
   }
 
   void add(const Sequences& first, const Sequences* second, int64_t i, Batch& batch) {
@@ -66,6 +73,9 @@ class Encoder {
     tokens.clear();
     const Tokenizer::Options options{
         .align = options_.align, .split_special_tokens = options_.split_special_tokens, .limit = limit_};
+    // A long text's ids get room at once: growing moves them, and memory that is not written costs nothing.
+    const int64_t bytes = bytes_of(side, i);
+    if (bytes >= kReservedAtOnce) tokens.ids.reserve(std::min(bytes, limit_));
     for (int64_t piece = side.begin[i]; piece < side.begin[i + 1]; ++piece) {
       const int64_t word = side.words ? piece - side.begin[i] : -1;
       tokenizer_.tokenize(side.pieces[piece], options, int32_t(word), tokens);
@@ -225,12 +235,6 @@ static Batch join(std::vector<Batch>& chunks) {
     all.ids.append(chunk.ids.data(), chunk.ids.size());
   }
   return all;
-}
-
-static int64_t bytes_of(const Sequences& side, int64_t i) {
-  int64_t bytes = 64;   // what a text costs, however short
-  for (int64_t piece = side.begin[i]; piece < side.begin[i + 1]; ++piece) bytes += int64_t(side.pieces[piece].size());
-  return bytes;
 }
 
 Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences* second, const BatchOptions& options) {

@@ -42,10 +42,7 @@ class DoubleArray::Builder {
     uint64_t first;   // its first bytes, in an order that is theirs
     std::string_view key;
     int32_t value;
-    bool operator<(const Key& other) const {
-      if (first != other.first) return first < other.first;
-      return key != other.key ? key < other.key : value > other.value;
-    }
+    bool operator<(const Key& other) const { return first != other.first ? first < other.first : key < other.key; }
   };
   static uint64_t first_bytes(std::string_view key) {
     uint64_t bytes = 0;
@@ -61,7 +58,7 @@ class DoubleArray::Builder {
 
   // Gives units to the children of a node, which wait in open_, and returns where they are.
   uint32_t place(Range range) {
-    while (range.begin < range.end && keys_[range.begin].key.size() == range.depth) ++range.begin;
+    if (range.begin < range.end && keys_[range.begin].key.size() == range.depth) ++range.begin;
     labels_.clear();
     starts_.clear();
     for (size_t i = range.begin; i < range.end; ++i) {

@@ -11,8 +11,8 @@ namespace fastplm::text {
 
 class DoubleArray {
  public:
-  // Each key has a value >= 0, the largest if it appears twice; an empty one is ignored. Throws Error(kUnsupported)
-  // for more than 2^24 distinct prefixes.
+  // Each key has a value >= 0; no key appears twice, and an empty one is ignored. Throws Error(kUnsupported) for
+  // more than 2^24 distinct prefixes.
   explicit DoubleArray(std::vector<std::pair<std::string_view, int32_t>> keys);
 
   // A place in the trie: the bytes that were read lead there.

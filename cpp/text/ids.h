@@ -1,5 +1,7 @@
 // A growing array of token ids whose memory is never cleared and grows without copying where the system can.
 #pragma once
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -51,6 +53,7 @@ class Ids {
     if (!grown) throw std::bad_alloc();
     data_ = static_cast<int32_t*>(grown);
     capacity_ = capacity;
+    if (capacity >= kLarge) want_huge_pages();
   }
 
   // The memory itself, to be freed with std::free.
@@ -60,6 +63,15 @@ class Ids {
   }
 
  private:
+  // A block that malloc takes from the system each time: every page of it costs a fault, as much as making its ids.
+  static constexpr int64_t kLarge = int64_t(2) << 20;   // ids
+  void want_huge_pages() {
+    constexpr uintptr_t kPage = uintptr_t(2) << 20;
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data_) + kPage - 1) & ~(kPage - 1);
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data_ + capacity_) & ~(kPage - 1);
+    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);   // a wish: it may fail
+  }
+
   int32_t* data_ = nullptr;
   int64_t size_ = 0, capacity_ = 0;
 };

@@ -8,6 +8,21 @@ using namespace fastplm;
 
 static constexpr int kMaxDepth = 200;   // nesting of settings; real files stay under 10
 
+// Long lists of numbers come as arrays of int32 or float64 in a row.
+static Value numbers_of(const py::buffer_info& info) {
+  const bool in_a_row = info.ndim == 1 && (info.size < 2 || info.strides[0] == info.itemsize);
+  if (in_a_row && info.format == "i") {
+    const auto* first = static_cast<const int32_t*>(info.ptr);
+    return Value::Integers(first, first + info.size);
+  }
+  if (in_a_row && info.format == "d") {
+    const auto* first = static_cast<const double*>(info.ptr);
+    return Value::Array(first, first + info.size);
+  }
+  fail(ErrorKind::kType, "settings hold an array of ", info.ndim, " dimensions and type ", info.format,
+       "; expected one of int32 or float64 in a row");
+}
+
 static Value to_value_at(py::handle o, int depth) {
   if (depth > kMaxDepth) fail(ErrorKind::kFile, "settings are nested more than ", kMaxDepth, " levels deep");
   if (o.is_none()) return {};
@@ -31,12 +46,7 @@ static Value to_value_at(py::handle o, int depth) {
     }
     return members;
   }
-  if (py::isinstance(o, py::module_::import("array").attr("array"))) {
-    const py::buffer_info info = py::reinterpret_borrow<py::buffer>(o).request();
-    if (info.format != "i") fail(ErrorKind::kType, "settings hold an array('", info.format, "'); expected array('i')");
-    const auto* first = static_cast<const int32_t*>(info.ptr);
-    return Value::Integers(first, first + info.size);
-  }
+  if (PyObject_CheckBuffer(o.ptr())) return numbers_of(py::reinterpret_borrow<py::buffer>(o).request());
   fail(ErrorKind::kType, "settings hold a ", std::string(py::str(py::type::of(o))), "; expected plain JSON values");
 }
 
@@ -80,5 +90,6 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   set_interrupt_check(signal_raised);
   bind_runtime(m);
   bind_tokenizer(m);
+  bind_training(m);
   bind_model(m);
 }

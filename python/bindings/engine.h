@@ -9,6 +9,7 @@ namespace py = pybind11;
 
 void bind_runtime(py::module_& m);     // engine_runtime.cpp: version, ISA, threads
 void bind_tokenizer(py::module_& m);   // engine_tokenizer.cpp
+void bind_training(py::module_& m);    // engine_training.cpp
 void bind_model(py::module_& m);       // engine_model.cpp
 
 // A tree of None, bool, int, float, str, list, tuple and dict with str keys, as plain settings.

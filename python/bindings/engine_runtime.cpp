@@ -1,4 +1,6 @@
 // Version, chosen ISA and threads.
+#include <malloc.h>
+
 #include "core/parallel.h"
 #include "core/version.h"
 #include "engine.h"
@@ -11,6 +13,13 @@ void bind_runtime(py::module_& m) {
   m.attr("__version__") = version();
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  // Gives memory that was freed, and that the allocator keeps for later, back to the system.
+  m.def("trim_memory", [] {
+#ifdef __GLIBC__
+    const ReleaseGil release;
+    malloc_trim(0);
+#endif
+  });
   m.def("isa", [] {   // every level: its name, whether this CPU has it, whether it is in use, what it needs
     IsaInfo infos[kIsaCount];
     isa_infos(infos);

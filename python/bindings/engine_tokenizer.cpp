@@ -4,8 +4,10 @@
 
 #include "core/parallel.h"
 #include "engine.h"
+#include "strings.h"
 #include "text/batch.h"
 #include "text/decode_stream.h"
+#include "text/merge_rules.h"
 #include "text/tokenizer.h"
 
 using namespace fastplm;
@@ -13,23 +15,10 @@ using text::Batch;
 using text::BatchOptions;
 using text::Sequences;
 using text::Tokenizer;
+using text::Vocabulary;
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
-
-static std::string type_name(py::handle o) { return Py_TYPE(o.ptr())->tp_name; }
-
-// The UTF-8 of a str, which the str keeps. `where` names it in errors.
-template <class Where>
-static std::string_view utf8_of(py::handle text, Where&& where) {
-  if (!PyUnicode_Check(text.ptr())) fail(ErrorKind::kType, where(), " is a ", type_name(text), "; expected str");
-  Py_ssize_t size = 0;
-  if (const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size)) return {bytes, size_t(size)};
-  py::error_already_set error;
-  if (!error.matches(PyExc_UnicodeEncodeError)) throw error;
-  fail(ErrorKind::kValue, where(), " has a lone surrogate at character ", error.value().attr("start").cast<int64_t>(),
-       ", which no UTF-8 text can hold; expected none (str.encode(..., 'replace') removes them)");
-}
 
 // The sequences of a list of str, or of lists of str if `words`. `keep` holds the references that keep their
 // bytes alive while no lock protects the lists.
@@ -69,12 +58,28 @@ static text::Truncation truncation_from(const std::string& name) {
        "\"; expected longest_first, only_first, only_second or do_not_truncate");
 }
 
-static std::unique_ptr<Tokenizer> make_tokenizer(py::handle settings, const py::bytes& bytes,
-                                                 const Array<int64_t>& offsets, const Array<int32_t>& ids) {
+template <class T>
+static std::span<const T> span_of(const Array<T>& values) {
+  return {values.data(), size_t(values.size())};
+}
+
+static Vocabulary make_vocabulary(const py::bytes& bytes, const Array<int64_t>& begins, const Array<int64_t>& ends,
+                                  const Array<int32_t>& ids) {
+  const auto view = bytes.cast<std::string_view>();
+  std::vector<int32_t> numbers(ids.data(), ids.data() + ids.size());
+  const ReleaseGil release;
+  return Vocabulary::gather(view, span_of(begins), span_of(ends), std::move(numbers));
+}
+
+static std::unique_ptr<Tokenizer> make_tokenizer(py::handle settings, const Vocabulary& vocabulary) {
   const Value tree = to_value(settings);
-  text::Vocabulary vocabulary(std::string(bytes), {offsets.data(), offsets.data() + offsets.size()},
-                              {ids.data(), ids.data() + ids.size()});
-  return std::make_unique<Tokenizer>(tree, std::move(vocabulary));
+  const ReleaseGil release;
+  return std::make_unique<Tokenizer>(tree, vocabulary);
+}
+
+template <class T>
+static py::array_t<T> array_of(const std::vector<T>& values) {
+  return py::array_t<T>(py::ssize_t(values.size()), values.data());
 }
 
 static std::unique_ptr<Batch> encode(const Tokenizer& tokenizer, py::handle texts, py::handle pairs, bool words,
@@ -164,6 +169,12 @@ static int64_t longest(const Batch& batch) {
   return length;
 }
 
+static int64_t shortest(const Batch& batch) {
+  int64_t length = batch.rows() > 0 ? batch.length(0) : 0;
+  for (int64_t row = 1; row < batch.rows(); ++row) length = std::min(length, batch.length(row));
+  return length;
+}
+
 static py::array padded(const Batch& batch, const std::string& name, int64_t length, bool left, int64_t pad_id,
                         int64_t pad_type_id) {
   const Field field(name, pad_id, pad_type_id);
@@ -221,11 +232,57 @@ static py::array_t<int32_t> packed_types(const Batch& batch) {
   return types;
 }
 
-static py::str str_of(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+static void bind_vocabulary(py::module_& m) {
+  py::class_<Vocabulary>(m, "Vocabulary")
+      .def(py::init(&make_vocabulary), py::arg("bytes"), py::arg("begins"), py::arg("ends"), py::arg("ids"))
+      .def("__len__", &Vocabulary::size)
+      .def("id_of",
+           [](const Vocabulary& v, py::handle token) -> std::optional<int32_t> {
+             const int32_t id = v.id_of(utf8_of(token, [] { return std::string("token"); }));
+             if (id < 0) return std::nullopt;
+             return id;
+           })
+      .def("tokens",
+           [](const Vocabulary& v) {
+             py::list result{size_t(v.size())};
+             for (int64_t i = 0; i < v.size(); ++i)
+               PyList_SET_ITEM(result.ptr(), i, str_of(v.token(i)).release().ptr());
+             return result;
+           })
+      .def("ids", [](const Vocabulary& v) { return array_of(v.ids()); })
+      .def("parts",
+           [](const Vocabulary& v) {
+             return py::make_tuple(py::bytes(v.bytes()), array_of(v.offsets()), array_of(v.ids()));
+           })
+      .def(
+          "merge_sides",
+          [](const Vocabulary& v, const py::bytes& bytes, const Array<int64_t>& begins, const Array<int64_t>& ends) {
+            const auto view = bytes.cast<std::string_view>();
+            std::vector<int32_t> sides;
+            {
+              const ReleaseGil release;
+              sides = text::merge_sides(v, view, span_of(begins), span_of(ends));
+            }
+            return array_of(sides);
+          },
+          py::arg("bytes"), py::arg("begins"), py::arg("ends"))
+      .def(
+          "merge_rules",
+          [](const Vocabulary& v, const Array<int32_t>& sides, int64_t prefix) {
+            std::vector<int32_t> rules;
+            {
+              const ReleaseGil release;
+              rules = text::merge_rules(v, span_of(sides), prefix);
+            }
+            return array_of(rules);
+          },
+          py::arg("sides"), py::arg("prefix"));
+}
 
 void bind_tokenizer(py::module_& m) {
+  bind_vocabulary(m);
   py::class_<Tokenizer>(m, "Tokenizer")
-      .def(py::init(&make_tokenizer), py::arg("settings"), py::arg("bytes"), py::arg("offsets"), py::arg("ids"))
+      .def(py::init(&make_tokenizer), py::arg("settings"), py::arg("vocabulary"))
       .def("encode", &encode, py::arg("texts"), py::arg("pairs"), py::kw_only(), py::arg("words"),
            py::arg("add_special_tokens"), py::arg("truncation"), py::arg("max_length"), py::arg("stride"),
            py::arg("truncate_left"), py::arg("overflow"), py::arg("align"), py::arg("split_special_tokens"))
@@ -289,6 +346,7 @@ void bind_tokenizer(py::module_& m) {
   py::class_<Batch>(m, "Batch")
       .def_property_readonly("rows", &Batch::rows)
       .def_property_readonly("longest", &longest)
+      .def_property_readonly("shortest", &shortest)
       .def_property_readonly("aligned", [](const Batch& b) { return !b.spans.empty() || b.ids.size() == 0; })
       .def("lengths",
            [](const Batch& b) {

@@ -15,6 +15,8 @@ from bench.peers.base import Peer, in_order, mean_pool
 from bench.targets import TARGETS, Target, judge
 from bench.tokenize import Row
 from bench.tokenize import judge as judge_tokenizers
+from bench.tokenizer_load import Call, Load
+from bench.tokenizer_load import judge as judge_loads
 from bench.workloads import CELLS, grid_ids, ragged_texts
 
 
@@ -154,6 +156,22 @@ def test_tokenizers_are_judged_on_new_text_by_the_fastest_rival():
     assert not judge_tokenizers([row("fastplm", 1.0, 1.0)])
 
 
+def test_loading_is_judged_on_large_vocabularies_and_calls_by_their_kind():
+    loads = [
+        Load("big", "file", "fastplm", True, 0.1, 50.0, 30.0),
+        Load("big", "file", "tokenizers", True, 0.2, 100.0, 50.0),
+        Load("small", "file", "fastplm", False, 0.2, 9.0, 9.0),
+        Load("small", "file", "tokenizers", False, 0.1, 1.0, 1.0),
+    ]
+    calls = [
+        Call("big", "1,000 short sentences", "np", 1, 1.0, 25.0),
+        Call("big", "one short text", "none", 1, 0.01, 0.02),
+    ]
+    verdicts = judge_loads(loads, calls)
+    assert [verdict.reached for verdict in verdicts] == pytest.approx([2.0, 0.5, 0.6, 25.0, 2.0])
+    assert [verdict.met for verdict in verdicts] == [True, True, False, True, False]
+
+
 ROWS = [
     {"cell": "minilm 1x16", "contender": name, "precision": "float32", "median_ms": ms, "of_ceiling": 0.5}
     for name, ms in (("fastplm-fp32", 2.0), ("openvino-fp32", 5.0), ("openvino-streams-fp32", 4.0))
@@ -179,12 +197,19 @@ def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
         for name, speed, exact in (("fastplm", 123.4, 1.0), ("tokie", 45.6, 0.75))
     ]
     (tmp_path / "tokenize.json").write_text(json.dumps(record | {"rows": speeds}))
-    blocks = ("encode", "tokenize", "startup")
+    load = {"model": "GPT-2", "way": "file", "library": "fastplm", "seconds": 0.0123, "peak_mb": 9,
+            "kept_mb": 4.56}  # fmt: skip
+    call = {"model": "GPT-2", "workload": "one short text", "tensors": "np", "threads": 2, "fastplm_ms": 0.5,
+            "transformers_ms": 10.0}  # fmt: skip
+    (tmp_path / "tokenizer_load.json").write_text(json.dumps(record | {"loads": [load], "calls": [call]}))
+    blocks = ("encode", "tokenize", "startup", "tokenizer_load")
     text = "before\n" + "".join(f"<!-- {name}: how -->\nold\n<!-- end -->\n" for name in blocks) + "after\n"
     filled = readme.fill(text)
     assert "`python -m bench.encode`, commit abc, A CPU" in filled and "old" not in filled
     assert "| minilm 1x16 | 2 | 4 | 50% |" in filled
     assert "| GPT-2 en | 1 | 123 | 45.6 (75.0% exact) |" in filled
-    assert "<!-- startup: how -->\nNot measured yet.\n<!-- end -->\nafter\n" in filled
+    assert "| GPT-2, file, fastplm | 12.3 | 9 | 4.56 |" in filled
+    assert "| GPT-2, one short text, np | 2 | 0.5 | 10 | 20 |" in filled
+    assert "<!-- startup: how -->\nNot measured yet.\n<!-- end -->\n" in filled and filled.endswith("after\n")
     assert (tmp_path / "encode.png").stat().st_size > 1000
     assert readme.fill(filled) == filled

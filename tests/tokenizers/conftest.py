@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fastplm.tokenizer import AutoTokenizer
+from tests.tokenizers import counts
 
 # Words, continuations, punctuation, accents, Chinese, kana, Hangul letters.
 _TEXT = """
@@ -17,6 +18,11 @@ _TEXT = """
 ␀
 """
 WORDS = _TEXT.split()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for line in counts.lines():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def test_bytes_of_a_suffix(load, settings):
 
 
 def random_merges(chance: random.Random, tokens: list[str], count: int, most: int) -> list[list[str]]:
-    """Merges in an order that no trainer gives; adds what they make to `tokens`, some of it made in two ways."""
+    """Merges in an order that no trainer gives; adds what they make to `tokens`, some made in two ways."""
     letters, merges = list(tokens), []
     while len(merges) < count:
         left, right = chance.choice(letters), chance.choice(letters)
@@ -98,13 +98,17 @@ def test_random_merges(load, settings, assert_same, seed):
 
 
 @pytest.mark.parametrize("ignore_merges", [False, True])
-@pytest.mark.parametrize(("letters", "count", "most"), [("a", 6, 9), ("ab", 30, 7), ("ab", 60, 12), ("abc", 200, 9)])
+@pytest.mark.parametrize(
+    ("letters", "count", "most"), [("a", 6, 9), ("ab", 30, 7), ("ab", 60, 12), ("abc", 200, 9)]
+)
 def test_random_byte_level_merges(load, settings, letters, count, most, ignore_merges):
     chance = random.Random(count)
     for _ in range(6):
         tokens = list(letters)
         merges = random_merges(chance, tokens, count, most)
-        others = [c for c in map(chr, [*range(33, 127), *range(161, 173), *range(174, 324)]) if c not in letters]
+        others = [
+            c for c in map(chr, [*range(33, 127), *range(161, 173), *range(174, 324)]) if c not in letters
+        ]
         known = chance.sample(tokens + others, len(tokens) + len(others))
         model = {
             "type": "BPE", "vocab": {token: i for i, token in enumerate(known)}, "merges": merges,

@@ -105,21 +105,3 @@ def test_all_lines_of_the_main_texts(data: Path, corpora: dict[str, list[str]]) 
         ids, begin = ours.encode_packed(lines)
         for i, encoding in enumerate(reference.encode_batch_fast(lines)):
             assert ids[begin[i] : begin[i + 1]].tolist() == encoding.ids, lines[i]
-
-
-def test_published_ids(data: Path) -> None:
-    """Ids and decoded texts that another project published for bert-base-cased."""
-    tok = AutoTokenizer.from_pretrained(data / "tokenizers/wordpiece/bert-base-cased/tokenizer.kitoken.json")
-    folder = data / "tokenizers/expect/kitoken"
-    read = lambda path: path.read_bytes().decode("utf-8")  # noqa: E731 - line ends as they are
-    for name, by_line in (("small", True), ("mixed", True), ("utf8", False)):
-        text = read(folder / f"{name}_input.txt")
-        expected = read(folder / "tokenizers" / f"{name}_tokens_bert_base_cased.txt")
-        texts = text.split("\n") if by_line else [text]
-        if name == "small":  # writes line ends and spaces at the end of a text as \\n and \\s
-            texts = [line.replace("\\n", "\n").replace("\\s", " ") for line in texts]
-        rows = expected.split("\n") if by_line else [expected]
-        for one, row in zip(texts, rows, strict=True):
-            assert tok(one, add_special_tokens=False)["input_ids"] == [
-                int(i) for i in row.split(",") if i.strip()
-            ]

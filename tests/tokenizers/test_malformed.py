@@ -75,6 +75,7 @@ def test_unknown_components_list_the_known_ones(
     "key, value, message",
     [
         ("truncation", {"max_length": 8, "strategy": "Middle", "stride": 0}, "truncation.strategy"),
+        ("truncation", {"max_length": 8, "strategy": {}, "stride": 0}, "truncation.strategy"),
         ("truncation", {"max_length": -1, "strategy": "OnlyFirst", "stride": 0}, "truncation.max_length"),
         ("padding", {"strategy": {"Fixed": "8"}}, "padding.strategy"),
         ("padding", {"strategy": "BatchLongest", "pad_token": "[PAD]", "pad_id": None}, "padding.pad_id"),
@@ -101,26 +102,25 @@ def test_surrogates_in_the_vocabulary(settings: dict[str, Any], tmp_path: Path) 
     check(settings, tmp_path, CheckpointError, "surrogate")
 
 
+def test_entries_that_the_model_does_not_have(settings: dict[str, Any], tmp_path: Path, load: Any) -> None:
+    want = load(settings)[0]("the cats")["input_ids"]
+    settings["model"] |= {"merges": [["a"], 7], "scores": "many", "rules": None}
+    ours, reference = load(settings)
+    assert ours("the cats")["input_ids"] == want == reference.encode("the cats").ids
+    ours.save_pretrained(tmp_path / "saved")
+
+
 def test_the_engine_checks_again() -> None:
     """What Python hands over is checked once more where memory is touched."""
     from fastplm import _engine
 
-    settings = {
-        "model": {
-            "type": "WordPiece",
-            "unk_token": "a",
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 9,
-        }
-    }
-    for blob, offsets, ids in (
-        (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]),
-        (b"ab", [1, 1, 2], [0, 1]), (b"ab", [0, 1, 2], [0, -1]),
-        (b"\xff", [0, 1], [0]), (b"\xed\xa0\x80", [0, 3], [0]),
-        (b"", [], []),
+    for blob, begins, ends, ids in (
+        (b"ab", [0], [1], [0, 1]), (b"ab", [0, 1], [1, 3], [0, 1]), (b"ab", [0, 2], [2, 1], [0, 1]),
+        (b"ab", [-1, 1], [1, 2], [0, 1]), (b"ab", [0, 1], [1, 2], [0, -1]), (b"aa", [0, 1], [1, 2], [0, 1]),
+        (b"\xff", [0], [1], [0]), (b"\xed\xa0\x80", [0], [3], [0]), (b"ab", [0, 1], [1], [0, 1]),
     ):  # fmt: skip
         with pytest.raises(CheckpointError, match="vocabulary"):
-            _engine.Tokenizer(settings, blob, offsets, ids)
+            _engine.Vocabulary(blob, begins, ends, ids)
 
 
 def test_mutated_files_never_crash(settings: dict[str, Any], tmp_path: Path) -> None:

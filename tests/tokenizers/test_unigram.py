@@ -97,18 +97,6 @@ class TestRules:
     def test_the_last_of_equal_pieces_counts(self, run: Any) -> None:
         run([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0], ["ab", -3.0]], "abaab")
 
-    def test_earlier_ids_of_repeated_pieces_stay(self, load: Any, tmp_path: Path) -> None:
-        vocab = [UNKNOWN, ["a", -1.0], ["b", -2.0], ["a", -5.0], ["b", -1.0]]
-        added = {"id": 5, "content": "[X]", "single_word": False, "lstrip": False, "rstrip": False}
-        settings = tokenizer(unigram(vocab), added_tokens=[{**added, "normalized": False, "special": True}])
-        ours, reference = load(settings)
-        assert ours.convert_ids_to_tokens(range(6)) == [reference.id_to_token(i) for i in range(6)]
-        assert ours.vocab_size == reference.get_vocab_size(False) == 5
-        assert ours.get_vocab() == reference.get_vocab()
-        assert ours.decode([1, 2, 3, 4, 5]) == reference.decode([1, 2, 3, 4, 5], skip_special_tokens=False)
-        ours.save_pretrained(tmp_path)
-        assert json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"] == vocab
-
     def test_unknown_without_unknown_piece(self, load: Any) -> None:
         for model in (
             unigram([["a", -1.0]], None),

@@ -11,16 +11,23 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode, tokenize
+from fastplm.cli import check, doctor, encode, tokenize, train_tokenizer
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
-_COMMANDS = {"encode": encode, "tokenize": tokenize, "doctor": doctor, "check": check}
+_COMMANDS = {
+    "encode": encode,
+    "tokenize": tokenize,
+    "train-tokenizer": train_tokenizer,
+    "doctor": doctor,
+    "check": check,
+}
 
 _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
+  fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine
   fastplm check path/to/model                       does it compute what transformers computes?
 """
@@ -57,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="fastplm",
         usage="fastplm [-h] [--version] command ...",
         description="Pretrained language models, fast.\n\ncommands (fastplm <command> --help says more):\n"
-        + "".join(f"  {name:10} {module.SUMMARY}\n" for name, module in _COMMANDS.items()),
+        + "".join(f"  {name:15} {module.SUMMARY}\n" for name, module in _COMMANDS.items()),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,8 +1,8 @@
-"""fastplm check: does a model compute here what it computes in transformers?"""
+"""fastplm check: does a model compute here what it computes in transformers? Is its tokenizer sound?"""
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastplm.checkpoint import find_weights
+from fastplm.cli import check_tokenizer
+from fastplm.cli.check_tokenizer import TokenizerReport
 from fastplm.cli.inputs import add_text_arguments, read_texts
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.hub import resolve
@@ -34,15 +37,20 @@ _TEXTS = [
     "¿Dónde está la biblioteca? 図書館はどこですか。",
 ]
 
-SUMMARY = "compare a model with transformers"
+SUMMARY = "compare a model with transformers; look into a tokenizer"
 
 _DESCRIPTION = f"""Runs MODEL here and in transformers (eager attention, float32) and compares token ids,
 every layer's hidden states and mean-pooled texts. float32 passes if every value is within
 {ABSOLUTE:g} + {RELATIVE:g} |value| of that of transformers, bfloat16 if no text's cosine is under {COSINE}.
-Exit code 1 if it does not pass."""
+
+The tokenizer of the folder, or of a file (tokenizer.json, .model, .tiktoken), is looked into: its components
+and special tokens, a token for what is unknown, ids that the post-processor or the model's embeddings do not
+have, texts that come back from their ids. --against transformers compares ids, offsets and decoded texts too.
+A folder without weights has only this check. Exit code 1 if something does not pass."""
 
 _EXAMPLES = """examples:
   fastplm check path/to/model
+  fastplm check path/to/tokenizer.json --against transformers
   fastplm check path/to/model --dtype bfloat16 "texts of your own"
   fastplm check path/to/model -i texts.txt --json
 """
@@ -65,6 +73,7 @@ class Report:
     within_tolerance: bool  # the float32 tolerance, at every layer
     min_cosine: float  # of mean-pooled texts
     passed: bool
+    tokenizer: TokenizerReport | None = None  # None: the folder has none
 
 
 def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -76,8 +85,12 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="folder or hub id")
+    parser.add_argument("model", metavar="MODEL", help="folder, hub id or tokenizer file")
     add_text_arguments(parser, "a few built-in ones")
+    parser.add_argument("--tokenizer", action="store_true", help="look into the tokenizer only")
+    parser.add_argument(
+        "--against", choices=("transformers",), help="compare the tokenizer, text by text, with this library"
+    )
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="what fastplm computes in"
     )
@@ -85,12 +98,38 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    torch, transformers = _library("torch"), _library("transformers")
-    texts = read_texts(options) or _TEXTS
-    folder = resolve(options.model)
-    report = compare(folder, texts, options.dtype, torch, transformers)
+    texts = read_texts(options)
+    path = Path(options.model).expanduser()
+    if not path.is_file():
+        path = resolve(options.model)
+    tokenizer = None
+    if path.is_file() or options.tokenizer or _has_tokenizer(path):
+        against = _library("transformers") if options.against else None
+        tokenizer = check_tokenizer.inspect(path, texts or check_tokenizer.TEXTS, against)
+        if path.is_file() or options.tokenizer or not _has_weights(path):
+            lines = [*check_tokenizer.describe(tokenizer), "passed" if tokenizer.passed else "FAILED"]
+            found = {"tokenizer": asdict(tokenizer), "passed": tokenizer.passed}
+            print(json.dumps(found, indent=2) if options.json else "\n".join(lines))
+            return 0 if tokenizer.passed else 1
+    report = compare(path, texts or _TEXTS, options.dtype, _library("torch"), _library("transformers"))
+    passed = report.passed and (tokenizer is None or tokenizer.passed)
+    report = replace(report, tokenizer=tokenizer, passed=passed)
     print(json.dumps(asdict(report), indent=2) if options.json else describe(report))
-    return 0 if report.passed else 1
+    return 0 if passed else 1
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _TOKENIZER_FILES)
+
+
+def _has_weights(folder: Path) -> bool:
+    try:
+        find_weights(folder)
+    except FileNotFoundError:
+        return False
+    except UnsupportedError:  # weights of another kind: loading the model says so
+        return True
+    return True
 
 
 def _library(name: str) -> Any:
@@ -145,7 +184,7 @@ def _ids(
     that.
     """
     limit = model.engine.max_length or 512
-    if not any((folder / name).exists() for name in _TOKENIZER_FILES):
+    if not _has_tokenizer(folder):
         lengths = np.minimum([len(text.split()) + 2 for text in texts], limit)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         ids = np.random.default_rng(0).integers(2, model.engine.vocab_size, mask.shape) * mask
@@ -194,6 +233,7 @@ def describe(report: Report) -> str:
         "",
         f"max abs difference  {report.max_difference:.3e}{judged if report.dtype == 'float32' else ''}",
         f"min cosine          {report.min_cosine:.7f} (mean-pooled texts)",
+        *(["", *check_tokenizer.describe(report.tokenizer)] if report.tokenizer else []),
         "passed" if report.passed else "FAILED",
     ]
     return "\n".join(lines)

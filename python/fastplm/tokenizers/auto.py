@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fastplm import _engine
 from fastplm.tokenizers.folder import load_file, load_folder
 from fastplm.tokenizers.tokenizer import Tokenizer
 
@@ -28,12 +29,16 @@ class AutoTokenizer:
         """
         for name in ("use_fast", "trust_remote_code"):
             kwargs.pop(name, None)  # there is one kind of tokenizer, and it runs no code of the checkpoint
-        path = Path(path_or_id).expanduser()
-        if path.is_file():
-            return load_file(path, **kwargs)
-        from fastplm.hub import resolve
+        tokenizer = _load(path_or_id, kwargs)
+        _engine.trim_memory()  # reading a large vocabulary takes several times what it leaves
+        return tokenizer
 
-        hub = {
-            k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs
-        }
-        return load_folder(resolve(path_or_id, **hub), name=os.fspath(path_or_id), **kwargs)
+
+def _load(path_or_id: str | os.PathLike[str], kwargs: dict[str, Any]) -> Tokenizer:
+    path = Path(path_or_id).expanduser()
+    if path.is_file():
+        return load_file(path, **kwargs)
+    from fastplm.hub import resolve
+
+    hub = {k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs}
+    return load_folder(resolve(path_or_id, **hub), name=os.fspath(path_or_id), **kwargs)

@@ -65,6 +65,19 @@ class Rows:
         padding = self.length - self.aligned().lengths()[row]
         return {padding + place: token for place, token in written.items()}
 
+    def encodings(self, overflow: bool) -> list[Encoding]:
+        """An Encoding per row; with overflow the first of a sample holds its overflowing ones."""
+        encodings = [Encoding(self, row, []) for row in range(self.batch.rows)]
+        if overflow:
+            samples = self.batch.samples()
+            first = 0
+            for row in range(1, len(samples)):
+                if samples[row] == samples[first]:
+                    encodings[first].overflowing.append(encodings[row])
+                else:
+                    first = row
+        return encodings
+
 
 def _none_if_negative(values: list[int]) -> list[int | None]:
     return [value if value >= 0 else None for value in values]
@@ -182,15 +195,18 @@ class BatchEncoding(UserDict[Any, Any]):
     def __init__(
         self,
         data: dict[str, Any] | None = None,
-        encodings: list[Encoding] | None = None,
+        encodings: list[Encoding] | Callable[[], list[Encoding]] | None = None,
         n_sequences: int | None = None,
     ) -> None:
-        super().__init__(data)
+        """encodings may be what makes them: few callers look at them."""
+        self.data = {} if data is None else dict(data)
         self._encodings = encodings
         self._n_sequences = n_sequences
 
     @property
     def encodings(self) -> list[Encoding] | None:
+        if callable(self._encodings):
+            self._encodings = self._encodings()
         return self._encodings
 
     @property
@@ -204,8 +220,8 @@ class BatchEncoding(UserDict[Any, Any]):
     def __getitem__(self, item: Any) -> Any:
         if isinstance(item, str):
             return self.data[item]
-        if self._encodings is not None:
-            return self._encodings[item]
+        if (encodings := self.encodings) is not None:
+            return encodings[item]
         if isinstance(item, slice):
             return {key: value[item] for key, value in self.data.items()}
         raise KeyError(f"{item!r}; expected the name of an entry, or a slice")
@@ -219,11 +235,11 @@ class BatchEncoding(UserDict[Any, Any]):
         return {"data": self.data, "_encodings": None, "_n_sequences": self._n_sequences}
 
     def _encoding(self, batch_index: int) -> Encoding:
-        if self._encodings is None:
+        if (encodings := self.encodings) is None:
             raise ValueError(
                 "this BatchEncoding has no encodings: it did not come from a tokenizer, or was pickled"
             )
-        return self._encodings[batch_index]
+        return encodings[batch_index]
 
     def tokens(self, batch_index: int = 0) -> list[str]:
         return self._encoding(batch_index).tokens

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastplm.tokenizers.batch_encoding import BatchEncoding, Encoding, Rows
+from fastplm.tokenizers.batch_encoding import BatchEncoding, Rows
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
 from fastplm.tokenizers.special_tokens import SpecialTokens
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fastplm import _engine
 
-_FIELDS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping")
+_MAX_COUNT = 2**63 - 1  # more than any text has tokens
 
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
@@ -105,54 +105,55 @@ class Calling(SpecialTokens):
             length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
-        pad_id, pad_type_id = self._pad_ids()
-        rows = Rows(
-            self.convert_ids_to_tokens, batch, None if return_offsets_mapping else lambda: encode(True),
-            length, side == "left", pad_id, pad_type_id,
-        )  # fmt: skip
-
-        wanted = {"input_ids"}
+        left = side == "left"
+        pad_id, pad_type_id = self._pad_ids() if length else (0, 0)
         names = self.model_input_names
+        fields = ["input_ids"]
         if "token_type_ids" in names if return_token_type_ids is None else return_token_type_ids:
-            wanted.add("token_type_ids")
+            fields.append("token_type_ids")
         if "attention_mask" in names if return_attention_mask is None else return_attention_mask:
-            wanted.add("attention_mask")
+            fields.append("attention_mask")
         if return_special_tokens_mask:
-            wanted.add("special_tokens_mask")
+            fields.append("special_tokens_mask")
         if return_offsets_mapping:
-            wanted.add("offset_mapping")
-        fields = [name for name in _FIELDS if name in wanted]
-        lengths = [max(n, length) for n in batch.lengths()]
-        samples = batch.samples()
+            fields.append("offset_mapping")
         if return_tensors is None:
-            arguments = (length, side == "left", pad_id, pad_type_id)
-            data: dict[str, Any] = {name: batch.lists(name, *arguments) for name in fields}
-            if return_length:
-                data["length"] = lengths
+            data: dict[str, Any] = {
+                name: batch.lists(name, length, left, pad_id, pad_type_id) for name in fields
+            }
             if not batched and not return_overflowing_tokens:
-                data = {k: v[0] if isinstance(v[0], list) else v for k, v in data.items()}
+                data = {name: rows[0] for name, rows in data.items()}
+            if return_length:
+                data["length"] = [max(n, length) for n in batch.lengths()]
             if return_overflowing_tokens:
-                data["overflow_to_sample_mapping"] = samples
+                data["overflow_to_sample_mapping"] = batch.samples()
         else:
-            if len(set(lengths)) > 1:
+            shortest, width = max(batch.shortest, length), max(batch.longest, length)
+            if batch.rows == 0:
+                shortest = width = 0
+            if shortest != width:
                 raise ValueError(
-                    f"return_tensors={return_tensors!r}, but the rows have {min(lengths)} to {max(lengths)} "
+                    f"return_tensors={return_tensors!r}, but the rows have {shortest} to {width} "
                     "tokens; expected equal lengths: padding=True, and truncation=True if they may be long"
                 )
-            width = lengths[0] if lengths else 0
-            data = {name: batch.padded(name, width, side == "left", pad_id, pad_type_id) for name in fields}
-            import numpy as np
+            data = {name: batch.padded(name, width, left, pad_id, pad_type_id) for name in fields}
+            if return_length or return_overflowing_tokens:
+                import numpy as np
 
-            if return_length:
-                data["length"] = np.array(lengths, np.int64)
-            if return_overflowing_tokens:
-                data["overflow_to_sample_mapping"] = np.array(samples, np.int64)
+                if return_length:
+                    data["length"] = np.full(batch.rows, width, np.int64)
+                if return_overflowing_tokens:
+                    data["overflow_to_sample_mapping"] = np.array(batch.samples(), np.int64)
             if return_tensors == "pt":
                 import torch
 
-                data = {k: torch.from_numpy(v) for k, v in data.items()}
+                data = {name: torch.from_numpy(array) for name, array in data.items()}
+        rows = Rows(
+            self.convert_ids_to_tokens, batch, None if return_offsets_mapping else lambda: encode(True),
+            length, left, pad_id, pad_type_id,
+        )  # fmt: skip
         return BatchEncoding(
-            data, _encodings(rows, samples, return_overflowing_tokens), 1 if pairs is None else 2
+            data, lambda: rows.encodings(return_overflowing_tokens), 1 if pairs is None else 2
         )
 
     def _encode(
@@ -173,14 +174,16 @@ class Calling(SpecialTokens):
             truncation = "do_not_truncate"
         if max_length is not None and max_length < 0:
             raise ValueError(f"max_length is {max_length}; expected 0 or more")
+        if max_length is None or truncation == "do_not_truncate":
+            max_length = 0
         return self._engine.encode(
             texts,
             pairs,
             words=words,
             add_special_tokens=add_special_tokens,
             truncation=truncation,
-            max_length=0 if truncation == "do_not_truncate" else max_length,
-            stride=stride,
+            max_length=min(max_length, _MAX_COUNT),
+            stride=min(stride, _MAX_COUNT),
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
             align=align,
@@ -275,19 +278,3 @@ def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], S
     if pair is not None and len(pair) != len(text):
         raise ValueError(f"text has {len(text)} texts and text_pair {len(pair)}; expected as many")
     return True, text, pair
-
-
-def _encodings(rows: Rows, samples: list[int], overflow: bool) -> list[Encoding]:
-    """An Encoding per row; the first of a sample holds its overflowing ones."""
-    if not overflow:
-        return [Encoding(rows, row, []) for row in range(len(samples))]
-    encodings: list[Encoding] = []
-    first: Encoding | None = None
-    for row, sample in enumerate(samples):
-        encoding = Encoding(rows, row, [])
-        if row and samples[row - 1] == sample and first is not None:
-            first.overflowing.append(encoding)
-        else:
-            first = encoding
-        encodings.append(encoding)
-    return encodings

@@ -4,7 +4,7 @@ One `TokenizerClass` is one class: its `build` answers for the constructor, `fin
 does once all tokens have been added.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class Parts(NamedTuple):
     settings: Mapping[str, Any]  # tokenizer_config.json and keyword arguments
     tokens: Tokens  # contents of the named special tokens
     vocabulary: Mapping[str, int]
-    scores: list[float] | None
+    scores: Sequence[float] | None
     charsmap: str | None  # of a Precompiled normalizer, in base64
 
     def token(self, name: str) -> str:

@@ -87,8 +87,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
                 config.pop(key, None)
         if chosen.file_as_it_is:
             chosen = replace(chosen, build=None, finish=None)
-        if chosen.build is None:
-            file = file.as_tokenizers_reads()
+        file = file.as_tokenizers_reads() if chosen.build is None else file.as_python_reads()
     tokens = read_tokens(folder, config, kwargs, chosen, file)
     vocabulary = read_vocabulary(folder, class_name, chosen, file, config, tokens)
     if vocabulary.extra and not tokens.extra:
@@ -143,7 +142,6 @@ def _source(
         source = Source(
             path=base.path,
             vocabulary=base.vocabulary,
-            shadowed=base.shadowed,
             model={**pipeline.model, **own},
             sections={
                 "normalizer": pipeline.normalizer,
@@ -156,20 +154,17 @@ def _source(
     if chosen.readd:
         source = source.with_tokens(list(_again(chosen.readd, tokens)))
 
+    added: dict[str, int] = {}
+
     def ids(token: str) -> int:
         if token in source.vocabulary:
             return source.vocabulary[token]
-        token_id: int | None = without_processor().id_of(token)  # added behind the vocabulary
-        if token_id is None:
+        if not added:
+            added.update(source.ids_of_added_tokens())
+        if token not in added:
             raise CheckpointError(f"{source.path}: {token!r} is not in the vocabulary; its class needs it")
-        return token_id
+        return added[token]
 
-    def without_processor() -> Any:
-        if not engines:
-            engines.append(_with_processor(source, None).build())
-        return engines[0]
-
-    engines: list[Any] = []
     asked = post_processor is None or "add_bos_token" in config or "add_eos_token" in config
     if asked:
         post_processor = begin_end_template(parts, ids)

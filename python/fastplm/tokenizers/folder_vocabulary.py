@@ -1,5 +1,6 @@
 """The vocabulary of a folder: from tokenizer.json, or from the older files of its class."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.class_parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
 from fastplm.tokenizers.sentencepiece import merges_by_id, read_sentencepiece
-from fastplm.tokenizers.source import Source, shadowed_pieces
+from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
+from fastplm.tokenizers.token_table import Strings, TokenTable
 from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
 
 _EMPTY = dict.fromkeys(("normalizer", "pre_tokenizer", "post_processor", "decoder"))
@@ -53,13 +55,15 @@ def read_vocabulary(
         return Vocabulary(file, _charsmap(file))
     if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
         paths = [folder / name for name in chosen.files]
+        model: dict[str, Any] = {}
         if chosen.files[0] == "vocab.txt":
-            vocabulary, model = read_vocab_txt(paths[0]), {}
+            table = TokenTable.of(str(paths[0]), read_vocab_txt(paths[0]))
         elif chosen.files[0] == "vocab.json":
-            vocabulary, model = read_vocab_json(paths[0]), {"merges": read_merges_txt(paths[1])}
+            table = TokenTable.of(str(paths[0]), read_vocab_json(paths[0]))
+            model["merges"] = table.merge_sides(Strings.of(read_merges_txt(paths[1])))
         else:
             return _from_model_file(paths[0], chosen, config, tokens)
-        return Vocabulary(Source(str(paths[0]), vocabulary, model, dict(_EMPTY)))
+        return Vocabulary(Source(str(paths[0]), table, model, dict(_EMPTY)))
     for name in ("tokenizer.model", "tiktoken.model"):
         if (folder / name).is_file():
             return _from_model_file(folder / name, chosen, config, tokens)
@@ -114,29 +118,19 @@ def _from_model_file(
     if chosen.build is None:
         return Vocabulary(source, None, extra, _names(source))
     names = {key: str(value) for key, value in tokens.named.items()}
-    scores: list[float] = source.model.get("scores") or [0.0] * len(source.vocabulary)
-    shadowed: dict[int, str] = {}
+    table, made = source.vocabulary, dict[str, Any]()
     if chosen.model == "BPE":
-        made: dict[str, Any] = {"merges": merges_by_id(source.vocabulary)}
-        vocabulary: dict[str, int] = dict(source.vocabulary)
+        made["merges"] = table.merge_sides(Strings.of(merges_by_id(table.to_dict())))
     else:
-        by_id = {i: piece for piece, i in source.vocabulary.items()}
-        pieces = [(by_id[i], score) for i, score in enumerate(scores)]
+        scores = source.model.get("scores", array("d", bytes(8 * len(table))))
+        pieces = list(zip(table, scores.tolist(), strict=True))  # a piece's id is its place
         if chosen.reorder is not None:
             pieces = chosen.reorder(pieces, config, names)
-        vocabulary = {piece: i for i, (piece, _) in enumerate(pieces)}
-        shadowed = shadowed_pieces([piece for piece, _ in pieces], vocabulary)
-        made = {"scores": [score for _, score in pieces]}
+        table = TokenTable.of(table.path, {piece: i for i, (piece, _) in enumerate(pieces)})
+        made["scores"] = array("d", [score for _, score in pieces])
     if chosen.extra is not None:
         extra = chosen.extra(config, extra)
-    bare = replace(
-        source,
-        vocabulary=vocabulary,
-        shadowed=shadowed,
-        model=made,
-        sections=dict(_EMPTY),
-        added_tokens=(),
-    )
+    bare = replace(source, vocabulary=table, model=made, sections=dict(_EMPTY), added_tokens=())
     return Vocabulary(bare, _charsmap(source), extra)
 
 

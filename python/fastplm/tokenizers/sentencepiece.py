@@ -6,6 +6,7 @@ Only the fields that a tokenizer is made from are looked at; the rest is checked
 import base64
 import os
 import struct
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from fastplm.tokenizers.components import (
     unigram,
 )
 from fastplm.tokenizers.source import Source
+from fastplm.tokenizers.token_table import Strings, TokenTable
 
 # Wire types: how the value of a field is written.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -64,9 +66,10 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
     if len(vocabulary) < len(model.pieces):
         twice = next(piece.text for i, piece in enumerate(model.pieces) if vocabulary[piece.text] != i)
         raise CheckpointError(f"{name}: the piece {twice!r} appears twice; expected different pieces")
+    table = TokenTable.of(name, vocabulary)
     settings: dict[str, Any]
     if model.kind == _UNIGRAM:
-        scores = [piece.score for piece in model.pieces]
+        scores = array("d", [piece.score for piece in model.pieces])
         settings = {**unigram(model.unk_id), "byte_fallback": model.byte_fallback, "scores": scores}
     else:
         settings = bpe(
@@ -76,14 +79,14 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
             fuse_unk=True,
             byte_fallback=model.byte_fallback,
         )
-        settings["merges"] = merges_by_id(vocabulary)
+        settings["merges"] = table.merge_sides(Strings.of(merges_by_id(vocabulary)))
     normalizers = [replace(" ", SPACE)]
     if model.charsmap:
         normalizers.insert(0, precompiled(base64.b64encode(model.charsmap).decode()))
     decoder = sequence("decoders", [replace(SPACE, " ")])
     return Source(
         path=name,
-        vocabulary=vocabulary,
+        vocabulary=table,
         model=settings,
         sections={
             "normalizer": sequence("normalizers", normalizers),

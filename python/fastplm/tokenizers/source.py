@@ -1,61 +1,73 @@
 """tokenizer.json, read strictly, as what the engine's tokenizer is made from."""
 
+from __future__ import annotations
+
 import os
-from array import array
+import sys
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any
 
 from fastplm import _engine
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.jsonfile import read_json
+from fastplm.jsonfile import MAX_BYTES, parse_json, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores, TokenTable
 
 _SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 _STRATEGIES = {"LongestFirst": "longest_first", "OnlyFirst": "only_first", "OnlySecond": "only_second"}
-_MAX_ID = 2**31 - 2
 
 
 @dataclass(frozen=True)
 class Source:
-    """Everything a tokenizer is made from. Immutable: adding tokens makes another one."""
+    """Everything a tokenizer is made from. Immutable: adding tokens makes another one.
+
+    What has an entry per token is kept in arrays: the vocabulary; of a BPE model "merges", the places of left
+    and right sides in the vocabulary, int32 [2 * merges]; of a Unigram model "scores", float64 by id.
+    """
 
     path: str  # to name in errors
-    vocabulary: dict[str, int] = field(repr=False)
-    model: dict[str, Any]  # without the vocabulary
+    vocabulary: TokenTable = field(repr=False)
+    model: dict[str, Any] = field(repr=False)  # without the vocabulary
     sections: dict[str, dict[str, Any] | None]  # normalizer, pre_tokenizer, post_processor, decoder
     added_tokens: tuple[AddedToken, ...] = ()  # in the order in which they are added
-    shadowed: dict[int, str] = field(default_factory=dict)  # Unigram: pieces that have a later id, too
     listed_ids: tuple[int, ...] = ()  # the ids tokenizer.json lists for the first of them
     truncation: dict[str, Any] | None = None  # what tokenizer.json sets: max_length, strategy, stride, side
     padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
+    # A Unigram model's scores as the file writes them, commas between, until it is said how to read them.
+    written_scores: bytes | None = field(default=None, repr=False)
 
-    def with_tokens(self, tokens: list[AddedToken]) -> "Source":
+    def with_tokens(self, tokens: list[AddedToken]) -> Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
 
-    def as_tokenizers_reads(self) -> "Source":
-        """With scores as `tokenizers` reads them from a file; transformers' own classes read them exactly."""
-        if "scores" not in self.model:
+    def as_tokenizers_reads(self) -> Source:
+        """With scores as `tokenizers` reads them from a file."""
+        if self.written_scores is None:
             return self
-        scores = list(map(_as_serde_json_reads, self.model["scores"]))
-        return replace(self, model={**self.model, "scores": scores})
+        from fastplm.tokenizers.written_numbers import read_numbers_as_serde_json  # imports numpy
+
+        return self._with_scores(read_numbers_as_serde_json(self.written_scores))
+
+    def as_python_reads(self) -> Source:
+        """With the nearest scores, as transformers' own classes get them."""
+        if self.written_scores is None:
+            return self
+        from fastplm.tokenizers.written_numbers import read_numbers  # imports numpy
+
+        return self._with_scores(read_numbers(self.written_scores))
+
+    def _with_scores(self, scores: Any) -> Source:
+        return replace(self, model={**self.model, "scores": scores}, written_scores=None)
 
     def build(self) -> _engine.Tokenizer:
         """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
         settings = {
             **self.sections,
-            "model": self._model_for_engine(),
+            "model": self.as_python_reads()._model_for_engine(),
             "added_tokens": [token.settings() for token in self.added_tokens],
         }
         try:
-            tokens = [token.encode() for token in (*self.shadowed.values(), *self.vocabulary)]
-        except UnicodeEncodeError:
-            raise CheckpointError(f"{self.path}: a token of the vocabulary holds a lone surrogate") from None
-        offsets = array("q", accumulate(map(len, tokens), initial=0))
-        ids = array("i", [*self.shadowed, *self.vocabulary.values()])
-        try:
-            return _engine.Tokenizer(settings, b"".join(tokens), offsets, ids)
+            return _engine.Tokenizer(settings, self.vocabulary.engine)
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
 
@@ -64,22 +76,18 @@ class Source:
         if "merges" not in self.model:
             return self.model
         model = dict(self.model)
-        lefts, rights = model["merges"][::2], model.pop("merges")[1::2]
         prefix = len(model.get("continuing_subword_prefix") or "")
-        joined = [left + right[prefix:] for left, right in zip(lefts, rights, strict=True)]
-        rules = array("i", bytes(12 * len(lefts)))
-        try:
-            for place, tokens in enumerate((lefts, rights, joined)):
-                rules[place::3] = array("i", map(self.vocabulary.__getitem__, tokens))
-        except KeyError as error:
-            missing = error.args[0]
-            at = next(
-                i for i, merge in enumerate(zip(lefts, rights, joined, strict=True)) if missing in merge
-            )
-            raise CheckpointError(
-                f"{self.path}: model.merges[{at}]: the vocabulary lacks {missing!r}"
-            ) from None
-        return {**model, "rules": rules}
+        return {**model, "rules": self.vocabulary.merge_rules(model.pop("merges"), prefix)}
+
+    def ids_of_added_tokens(self) -> dict[str, int]:
+        """Which ids the added tokens get; neither merges nor scores matter for that."""
+        plain = replace(
+            self,
+            model={"type": "WordLevel", "unk_token": ""},
+            written_scores=None,
+            sections=dict.fromkeys(_SECTIONS),
+        )
+        return {flags["content"]: token_id for token_id, flags in plain.build().added_tokens().items()}
 
     def to_json(self) -> dict[str, Any]:
         """What tokenizer.json holds for this tokenizer."""
@@ -90,36 +98,24 @@ class Source:
             "padding": None,
             "added_tokens": added,
             **self.sections,
-            "model": self._model_to_json(),
+            "model": self.as_python_reads()._model_to_json(),
         }
 
     def _model_to_json(self) -> dict[str, Any]:
-        model: dict[str, Any] = {**self.model, "vocab": self.vocabulary}
+        vocabulary = self.vocabulary.to_dict()
+        tokens = list(vocabulary)
+        model: dict[str, Any] = {**self.model, "vocab": vocabulary}
         if "merges" in model:
-            sides = model["merges"]
+            sides = [tokens[place] for place in model["merges"].tolist()]
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         if "scores" in model:
-            pieces = {**self.shadowed, **{i: piece for piece, i in self.vocabulary.items()}}
-            model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores"))]
+            pieces = {i: piece for piece, i in vocabulary.items()}
+            if len(pieces) < len(model["scores"]):
+                raise UnsupportedError(
+                    f"{self.path}: model.vocab has a piece twice; it cannot be written again"
+                )
+            model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores").tolist())]
         return model
-
-
-def _as_serde_json_reads(score: float) -> float:
-    """The double that serde_json makes of the number's digits: all of them as one integer, then divided.
-
-    From 2**53 on both steps round, and equally good ways to cut a word can then differ in the last bit.
-    """
-    whole, _, fraction = repr(score).partition(".")
-    if "e" in fraction or len(whole) + len(fraction) < 16:
-        return score
-    return float(int(whole + fraction)) / 10.0 ** len(fraction)
-
-
-def shadowed_pieces(pieces: list[str], vocabulary: dict[str, int]) -> dict[int, str]:
-    """Of pieces listed by id, those that are in the vocabulary with a later one."""
-    if len(pieces) == len(vocabulary):
-        return {}
-    return {i: piece for i, piece in enumerate(pieces) if vocabulary[piece] != i}
 
 
 def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
@@ -134,12 +130,12 @@ def check_vocabulary(path: str, vocabulary: Any) -> dict[str, int]:
     if not isinstance(vocabulary, dict):
         raise _fail(path, "model.vocab", vocabulary, "an object of tokens and ids")
     if set(map(type, vocabulary.values())) <= {int} and (
-        not vocabulary or (min(vocabulary.values()) >= 0 and max(vocabulary.values()) <= _MAX_ID)
+        not vocabulary or (min(vocabulary.values()) >= 0 and max(vocabulary.values()) <= MAX_ID)
     ):
         return vocabulary
     for token, token_id in vocabulary.items():
-        if type(token_id) is not int or not 0 <= token_id <= _MAX_ID:
-            raise _fail(path, f"model.vocab[{token!r}]", token_id, f"an integer from 0 to {_MAX_ID}")
+        if type(token_id) is not int or not 0 <= token_id <= MAX_ID:
+            raise _fail(path, f"model.vocab[{token!r}]", token_id, f"an integer from 0 to {MAX_ID}")
     raise AssertionError
 
 
@@ -154,8 +150,8 @@ def _read_added_tokens(path: str, tokens: Any) -> tuple[AddedToken, ...]:
         if not isinstance(token, dict):
             raise _fail(path, name, token, "an object")
         token_id, content = token.get("id"), token.get("content")
-        if type(token_id) is not int or not 0 <= token_id <= _MAX_ID:
-            raise _fail(path, f"{name}.id", token_id, f"an integer from 0 to {_MAX_ID}")
+        if type(token_id) is not int or not 0 <= token_id <= MAX_ID:
+            raise _fail(path, f"{name}.id", token_id, f"an integer from 0 to {MAX_ID}")
         if not isinstance(content, str):
             raise _fail(path, f"{name}.content", content, "a string")
         for flag in _FLAGS:
@@ -182,12 +178,13 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(settings, dict):
         raise _fail(path, "truncation", settings, "an object or null")
-    if settings.get("strategy") not in _STRATEGIES:
+    strategy = settings.get("strategy")
+    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
         raise _fail(path, "truncation.strategy", settings.get("strategy"), "one of " + ", ".join(_STRATEGIES))
     return {
         "max_length": _count(path, "truncation.max_length", settings.get("max_length")),
         "stride": _count(path, "truncation.stride", settings.get("stride")),
-        "strategy": _STRATEGIES[settings["strategy"]],
+        "strategy": _STRATEGIES[strategy],
         "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
     }
 
@@ -221,31 +218,34 @@ def _model_type(model: dict[str, Any]) -> str:
     """Of a model without "type", as files from before 2020 are."""
     if "merges" in model:
         return "BPE"
-    if isinstance(model.get("vocab"), list):
+    if isinstance(model.get("vocab"), (list, TokenScores)):
         return "Unigram"
     return "WordPiece" if "continuing_subword_prefix" in model else "WordLevel"
 
 
-def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> tuple[dict[str, int], dict[str, Any]]:
-    """The vocabulary and the other settings of a model, as `Source` keeps them."""
+def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> dict[str, Any]:
+    """The parts of a Source that come from the model."""
     kind = model["type"]
     if kind == "Unigram":
-        pieces, scores = _read_scores(path, vocabulary)
-        return pieces, {**model, "scores": scores}
+        table, scores = _read_scores(path, vocabulary)
+        return {"vocabulary": table, "model": model, "written_scores": scores}
+    if kind not in ("BPE", "WordPiece", "WordLevel"):
+        raise UnsupportedError(
+            f'{path}: model type "{kind}" is unknown; known: BPE, Unigram, WordLevel, WordPiece'
+        )
+    if isinstance(vocabulary, TokenIds):
+        table = TokenTable(path, *vocabulary)
+    else:
+        table = TokenTable.of(path, check_vocabulary(path, vocabulary))
     if kind == "BPE":
-        return check_vocabulary(path, vocabulary), {
-            **model,
-            "merges": _read_merges(path, model.get("merges")),
-        }
-    if kind in ("WordPiece", "WordLevel"):
-        return check_vocabulary(path, vocabulary), model
-    raise UnsupportedError(
-        f'{path}: model type "{kind}" is unknown; known: BPE, Unigram, WordLevel, WordPiece'
-    )
+        model = {**model, "merges": table.merge_sides(_read_merges(path, model.get("merges")))}
+    return {"vocabulary": table, "model": model}
 
 
-def _read_merges(path: str, merges: Any) -> list[str]:
+def _read_merges(path: str, merges: Any) -> Strings:
     """Left and right sides in turn. A merge is a pair, or one string with a space between its sides."""
+    if isinstance(merges, MergeSides):
+        return merges.sides
     if not isinstance(merges, list):
         raise _fail(path, "model.merges", merges, "a list")
     sides: list[str] = []
@@ -254,11 +254,13 @@ def _read_merges(path: str, merges: Any) -> list[str]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(side, str) for side in pair):
             raise _fail(path, f"model.merges[{i}]", merge, "two tokens")
         sides += pair
-    return sides
+    return Strings.of(sides)
 
 
-def _read_scores(path: str, vocabulary: Any) -> tuple[dict[str, int], list[float]]:
-    """Pieces with their ids, and each id's score (a log probability)."""
+def _read_scores(path: str, vocabulary: Any) -> tuple[TokenTable, bytes]:
+    """Pieces with their ids, and each id's score (a log probability) as it is written, commas between."""
+    if isinstance(vocabulary, TokenScores):
+        return TokenTable(path, vocabulary.tokens, vocabulary.ids), vocabulary.scores
     if not isinstance(vocabulary, list):
         raise _fail(path, "model.vocab", vocabulary, "a list of pieces and scores")
     pieces, scores = {}, []
@@ -268,11 +270,12 @@ def _read_scores(path: str, vocabulary: Any) -> tuple[dict[str, int], list[float
             and len(entry) == 2
             and isinstance(entry[0], str)
             and type(entry[1]) in (int, float)
+            and abs(entry[1]) <= sys.float_info.max
         ):
-            raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score")
+            raise _fail(path, f"model.vocab[{i}]", entry, "a piece and its score, a finite number")
         pieces[entry[0]] = i
-        scores.append(float(entry[1]))
-    return pieces, scores
+        scores.append(repr(entry[1]))
+    return TokenTable.of(path, pieces), ",".join(scores).encode()
 
 
 def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
@@ -281,15 +284,30 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
     Raises FileNotFoundError, CheckpointError naming the file and the component that is wrong,
     UnsupportedError for a component that this version does not know.
     """
+    from fastplm.tokenizers.long_members import Unusual, read_apart  # imports numpy
+
     name = os.fspath(path)
-    root = read_json(path, unique_keys=False)
+    raw = read_bytes(path, MAX_BYTES)
+    try:
+        return source_of(name, read_apart(raw, name))
+    except (Unusual, CheckpointError, UnsupportedError):
+        return source_of(name, parse_json(raw, name, unique_keys=False))  # which may well say what is wrong
+
+
+def source_of(name: str, root: Any) -> Source:
+    """What a tokenizer.json holds; `name` is the file to blame. Raises CheckpointError, UnsupportedError."""
     if not isinstance(root, dict):
         raise _fail(name, "the file", root, "an object")
     model = root.get("model")
     if not isinstance(model, dict):
         raise _fail(name, "model", model, "an object")
     model = {"type": _model_type(model), **model}
-    listed = model.pop("vocab", None)
+    vocabulary = model.pop("vocab", None)
+    for entry in ("scores", "rules", *(() if model["type"] == "BPE" else ("merges",))):
+        model.pop(entry, None)  # a name that means something in a Source, and nothing in this model
+    prefix = model.get("continuing_subword_prefix")
+    if not isinstance(prefix, str | None):
+        raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
     sections = {}
     for section in _SECTIONS:
         settings = root.get(section)
@@ -298,17 +316,11 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         ):
             raise _fail(name, section, settings, 'an object with a "type", or null')
         sections[section] = settings
-    vocabulary, model = _read_model(name, model, listed)
-    added_tokens = _read_added_tokens(name, root.get("added_tokens"))
     return Source(
         path=name,
-        vocabulary=vocabulary,
-        model=model,
+        **_read_model(name, model, vocabulary),
         sections=sections,
-        added_tokens=added_tokens,
-        shadowed=shadowed_pieces([piece for piece, _ in listed], vocabulary)
-        if model["type"] == "Unigram"
-        else {},
+        added_tokens=_read_added_tokens(name, root.get("added_tokens")),
         listed_ids=tuple(token["id"] for token in root.get("added_tokens") or ()),
         truncation=_read_truncation(name, root.get("truncation")),
         padding=_read_padding(name, root.get("padding")),

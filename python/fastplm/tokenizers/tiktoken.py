@@ -12,6 +12,7 @@ from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.class_byte_level import BYTES, CL100K_WORDS
 from fastplm.tokenizers.components import bpe, byte_level, byte_level_split
 from fastplm.tokenizers.source import Source
+from fastplm.tokenizers.token_table import Strings, TokenTable
 
 _MAX_RANK = 2**31 - 2
 
@@ -37,12 +38,13 @@ def read_tiktoken(path: str | os.PathLike[str], extra_special_tokens: Iterable[s
     def text(token: bytes) -> str:
         return "".join([letters[byte] for byte in token])
 
+    table = TokenTable.of(name, {text(token): rank for token, rank in ranks.items()})
     return Source(
         path=name,
-        vocabulary={text(token): rank for token, rank in ranks.items()},
+        vocabulary=table,
         model={
             **bpe(prefix=None, suffix=None, ignore_merges=True),
-            "merges": [text(side) for side in _merges(ranks)],
+            "merges": table.merge_sides(Strings.of(map(text, _merges(ranks)))),
         },
         sections={
             "normalizer": None,

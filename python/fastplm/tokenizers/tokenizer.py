@@ -4,10 +4,12 @@ from fastplm.tokenizers.chat import Chat
 from fastplm.tokenizers.decoding import Decoding
 from fastplm.tokenizers.saving import Saving
 from fastplm.tokenizers.streaming import Streaming
+from fastplm.tokenizers.training import Training
 
 
-class Tokenizer(Chat, Streaming, Decoding, Saving):
-    """Text to token ids and back. Made by AutoTokenizer.from_pretrained; may be shared between threads.
+class Tokenizer(Chat, Streaming, Decoding, Saving, Training):
+    """Text to token ids and back. Made by AutoTokenizer.from_pretrained, or from_str; may be shared between
+    threads.
 
     Attributes as in transformers: model_max_length, padding_side, truncation_side, model_input_names,
     {bos,eos,unk,sep,pad,cls,mask}_token and ..._token_id (None if there is none), name_or_path.

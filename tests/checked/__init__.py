@@ -1,0 +1,1 @@
+"""The tokenizers built with AddressSanitizer and UndefinedBehaviorSanitizer."""

@@ -1,0 +1,1 @@
+"""Differential fuzzing of the tokenizers against `tokenizers`: see python -m tests.fuzz --help."""
