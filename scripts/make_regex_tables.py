@@ -19,16 +19,15 @@ SCALARS = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
 
 CATEGORIES = {
     "Lu": "Uppercase_Letter", "Ll": "Lowercase_Letter", "Lt": "Titlecase_Letter", "Lm": "Modifier_Letter",
-    "Lo": "Other_Letter", "Mn": "Nonspacing_Mark", "Mc": "Spacing_Mark", "Me": "Enclosing_Mark",
-    "Nd": "Decimal_Number", "Nl": "Letter_Number", "No": "Other_Number", "Pc": "Connector_Punctuation",
-    "Pd": "Dash_Punctuation", "Ps": "Open_Punctuation", "Pe": "Close_Punctuation",
-    "Pi": "Initial_Punctuation", "Pf": "Final_Punctuation", "Po": "Other_Punctuation", "Sm": "Math_Symbol",
-    "Sc": "Currency_Symbol",
-    "Sk": "Modifier_Symbol", "So": "Other_Symbol", "Zs": "Space_Separator", "Zl": "Line_Separator",
-    "Zp": "Paragraph_Separator", "Cc": "Control", "Cf": "Format", "Co": "Private_Use", "Cn": "Unassigned",
+    "Lo": "Other_Letter", "Mn": "Nonspacing_Mark", "Mc": "Spacing_Mark", "Me": "Enclosing_Mark", "Nd":
+    "Decimal_Number", "Nl": "Letter_Number", "No": "Other_Number", "Pc": "Connector_Punctuation", "Pd":
+    "Dash_Punctuation", "Ps": "Open_Punctuation", "Pe": "Close_Punctuation", "Pi": "Initial_Punctuation",
+    "Pf": "Final_Punctuation", "Po": "Other_Punctuation", "Sm": "Math_Symbol", "Sc": "Currency_Symbol",
+    "Sk": "Modifier_Symbol", "So": "Other_Symbol", "Zs": "Space_Separator", "Zl": "Line_Separator", "Zp":
+    "Paragraph_Separator", "Cc": "Control", "Cf": "Format", "Co": "Private_Use", "Cn": "Unassigned",
 }  # fmt: skip
 
-_SCRIPTS = """
+SCRIPTS = """
 Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
 Bopomofo Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee
 Chorasmian Common Coptic Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari Dives_Akuru Dogra
@@ -37,22 +36,21 @@ Gujarati Gunjala_Gondi Gurmukhi Gurung_Khema Han Hangul Hanifi_Rohingya Hanunoo 
 Imperial_Aramaic Inherited Inscriptional_Pahlavi Inscriptional_Parthian Javanese Kaithi Kannada Katakana
 Kawi Kayah_Li Kharoshthi Khitan_Small_Script Khmer Khojki Khudawadi Kirat_Rai Lao Latin Lepcha Limbu
 Linear_A Linear_B Lisu Lycian Lydian Mahajani Makasar Malayalam Mandaic Manichaean Marchen Masaram_Gondi
-Medefaidrin Meetei_Mayek Mende_Kikakui Meroitic_Cursive Meroitic_Hieroglyphs Miao Modi Mongolian Mro
-Multani Myanmar Nabataean Nag_Mundari Nandinagari New_Tai_Lue Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham
-Ol_Chiki Ol_Onal Old_Hungarian Old_Italic Old_North_Arabian Old_Permic Old_Persian Old_Sogdian
-Old_South_Arabian Old_Turkic Old_Uyghur Oriya Osage Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa
-Phoenician Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala
-Sogdian Sora_Sompeng Soyombo Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham
-Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari
-Ugaritic Unknown Vai Vithkuqi Wancho Warang_Citi Yezidi Yi Zanabazar_Square
-"""
-SCRIPTS = _SCRIPTS.split()
+Medefaidrin Meetei_Mayek Mende_Kikakui Meroitic_Cursive Meroitic_Hieroglyphs Miao Modi Mongolian Mro Multani
+Myanmar Nabataean Nag_Mundari Nandinagari New_Tai_Lue Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham Ol_Chiki
+Ol_Onal Old_Hungarian Old_Italic Old_North_Arabian Old_Permic Old_Persian Old_Sogdian Old_South_Arabian
+Old_Turkic Old_Uyghur Oriya Osage Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa Phoenician
+Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian
+Sora_Sompeng Soyombo Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri
+Tamil Tangsa Tangut Telugu Thaana Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Unknown
+Vai Vithkuqi Wancho Warang_Citi Yezidi Yi Zanabazar_Square
+""".split()  # noqa: SIM905
 
 # Properties that no union of categories gives, and sets of the pre-tokenizers.
-BINARY = ["Alphabetic", "Uppercase", "Lowercase", "White_Space", "Ideographic", "Emoji", "Emoji_Presentation",
-          "Emoji_Modifier", "Emoji_Modifier_Base", "Emoji_Component", "Extended_Pictographic", "Punct",
-          "Graph", "Print",
-          "Word"]  # fmt: skip
+BINARY = """
+Alphabetic Uppercase Lowercase White_Space Ideographic Emoji Emoji_Presentation Emoji_Modifier
+Emoji_Modifier_Base Emoji_Component Extended_Pictographic Punct Graph Print Word
+""".split()  # noqa: SIM905
 
 
 def members(property_: str, text: str = SCALARS) -> set[int]:
@@ -73,8 +71,8 @@ def pieces_begin(cut: pre_tokenizers.PreTokenizer, text: str) -> set[int]:
 
 
 def pre_tokenizer_scripts() -> list[int]:
-    """Per scalar value its script as UnicodeScripts has it: a number without meaning beyond this
-    table, 0 for characters that belong to every script."""
+    """Per scalar value its script as the pre-tokenizer UnicodeScripts has it: a number that means nothing
+    elsewhere, 0 for characters that belong to every script."""
     cut = pre_tokenizers.UnicodeScripts()
     latin, other = "a", "\u044f"
     begins = pieces_begin(cut, "".join(latin + c + other + c for c in SCALARS))
@@ -165,9 +163,8 @@ def wrap(items: Iterable[str]) -> str:
 
 def render() -> str:
     categories = by_character({name: members(name) for name in CATEGORIES}, "category")
-    assigned = "".join(
-        c for c, value in zip(SCALARS, categories, strict=True) if value != list(CATEGORIES).index("Cn")
-    )
+    unassigned = list(CATEGORIES).index("Cn")
+    assigned = "".join(c for c, value in zip(SCALARS, categories, strict=True) if value != unassigned)
     scripts = {name: members(name, assigned if name != "Unknown" else SCALARS) for name in SCRIPTS}
     sets = {name: members(name) for name in BINARY} | {"pre_tokenizers' digits": is_numeric()}
     hexadecimal: Callable[[int], str] = lambda v: f"{v:#x}"  # noqa: E731
@@ -199,8 +196,7 @@ def render() -> str:
         "constexpr char32_t kCaseClasses[] = {\n"
         + wrap(f"{len(same)},{','.join(map(hexadecimal, same))}" for same in case_classes())
         + "\n};",
-        "// a character, then what it is the same as without regard to case: two or three characters,"
-        " the last of two 0\n"
+        "// a character, then what it is the same as without regard to case: two characters and 0, or three\n"
         "constexpr char32_t kCaseSequences[] = {\n"
         + wrap(f"{c:#x},{','.join(map(hexadecimal, [*to, 0][:3]))}" for c, to in case_sequences())
         + "\n};",

@@ -41,6 +41,7 @@ struct Batch {
   std::vector<int32_t> sample;          // per row, the text it came from
   std::vector<Span> spans;              // per token, only if asked for
   std::vector<int32_t> words;           // per token, -1: none; only if asked for
+  Written written;                      // only if asked for
 
   int64_t rows() const { return int64_t(sample.size()); }
   int64_t length(int64_t row) const { return row_begin[row + 1] - row_begin[row]; }

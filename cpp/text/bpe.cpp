@@ -58,6 +58,17 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<
   }
 }
 
+bool Bpe::bytes_are_apart() const {
+  std::array<int32_t, 256> ids = fallback_;
+  std::ranges::sort(ids);
+  if (!byte_fallback_ || ids[0] < 0) return false;
+  bool apart = true;
+  merges_.for_each([&](int32_t left, int32_t right, Merges::Merge) {
+    apart = apart && !std::ranges::binary_search(ids, left) && !std::ranges::binary_search(ids, right);
+  });
+  return apart;
+}
+
 // One symbol for each character that the vocabulary has; bytes or unknowns for the others.
 void Bpe::start(std::string_view word, std::vector<Symbol>& symbols) const {
   Symbol unknown{-1, 0};   // not yet among the symbols

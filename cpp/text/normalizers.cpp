@@ -13,13 +13,16 @@
 namespace fastplm::text {
 
 static bool is_ascii(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return uint8_t(byte) < 0x80; });
+  uint8_t all = 0;
+  for (char byte : bytes) all |= uint8_t(byte);   // to the end: this is done 16 bytes at a time
+  return all < 0x80;
 }
 
 template <Form form>
 struct NormalForm final : Normalizer {
   explicit NormalForm(const Value&) {}
   void run(Text& text) const override { to_normal_form(text, form); }
+  bool keeps(std::string_view text) const override { return is_ascii(text); }
 };
 
 struct Lowercase final : Normalizer {
@@ -81,6 +84,7 @@ struct StripAccents final : Normalizer {
       if (!unicode.is_mark(c)) put(c);
     });
   }
+  bool keeps(std::string_view text) const override { return is_ascii(text); }
 };
 
 struct Replace final : Normalizer {
@@ -100,6 +104,7 @@ struct Replace final : Normalizer {
     });
     transform.keep(transform.old().size() - done);
   }
+  bool keeps(std::string_view text) const override { return !replacement.occurs_in(text); }
   const Replacement replacement;
 };
 
@@ -151,6 +156,9 @@ struct NormalizerSequence final : Normalizer {
   }
   void run(Text& text) const override {
     for (const auto& part : parts) part->run(text);
+  }
+  bool keeps(std::string_view text) const override {
+    return std::all_of(parts.begin(), parts.end(), [&](const auto& part) { return part->keeps(text); });
   }
   std::vector<std::unique_ptr<Normalizer>> parts;
 };

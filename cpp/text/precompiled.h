@@ -21,6 +21,9 @@ class Precompiled final : public Normalizer {
   // if it leaves its own bounds anywhere, so that run() need not look.
   explicit Precompiled(const Value& settings);
   void run(Text& text) const override;
+  bool keeps(std::string_view text) const override {
+    return skip_plain(text.data(), text.data() + text.size()) == text.data() + text.size();
+  }
 
  private:
   // What stands for `key`, or nothing.

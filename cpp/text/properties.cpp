@@ -134,6 +134,12 @@ CharacterSet property(std::string_view name) {
   return result;
 }
 
+CharacterSet word_characters() {
+  CharacterSet result = property("Word");
+  for (char32_t c : {0xb2, 0xb3, 0xb9, 0xbc, 0xbd, 0xbe}) result.add(c);
+  return result;
+}
+
 const CharacterSet& pre_tokenizer_digits() {
   static const CharacterSet digits = [] {
     CharacterSet set = property("pre_tokenizers' digits");

@@ -13,6 +13,9 @@ bool find_property(std::string_view name, CharacterSet* characters);
 // A property that is known to be there.
 CharacterSet property(std::string_view name);
 
+// What is part of a word to \w and \b outside of classes: Word and, only there, the numbers of Latin-1.
+CharacterSet word_characters();
+
 // What Digits takes for a digit.
 const CharacterSet& pre_tokenizer_digits();
 

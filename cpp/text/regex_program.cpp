@@ -16,7 +16,7 @@ RegexProgram::Set::Set(const CharacterSet& characters) : others(characters) {
   for (char32_t c = 0; c < 0x80; ++c) ascii[c >> 6] |= uint64_t(others.has(c)) << (c & 63);
 }
 
-RegexProgram::RegexProgram(std::string_view pattern) : word(property("Word")), pattern_(pattern) {
+RegexProgram::RegexProgram(std::string_view pattern) : word(word_characters()), pattern_(pattern) {
   compile(*parse_regex(pattern));
   add({.code = Instruction::kMatch});
   pattern_ = {};
@@ -130,10 +130,11 @@ void RegexProgram::compile_repeat(const RegexNode& node) {
     if (node.min != node.max) settled_ = false;
     return;
   }
-  if (node.min > 1 && node.max == RegexNode::kForever && child.may_be_empty()) {
-    // The reference may stop before the least number of rounds, if one was empty.
+  const uint32_t counted = node.max == RegexNode::kForever ? node.min : node.max;
+  if (counted > 1 && child.may_be_empty()) {
+    // The reference may stop before the least number of rounds if one was empty; it depends on how it compiles them.
     fail(ErrorKind::kUnsupported, "the regex \"", pattern_,
-         "\" has a repeat {n,} of what may be empty, which is not supported");
+         "\" counts rounds that may be empty, which is not supported");
   }
   const bool possessive = node.greed == RegexNode::kPossessive;
   const uint32_t begin = possessive ? add({.code = Instruction::kInner, .inner = Instruction::kAtomic}) : 0;

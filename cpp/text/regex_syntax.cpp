@@ -227,8 +227,7 @@ class RegexParser {
       return made(std::move(node));
     };
     if (take_if("#")) {
-      while (take() != ')') {
-      }
+      skip_comment();
       return {};
     }
     if (take_if(":")) return closed(choice(depth + 1));
@@ -256,6 +255,10 @@ class RegexParser {
     close();
     return made(std::move(node));
   }
+  void skip_comment() {
+    while (take() != ')') {
+    }
+  }
   void close() {
     if (!take_if(")")) broken("an unmatched (");
   }
@@ -271,15 +274,12 @@ class RegexParser {
         options_.dot_all = value;
       } else if (c == '-') {
         value = false;
-      } else if (c == ':') {
-        Item item = closed(choice(depth + 1));
+      } else if (c == ':' || c == ')') {
+        // A group of its own, or the rest of the one around, alternatives included.
+        NodePointer node = node_of(RegexNode::kSequence);
+        node->children.push_back(choice(depth + 1));
         options_ = outer;
-        return item;
-      } else if (c == ')') {
-        // The rest of the group, alternatives included.
-        NodePointer rest = choice(depth + 1);
-        options_ = outer;
-        return made(std::move(rest));
+        return c == ':' ? closed(std::move(node)) : made(std::move(node));
       } else {
         unsupported("a group (?" + std::string(1, c < 0x80 ? char(c) : '?'));
       }
@@ -298,7 +298,8 @@ class RegexParser {
   // Wraps the node into the repeats that follow it; says whether there are any.
   bool repeat(NodePointer& node) {
     bool any = false;
-    while (!ends()) {
+    while (true) {
+      while (take_if("(?#")) skip_comment();
       uint32_t min = 0, max = RegexNode::kForever;
       bool interval = false;
       const char* const start = p_;
@@ -447,6 +448,7 @@ class RegexParser {
     const std::string_view name(p_, length);
     CharacterSet set;
     if (!find_property(name, &set)) unsupported("the property " + std::string(name));
+    if (close == ":]" && name == "punct") set.add(property("S"));   // unlike \p{Punct}
     p_ += length + close.size();
     return inverted ? set.inverted() : set;
   }
@@ -464,10 +466,16 @@ class RegexParser {
       case 'R': return line_break();
       default: break;
     }
-    if (auto set = escaped_set(c)) return made(std::move(*set));
+    if (auto set = escaped_set(c)) return made(outside_of_classes(std::move(*set)));
     const char32_t value = escaped_character(c);
     if (value == kEnd) unsupported("\\" + std::string(1, char(c)));
     return literal(value);
+  }
+
+  static CharacterSet outside_of_classes(CharacterSet set) {
+    const CharacterSet word = property("Word");
+    if (set == word) return word_characters();
+    return set == word.inverted() ? word_characters().inverted() : set;
   }
 
   // (?>\r\n|[\n-\r\u0085\u2028\u2029])

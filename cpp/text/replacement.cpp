@@ -12,6 +12,12 @@ Replacement::Replacement(const Value& settings, const char* section) : content_(
   if (pattern[0].first == "Regex") regex_.emplace(pattern_);
 }
 
+bool Replacement::occurs_in(std::string_view text) const {
+  if (text.empty()) return false;
+  Regex::Match match{};
+  return regex_ ? Regex::Search(*regex_, text).next(&match) : text.find(pattern_) != std::string_view::npos;
+}
+
 std::string Replacement::apply(std::string_view text) const {
   std::string result;
   result.reserve(text.size() + text.size() / 2);

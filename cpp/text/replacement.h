@@ -17,6 +17,7 @@ class Replacement {
 
   const std::string& content() const { return content_; }
   std::string apply(std::string_view text) const;
+  bool occurs_in(std::string_view text) const;   // whether something matches
 
   // Passes each match, from left to right and without overlaps, to found(begin, end). The empty pattern
   // matches in front of every character and at the end. Nothing matches in an empty text.

@@ -18,6 +18,8 @@ namespace fastplm::text {
 struct Normalizer {
   virtual ~Normalizer() = default;
   virtual void run(Text& text) const = 0;
+  // Whether `text` certainly stays as it is; may say false of such a text.
+  virtual bool keeps(std::string_view) const { return false; }
 };
 
 struct PreTokenizer {
@@ -39,6 +41,8 @@ struct Model {
   virtual void tokenize(std::string_view word, std::vector<Token>& tokens) const = 0;
   // Their ids only, which may be faster.
   virtual void append_ids(std::string_view word, Ids& ids) const;
+  // The id of tokens that the reference calls what their text is; -1: none.
+  virtual int32_t spelled() const { return -1; }
 };
 
 // What surrounds the sequences. A piece is either a sequence (0 or 1) or a special token's ids.

@@ -4,6 +4,8 @@
 #include "text/bert_scanner.h"
 #include "text/byte_bpe.h"
 #include "text/long_text.h"
+#include "text/space_bpe.h"
+#include "text/space_unigram.h"
 #include "text/wordpiece.h"
 
 namespace fastplm::text {
@@ -40,6 +42,13 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
     byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
   }
+  if (bpe && !added_->any(AddedTokens::kNormalized)) {
+    space_bpe_ = SpaceBpe::make(settings.find("normalizer"), settings.find("pre_tokenizer"), *bpe, vocabulary_);
+  }
+  const auto* unigram = dynamic_cast<const Unigram*>(model_.get());
+  if (const Value* cut = settings.find("pre_tokenizer"); cut && unigram) {
+    space_unigram_ = SpaceUnigram::make(*cut, *unigram);
+  }
 }
 
 Tokenizer::~Tokenizer() = default;
@@ -55,12 +64,16 @@ struct Tokenizer::Cursor {
   std::vector<Piece> pieces = {};
   std::vector<Token> found = {};
 
-  // `written`: the text of an added token. A model's token is written as in the vocabulary.
+  // `written`: its text; nothing: what the vocabulary calls it.
   void add(const Tokenizer& tokenizer, const Options& options, int32_t id, Span span, std::string_view written = {}) {
     tokens.ids.push(id);
     if (!options.align) return;
     tokens.spans.push_back(span);
     tokens.words.push_back(fixed_word >= 0 ? fixed_word : words);
+    std::string_view name;
+    if (!written.empty() && tokenizer.find(id, &name) && name != written) {
+      tokens.written.emplace_back(tokens.ids.size() - 1, written);
+    }
     if (tokenizer.post_processor_.trims.empty()) return;
     if (written.empty()) tokenizer.vocabulary_.find(id, &written);
     tokens.spaces.push_back(PostProcessor::spaces(written));
@@ -81,13 +94,13 @@ void Tokenizer::tokenize(std::string_view text, const Options& options, int32_t 
       cursor.add(*this, options, id, {cursor.characters, cursor.characters + count}, part);
       cursor.characters += count;
       ++cursor.words;
-    } else if (options.align || !run_fused(part, options, tokens.ids)) {
+    } else if (options.align || !run_fused(part, begin == 0, options, tokens.ids)) {
       run_stages(part, options, cursor);
     }
   });
 }
 
-bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& ids) const {
+bool Tokenizer::run_fused(std::string_view text, bool begins, const Options& options, Ids& ids) const {
   const bool whole = options.limit == INT64_MAX;
   const auto run = [&](std::string_view part, auto&& body) {
     return whole ? run_in_parts(part, ids, body) : body(part, ids);
@@ -95,17 +108,20 @@ bool Tokenizer::run_fused(std::string_view text, const Options& options, Ids& id
   if (scanner_) {
     return run(text, [&](std::string_view part, Ids& to) { return scanner_->run(part, options.limit, to); });
   }
-  if (!byte_bpe_) return false;
+  if (space_bpe_) return space_bpe_->run(text, begins, options.limit, ids);
+  if (!byte_bpe_ && !space_unigram_) return false;
   Text normalized;
-  if (normalizer_) {
+  if (normalizer_ && !normalizer_->keeps(text)) {
     normalized.bytes = text;
     normalizer_->run(normalized);
     text = normalized.bytes;
   }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (id >= 0) return ids.push(id);
-    run(text.substr(begin, end - begin), [&](std::string_view part, Ids& to) {
-      byte_bpe_->run(part, part.data() == text.data() + begin, options.limit, to);
+    const std::string_view piece = text.substr(begin, end - begin);
+    if (space_unigram_) return space_unigram_->run(piece, options.limit, ids);
+    run(piece, [&](std::string_view part, Ids& to) {
+      byte_bpe_->run(part, part.data() == piece.data(), options.limit, to);
       return true;
     });
   });
@@ -146,10 +162,13 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
     } else if (!options.align) {
       model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
+      const std::string_view word(text.bytes.data() + piece.begin, piece.end - piece.begin);
       cursor.found.clear();
-      model_->tokenize({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.found);
+      model_->tokenize(word, cursor.found);
       for (const Token& token : cursor.found) {
-        cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end));
+        const bool spelled = token.id == model_->spelled();
+        cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end),
+                   spelled ? word.substr(token.begin, token.end - token.begin) : std::string_view());
       }
     }
     ++cursor.words;

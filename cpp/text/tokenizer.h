@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 #include "text/added_tokens.h"
 #include "text/ids.h"
@@ -12,6 +13,11 @@ namespace fastplm::text {
 
 class BertScanner;
 class ByteBpe;
+class SpaceBpe;
+class SpaceUnigram;
+
+// By place, in order: tokens that are in the text what the vocabulary does not call them, and that text.
+using Written = std::vector<std::pair<int64_t, std::string>>;
 
 // The tokens of one sequence.
 struct Tokens {
@@ -19,12 +25,14 @@ struct Tokens {
   std::vector<Span> spans;      // with alignment: the characters of the sequence (or of its word) per token,
   std::vector<int32_t> words;   // and the number of its word
   std::vector<PostProcessor::Spaces> spaces;   // per token too, if the post-processor trims spans
+  Written written;              // with alignment
 
   void clear() {
     ids.resize(0);
     spans.clear();
     words.clear();
     spaces.clear();
+    written.clear();
   }
 };
 
@@ -62,8 +70,9 @@ class FASTPLM_EXPORT Tokenizer {
 
  private:
   struct Cursor;
-  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it.
-  bool run_fused(std::string_view text, const Options& options, Ids& ids) const;
+  // The ids of a part of the text without raw added tokens, in one pass; false: the stages must do it. `begins`: it is
+  // the first part.
+  bool run_fused(std::string_view text, bool begins, const Options& options, Ids& ids) const;
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
 
   Vocabulary vocabulary_;
@@ -76,6 +85,8 @@ class FASTPLM_EXPORT Tokenizer {
   // In place of the stages, where they are the ones that it replaces.
   std::unique_ptr<BertScanner> scanner_;
   std::unique_ptr<ByteBpe> byte_bpe_;
+  std::unique_ptr<SpaceBpe> space_bpe_;
+  std::unique_ptr<SpaceUnigram> space_unigram_;
 };
 
 }  // namespace fastplm::text

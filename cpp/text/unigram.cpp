@@ -109,6 +109,73 @@ class Unigram::Search {
   size_t size_ = kSmall, reached_ = 0;
 };
 
+// The pieces that begin at each of some characters in a row. Their searches go through the trie side by side: each step
+// waits for memory, and so they wait together.
+class Unigram::Lookahead {
+ public:
+  Lookahead(const DoubleArray& pieces, const char* end) : pieces_(pieces), end_(end) {}
+
+  // Passes the pieces at p to add(id, size), the shortest first. Each call goes on where the last one's character ends.
+  template <class Add>
+  void next(const char* p, Add&& add) {
+    if (next_ == count_) look(p);
+    Walk& walk = walks_[next_++];
+    for (uint32_t i = 0; i < walk.found; ++i) add(walk.pieces[i].id, walk.pieces[i].size);
+    if (!walk.goes_on) return;
+    for (const char* q = p + kDeep; q < end_ && pieces_.step(walk.node, *q);) {
+      ++q;
+      if (walk.node.value >= 0) add(walk.node.value, uint32_t(q - p));
+    }
+  }
+
+ private:
+  static constexpr uint32_t kWide = 12, kDeep = 12;   // characters at once, and bytes
+  struct Walk {
+    DoubleArray::Node node;
+    const char* begin;
+    uint32_t found;
+    bool goes_on;
+    struct {
+      int32_t id;
+      uint32_t size;
+    } pieces[kDeep];
+  };
+
+  void look(const char* p) {
+    uint8_t active[kWide];
+    uint32_t left = 0;
+    for (; left < kWide && p < end_; p += character_size(*p), ++left) {
+      Walk& walk = walks_[left];
+      walk.node = pieces_.root();
+      walk.begin = p;
+      walk.found = 0;
+      walk.goes_on = false;
+      active[left] = uint8_t(left);
+    }
+    count_ = left;
+    next_ = 0;
+    for (uint32_t depth = 0; depth < kDeep && left > 0; ++depth) {
+      uint32_t kept = 0;
+      for (uint32_t i = 0; i < left; ++i) {
+        const uint8_t at = active[i];
+        Walk& walk = walks_[at];
+        const char* const q = walk.begin + depth;
+        if (q == end_ || !pieces_.step(walk.node, *q)) continue;
+        walk.pieces[walk.found] = {walk.node.value, depth + 1};
+        walk.found += walk.node.value >= 0;
+        active[kept++] = at;
+      }
+      left = kept;
+    }
+    for (uint32_t i = 0; i < left; ++i) walks_[active[i]].goes_on = true;
+  }
+
+  const DoubleArray& pieces_;
+  const char* const end_;
+  uint32_t count_ = 0, next_ = 0;
+  Walk walks_[kWide];
+};
+
 template <class Add>
 std::string_view Unigram::cut(std::string_view word, Add&& add) const {
   constexpr size_t kOften = 256;   // a way this long is finished where that is certain, which bounds memory
@@ -132,7 +199,7 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
     }
   };
 
-  const char* const end = word.data() + word.size();
+  Lookahead lookahead(pieces_, word.data() + word.size());
   for (size_t at = 0; origin + at < word.size();) {
     if (at >= kOften && search.reached() == at) {
       search.finish(at, found);
@@ -148,14 +215,10 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
       if (target.from == Search::kFarthest || candidate > target.score) target = {candidate, uint32_t(at), id};
     };
     bool alone = false;   // whether the character is a piece
-    DoubleArray::Node node = pieces_.root();
-    for (const char* q = p; q < end && pieces_.step(node, *q);) {
-      ++q;
-      if (node.value < 0) continue;
-      const size_t length = size_t(q - p);
-      lead(at + length, scores_[size_t(node.value)] + score, node.value);
-      alone |= length == character;
-    }
+    lookahead.next(p, [&](int32_t id, uint32_t size) {
+      lead(at + size, scores_[size_t(id)] + score, id);
+      alone |= size == character;
+    });
     if (!alone) {
       const size_t place = at + character;
       search.reach(place);
@@ -196,9 +259,13 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
   check(cut(word, [&](int32_t id, uint32_t begin, uint32_t end) { tokens.push_back({id, begin, end}); }));
 }
 
+void Unigram::append_ids_anew(std::string_view word, Ids& ids) const {
+  check(cut(word, [&](int32_t id, uint32_t, uint32_t) { ids.push(id); }));
+}
+
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
-  const auto make = [&](Ids& to) { check(cut(word, [&](int32_t id, uint32_t, uint32_t) { to.push(id); })); };
-  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids, make);
+  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids,
+                                     [&](Ids& to) { append_ids_anew(word, to); });
 }
 
 }  // namespace fastplm::text

@@ -20,9 +20,12 @@ class Unigram final : public Model {
   // Throws Error(kValue) if a character is unknown and unk_id is null.
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
   void append_ids(std::string_view word, Ids& ids) const override;
+  void append_ids_anew(std::string_view word, Ids& ids) const;   // without looking into the thread's cache of words
+  int32_t spelled() const override { return unk_; }
 
  private:
   class Search;
+  class Lookahead;
   // Passes the tokens of `word` to add(id, begin, end). Returns an unknown character where unk_id is null, else "".
   template <class Add>
   std::string_view cut(std::string_view word, Add&& add) const;

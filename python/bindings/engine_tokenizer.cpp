@@ -363,6 +363,18 @@ void bind_tokenizer(py::module_& m) {
              if (row < 0 || row >= b.rows()) fail(ErrorKind::kInternal, "row ", row, " of ", b.rows());
              return row_list(b, row, Field(name, pad_id, pad_type_id), length, left);
            })
+      .def("written",
+           [](const Batch& b, int64_t row) {   // place in the row, without padding -> text
+             if (row < 0 || row >= b.rows()) fail(ErrorKind::kInternal, "row ", row, " of ", b.rows());
+             const auto from = [&](int64_t place) {
+               return std::lower_bound(b.written.begin(), b.written.end(), place,
+                                       [](const auto& entry, int64_t wanted) { return entry.first < wanted; });
+             };
+             py::dict result;
+             for (auto at = from(b.row_begin[row]); at != from(b.row_begin[row + 1]); ++at)
+               result[py::int_(at->first - b.row_begin[row])] = str_of(at->second);
+             return result;
+           })
       .def("lists",
            [](const Batch& b, const std::string& name, int64_t length, bool left, int64_t pad_id, int64_t pad_type_id) {
              const Field field(name, pad_id, pad_type_id);

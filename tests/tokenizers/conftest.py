@@ -93,6 +93,7 @@ def data() -> Path:
 def _row(encoding: Any) -> dict[str, Any]:
     return {
         "ids": list(encoding.ids),
+        "tokens": list(encoding.tokens),
         "type_ids": list(encoding.type_ids),
         "special_tokens_mask": list(encoding.special_tokens_mask),
         "attention_mask": list(encoding.attention_mask),

@@ -281,7 +281,7 @@ def test_empty_patterns_and_prefixes(pair: Any) -> None:
     for normalizer in (
         empty, empty_matches, replace_regex("|b", ""), prepend(""), sequence(STRIP, empty),
         sequence(STRIP, prepend("")), sequence(replace("ab", ""), empty),
-        sequence(replace("ab", ""), empty_matches), replace_regex("(?=a)", "_"),
+        sequence(replace("ab", ""), empty_matches), replace_regex("(?=a)", "_"), replace_regex(r"\b", "_"),
     ):  # fmt: skip
         pair(normalizer, characters).assert_same(AWKWARD)
 

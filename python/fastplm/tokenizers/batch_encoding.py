@@ -57,6 +57,14 @@ class Rows:
         batch = self.aligned() if name in ("offset_mapping", "word_ids") else self.batch
         return batch.row(row, name, self.length, self.left, *self.pad)
 
+    def written(self, row: int) -> dict[int, str]:
+        """By place in the padded row, the tokens that are not written as the vocabulary names them."""
+        written = self.aligned().written(row)
+        if not (written and self.left and self.length):
+            return written
+        padding = self.length - self.aligned().lengths()[row]
+        return {padding + place: token for place, token in written.items()}
+
     def encodings(self, overflow: bool) -> list[Encoding]:
         """An Encoding per row; with overflow the first of a sample holds its overflowing ones."""
         encodings = [Encoding(self, row, []) for row in range(self.batch.rows)]
@@ -122,8 +130,14 @@ class Encoding:
 
     @property
     def tokens(self) -> list[str]:
-        """The vocabulary's name of every token."""
-        return cast("list[str]", self._rows.names(self.ids))
+        """What the vocabulary calls every token.
+
+        Added tokens show the white space that they strip, and Unigram's unknown ones their text.
+        """
+        tokens = cast("list[str]", self._rows.names(self.ids))
+        for place, written in self._rows.written(self._row).items():
+            tokens[place] = written
+        return tokens
 
     @property
     def n_sequences(self) -> int:

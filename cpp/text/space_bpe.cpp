@@ -1,0 +1,155 @@
+#include "text/space_bpe.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "kernels/kernels.h"
+#include "text/metaspace.h"
+#include "text/utf8.h"
+#include "text/word_cache.h"
+
+namespace fastplm::text {
+
+constexpr std::string_view kMark = "\u2581";
+
+static bool is_mark_for_space(const Value& part) {
+  if (part.s("type") != "Replace" || part.s("content") != kMark) return false;
+  const Value* pattern = part.at("pattern").find("String");
+  return pattern && pattern->string("String") == " ";
+}
+
+bool SpaceBpe::read_stages(const Value* normalizer, const Value* pre_tokenizer, Prefix* prefix) {
+  *prefix = kNone;
+  if (normalizer && !pre_tokenizer) {
+    if (is_mark_for_space(*normalizer)) return true;
+    if (normalizer->s("type") != "Sequence") return false;
+    const Value::Array& parts = normalizer->at("normalizers").array("normalizers");
+    *prefix = kAlways;
+    return parts.size() == 2 && parts[0].s("type") == "Prepend" && parts[0].s("prepend") == kMark &&
+           is_mark_for_space(parts[1]);
+  }
+  if (normalizer || !pre_tokenizer || pre_tokenizer->s("type") != "Metaspace") return false;
+  const MetaspacePreTokenizer metaspace(*pre_tokenizer);
+  using M = MetaspacePreTokenizer;
+  *prefix = metaspace.prepend() == M::kAlways ? kMissing : metaspace.prepend() == M::kFirst ? kFirst : kNone;
+  return metaspace.replacement() == kMark && !metaspace.splits();
+}
+
+std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* pre_tokenizer, const Bpe& model,
+                                         const Vocabulary& vocabulary) {
+  Prefix prefix;
+  if (!read_stages(normalizer, pre_tokenizer, &prefix)) return nullptr;
+  if (!model.cuts() || model.ignores_merges() || !model.bytes_are_apart()) return nullptr;
+  std::vector<TokenMatcher::Entry> entries;
+  for (int64_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string_view token = vocabulary.token(i);
+    if (!token.empty()) entries.push_back({token, vocabulary.id(i), count_characters(token) == 1});
+  }
+  std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), entries);
+  if (!matcher) return nullptr;
+  return std::unique_ptr<SpaceBpe>(new SpaceBpe(model, std::move(matcher), vocabulary, prefix));
+}
+
+SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix)
+    : bytes_(model.bytes()),
+      matcher_(std::move(matcher)),
+      known_(kTable / 64),
+      prefix_(prefix),
+      owner_(WordCache::new_owner()) {
+  for (int64_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string_view token = vocabulary.token(i);
+    if (count_characters(token) != 1) continue;
+    const char* p = token.data();
+    const char32_t c = next_character(p);
+    known_[c / 64] |= uint64_t(1) << c % 64;
+  }
+}
+
+// The ends of words from p on: spaces and what follows them up to the next one.
+static size_t find_ends(const char* p, const char* end, const char** ends, size_t room) {
+  const auto classify = kernels().ascii;
+  size_t count = 0;
+  uint64_t space_before = 1;   // 0 or 1; what p points to does not end a word
+  for (; end - p >= 64 && count < room; p += 64) {
+    AsciiClasses is;
+    classify(p, is);
+    uint64_t found = is.space & ~(is.space << 1 | space_before);
+    space_before = is.space >> 63;
+    for (; found && count < room; found &= found - 1) ends[count++] = p + std::countr_zero(found);
+  }
+  for (; p < end && count < room; ++p) {
+    if (*p == ' ' && !space_before) ends[count++] = p;
+    space_before = *p == ' ';
+  }
+  if (count < room) ends[count++] = end;
+  return count;
+}
+
+bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) const {
+  if (text.find(kMark) != std::string_view::npos) return false;
+  WordCache& cache = WordCache::of_thread();
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
+  const char* ends[kAtOnce];
+  WordCache::Place places[kAtOnce];
+  if (prefix_ == kAlways || (*p != ' ' && (prefix_ == kMissing || (prefix_ == kFirst && begins)))) {
+    find_ends(p, end, ends, 1);
+    const std::string word = ' ' + std::string(p, ends[0]);
+    p = ends[0];
+    cache.find_or_add(owner_, word, word.data() + word.size(), ids, [&](Ids& to) { append(word, to); });
+  }
+  while (p < end && ids.size() < limit) {
+    const size_t words = find_ends(p, end, ends, kAtOnce);
+    const auto word = [&](size_t i) { return std::string_view(i ? ends[i - 1] : p, ends[i]); };
+    for (size_t i = 0; i < words; ++i) {
+      if (word(i).size() <= WordKey::kMaxSize)
+        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
+    }
+    for (size_t i = 0; i < words; ++i) {
+      const auto make = [&](Ids& to) { append(word(i), to); };
+      if (word(i).size() > WordKey::kMaxSize) {
+        cache.add_long(owner_, word(i), ids, make);
+        continue;
+      }
+      ids.reserve(WordCache::kMaxIds + 1);
+      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
+      else
+        cache.add(owner_, places[i], found, word(i), ids, make);
+    }
+    p = ends[words - 1];
+  }
+  return true;
+}
+
+void SpaceBpe::append(std::string_view word, Ids& ids) const {
+  const size_t spaces = std::min(word.find_first_not_of(' '), word.size());
+  if (spaces == 0) return append_marked(word, ids);
+  thread_local std::string marked;
+  constexpr size_t kKeep = 1 << 16;
+  if (marked.capacity() > kKeep) marked = {};
+  marked.clear();
+  for (size_t i = 0; i < spaces; ++i) marked += kMark;
+  append_marked(marked.append(word, spaces), ids);
+}
+
+// Characters without a token become bytes, and nothing joins what stands before them to what follows.
+void SpaceBpe::append_marked(std::string_view marked, Ids& ids) const {
+  const char* const end = marked.data() + marked.size();
+  const char* begin = marked.data();
+  const auto match = [&](const char* to) {
+    if (begin < to) matcher_->append({begin, size_t(to - begin)}, ids);
+  };
+  for (const char* p = begin; p < end;) {
+    const char* const at = p;
+    const char32_t c = next_character(p);
+    if (known_[c / 64] >> c % 64 & 1) continue;
+    match(at);
+    for (const char* byte = at; byte < p; ++byte) ids.push(bytes_[uint8_t(*byte)]);
+    begin = p;
+  }
+  match(end);
+}
+
+}  // namespace fastplm::text

@@ -1,0 +1,151 @@
+#include "text/space_unigram.h"
+
+#include <bit>
+
+#include "kernels/kernels.h"
+#include "text/metaspace.h"
+#include "text/unicode.h"
+#include "text/word_cache.h"
+
+namespace fastplm::text {
+
+std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, const Unigram& model) {
+  const Value* last = &pre_tokenizer;
+  bool drops_white = false;
+  if (pre_tokenizer.s("type") == "Sequence") {
+    const Value::Array& parts = pre_tokenizer.at("pretokenizers").array("pretokenizers");
+    drops_white = parts.size() == 2 && parts[0].s("type") == "WhitespaceSplit";
+    if (parts.size() != 1 + size_t(drops_white)) return nullptr;
+    last = &parts.back();
+  }
+  if (last->s("type") != "Metaspace") return nullptr;
+  const MetaspacePreTokenizer metaspace(*last);
+  const std::string& mark = metaspace.replacement();
+  if (metaspace.prepend() != MetaspacePreTokenizer::kAlways || !metaspace.splits()) return nullptr;
+  const char* p = mark.data();
+  if (Unicode::get().has(next_character(p), kWhite)) return nullptr;
+  return std::unique_ptr<SpaceUnigram>(new SpaceUnigram(model, mark, drops_white));
+}
+
+SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool drops_white)
+    : model_(model), mark_(mark), drops_white_(drops_white), owner_(WordCache::new_owner()) {
+  const char* p = mark_.data();
+  mark_character_ = next_character(p);
+  for (char32_t c = 0; c < 0x80; ++c) kinds_[c] = is_between(c) ? kBetween : kLetter;
+  for (char32_t c = 0x80; c < 0x10000; ++c) {
+    char encoded[4];
+    if (is_between(c) && write_character(c, encoded)) kinds_[uint8_t(encoded[0])] = kUnclear;
+  }
+  kinds_[uint8_t(mark_[0])] = kUnclear;
+  plain_mark_ = uint8_t(mark_[0]) >= 0x80;
+}
+
+bool SpaceUnigram::is_between(char32_t c) const { return c == ' ' || (drops_white_ && Unicode::get().has(c, kWhite)); }
+
+const char* SpaceUnigram::end_of_word(const char* p, const char* end) const {
+  while (p < end) {
+    const Kind kind = kinds_[uint8_t(*p)];
+    if (kind == kLetter) {
+      ++p;
+    } else {
+      const char* next = p;
+      const char32_t c = next_character(next);
+      if (kind == kBetween || c == mark_character_ || is_between(c)) break;
+      p = next;
+    }
+  }
+  return p;
+}
+
+size_t SpaceUnigram::find_word(const char*& p, const char* end, Word* words) const {
+  if (drops_white_ && kinds_[uint8_t(*p)] != kLetter) {
+    const char* next = p;
+    if (is_between(next_character(next))) {
+      p = next;
+      return 0;
+    }
+  }
+  // A word begins where the last one ended: at a mark, at a space that becomes one, or where one is put.
+  if (*p == ' ') {
+    ++p;
+  } else if (*p == mark_[0] && std::string_view(p, size_t(end - p)).starts_with(mark_)) {
+    p += mark_.size();
+  }
+  words[0].begin = p;
+  words[0].end = p = end_of_word(p, end);
+  return 1;
+}
+
+size_t SpaceUnigram::find_plain_words(const char*& p, Word* words, size_t room) const {
+  AsciiClasses is;
+  kernels().ascii(p, is);
+  const uint64_t letters = drops_white_ ? is.letter | is.digit | is.sign : ~is.space & ~is.beyond;
+  const uint64_t others = ~(letters | is.space);
+  const uint64_t plain = (others & (~others + 1)) - 1;   // the bits below the first of the others
+  const uint64_t spaces = is.space & plain;
+  size_t count = 0;
+  if (drops_white_) {
+    uint64_t begins = letters & ~(letters << 1) & plain;
+    for (; begins && count < room; begins &= begins - 1) {
+      const int begin = std::countr_zero(begins);
+      const uint64_t behind = spaces >> begin;
+      if (!behind) break;   // it may go on behind the 64 bytes
+      words[count++] = {p + begin, p + begin + std::countr_zero(behind)};
+    }
+    p += begins ? std::countr_zero(begins) : std::popcount(plain);
+    return count;
+  }
+  int begin = 0;   // each word has one space in front, but for the first one of a text
+  for (uint64_t ends = spaces & ~uint64_t(1); ends && count < room; ends &= ends - 1) {
+    const int end = std::countr_zero(ends);
+    words[count++] = {p + begin + (p[begin] == ' '), p + end};
+    begin = end;
+  }
+  p += begin;
+  return count;
+}
+
+size_t SpaceUnigram::find_words(const char*& p, const char* end, Word* words, size_t room) const {
+  size_t count = 0;
+  while (p < end && count < room) {
+    const char* const before = p;
+    if (plain_mark_ && end - p >= 64) count += find_plain_words(p, words + count, room - count);
+    if (p == before) count += find_word(p, end, words + count);
+  }
+  return count;
+}
+
+void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
+  WordCache& cache = WordCache::of_thread();
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
+  Word words[kAtOnce];
+  WordCache::Place places[kAtOnce];
+  std::string marked;
+  while (p < end && ids.size() < limit) {
+    const size_t count = find_words(p, end, words, kAtOnce);
+    for (size_t i = 0; i < count; ++i) {
+      const auto size = size_t(words[i].end - words[i].begin);
+      if (size <= WordKey::kMaxSize) places[i] = cache.place_of(WordKey::of(words[i].begin, size, end));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const std::string_view word(words[i].begin, words[i].end);
+      const auto make = [&](Ids& to) {
+        marked = mark_;
+        model_.append_ids_anew(marked += word, to);
+      };
+      if (word.size() > WordKey::kMaxSize) {
+        cache.add_long(owner_, word, ids, make);
+        continue;
+      }
+      ids.reserve(WordCache::kMaxIds + 1);
+      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
+      else
+        cache.add(owner_, places[i], found, word, ids, make);
+    }
+  }
+}
+
+}  // namespace fastplm::text
