@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "text/training/by_character.h"
 #include "text/training/listen.h"
 #include "text/utf8.h"
 
 namespace fastplm::text {
 
 constexpr int32_t kApart = std::numeric_limits<int32_t>::min();   // between words
-constexpr char32_t kCodePoints = 0x110000;
 
 static std::string written(char32_t c) {
   char bytes[4];
@@ -34,7 +34,7 @@ int32_t BpeTrainer::id_of(std::string token) {
 }
 
 void BpeTrainer::choose_alphabet(const WordCounts& words, const BpeTrainerOptions& options) {
-  std::vector<uint64_t> counts(kCodePoints);
+  ByCharacter<uint64_t> counts;
   for (int64_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words.word(i);
     const char* const end = word.data() + word.size();
@@ -42,9 +42,9 @@ void BpeTrainer::choose_alphabet(const WordCounts& words, const BpeTrainerOption
   }
   for (char32_t c : options.initial_alphabet) counts[c] = UINT64_MAX;
   std::vector<char32_t> kept;
-  for (char32_t c = 0; c < kCodePoints; ++c) {
-    if (counts[c] > 0) kept.push_back(c);
-  }
+  counts.each([&](char32_t c, uint64_t count) {
+    if (count > 0) kept.push_back(c);
+  });
   const auto limit = options.limit_alphabet ? size_t(*options.limit_alphabet) : kept.size();
   if (kept.size() > limit) {
     std::stable_sort(kept.begin(), kept.end(), [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
@@ -57,11 +57,10 @@ void BpeTrainer::choose_alphabet(const WordCounts& words, const BpeTrainerOption
 // Writes the words as tokens of one character each, with prefix and suffix. Other characters are left out.
 void BpeTrainer::spell(const WordCounts& words, const BpeTrainerOptions& options) {
   constexpr int32_t kUnknown = -2, kLeftOut = -1;
-  std::vector<int32_t> ids[2][2];   // [is not the first][is the last], by code point
+  ByCharacter<int32_t> ids[2][2]{{ByCharacter(kUnknown), ByCharacter(kUnknown)},   // [is not the first][is the last]
+                                 {ByCharacter(kUnknown), ByCharacter(kUnknown)}};
   const auto id = [&](char32_t c, bool continues, bool ends) {
-    std::vector<int32_t>& known = ids[continues && !prefix_.empty()][ends && !options.end_of_word_suffix.empty()];
-    if (known.empty()) known.assign(kCodePoints, kUnknown);
-    int32_t& found = known[c];
+    int32_t& found = ids[continues && !prefix_.empty()][ends && !options.end_of_word_suffix.empty()][c];
     if (found != kUnknown) return found;
     std::string token = written(c);
     if (!ids_.contains(token)) return found = kLeftOut;

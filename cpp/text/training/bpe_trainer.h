@@ -5,7 +5,7 @@
 // pairs that occur equally often the one with the smaller left id, then the smaller right id, comes first. A pair waits
 // in the queue with the words it was seen in when it was put there; when its turn comes it is merged in those words
 // only, and may wait there a second time with other words, where two ways of merging make the same token; the older one
-// then comes first. Counts are not taken back for a pair that was merged.
+// then comes first (there: as the heap happens to lie). Counts are not taken back for a pair that was merged.
 // Where the reference follows the order of its hash map, this takes words in the order of their bytes and, of
 // characters that occur equally often, keeps the smaller.
 #pragma once

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/parallel.h"
+#include "text/training/by_character.h"
 #include "text/training/listen.h"
 #include "text/utf8.h"
 
@@ -47,18 +48,18 @@ class Sorted {
  public:
   Sorted(const Characters& characters, uint32_t longest) : text_(characters.text), longest_(longest) {
     // Characters as small numbers in the same order, so that a machine word holds several.
-    std::vector<uint32_t> begin(Characters::kZero + 2);
+    ByCharacter<uint32_t> begin;
     for (char32_t c : text_) begin[c] += c != Characters::kEnd;
-    numbers_.assign(begin.size(), 0);
     uint32_t kinds = 0, total = 0;
     std::vector<uint32_t> bucket_begin;
-    for (char32_t c = 0; c < begin.size(); ++c) {
-      if (begin[c] == 0) continue;
+    begin.each([&](char32_t c, uint32_t& count) {
+      if (count == 0) return;
       numbers_[c] = ++kinds;
       bucket_begin.push_back(total);
-      total += std::exchange(begin[c], total);
-    }
+      total += std::exchange(count, total);
+    });
     bucket_begin.push_back(total);
+    numbers_[Characters::kEnd] = 0;   // threads only look up what is there
     bits_ = std::bit_width(kinds);
     places.resize(total);
     for (uint32_t place = 0; place < text_.size(); ++place) {
@@ -110,7 +111,7 @@ class Sorted {
 
   const std::vector<char32_t>& text_;
   const uint32_t longest_;
-  std::vector<uint32_t> numbers_;
+  ByCharacter<uint32_t> numbers_;
   int bits_ = 1;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/parallel.h"
 #include "text/maps.h"
+#include "text/training/by_character.h"
 #include "text/utf8.h"
 
 namespace fastplm::text {
@@ -35,7 +36,7 @@ UnigramTrainer::UnigramTrainer(const WordCounts& words, const UnigramTrainerOpti
   std::vector<double> weights(nodes.size());
   std::vector<int32_t> long_ones;
   int64_t required = 0;   // characters
-  std::vector<char> seen(Characters::kZero + 1, 0);
+  ByCharacter<char> seen;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Substrings::Node& node = nodes[i];
     pieces_.push_back({node.parent, node.length, 0, node.place});

@@ -9,7 +9,7 @@ from fastplm import _engine
 from fastplm.errors import CheckpointError
 from fastplm.progress import progress
 
-_CHUNK = 4 << 20  # bytes of a file, or characters of texts, that are in memory at a time
+_CHUNK = 1 << 20  # bytes of a file, or characters of texts, that are in memory at a time
 _TEXT = 64  # characters that a text counts for, however short
 
 
