@@ -66,16 +66,23 @@ def _times(record: dict[str, Any]) -> list[str]:
 def tokenize(record: dict[str, Any]) -> str:
     rows = record["rows"]
     names = list(dict.fromkeys(row["contender"] for row in rows))
-    lines = [_source(record), "", "| MB/s of UTF-8, new text | threads | " + " | ".join(names) + " |"]
-    lines.append("|---" * (len(names) + 2) + "|")
+    titles = " | ".join(names)
+    lines = [_source(record), "", f"| MB/s, new and again | threads | {titles} | new text, target |"]
+    lines.append("|---" * (len(names) + 3) + "|")
     for cell, threads in dict.fromkeys((row["cell"], row["threads"]) for row in rows):
         speeds = {
-            row["contender"]: f"{row['new_mb_s']:.3g}"
+            row["contender"]: f"{row['new_mb_s']:.3g}, {row['again_mb_s']:.3g}"
             + ("" if row["exact"] == 1 else f" ({row['exact']:.1%} exact)")
             for row in rows
             if (row["cell"], row["threads"]) == (cell, threads)
         }
-        lines.append(f"| {cell} | {threads} | " + " | ".join(speeds.get(name, "") for name in names) + " |")
+        against = ", ".join(
+            f"{v['ratio']:.3g}x {v['rival']} ({'met' if v['met'] else 'short'}: {v['target']:g})"
+            for v in record["verdicts"]
+            if (v["cell"], v["threads"]) == (cell, threads)
+        )
+        figures = " | ".join(speeds.get(name, "") for name in names)
+        lines.append(f"| {cell} | {threads} | {figures} | {against} |")
     return "\n".join(lines)
 
 

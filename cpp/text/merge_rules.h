@@ -7,11 +7,11 @@
 
 namespace fastplm::text {
 
-// Side i is bytes[offsets[i] .. offsets[i + 1]); merge m has the sides 2m and 2m + 1. Returns the place of each side in
-// the vocabulary. Throws Error(kFile) if the offsets leave the bytes or decrease, there is a side too many, or the
-// vocabulary lacks one.
+// Side i is bytes[begins[i] .. ends[i]); merge m has the sides 2m and 2m + 1. Returns the place of each side in the
+// vocabulary. Throws Error(kFile) if these are no places in the bytes, there is a side too many, or the vocabulary
+// lacks one.
 FASTPLM_EXPORT std::vector<int32_t> merge_sides(const Vocabulary& vocabulary, std::string_view bytes,
-                                                std::span<const int64_t> offsets);
+                                                std::span<const int64_t> begins, std::span<const int64_t> ends);
 
 // The ids of left, right and what they make, in turn, of merges whose sides stand at `sides` in the vocabulary. They
 // make the left token followed by the right one without its first `prefix` characters. Throws Error(kFile) if the

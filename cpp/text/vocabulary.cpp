@@ -9,6 +9,31 @@ namespace fastplm::text {
 
 static uint64_t hash_of(std::string_view token) { return TokenHash{}(token); }
 
+bool are_spans(std::span<const int64_t> begins, std::span<const int64_t> ends, size_t bytes) {
+  bool good = begins.size() == ends.size();
+  for (size_t i = 0; good && i < begins.size(); ++i)
+    good = 0 <= begins[i] && begins[i] <= ends[i] && ends[i] <= int64_t(bytes);
+  return good;
+}
+
+Vocabulary Vocabulary::gather(std::string_view bytes, std::span<const int64_t> begins, std::span<const int64_t> ends,
+                              std::vector<int32_t> ids) {
+  if (!are_spans(begins, ends, bytes.size())) {
+    fail(ErrorKind::kFile, "tokenizer vocabulary: ", begins.size(), " begins and ", ends.size(),
+         " ends are not places in ", bytes.size(), " bytes");
+  }
+  std::string gathered;
+  std::vector<int64_t> offsets{0};
+  gathered.reserve(bytes.size());
+  offsets.reserve(begins.size() + 1);
+  for (size_t i = 0; i < begins.size(); ++i) {
+    gathered += bytes.substr(size_t(begins[i]), size_t(ends[i] - begins[i]));
+    offsets.push_back(int64_t(gathered.size()));
+  }
+  gathered.shrink_to_fit();
+  return {std::move(gathered), std::move(offsets), std::move(ids)};
+}
+
 Vocabulary::Vocabulary(std::string bytes, std::vector<int64_t> offsets, std::vector<int32_t> ids) {
   const auto damaged = [](const auto&... what) { fail(ErrorKind::kFile, "tokenizer vocabulary: ", what...); };
   if (offsets.size() != ids.size() + 1 || offsets[0] != 0 || offsets.back() != int64_t(bytes.size())) {
@@ -57,15 +82,16 @@ int64_t Vocabulary::find_from(uint64_t hash, std::string_view wanted) const {
 }
 
 // A few at a time, step by step, so that the memory of all of them is under way at once.
-void Vocabulary::find_all(std::string_view bytes, std::span<const int64_t> offsets, int32_t* indices) const {
+void Vocabulary::find_all(std::string_view bytes, std::span<const int64_t> begins, std::span<const int64_t> ends,
+                          int32_t* indices) const {
   constexpr size_t kAtOnce = 16;
-  const size_t count = offsets.size() - 1, mask = data_->slots.size() - 1;
+  const size_t mask = data_->slots.size() - 1;
   uint64_t hashes[kAtOnce];
-  for (size_t begin = 0; begin < count; begin += kAtOnce) {
-    const size_t n = std::min(kAtOnce, count - begin);
+  for (size_t begin = 0; begin < begins.size(); begin += kAtOnce) {
+    const size_t n = std::min(kAtOnce, begins.size() - begin);
     const auto wanted = [&](size_t i) {
-      const int64_t from = offsets[begin + i];
-      return bytes.substr(size_t(from), size_t(offsets[begin + i + 1] - from));
+      const int64_t from = begins[begin + i];
+      return bytes.substr(size_t(from), size_t(ends[begin + i] - from));
     };
     for (size_t i = 0; i < n; ++i) {
       hashes[i] = hash_of(wanted(i));

@@ -17,6 +17,9 @@ class FASTPLM_EXPORT Vocabulary {
   // Token i is bytes[offsets[i] .. offsets[i + 1]) and has id ids[i]. Throws Error(kFile) if the offsets
   // leave the bytes or decrease, a token is no UTF-8 or appears twice, or an id is negative.
   Vocabulary(std::string bytes, std::vector<int64_t> offsets, std::vector<int32_t> ids);
+  // As above, of tokens that stand anywhere in `bytes`: token i at begins[i] .. ends[i].
+  static Vocabulary gather(std::string_view bytes, std::span<const int64_t> begins, std::span<const int64_t> ends,
+                           std::vector<int32_t> ids);
 
   int64_t size() const { return int64_t(data_->ids.size()); }
   std::string_view token(int64_t i) const {
@@ -30,8 +33,9 @@ class FASTPLM_EXPORT Vocabulary {
     const int64_t i = index_of(token);
     return i < 0 ? -1 : id(i);
   }
-  // The index of each of bytes[offsets[i] .. offsets[i + 1]), -1 where it is not there. The caller checks the offsets.
-  void find_all(std::string_view bytes, std::span<const int64_t> offsets, int32_t* indices) const;
+  // The index of each of bytes[begins[i] .. ends[i]), -1 where it is not there. The caller checks the places.
+  void find_all(std::string_view bytes, std::span<const int64_t> begins, std::span<const int64_t> ends,
+                int32_t* indices) const;
   // The token with this id (the last of several); false: none has it.
   bool find(int32_t id, std::string_view* token) const;
 
@@ -52,5 +56,8 @@ class FASTPLM_EXPORT Vocabulary {
   };
   std::shared_ptr<const Data> data_;
 };
+
+// Whether begins[i] .. ends[i] are places in `bytes` bytes, for as many begins as ends.
+bool are_spans(std::span<const int64_t> begins, std::span<const int64_t> ends, size_t bytes);
 
 }  // namespace fastplm::text

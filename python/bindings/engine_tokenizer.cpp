@@ -58,12 +58,17 @@ static text::Truncation truncation_from(const std::string& name) {
        "\"; expected longest_first, only_first, only_second or do_not_truncate");
 }
 
-static Vocabulary make_vocabulary(const py::bytes& bytes, const Array<int64_t>& offsets, const Array<int32_t>& ids) {
-  std::string blob(bytes);
-  std::vector<int64_t> begins(offsets.data(), offsets.data() + offsets.size());
+template <class T>
+static std::span<const T> span_of(const Array<T>& values) {
+  return {values.data(), size_t(values.size())};
+}
+
+static Vocabulary make_vocabulary(const py::bytes& bytes, const Array<int64_t>& begins, const Array<int64_t>& ends,
+                                  const Array<int32_t>& ids) {
+  const auto view = bytes.cast<std::string_view>();
   std::vector<int32_t> numbers(ids.data(), ids.data() + ids.size());
   const ReleaseGil release;
-  return {std::move(blob), std::move(begins), std::move(numbers)};
+  return Vocabulary::gather(view, span_of(begins), span_of(ends), std::move(numbers));
 }
 
 static std::unique_ptr<Tokenizer> make_tokenizer(py::handle settings, const Vocabulary& vocabulary) {
@@ -229,7 +234,7 @@ static py::array_t<int32_t> packed_types(const Batch& batch) {
 
 static void bind_vocabulary(py::module_& m) {
   py::class_<Vocabulary>(m, "Vocabulary")
-      .def(py::init(&make_vocabulary), py::arg("bytes"), py::arg("offsets"), py::arg("ids"))
+      .def(py::init(&make_vocabulary), py::arg("bytes"), py::arg("begins"), py::arg("ends"), py::arg("ids"))
       .def("__len__", &Vocabulary::size)
       .def("id_of",
            [](const Vocabulary& v, py::handle token) -> std::optional<int32_t> {
@@ -251,23 +256,23 @@ static void bind_vocabulary(py::module_& m) {
            })
       .def(
           "merge_sides",
-          [](const Vocabulary& v, const py::bytes& bytes, const Array<int64_t>& offsets) {
+          [](const Vocabulary& v, const py::bytes& bytes, const Array<int64_t>& begins, const Array<int64_t>& ends) {
             const auto view = bytes.cast<std::string_view>();
             std::vector<int32_t> sides;
             {
               const ReleaseGil release;
-              sides = text::merge_sides(v, view, {offsets.data(), size_t(offsets.size())});
+              sides = text::merge_sides(v, view, span_of(begins), span_of(ends));
             }
             return array_of(sides);
           },
-          py::arg("bytes"), py::arg("offsets"))
+          py::arg("bytes"), py::arg("begins"), py::arg("ends"))
       .def(
           "merge_rules",
           [](const Vocabulary& v, const Array<int32_t>& sides, int64_t prefix) {
             std::vector<int32_t> rules;
             {
               const ReleaseGil release;
-              rules = text::merge_rules(v, {sides.data(), size_t(sides.size())}, prefix);
+              rules = text::merge_rules(v, span_of(sides), prefix);
             }
             return array_of(rules);
           },

@@ -114,14 +114,13 @@ def test_the_engine_checks_again() -> None:
     """What Python hands over is checked once more where memory is touched."""
     from fastplm import _engine
 
-    for blob, offsets, ids in (
-        (b"ab", [0, 1], [0, 1]), (b"ab", [0, 1, 3], [0, 1]), (b"ab", [0, 2, 1], [0, 1]),
-        (b"ab", [1, 1, 2], [0, 1]), (b"ab", [0, 1, 2], [0, -1]), (b"aa", [0, 1, 2], [0, 1]),
-        (b"\xff", [0, 1], [0]), (b"\xed\xa0\x80", [0, 3], [0]),
-        (b"", [], []),
+    for blob, begins, ends, ids in (
+        (b"ab", [0], [1], [0, 1]), (b"ab", [0, 1], [1, 3], [0, 1]), (b"ab", [0, 2], [2, 1], [0, 1]),
+        (b"ab", [-1, 1], [1, 2], [0, 1]), (b"ab", [0, 1], [1, 2], [0, -1]), (b"aa", [0, 1], [1, 2], [0, 1]),
+        (b"\xff", [0], [1], [0]), (b"\xed\xa0\x80", [0], [3], [0]), (b"ab", [0, 1], [1], [0, 1]),
     ):  # fmt: skip
         with pytest.raises(CheckpointError, match="vocabulary"):
-            _engine.Vocabulary(blob, offsets, ids)
+            _engine.Vocabulary(blob, begins, ends, ids)
 
 
 def test_mutated_files_never_crash(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
 // The reference is BpeTrainer of `tokenizers`, whose every result on the same words this gives, with these rules. Of
 // pairs that occur equally often the one with the smaller left id, then the smaller right id, comes first. A pair waits
 // in the queue with the words it was seen in when it was put there; when its turn comes it is merged in those words
-// only, and may wait there a second time with other words, where two ways of merging make the same token. Counts are
-// not taken back for a pair that was merged.
+// only, and may wait there a second time with other words, where two ways of merging make the same token; the older one
+// then comes first. Counts are not taken back for a pair that was merged.
 // Where the reference follows the order of its hash map, this takes words in the order of their bytes and, of
 // characters that occur equally often, keeps the smaller.
 #pragma once
@@ -55,7 +55,8 @@ class FASTPLM_EXPORT BpeTrainer {
     TokenPair pair;
     uint32_t begin, size;  // in occurrences_
     bool operator<(const Candidate& other) const {  // its turn comes later
-      return count != other.count ? count < other.count : pair > other.pair;
+      if (count != other.count) return count < other.count;
+      return pair != other.pair ? pair > other.pair : begin > other.begin;
     }
   };
   class Queue {

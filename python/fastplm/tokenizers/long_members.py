@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     Letters = npt.NDArray[np.uint8]
     Places = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
 
 _SPACE = b" \t\n\r"
 _END = 0x1E  # behind each string that is unescaped: a byte that JSON does not allow in it
+_PIECE = 1 << 17  # bytes that are sorted out together: while they are, each takes ten
 _AT_ONCE = 1 << 13  # strings that are unescaped together
 _MOST_MARKS = 1 << 23  # quotes and backslashes: each takes some 50 bytes of memory for a while
 _LONGEST = 100  # characters of a score: json refuses thousands, and no score has so many
@@ -45,16 +47,15 @@ def read_apart(raw: bytes, name: str) -> dict[str, Any]:
 
     Raises Unusual, or CheckpointError naming the file.
     """
-    quotes = _quotes(raw)
+    letters = np.frombuffer(raw, np.uint8)
+    is_quote = _find_quotes(letters)
     members = {}
     rest, done = [], 0
-    for begin, end, key in sorted(_spans(raw, quotes)):
-        first, last = np.searchsorted(quotes, (begin, end))
-        if begin < done or first % 2 or last % 2 or first == last:
+    for begin, end, key in sorted(_spans(raw, letters, is_quote)):
+        if begin < done:
             raise Unusual
-        outside, tokens = _apart(raw[begin:end], quotes[first:last] - begin)
         mark = os.urandom(16).hex()  # what nobody knows, no file holds
-        members[key] = (mark, _read(key, outside, tokens))
+        members[key] = (mark, _read(key, *_apart(raw[begin:end], is_quote[begin:end])))
         rest += [raw[done:begin], json.dumps(mark).encode()]
         done = end
     rest.append(raw[done:])
@@ -69,85 +70,99 @@ def read_apart(raw: bytes, name: str) -> dict[str, Any]:
     return root
 
 
-def _quotes(raw: bytes) -> Places:
-    """Where strings begin and end, in turn, if the file is JSON."""
-    if raw.count(b'"') + raw.count(b"\\") > _MOST_MARKS:
+def _find_quotes(letters: Letters) -> Flags:
+    """Where strings begin and end, if the file is JSON."""
+    is_quote, is_slash = letters == ord('"'), letters == ord("\\")
+    if np.count_nonzero(is_quote) + np.count_nonzero(is_slash) > _MOST_MARKS:
         raise Unusual
-    letters = np.frombuffer(raw, np.uint8)
-    is_quote = letters == ord('"')
-    slashes = np.flatnonzero(letters == ord("\\"))
+    slashes = np.flatnonzero(is_slash)
     if slashes.size:
         # Of each run of backslashes the first, third, ... take what follows them.
         starts = np.diff(slashes, prepend=-2) != 1
         within = np.arange(slashes.size)
         within -= np.maximum.accumulate(np.where(starts, within, 0))
         escaped = slashes[within % 2 == 0] + 1
-        if escaped[-1] == len(raw):
+        if escaped[-1] == letters.size:
             raise Unusual
         is_quote[escaped] = False
-    return np.flatnonzero(is_quote)
+    return is_quote
 
 
-def _spans(raw: bytes, quotes: Places) -> list[tuple[int, int, str]]:
+def _between(is_quote: Flags) -> Flags:
+    """What is in strings, with the quote that begins each and without the one that ends it.
+
+    A letter is, if the quotes up to it are odd in number: bits of words, 64 at a time.
+    """
+    bits = np.packbits(is_quote, bitorder="little")
+    words = np.zeros(-(-bits.size // 8), "<u8")
+    words.view(np.uint8)[: bits.size] = bits
+    for shift in (1, 2, 4, 8, 16, 32):
+        words ^= words << np.uint64(shift)
+    odd = words >> np.uint64(63)
+    words ^= np.uint64(0) - (
+        np.bitwise_xor.accumulate(odd) ^ odd
+    )  # all bits, behind words that are odd together
+    return np.unpackbits(words.view(np.uint8), count=is_quote.size, bitorder="little").view(np.bool_)
+
+
+def _spans(raw: bytes, letters: Letters, is_quote: Flags) -> list[tuple[int, int, str]]:
     """Where the long members probably begin and end, and their names."""
+    inside = _between(is_quote)
     spans = []
     for key in ("vocab", "merges"):
         found = re.search(rb'"%s"[ \t\n\r]*:[ \t\n\r]*([{\[])' % key.encode(), raw)
         if found:
             begin = found.start(1)
-            spans.append((begin, _end(raw, quotes, begin), key))
+            if raw[begin] == ord("{"):  # to the end of an object without objects in it
+                ends = np.flatnonzero(letters[begin:] == ord("}")) + begin
+                ends = ends[~inside[ends]]
+                end = int(ends[0]) + 1 if ends.size else 0
+            else:  # to the last bracket before the next key, or of the file
+                colons = np.flatnonzero(letters[begin:] == ord(":")) + begin
+                colons = colons[is_quote[colons - 1] & ~inside[colons]]
+                end = raw.rfind(b"]", begin, int(colons[0]) if colons.size else len(raw)) + 1
+            if end < begin + 2 or inside[begin] or inside[end - 1]:
+                raise Unusual
+            spans.append((begin, end, key))
     if not spans:
         raise Unusual
     return spans
 
 
-def _end(raw: bytes, quotes: Places, begin: int) -> int:
-    """The end of an object without objects in it, or of the list before the next key."""
-    letters = np.frombuffer(raw, np.uint8)
-    if raw[begin] == ord("{"):
-        ends = np.flatnonzero(letters[begin:] == ord("}")) + begin
-        outside = np.flatnonzero(np.searchsorted(quotes, ends) % 2 == 0)
-        if not outside.size:
-            raise Unusual
-        return int(ends[outside[0]]) + 1
-    closes = quotes[np.searchsorted(quotes, begin) :][1::2]
-    keys = np.flatnonzero(letters[np.minimum(closes + 1, len(raw) - 1)] == ord(":"))
-    # Brackets in that key do not matter: the end is before it, or what ends there is no list.
-    return raw.rfind(b"]", begin, int(closes[keys[0]]) if keys.size else len(raw)) + 1
-
-
-def _apart(value: bytes, quotes: Places) -> tuple[bytes, Strings]:
-    """What is outside the strings of `value`, with an empty one for each, and the strings."""
+def _apart(value: bytes, is_quote: Flags) -> tuple[bytes, Strings, Flags]:
+    """What is outside the strings of `value`, with the quote that ends each; the strings; their insides."""
     letters = np.frombuffer(value, np.uint8)
+    quotes = np.flatnonzero(is_quote)
     opens, closes = quotes[0::2], quotes[1::2]
+    if not opens.size or opens.size != closes.size:
+        raise Unusual
     controls = np.count_nonzero(letters < 0x20)
-    if (slashes := np.flatnonzero(letters == ord("\\"))).size:
-        letters, closes = _unescaped(letters, opens, closes, slashes)
-    change = np.zeros(letters.size, np.int8)
-    change[opens + 1] = 1
-    change[closes] -= 1
-    inside = np.cumsum(change, out=change).view(np.bool_)
-    outside = letters[~inside]
-    if np.count_nonzero(outside < 0x20) != controls:
+    slashes = np.flatnonzero(letters == ord("\\"))
+    if slashes.size:
+        letters, closes = letters.copy(), closes.copy()
+        strings = np.searchsorted(opens, slashes) - 1
+        strings = strings[np.diff(strings, prepend=-2) > 0]
+        is_quote = is_quote.copy()
+        is_quote[closes[strings]] = False
+        for begin in range(0, strings.size, _AT_ONCE):
+            some = strings[begin : begin + _AT_ONCE]
+            closes[some] = _unescape(letters, opens[some] + 1, closes[some])
+        is_quote[closes[strings]] = True
+        value = letters.tobytes()
+    inside = _between(is_quote)
+    outside = b"".join(
+        [
+            np.compress(~inside[begin : begin + _PIECE], letters[begin : begin + _PIECE]).tobytes()
+            for begin in range(0, letters.size, _PIECE)
+        ]
+    )
+    if np.count_nonzero(np.frombuffer(outside, np.uint8) < 0x20) != controls:
         raise Unusual  # JSON allows no control character in a string
-    offsets = np.zeros(len(opens) + 1, np.int64)
-    np.cumsum(closes - opens - 1, out=offsets[1:])
-    return outside.tobytes(), Strings(letters[inside].tobytes(), offsets)
-
-
-def _unescaped(letters: Letters, opens: Places, closes: Places, slashes: Places) -> tuple[Letters, Places]:
-    """The same text with the strings that hold backslashes unescaped and spaces behind them, and `closes`."""
-    letters, closes = letters.copy(), closes.copy()
-    strings = np.searchsorted(opens, slashes) - 1
-    strings = strings[np.diff(strings, prepend=-2) > 0]
-    for begin in range(0, strings.size, _AT_ONCE):
-        some = strings[begin : begin + _AT_ONCE]
-        closes[some] = _unescape(letters, opens[some] + 1, closes[some])
-    return letters, closes
+    return outside, Strings(value, opens + 1, closes), inside
 
 
 def _unescape(letters: Letters, begins: Places, ends: Places) -> Places:
-    """Unescapes these insides of strings where they stand; returns where they end now."""
+    """Unescapes these insides of strings where they stand, spaces behind them; returns where they end now."""
     letters[ends] = _END
     raw = letters[_each(begins, ends + 1)].tobytes()
     if raw.count(_END) != ends.size:
@@ -157,7 +172,7 @@ def _unescape(letters: Letters, begins: Places, ends: Places) -> Places:
     except ValueError:
         raise Unusual from None
     letters[_each(begins, ends + 1)] = ord(" ")
-    ends = begins + np.diff(np.array(strings.offsets))
+    ends = begins + np.array(strings.ends) - np.array(strings.begins)
     letters[_each(begins, ends)] = np.frombuffer(strings.bytes, np.uint8)
     letters[ends] = ord('"')
     return ends
@@ -171,20 +186,20 @@ def _each(begins: Places, ends: Places) -> Places:
     return each
 
 
-def _read(key: str, outside: bytes, tokens: Strings) -> TokenIds | TokenScores | MergeSides:
+def _read(key: str, outside: bytes, tokens: Strings, inside: Flags) -> TokenIds | TokenScores | MergeSides:
     form = outside.translate(None, _SPACE)
     if key == "merges":
-        return _merges(form, tokens)
+        return _merges(form, tokens, inside)
     if form.startswith(b"{"):
         return _ids(outside, form, tokens)
     return _scores(outside, form, tokens)
 
 
 def _ids(outside: bytes, form: bytes, tokens: Strings) -> TokenIds:
-    """Of {"":0,"":1}. Every key follows a brace or comma, and every number follows a key."""
-    count = len(tokens.offsets) - 1
-    keys = form.startswith(b'{"":') and form.count(b',"":') == count - 1 and form.endswith(b"}")
-    numbers = form[4:-1].replace(b',"":', b",")
+    """Of {":0,":1}. Every key follows a brace or comma, and every number follows a key."""
+    count = len(tokens.begins)
+    keys = form.startswith(b'{":') and form.count(b',":') == count - 1 and form.endswith(b"}")
+    numbers = form[3:-1].replace(b',":', b",")
     if not keys or numbers.translate(None, b",0123456789") or _count_numbers(outside) != count:
         raise Unusual
     ends = np.append(np.flatnonzero(np.frombuffer(numbers, np.uint8) == ord(",")), len(numbers))
@@ -201,10 +216,10 @@ def _ids(outside: bytes, form: bytes, tokens: Strings) -> TokenIds:
 
 
 def _scores(outside: bytes, form: bytes, tokens: Strings) -> TokenScores:
-    """Of [["",-1.5],["",0.0]]. Every token follows a bracket that opens, and every number a token."""
-    count = len(tokens.offsets) - 1
-    pieces = form.startswith(b'[["",') and form.count(b'],["",') == count - 1 and form.endswith(b"]]")
-    numbers = form[5:-2].replace(b'],["",', b",")
+    """Of [[",-1.5],[",0.0]]. Every token follows a bracket that opens, and every number a token."""
+    count = len(tokens.begins)
+    pieces = form.startswith(b'[[",') and form.count(b'],[",') == count - 1 and form.endswith(b"]]")
+    numbers = form[4:-2].replace(b'],[",', b",")
     if not pieces or numbers.translate(None, b",0123456789.eE+-") or _count_numbers(outside) != count:
         raise Unusual
     try:
@@ -222,17 +237,18 @@ def _count_numbers(outside: bytes) -> int:
     return int(np.count_nonzero(part[1:] & ~part[:-1])) + int(part[0])
 
 
-def _merges(form: bytes, tokens: Strings) -> MergeSides:
-    """Of [["",""],["",""]], or ["",""] where each string has one space."""
-    count = len(tokens.offsets) - 1
-    if count % 2 == 0 and form == b"[" + (b'["",""],' * (count // 2))[:-1] + b"]":
+def _merges(form: bytes, tokens: Strings, inside: Flags) -> MergeSides:
+    """Of [[","],[","]], or [","] where each string has one space."""
+    count = len(tokens.begins)
+    if count % 2 == 0 and form == b"[" + (b'[","],' * (count // 2))[:-1] + b"]":
         return MergeSides(tokens)
-    if form != b"[" + (b'"",' * count)[:-1] + b"]":
+    if form != b"[" + (b'",' * count)[:-1] + b"]":
         raise Unusual
-    letters, ends = np.frombuffer(tokens.bytes, np.uint8), tokens.offsets
-    cuts = np.flatnonzero(letters == ord(" "))
-    if cuts.size != count or np.any(cuts < ends[:-1]) or np.any(cuts >= ends[1:]):
-        raise Unusual
-    offsets = np.zeros(2 * count + 1, np.int64)
-    offsets[1::2], offsets[2::2] = cuts - np.arange(count), ends[1:] - np.arange(1, count + 1)
-    return MergeSides(Strings(tokens.bytes.replace(b" ", b""), offsets))
+    spaces = np.flatnonzero((np.frombuffer(tokens.bytes, np.uint8) == ord(" ")) & inside)
+    if spaces.size != count or np.any(spaces < tokens.begins) or np.any(spaces >= tokens.ends):
+        raise Unusual  # not one in each
+    begins, ends = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    begins[0::2], ends[1::2] = tokens.begins, tokens.ends
+    ends[0::2] = spaces
+    begins[1::2] = ends[0::2] + 1
+    return MergeSides(Strings(tokens.bytes, begins, ends))

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 
 class Strings(NamedTuple):
-    """String i is the UTF-8 bytes[offsets[i]:offsets[i + 1]]; offsets int64 [n + 1]."""
+    """String i is the UTF-8 bytes[begins[i]:ends[i]]; begins and ends are arrays, int64 [n]."""
 
     bytes: bytes
-    offsets: Any  # an array
+    begins: Any
+    ends: Any
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> Strings:
         """Raises UnicodeEncodeError for a lone surrogate."""
         encoded = [string.encode() for string in strings]
-        return cls(b"".join(encoded), array("q", accumulate(map(len, encoded), initial=0)))
+        offsets = array("q", accumulate(map(len, encoded), initial=0))
+        return cls(b"".join(encoded), offsets[:-1], offsets[1:])
 
 
 class TokenIds(NamedTuple):
@@ -100,7 +102,7 @@ class TokenTable(Mapping[str, int]):
 
     def __reduce__(self) -> Any:
         data, offsets, ids = self.engine.parts()
-        return TokenTable, (self.path, Strings(data, offsets), ids)
+        return TokenTable, (self.path, Strings(data, offsets[:-1], offsets[1:]), ids)
 
     def merge_sides(self, sides: Strings) -> Integers:
         """The places in this table of the sides of merges, left and right in turn: int32. CheckpointError."""
