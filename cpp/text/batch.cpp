@@ -8,7 +8,6 @@
 namespace fastplm::text {
 
 constexpr int64_t kChunkBytes = 64 << 10;   // what one thread takes at a time
-constexpr int64_t kMuchText = 1 << 20;      // bytes of a text that has room for all its ids made at once
 
 struct Range {
   int64_t begin, end;
@@ -75,7 +74,7 @@ class Encoder {
         .align = options_.align, .split_special_tokens = options_.split_special_tokens, .limit = limit_};
     // A long text's ids get room at once: growing moves them, and memory that is not written costs nothing.
     const int64_t bytes = bytes_of(side, i);
-    if (bytes >= kMuchText) tokens.ids.reserve(std::min(bytes, limit_));
+    if (bytes >= int64_t(kLongText)) tokens.ids.reserve(std::min(bytes, limit_));
     for (int64_t piece = side.begin[i]; piece < side.begin[i + 1]; ++piece) {
       const int64_t word = side.words ? piece - side.begin[i] : -1;
       tokenizer_.tokenize(side.pieces[piece], options, int32_t(word), tokens);
