@@ -158,11 +158,10 @@ void Bpe::append_ids(std::string_view word, Ids& ids) const {
   }
   WordCache& cache = WordCache::of_thread();
   cut(word, [&](size_t begin, size_t end) {
-    const std::string_view part = word.substr(begin, end - begin);
-    const auto make = [&](Ids& to) {
+    const auto make = [&](std::string_view part, Ids& to) {
       for (const Symbol& symbol : symbols_of(part)) to.push(symbol.id);
     };
-    cache.find_or_add(owner_, part, word.data() + word.size(), ids, make);
+    cache.add(owner_, word.substr(begin, end - begin), word.data() + word.size(), ids, make);
   });
 }
 

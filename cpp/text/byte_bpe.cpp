@@ -91,31 +91,15 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
-  uint32_t ends[kAtOnce];
-  WordCache::Place places[kAtOnce];
+  uint32_t ends[WordCache::kAtOnce];
+  const auto make = [&](std::string_view word, Ids& to) { add_word(word, to); };
   while (p < end && ids.size() < limit) {
-    const size_t words = scanner_.scan(p, end, ends, kAtOnce);
+    const size_t words = scanner_.scan(p, end, ends, WordCache::kAtOnce);
     const auto word = [&](size_t i) {
       const uint32_t begin = i ? ends[i - 1] : 0;
       return std::string_view(p + begin, ends[i] - begin);
     };
-    for (size_t i = 0; i < words; ++i) {
-      if (word(i).size() <= WordKey::kMaxSize)
-        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
-    }
-    for (size_t i = 0; i < words; ++i) {
-      const auto make = [&](Ids& to) { add_word(word(i), to); };
-      if (word(i).size() > WordKey::kMaxSize) {
-        cache.add_long(owner_, word(i), ids, make);
-        continue;
-      }
-      ids.reserve(WordCache::kMaxIds + 1);
-      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
-        ids.resize(ids.size() + found);
-      else
-        cache.add(owner_, places[i], found, word(i), ids, make);
-    }
+    cache.add_row(owner_, words, word, end, ids, make);
     p += ends[words - 1];
   }
 }

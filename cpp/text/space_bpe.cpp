@@ -90,34 +90,18 @@ bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) 
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
-  const char* ends[kAtOnce];
-  WordCache::Place places[kAtOnce];
+  const char* ends[WordCache::kAtOnce];
+  const auto make = [&](std::string_view word, Ids& to) { append(word, to); };
   if (prefix_ == kAlways || (*p != ' ' && (prefix_ == kMissing || (prefix_ == kFirst && begins)))) {
     find_ends(p, end, ends, 1);
     const std::string word = ' ' + std::string(p, ends[0]);
     p = ends[0];
-    cache.find_or_add(owner_, word, word.data() + word.size(), ids, [&](Ids& to) { append(word, to); });
+    cache.add(owner_, word, word.data() + word.size(), ids, make);
   }
   while (p < end && ids.size() < limit) {
-    const size_t words = find_ends(p, end, ends, kAtOnce);
+    const size_t words = find_ends(p, end, ends, WordCache::kAtOnce);
     const auto word = [&](size_t i) { return std::string_view(i ? ends[i - 1] : p, ends[i]); };
-    for (size_t i = 0; i < words; ++i) {
-      if (word(i).size() <= WordKey::kMaxSize)
-        places[i] = cache.place_of(WordKey::of(word(i).data(), word(i).size(), end));
-    }
-    for (size_t i = 0; i < words; ++i) {
-      const auto make = [&](Ids& to) { append(word(i), to); };
-      if (word(i).size() > WordKey::kMaxSize) {
-        cache.add_long(owner_, word(i), ids, make);
-        continue;
-      }
-      ids.reserve(WordCache::kMaxIds + 1);
-      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
-        ids.resize(ids.size() + found);
-      else
-        cache.add(owner_, places[i], found, word(i), ids, make);
-    }
+    cache.add_row(owner_, words, word, end, ids, make);
     p = ends[words - 1];
   }
   return true;

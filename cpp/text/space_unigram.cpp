@@ -119,32 +119,16 @@ void SpaceUnigram::run(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  constexpr size_t kAtOnce = 64;   // words whose places in the cache are fetched together
-  Word words[kAtOnce];
-  WordCache::Place places[kAtOnce];
+  Word words[WordCache::kAtOnce];
   std::string marked;
+  const auto word = [&](size_t i) { return std::string_view(words[i].begin, words[i].end); };
+  const auto make = [&](std::string_view found, Ids& to) {
+    marked = mark_;
+    model_.append_ids_anew(marked += found, to);
+  };
   while (p < end && ids.size() < limit) {
-    const size_t count = find_words(p, end, words, kAtOnce);
-    for (size_t i = 0; i < count; ++i) {
-      const auto size = size_t(words[i].end - words[i].begin);
-      if (size <= WordKey::kMaxSize) places[i] = cache.place_of(WordKey::of(words[i].begin, size, end));
-    }
-    for (size_t i = 0; i < count; ++i) {
-      const std::string_view word(words[i].begin, words[i].end);
-      const auto make = [&](Ids& to) {
-        marked = mark_;
-        model_.append_ids_anew(marked += word, to);
-      };
-      if (word.size() > WordKey::kMaxSize) {
-        cache.add_long(owner_, word, ids, make);
-        continue;
-      }
-      ids.reserve(WordCache::kMaxIds + 1);
-      if (const int found = WordCache::find(owner_, places[i], ids.data() + ids.size()); found > 0)
-        ids.resize(ids.size() + found);
-      else
-        cache.add(owner_, places[i], found, word, ids, make);
-    }
+    const size_t count = find_words(p, end, words, WordCache::kAtOnce);
+    cache.add_row(owner_, count, word, end, ids, make);
   }
 }
 

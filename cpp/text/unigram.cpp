@@ -264,8 +264,8 @@ void Unigram::append_ids_anew(std::string_view word, Ids& ids) const {
 }
 
 void Unigram::append_ids(std::string_view word, Ids& ids) const {
-  WordCache::of_thread().find_or_add(owner_, word, word.data() + word.size(), ids,
-                                     [&](Ids& to) { append_ids_anew(word, to); });
+  WordCache::of_thread().add(owner_, word, word.data() + word.size(), ids,
+                             [&](std::string_view whole, Ids& to) { append_ids_anew(whole, to); });
 }
 
 }  // namespace fastplm::text

@@ -63,9 +63,41 @@ class WordCache {
 
   static WordCache& of_thread();
 
-  static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
+  // Appends the ids of a word, which make(word, ids) appends if they are not remembered. The text reaches to `end`.
+  template <class Make>
+  void add(uint32_t owner, std::string_view word, const char* end, Ids& ids, const Make& make) {
+    const auto only = [&](size_t) { return word; };
+    add_row<1>(owner, 1, only, end, ids, make);
+  }
 
-  // Where a short word may be. It is asked for from memory: better done some words ahead.
+  // The same for up to kAtOnce words, word(0) and on, whose places are fetched from memory together.
+  static constexpr size_t kAtOnce = 64;
+  template <size_t kMost = kAtOnce, class Word, class Make>
+  void add_row(uint32_t owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
+    Place places[kMost];
+    for (size_t i = 0; i < count; ++i) {
+      const std::string_view w = word(i);
+      if (w.size() <= WordKey::kMaxSize) places[i] = place_of(WordKey::of(w.data(), w.size(), end));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const std::string_view w = word(i);
+      if (w.size() > WordKey::kMaxSize) {
+        add_long(owner, w, ids, make);
+        continue;
+      }
+      ids.reserve(kMaxIds + 1);
+      if (const int found = find(owner, places[i], ids.data() + ids.size()); found > 0)
+        ids.resize(ids.size() + found);
+      else
+        add_short(owner, places[i], found, w, ids, make);
+    }
+  }
+
+ private:
+  static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
+  static constexpr int kElsewhere = 0, kUnknown = -1;
+
+  // Where a short word may be.
   struct Place {
     WordKey key;
     Slot* set;
@@ -75,8 +107,6 @@ class WordCache {
     __builtin_prefetch(set);
     return {key, set};
   }
-
-  static constexpr int kElsewhere = 0, kUnknown = -1;
 
   // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere or kUnknown.
   static int find(uint32_t owner, const Place& place, int32_t* ids) {
@@ -88,39 +118,25 @@ class WordCache {
     return first | second ? int(slot.owner & 3) : kUnknown;
   }
 
-  // Appends the ids of a word of which find() said `found`; make(ids) appends them if they are not remembered.
   template <class Make>
-  void add(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, Make&& make) {
+  void add_short(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, const Make& make) {
     if (found == kElsewhere) return add_long(owner, word, ids, make);
     const int64_t before = ids.size();
-    make(ids);
+    make(word, ids);
     const int64_t count = ids.size() - before;
     if (count <= kMaxIds) return put(owner, place, ids.data() + before, count);
     put(owner, place, nullptr, kElsewhere);
     put_long(owner, word, ids, count);
   }
 
-  // The same for a word that has no place.
   template <class Make>
-  void add_long(uint32_t owner, std::string_view word, Ids& ids, Make&& make) {
+  void add_long(uint32_t owner, std::string_view word, Ids& ids, const Make& make) {
     if (word.size() <= LongWords::kMaxSize && long_words_.find(owner, word, ids)) return;
     const int64_t before = ids.size();
-    make(ids);
+    make(word, ids);
     put_long(owner, word, ids, ids.size() - before);
   }
 
-  // All of it at once, for a word of a text that reaches to `end`.
-  template <class Make>
-  void find_or_add(uint32_t owner, std::string_view word, const char* end, Ids& ids, Make&& make) {
-    if (word.size() > WordKey::kMaxSize) return add_long(owner, word, ids, make);
-    const Place place = place_of(WordKey::of(word.data(), word.size(), end));
-    ids.reserve(kMaxIds + 1);
-    const int found = find(owner, place, ids.data() + ids.size());
-    if (found > 0) return ids.resize(ids.size() + found);
-    add(owner, place, found, word, ids, make);
-  }
-
- private:
   static constexpr size_t kSlots = size_t(1) << 17;  // 4 MiB
   static constexpr size_t kWays = 2;
   static constexpr int kShift = 64 - 16;  // 2^16 sets
