@@ -163,6 +163,10 @@ class Encoder {
       const int chosen = row[next++];
       const Range range = ranges_[piece.sequence][size_t(chosen)];
       const Tokens& tokens = tokens_[piece.sequence];
+      for (const auto& [place, text] : tokens.written) {
+        if (place >= range.begin && place < range.end)
+          batch.written.emplace_back(batch.ids.size() + place - range.begin, text);
+      }
       batch.ids.append(tokens.ids.data() + range.begin, range.end - range.begin);
       // The template's type is the main row's; the reference leaves overflowing pieces at their sequence's number.
       const bool typed = chosen == 0 || (post_processor_.types_overflow && options_.add_special_tokens);
@@ -226,6 +230,7 @@ static Batch join(std::vector<Batch>& chunks) {
     concatenate(all.sample, chunk.sample);
     concatenate(all.spans, chunk.spans);
     concatenate(all.words, chunk.words);
+    for (const auto& [place, text] : chunk.written) all.written.emplace_back(all.ids.size() + place, text);
     all.ids.append(chunk.ids.data(), chunk.ids.size());
   }
   return all;

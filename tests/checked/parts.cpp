@@ -8,6 +8,7 @@ void bind_runtime(py::module_& m) {
   m.attr("__version__") = FASTPLM_VERSION;
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("trim_memory", [] {});
 }
 
 void bind_model(py::module_&) {}

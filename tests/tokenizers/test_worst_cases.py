@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("tokenizers")
 
 import fastplm
-from bench.worst_cases import LIMIT, measure
+from bench.worst_cases import measure
 from fastplm import AutoTokenizer
 from fastplm.errors import UnsupportedError
 from tests.fuzz.families import FAMILIES, tokenizer_files
@@ -28,12 +28,12 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "mixed"])
 def test_ten_times_the_text(family: str, tmp_path: Path) -> None:
-    """Short texts fit the caches and long ones do not: a little more than the limit is let pass here."""
+    """What grows with the square of the text takes 100 times as long; a busy machine may show 20 for 10."""
     for path in tokenizer_files(family, tmp_path, None, pipelines=1):
         tokenizer: Any = AutoTokenizer.from_pretrained(path)
         for kinds, only in ((["ids"], ""), (["all", "back"], "digits|^spaces|marks|one word|Latin|brackets")):
-            for row in measure("", tokenizer, 1_000_000, kinds, only):
-                assert row.ratio < 1.5 * LIMIT, f"{family}: {row}"
+            for row in measure("", tokenizer, 200_000, kinds, only):
+                assert row.ratio < 40, f"{family}: {row}"
 
 
 @pytest.mark.parametrize(
