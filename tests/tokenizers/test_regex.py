@@ -218,5 +218,6 @@ def test_time_is_linear(tmp_path: Path, pattern: str, unit: str, end: str) -> No
         return time.perf_counter() - start
 
     small = min(seconds(5_000) for _ in range(3))
-    large = min(seconds(50_000) for _ in range(2))
-    assert large < 20 * small + 0.02, f"{small:.4f} s, then {large:.4f} s for ten times the text"
+    large = min(seconds(50_000) for _ in range(3))
+    # A square would be 100 times; a busy machine may show 20.
+    assert large < 50 * small + 0.05, f"{small:.4f} s, then {large:.4f} s for ten times the text"
