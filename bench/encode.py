@@ -7,7 +7,6 @@ python -m bench.encode --json bench/results/encode.json           keep the figur
 """
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -83,22 +82,22 @@ def main() -> int:
     verdicts = _judge(results)
     _print_verdicts(verdicts)
     if options.json:
-        record = {
-            "machine": asdict(about),
-            "command": ["python", "-m", "bench.encode", *sys.argv[1:]],
-            "threads": options.threads,
-            "cells": {
-                measured.cell.name: {
-                    "disturbed_rounds": measured.timings.disturbed_rounds,
-                    "ceiling": measured.ceiling.measured,
-                }
-                for measured in results
-            },
-            "rows": [asdict(row) for measured in results for row in _rows(measured)],
-            "verdicts": [asdict(verdict) for verdict in verdicts],
+        cells = {
+            measured.cell.name: {
+                "disturbed_rounds": measured.timings.disturbed_rounds,
+                "ceiling": measured.ceiling.measured,
+            }
+            for measured in results
         }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+        machine.write_record(
+            options.json,
+            "bench.encode",
+            about,
+            threads=options.threads,
+            cells=cells,
+            rows=[asdict(row) for measured in results for row in _rows(measured)],
+            verdicts=[asdict(verdict) for verdict in verdicts],
+        )
     return 0
 
 

@@ -1,12 +1,15 @@
 """Where and from what a result was measured: goes into every JSON file."""
 
+import json
 import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass, field
+import sys
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 FLAGS = (
     "avx2",
@@ -52,6 +55,13 @@ def describe() -> Machine:
         commit=_commit(),
         versions={name: found for name in PACKAGES if (found := _version(name))},
     )
+
+
+def write_record(path: Path, module: str, about: Machine, **figures: Any) -> None:
+    """Keeps what `python -m module` measured, with the machine and the command."""
+    record = {"machine": asdict(about), "command": ["python", "-m", module, *sys.argv[1:]], **figures}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _version(package: str) -> str | None:

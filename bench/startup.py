@@ -6,7 +6,6 @@ MiniLM in float32 and embeds a sentence, and the growth over 10,000 calls of mix
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -116,13 +115,8 @@ def main() -> int:
             f"at most {figure.limit:.4g} {figure.unit}"
         )
     if options.json:
-        record = {
-            "machine": asdict(about),
-            "command": ["python", "-m", "bench.startup", *sys.argv[1:]],
-            "figures": [asdict(figure) | {"met": figure.met} for figure in figures],
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+        kept = [asdict(figure) | {"met": figure.met} for figure in figures]
+        machine.write_record(options.json, "bench.startup", about, figures=kept)
     return 0
 
 

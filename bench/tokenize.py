@@ -221,11 +221,8 @@ def main() -> int:
     verdicts = judge(rows)
     _print(about, rows, verdicts)
     if options.json:
-        command = ["python", "-m", "bench.tokenize", *sys.argv[1:]]
         measured = [asdict(row) for row in rows]
-        record = {"machine": asdict(about), "command": command, "rows": measured, "verdicts": verdicts}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+        machine.write_record(options.json, "bench.tokenize", about, rows=measured, verdicts=verdicts)
     return 0
 
 

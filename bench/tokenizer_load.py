@@ -121,15 +121,14 @@ def main() -> int:
     verdicts = judge(loads, calls)
     _print(about, loads, calls, verdicts)
     if options.json:
-        record = {
-            "machine": asdict(about),
-            "command": ["python", "-m", "bench.tokenizer_load", *sys.argv[1:]],
-            "loads": [asdict(load) for load in loads],
-            "calls": [asdict(call) for call in calls],
-            "verdicts": [asdict(verdict) for verdict in verdicts],
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+        machine.write_record(
+            options.json,
+            "bench.tokenizer_load",
+            about,
+            loads=[asdict(load) for load in loads],
+            calls=[asdict(call) for call in calls],
+            verdicts=[asdict(verdict) for verdict in verdicts],
+        )
     return 0
 
 

@@ -8,12 +8,11 @@ text was cut; a few texts around a character tell which break property (UAX #29)
 table so has the reference's Unicode version, whichever that is. --check only compares.
 """
 
-import argparse
 import struct
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from table_file import wrap, write_or_check
 from tokenizers import normalizers
 
 TARGET = Path(__file__).resolve().parent.parent / "cpp/text/grapheme_tables.inl.h"
@@ -98,39 +97,24 @@ def classify() -> dict[int, str]:
     return classes
 
 
-def render(classes: dict[int, str]) -> str:
+def render() -> str:
+    classes = classify()
     runs, previous = [], -1
     for c in range(0x110000):
         value = previous if 0xD800 <= c < 0xE000 else NAMES.index(classes.get(c, "Other"))
         if value != previous:
-            runs.append(f"{c << 8 | value:#x},")
+            runs.append(f"{c << 8 | value:#x}")
             previous = value
-    lines = [""]
-    for run in runs:
-        if len(lines[-1]) + len(run) > 119:
-            lines.append("")
-        lines[-1] += run
     return f"""// clang-format off
 // Made by scripts/make_grapheme_tables.py: do not edit. Values: {", ".join(NAMES[:9])},
 // {", ".join(NAMES[9:])}.
 
 // character << 8 | grapheme break property, where the property changes
 constexpr uint32_t kBreakRuns[] = {{
-{chr(10).join(lines)}
+{wrap(runs)}
 }};
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if the file is not up to date")
-    args = parser.parse_args()
-    text = render(classify())
-    if not args.check:
-        TARGET.write_text(text)
-    elif TARGET.read_text() != text:
-        sys.exit(f"{TARGET} is not what this script writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(__doc__, TARGET, render)

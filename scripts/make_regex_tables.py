@@ -6,12 +6,11 @@ Asks the installed `tokenizers` for the members of every property, over all scal
 Unicode version of its own, so no Unicode data file says the same. --check only compares.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
+from table_file import wrap, write_or_check
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 TARGET = Path(__file__).resolve().parent.parent / "cpp/text/regex_tables.inl.h"
@@ -151,16 +150,6 @@ def by_character(sets: dict[str, set[int]], what: str) -> list[int]:
     return list(table.values())
 
 
-def wrap(items: Iterable[str]) -> str:
-    lines, line = [], ""
-    for item in items:
-        if len(line) + len(item) + 1 > 119:
-            lines.append(line)
-            line = ""
-        line += item + ","
-    return "\n".join([*lines, line])
-
-
 def render() -> str:
     categories = by_character({name: members(name) for name in CATEGORIES}, "category")
     unassigned = list(CATEGORIES).index("Cn")
@@ -204,16 +193,5 @@ def render() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if the file is not up to date")
-    args = parser.parse_args()
-    text = render()
-    if not args.check:
-        TARGET.write_text(text)
-    elif TARGET.read_text() != text:
-        sys.exit(f"{TARGET} is not what this script writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(__doc__, TARGET, render)

@@ -6,7 +6,6 @@ Each property follows a Unicode version of its own, so the tables come from what
 (tokenizers/unicode_oracle), never from the Unicode data of one version. --check only compares.
 """
 
-import argparse
 import gzip
 import json
 import os
@@ -14,6 +13,8 @@ import sys
 import unicodedata
 from collections.abc import Container, Iterable
 from pathlib import Path
+
+from table_file import wrap, write_or_check
 
 TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode_tables.inl.h"
 FLAGS = ["white", "control", "punctuation", "chinese", "mark", "decomposes", "lowers", "word"]
@@ -164,17 +165,12 @@ def ranges(members: Iterable[int]) -> list[tuple[int, int]]:
     return [(first, last) for first, last in runs]
 
 
-def wrap(items: Iterable[str]) -> str:
-    lines, line = [], ""
-    for item in items:
-        if len(line) + len(item) + 1 > 119:
-            lines.append(line)
-            line = ""
-        line += item + ","
-    return "\n".join([*lines, line])
-
-
-def render(oracle: Oracle) -> str:
+def render() -> str:
+    data = os.environ.get("FASTPLM_TEST_DATA")
+    if not data:
+        sys.exit("set FASTPLM_TEST_DATA to the folder that holds tokenizers/unicode_oracle")
+    oracle = Oracle(Path(data) / "tokenizers/unicode_oracle")
+    oracle.check()
     lowers = shift_runs((c, to[0]) for c, to in sorted(oracle.lower.items()) if len(to) == 1)
     canonical = stream(((c, to) for c, to in sorted(oracle.nfd.items()) if c not in HANGUL), oracle.excluded)
     compatible_runs, compatible_stream = compatible(oracle)
@@ -220,21 +216,5 @@ constexpr ClassRun kClassRuns[] = {{
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if the file is not up to date")
-    args = parser.parse_args()
-    data = os.environ.get("FASTPLM_TEST_DATA")
-    if not data:
-        sys.exit("set FASTPLM_TEST_DATA to the folder that holds tokenizers/unicode_oracle")
-    oracle = Oracle(Path(data) / "tokenizers/unicode_oracle")
-    oracle.check()
-    text = render(oracle)
-    if not args.check:
-        TARGET.write_text(text)
-    elif TARGET.read_text() != text:
-        sys.exit(f"{TARGET} is not what this script writes")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(__doc__, TARGET, render)

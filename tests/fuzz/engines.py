@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tests.tokenizers.fields import fields_of
+
 Packed = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # ids of all texts, and where each text's begin
 
 
@@ -30,7 +32,7 @@ class Reference:
         return np.fromiter(chain.from_iterable(rows), np.int32, int(begin[-1])), begin
 
     def rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        return [_row(encoding) for encoding in self.tokenizer.encode_batch(texts)]
+        return [fields_of(encoding) for encoding in self.tokenizer.encode_batch(texts)]
 
     def decode(self, rows: list[list[int]]) -> list[str]:
         return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
@@ -47,7 +49,7 @@ class Ours:
 
     def rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         batch = self.tokenizer(list(texts), return_offsets_mapping=True)
-        return [_row(encoding) for encoding in batch.encodings]
+        return [fields_of(encoding) for encoding in batch.encodings]
 
     def decode(self, rows: list[list[int]]) -> list[str]:
         return self.tokenizer.batch_decode(rows)
@@ -77,18 +79,6 @@ class AnotherLevel:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(60)
-
-
-def _row(encoding: Any) -> dict[str, Any]:
-    return {
-        "ids": list(encoding.ids),
-        "type_ids": list(encoding.type_ids),
-        "special_tokens_mask": list(encoding.special_tokens_mask),
-        "attention_mask": list(encoding.attention_mask),
-        "offsets": list(encoding.offsets),
-        "word_ids": list(encoding.word_ids),
-        "sequence_ids": list(encoding.sequence_ids),
-    }
 
 
 def _serve(path: Path) -> None:

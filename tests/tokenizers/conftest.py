@@ -10,6 +10,7 @@ import pytest
 
 from fastplm.tokenizer import AutoTokenizer
 from tests.tokenizers import counts
+from tests.tokenizers.fields import fields_of
 
 # Words, continuations, punctuation, accents, Chinese, kana, Hangul letters.
 _TEXT = """
@@ -90,19 +91,6 @@ def data() -> Path:
     return Path(folder)
 
 
-def _row(encoding: Any) -> dict[str, Any]:
-    return {
-        "ids": list(encoding.ids),
-        "tokens": list(encoding.tokens),
-        "type_ids": list(encoding.type_ids),
-        "special_tokens_mask": list(encoding.special_tokens_mask),
-        "attention_mask": list(encoding.attention_mask),
-        "offsets": list(encoding.offsets),
-        "word_ids": list(encoding.word_ids),
-        "sequence_ids": list(encoding.sequence_ids),
-    }
-
-
 @pytest.fixture(scope="session")
 def assert_same() -> Callable[..., None]:
     """Every field of every row equals the reference's, by both ways through the engine."""
@@ -119,7 +107,9 @@ def assert_same() -> Callable[..., None]:
         flat = [row for encoding in want for row in (encoding, *encoding.overflowing)]
         assert len(got.encodings) == len(flat)
         for i, (mine, theirs) in enumerate(zip(got.encodings, flat, strict=True)):
-            assert _row(mine) == _row(theirs), f"row {i}: {items[got['overflow_to_sample_mapping'][i]]!r}"
+            assert fields_of(mine) == fields_of(theirs), (
+                f"row {i}: {items[got['overflow_to_sample_mapping'][i]]!r}"
+            )
         if set(options) <= {"add_special_tokens"}:
             ids, begin = ours.encode_packed(texts, pairs, add_special_tokens=special)
             for i, theirs in enumerate(want):
