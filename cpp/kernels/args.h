@@ -117,6 +117,8 @@ struct SoftmaxArgs {
 
 struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the lowest
   uint64_t space;           // ' '
+  uint64_t white;           // \t \n \v \f \r
+  uint64_t line_break;      // \n \r
   uint64_t letter, lower;   // A-Z a-z, a-z
   uint64_t digit;
   uint64_t sign;            // the other visible ones, among them

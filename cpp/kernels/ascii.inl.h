@@ -4,6 +4,8 @@ static void ascii(const char* text, AsciiClasses& classes) noexcept {
   for (int i = 0; i < 64; i += Bytes::kCount) {
     const Bytes bytes = load_bytes(text + i);
     all.space |= between(bytes, ' ', ' ') << i;
+    all.white |= between(bytes, '\t', '\r') << i;
+    all.line_break |= (between(bytes, '\n', '\n') | between(bytes, '\r', '\r')) << i;
     all.letter |= between(bytes | char(0x20), 'a', 'z') << i;
     all.lower |= between(bytes, 'a', 'z') << i;
     all.digit |= between(bytes, '0', '9') << i;

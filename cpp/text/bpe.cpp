@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "text/utf8.h"
-#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -41,8 +40,7 @@ Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary, const std::vector<
       ignore_merges_(settings.b("ignore_merges", false)),
       unk_(has_unk_token_ ? vocabulary.id_of(unk_token_) : -1),
       merges_(rules),
-      cuts_(is_plain() && can_cut(rules, vocabulary)),
-      owner_(WordCache::new_owner()) {
+      cuts_(is_plain() && can_cut(rules, vocabulary)) {
   if (settings.d("dropout", 0.0) != 0.0) {
     fail(ErrorKind::kUnsupported, "tokenizer.json: model.dropout is ", settings.d("dropout"),
          ", which makes every answer another; expected null or 0");

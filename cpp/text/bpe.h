@@ -8,6 +8,7 @@
 #include <vector>
 #include "text/merges.h"
 #include "text/stage.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -49,7 +50,7 @@ class Bpe final : public Model {
   std::array<int32_t, 256> fallback_;      // ids of <0x00> to <0xFF>, -1: none
   Merges merges_;
   bool cuts_;        // whether no merge joins U+2581 to another character before it
-  uint32_t owner_;   // of its words in the cache
+  WordCache::Owner owner_;
 };
 
 }  // namespace fastplm::text

@@ -5,36 +5,43 @@
 
 #include "text/byte_level.h"
 #include "text/utf8.h"
-#include "text/word_cache.h"
 
 namespace fastplm::text {
 
-// The vocabulary's tokens as the bytes they stand for, or null if some byte has none.
-static std::unique_ptr<TokenMatcher> make_matcher(const Bpe& model, const Vocabulary& vocabulary) {
+namespace {
+
+// The vocabulary's tokens as the bytes they stand for.
+struct ByteTokens {
   std::string bytes;
-  std::vector<size_t> ends;
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < vocabulary.size(); ++i) {
-    const std::string_view token = vocabulary.token(i);
-    const size_t begin = bytes.size();
-    const char* p = token.data();
-    int byte = 0;
-    while (p < token.data() + token.size() && (byte = byte_level::byte_of(next_character(p))) >= 0) bytes += char(byte);
-    if (byte < 0) {   // not one that text is made of
-      bytes.resize(begin);
-      continue;
-    }
-    ends.push_back(bytes.size());
-    ids.push_back(vocabulary.id(i));
-  }
-  std::vector<TokenMatcher::Entry> entries(ids.size());
+  std::vector<TokenMatcher::Entry> entries;
   int64_t symbols = 0;
-  for (size_t i = 0, begin = 0; i < ids.size(); begin = ends[i++]) {
-    entries[i] = {std::string_view(bytes).substr(begin, ends[i] - begin), ids[i], ends[i] - begin == 1};
-    symbols += entries[i].is_symbol;
+
+  explicit ByteTokens(const Vocabulary& vocabulary) {
+    std::vector<size_t> ends;
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < vocabulary.size(); ++i) {
+      const std::string_view token = vocabulary.token(i);
+      const size_t begin = bytes.size();
+      const char* p = token.data();
+      int byte = 0;
+      while (p < token.data() + token.size() && (byte = byte_level::byte_of(next_character(p))) >= 0)
+        bytes += char(byte);
+      if (byte < 0) {   // not one that text is made of
+        bytes.resize(begin);
+        continue;
+      }
+      ends.push_back(bytes.size());
+      ids.push_back(vocabulary.id(i));
+    }
+    entries.resize(ids.size());
+    for (size_t i = 0, begin = 0; i < ids.size(); begin = ends[i++]) {
+      entries[i] = {std::string_view(bytes).substr(begin, ends[i] - begin), ids[i], ends[i] - begin == 1};
+      symbols += entries[i].is_symbol;
+    }
   }
-  return symbols == 256 ? TokenMatcher::make(model.merges(), entries) : nullptr;
-}
+};
+
+}  // namespace
 
 // What cuts the text, if it is one of the scanners and nothing else, before ByteLevel writes it as characters.
 struct Cut {
@@ -64,17 +71,26 @@ static Cut cut_of(const Value& pre_tokenizer) {
 std::unique_ptr<ByteBpe> ByteBpe::make(const Value& pre_tokenizer, const Bpe& model, const Vocabulary& vocabulary) {
   const Cut cut = cut_of(pre_tokenizer);
   if (!cut.scanner || !model.is_plain()) return nullptr;
-  std::unique_ptr<TokenMatcher> matcher = make_matcher(model, vocabulary);
+  const ByteTokens tokens(vocabulary);
+  if (tokens.symbols != 256) return nullptr;   // some byte has no token
+  std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), tokens.entries);
   if (!matcher) return nullptr;
-  return std::unique_ptr<ByteBpe>(new ByteBpe(model, std::move(matcher), *cut.scanner, cut.add_prefix_space));
+  std::vector<KnownWords::Word> words;
+  words.reserve(tokens.entries.size());
+  for (const TokenMatcher::Entry& token : tokens.entries) {
+    if (model.ignores_merges() || matcher->is_made(token.id)) words.push_back({token.bytes, token.id});
+  }
+  return std::unique_ptr<ByteBpe>(
+      new ByteBpe(model, std::move(matcher), KnownWords(words), *cut.scanner, cut.add_prefix_space));
 }
 
-ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Scanner& scanner, bool add_prefix_space)
+ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Scanner& scanner,
+                 bool add_prefix_space)
     : model_(model),
       matcher_(std::move(matcher)),
       scanner_(scanner),
       add_prefix_space_(add_prefix_space),
-      owner_(WordCache::new_owner()) {}
+      owner_(std::move(words)) {}
 
 void ByteBpe::run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const {
   if (add_prefix_space_ && is_first && text[0] != ' ') {

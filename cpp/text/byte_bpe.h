@@ -8,6 +8,7 @@
 #include "text/ids.h"
 #include "text/scanner.h"
 #include "text/token_matcher.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -22,7 +23,8 @@ class ByteBpe {
   void run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const;
 
  private:
-  ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Scanner& scanner, bool add_prefix_space);
+  ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Scanner& scanner,
+          bool add_prefix_space);
   void scan(std::string_view text, int64_t limit, Ids& ids) const;
   void add_word(std::string_view word, Ids& ids) const;
 
@@ -30,7 +32,7 @@ class ByteBpe {
   std::unique_ptr<TokenMatcher> matcher_;
   const Scanner& scanner_;
   bool add_prefix_space_;
-  uint32_t owner_;   // of its words in the cache
+  WordCache::Owner owner_;
 };
 
 }  // namespace fastplm::text

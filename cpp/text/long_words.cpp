@@ -21,71 +21,73 @@ static uint64_t hash_of(std::string_view word) {
   return hash ^ hash >> 32;
 }
 
-static size_t padded(size_t bytes) { return (bytes + 3) & ~size_t(3); }
-
-bool LongWords::Block::find(uint32_t owner, std::string_view word, uint64_t hash, const int32_t** ids,
-                            int64_t* count) const {
-  if (records_ == 0) return false;
+uint32_t LongWords::Block::find(uint32_t owner, std::string_view word, uint64_t hash) const {
+  if (records_ == 0) return 0;
   for (size_t at = hash % kEntries; entries_[at].offset; at = (at + 1) % kEntries) {
     if (entries_[at].hash != uint32_t(hash >> 32)) continue;
     const char* const begin = log_ + entries_[at].offset;
     Record record;
     std::memcpy(&record, begin, sizeof(record));
-    if (record.owner != owner || std::string_view(begin + sizeof(record), record.size) != word) continue;
-    *ids = reinterpret_cast<const int32_t*>(begin + sizeof(record) + padded(record.size));
-    *count = record.count;
-    return true;
+    if (record.owner == owner && std::string_view(begin + sizeof(record), record.size) == word)
+      return entries_[at].offset;
   }
-  return false;
+  return 0;
 }
 
-bool LongWords::Block::put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count) {
+uint32_t LongWords::Block::put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids,
+                               int64_t count) {
   if (!entries_) {
     memory_ = Buffer(int64_t(kEntries * sizeof(Entry) + kBytes));
     entries_ = memory_.as<Entry>();
     log_ = memory_.as<char>() + kEntries * sizeof(Entry);
-    clear();
+    clear(number_);
   }
   const size_t ids_at = sizeof(Record) + padded(word.size()), bytes = ids_at + size_t(count) * sizeof(int32_t);
-  if (used_ + bytes > kBytes || records_ == kMostRecords) return false;
+  if (used_ + bytes > kBytes || records_ == kMostRecords) return 0;
   size_t at = hash % kEntries;
   while (entries_[at].offset) at = (at + 1) % kEntries;
-  entries_[at] = {uint32_t(hash >> 32), uint32_t(used_)};
+  const auto offset = uint32_t(used_);
+  entries_[at] = {uint32_t(hash >> 32), offset};
   const Record record{owner, uint16_t(word.size()), uint16_t(count)};
-  std::memcpy(log_ + used_, &record, sizeof(record));
-  std::memcpy(log_ + used_ + sizeof(record), word.data(), word.size());
-  std::memcpy(log_ + used_ + ids_at, ids, size_t(count) * sizeof(int32_t));
+  std::memcpy(log_ + offset, &record, sizeof(record));
+  std::memcpy(log_ + offset + sizeof(record), word.data(), word.size());
+  std::memcpy(log_ + offset + ids_at, ids, size_t(count) * sizeof(int32_t));
   used_ += bytes;
   ++records_;
-  return true;
+  return offset;
 }
 
-void LongWords::Block::clear() {
+void LongWords::Block::clear(uint32_t number) {
+  number_ = number;
   used_ = kBegin;
   records_ = 0;
   if (entries_) std::memset(entries_, 0, kEntries * sizeof(Entry));
 }
 
-bool LongWords::find(uint32_t owner, std::string_view word, Ids& ids) {
+LongWords::Place LongWords::find(uint32_t owner, std::string_view word, Ids& ids) {
   const uint64_t hash = hash_of(word);
-  const int32_t* found;
-  int64_t count;
-  if (current_.find(owner, word, hash, &found, &count)) {
-    ids.append(found, count);
-    return true;
+  if (const uint32_t offset = current_.find(owner, word, hash)) {
+    const Place place{offset, current_.number()};
+    append(place, ids);
+    return place;
   }
-  if (!old_.find(owner, word, hash, &found, &count)) return false;
+  const uint32_t offset = old_.find(owner, word, hash);
+  if (offset == 0) return {};
+  const auto [found, count] = old_.ids_at(offset);
   ids.append(found, count);
-  put(owner, word, ids.data() + ids.size() - count, count);
-  return true;
+  return put(owner, word, ids.data() + ids.size() - count, count);
 }
 
-void LongWords::put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count) {
+LongWords::Place LongWords::put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count) {
+  if (word.size() > kMaxSize || count > kMaxIds) return {};
   const uint64_t hash = hash_of(word);
-  if (current_.put(owner, word, hash, ids, count)) return;
-  std::swap(current_, old_);
-  current_.clear();
-  current_.put(owner, word, hash, ids, count);
+  uint32_t offset = current_.put(owner, word, hash, ids, count);
+  if (offset == 0) {
+    std::swap(current_, old_);
+    current_.clear(++blocks_);
+    offset = current_.put(owner, word, hash, ids, count);
+  }
+  return {offset, current_.number()};
 }
 
 }  // namespace fastplm::text

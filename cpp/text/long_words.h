@@ -1,7 +1,9 @@
 // The part of the word cache for words of any length: their bytes and ids one after the other in a block of memory.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <utility>
 #include "core/buffer.h"
 #include "text/ids.h"
 
@@ -14,10 +16,22 @@ class LongWords {
   static constexpr size_t kMaxSize = 255;
   static constexpr int64_t kMaxIds = 255;
 
-  // Appends the ids of the word; false: it is not here. word.size() <= kMaxSize.
-  bool find(uint32_t owner, std::string_view word, Ids& ids);
-  // The word is not here; count <= kMaxIds.
-  void put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count);
+  // Where a word is until its block is begun anew.
+  struct Place {
+    uint32_t offset;  // 0: nowhere
+    uint32_t block;
+  };
+  // Appends the ids of the word that is there, if its block is still the current one.
+  bool append(const Place& place, Ids& ids) const {
+    if (place.offset == 0 || place.block != current_.number()) return false;
+    const auto [found, count] = current_.ids_at(place.offset);
+    ids.append(found, count);
+    return true;
+  }
+  // Appends the ids of the word; nowhere: it is not here. word.size() <= kMaxSize.
+  Place find(uint32_t owner, std::string_view word, Ids& ids);
+  // The word is not here. Nowhere: it is too long, or has too many ids.
+  Place put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count);
 
  private:
   struct Record {   // then `size` bytes, zeros up to a multiple of 4, and `count` ids
@@ -29,11 +43,19 @@ class LongWords {
   };
   class Block {
    public:
-    bool find(uint32_t owner, std::string_view word, uint64_t hash, const int32_t** ids, int64_t* count) const;
-    bool put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);  // false: full
-    void clear();
+    uint32_t number() const { return number_; }
+    std::pair<const int32_t*, int64_t> ids_at(uint32_t offset) const {
+      Record record;
+      std::memcpy(&record, log_ + offset, sizeof(record));
+      return {reinterpret_cast<const int32_t*>(log_ + offset + sizeof(record) + padded(record.size)), record.count};
+    }
+    // Offsets of records, or 0.
+    uint32_t find(uint32_t owner, std::string_view word, uint64_t hash) const;
+    uint32_t put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);   // 0: full
+    void clear(uint32_t number);
 
    private:
+    static size_t padded(size_t bytes) { return (bytes + 3) & ~size_t(3); }
     static constexpr size_t kEntries = size_t(1) << 16;
     static constexpr size_t kMostRecords = kEntries / 2;
     static constexpr size_t kBytes = size_t(4) << 20;
@@ -43,9 +65,11 @@ class LongWords {
     Entry* entries_ = nullptr;
     char* log_ = nullptr;
     size_t used_ = kBegin, records_ = 0;
+    uint32_t number_ = 0;
   };
 
   Block current_, old_;
+  uint32_t blocks_ = 0;  // begun so far
 };
 
 }  // namespace fastplm::text

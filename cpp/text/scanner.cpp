@@ -78,11 +78,31 @@ static const char* next_deep_seek(const char* p, const char* end) {
 }
 template <ScannerRules kRules>
 static constexpr Scanner make(const char* name) {
-  constexpr scanner::WindowRules kWindow{kRules.any_prefix, kRules.words == ScannerRules::kCased, kRules.numbers};
+  using scanner::WindowRules;
+  constexpr auto kApostrophes = kRules.contractions == ScannerRules::kNone     ? WindowRules::kSigns
+                                : kRules.contractions == ScannerRules::kBehind ? WindowRules::kBehindWords
+                                                                               : WindowRules::kBeforeAll;
+  constexpr WindowRules kWindow{
+      .apostrophes = kApostrophes,
+      .any_prefix = kRules.any_prefix,
+      .cased = kRules.words == ScannerRules::kCased,
+      .numbers = kRules.numbers,
+      .line_breaks = kRules.line_breaks,
+      .slash = kRules.slash,
+      .numbers_apart = false,
+  };
   return {name, next_by<kRules>, scan_by<scan_one<kRules>, kWindow>};
 }
 
-constexpr scanner::WindowRules kDeepSeekWindow{.any_prefix = true, .cased = false, .numbers = 3};
+constexpr scanner::WindowRules kDeepSeekWindow{
+    .apostrophes = scanner::WindowRules::kSigns,
+    .any_prefix = true,
+    .cased = false,
+    .numbers = 3,
+    .line_breaks = true,
+    .slash = false,
+    .numbers_apart = true,
+};
 
 struct Row {
   Scanner scanner;

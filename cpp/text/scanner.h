@@ -4,6 +4,7 @@
 // The pre-tokens of such a pattern tile the text: each begins where the one before it ends. Where one ends depends on
 // nothing before it, so a scan may begin at any place where a pre-token begins. Text is valid UTF-8.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include "kernels/kernels.h"
 #include "text/character_classes.h"
+#include "text/window.h"
 
 namespace fastplm::text {
 
@@ -89,48 +91,6 @@ inline const char* skip(const char* p, const char* end, Classify&& classify) {
 }
 inline uint64_t ascii_letters(uint64_t x) { return between(x | kOnes * 0x20, 'a', 'z'); }
 inline uint64_t ascii_lower(uint64_t x) { return between(x, 'a', 'z'); }
-
-// What a window of text must know of the rules.
-struct WindowRules {
-  bool any_prefix, cased;
-  int numbers;
-};
-
-// 64 bytes of text from a place where a pre-token begins, one bit for each byte: where the plain ASCII in it parts.
-struct Window {
-  // A bit at i tells what byte i is; what follows byte 63 is not known, so that bit 63 may be a wrong `hard`.
-  uint64_t hard = 0;  // a pre-token that begins here needs a closer look
-  uint64_t begins = 0;  // one begins here, unless a hard one covers it
-  uint64_t unsure_end = 0;  // the one that seems to end before this hard byte needs a closer look
-
-  static constexpr std::ptrdiff_t kBytes = 64;
-
-  template <WindowRules kRules>
-  static Window of(const AsciiClasses& is) {
-    const uint64_t sign = is.sign & ~is.apostrophe, plain = is.letter | is.digit | sign;
-    const uint64_t single = is.space & ~(is.space << 1) & ~(is.space >> 1);   // among spaces
-    const uint64_t takes_space = kRules.any_prefix ? is.letter | sign : plain;
-    const uint64_t spaced = single & takes_space >> 1, alone = single & (plain & ~takes_space) >> 1;
-    const auto starts = [&](uint64_t run) { return run & ~(run << 1) & ~(spaced << 1); };
-
-    uint64_t words = starts(is.letter), numbers = starts(is.digit);
-    const uint64_t hard = ~(plain | spaced | alone);
-    if constexpr (kRules.any_prefix) {
-      // A sign that stands alone between what is neither a space nor a sign and a letter belongs to the word.
-      words &= ~((sign & ~(sign << 1) & ~(is.space << 1)) << 1);
-    }
-    if constexpr (kRules.cased) words |= is.letter & ~is.lower & is.lower << 1;
-    if constexpr (kRules.numbers == 1) numbers = is.digit;
-    if constexpr (kRules.numbers > 1) {
-      static_assert(kRules.numbers == 3);
-      const uint64_t fourth = is.digit & is.digit << 1 & is.digit << 2;
-      for (uint64_t next = numbers; (next = next << 3 & fourth);) numbers |= next;
-    }
-    const uint64_t others = ~(plain | is.space);
-    return {hard, hard | spaced | alone | words | numbers | starts(sign),
-            is.beyond | (others & sign << 1) | (kRules.cased ? is.apostrophe : 0)};
-  }
-};
 
 // The end of the run of characters from p for which has(classes) holds.
 template <class Has>
@@ -293,10 +253,18 @@ inline size_t scan_by(const char* const begin, const char* const end, uint32_t* 
   const char* p = begin;
   uint32_t* out = ends;
   uint32_t* const full = ends + capacity;
-  while (out < full && end - p > Window::kBytes) {
+  while (out < full && p < end) {
+    const size_t size = std::min(size_t(end - p), Window::kBytes);
+    const char* bytes = p;
+    char padded[Window::kBytes];
+    if (size < Window::kBytes) {
+      std::memset(padded, 0, sizeof(padded));
+      std::memcpy(padded, p, size);
+      bytes = padded;
+    }
     AsciiClasses ascii;
-    classify(p, ascii);
-    const Window window = Window::of<kRules>(ascii);
+    classify(bytes, ascii);
+    const Window window = Window::of<kRules>(bytes, size, ascii);
     // All that begins behind p, up to the first hard one: there the one before it ends, if that is sure.
     const auto offset = uint32_t(p - begin);
     uint64_t sure = window.begins & (window.hard ^ (window.hard - 1)) & ~uint64_t(1) & ~window.unsure_end;
@@ -310,10 +278,6 @@ inline size_t scan_by(const char* const begin, const char* const end, uint32_t* 
       p = one(classes, p, end);
       *out++ = uint32_t(p - begin);
     } while (out < full && p < end && uint8_t(*p) >= 0x80);
-  }
-  while (out < full && p < end) {
-    p = one(classes, p, end);
-    *out++ = uint32_t(p - begin);
   }
   return size_t(out - ends);
 }

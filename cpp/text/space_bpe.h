@@ -10,6 +10,7 @@
 #include "text/bpe.h"
 #include "text/ids.h"
 #include "text/token_matcher.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -29,7 +30,8 @@ class SpaceBpe {
   enum Prefix { kNone, kFirst, kMissing, kAlways };
   static bool read_stages(const Value* normalizer, const Value* pre_tokenizer, Prefix* prefix);
 
-  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix);
+  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Vocabulary& vocabulary,
+           Prefix prefix);
   // The ids of spaces and what follows them up to the next one.
   void append(std::string_view word, Ids& ids) const;
   // Those of text with U+2581 for its spaces.
@@ -40,7 +42,7 @@ class SpaceBpe {
   std::unique_ptr<TokenMatcher> matcher_;
   std::vector<uint64_t> known_;  // a bit for each character that is a token
   Prefix prefix_;
-  uint32_t owner_;  // of its words in the cache
+  WordCache::Owner owner_;
 };
 
 }  // namespace fastplm::text

@@ -5,7 +5,6 @@
 #include "kernels/kernels.h"
 #include "text/metaspace.h"
 #include "text/unicode.h"
-#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -28,7 +27,7 @@ std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, con
 }
 
 SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool drops_white)
-    : model_(model), mark_(mark), drops_white_(drops_white), owner_(WordCache::new_owner()) {
+    : model_(model), mark_(mark), drops_white_(drops_white) {
   const char* p = mark_.data();
   mark_character_ = next_character(p);
   for (char32_t c = 0; c < 0x80; ++c) kinds_[c] = is_between(c) ? kBetween : kLetter;

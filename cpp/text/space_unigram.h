@@ -8,6 +8,7 @@
 #include <string_view>
 #include "text/ids.h"
 #include "text/unigram.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -46,7 +47,7 @@ class SpaceUnigram {
   bool drops_white_;
   bool plain_mark_;   // whether no ASCII character is the mark
   std::array<Kind, 256> kinds_{};
-  uint32_t owner_;       // of its words in the cache
+  WordCache::Owner owner_;
 };
 
 }  // namespace fastplm::text

@@ -35,6 +35,9 @@ class TokenMatcher {
     return value < 0 ? -1 : value >> 1;
   }
 
+  // Whether merges make this token, and nothing else, of what it is written with.
+  bool is_made(int32_t id) const { return tokens_[id].level != kNever; }
+
   // Whether merges leave the two tokens beside each other as they are.
   bool may_follow(int32_t left, int32_t right) const;
 

@@ -8,6 +8,7 @@
 #include <vector>
 #include "text/double_array.h"
 #include "text/stage.h"
+#include "text/word_cache.h"
 
 namespace fastplm::text {
 
@@ -38,7 +39,7 @@ class Unigram final : public Model {
   double unk_score_ = 0;
   bool byte_fallback_;
   std::array<int32_t, 256> bytes_;   // ids of <0x00> to <0xFF>, -1: none
-  uint32_t owner_;                   // of its words in the cache
+  WordCache::Owner owner_;
 };
 
 }  // namespace fastplm::text

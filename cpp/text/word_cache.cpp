@@ -1,8 +1,18 @@
 #include "text/word_cache.h"
 
+#include <atomic>
 #include <new>
+#include <utility>
 
 namespace fastplm::text {
+
+// 0 is nobody.
+static uint32_t new_number() {
+  static std::atomic<uint32_t> numbers{0};
+  return ++numbers & ((1u << 30) - 1);
+}
+
+WordCache::Owner::Owner(KnownWords known) : number_(new_number()), known_(std::move(known)) {}
 
 WordCache::WordCache() : memory_(kSlots * sizeof(Slot)), slots_(new (memory_.data()) Slot[kSlots]) {}
 

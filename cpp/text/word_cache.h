@@ -1,71 +1,38 @@
 // What words became, remembered between texts. A fixed amount of memory: new words take the place of old ones.
 #pragma once
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include "core/buffer.h"
 #include "text/ids.h"
+#include "text/known_words.h"
 #include "text/long_words.h"
+#include "text/word_key.h"
 
 namespace fastplm::text {
 
-// A short word: up to 15 bytes, little-endian, zeros behind the last one, and their number in the last byte.
-struct WordKey {
-  static constexpr size_t kMaxSize = 15;
-  uint64_t parts[2];
-
-  // Reads nothing at or behind `end`.
-  static WordKey of(const char* word, size_t size, const char* end) {
-    if (size_t(end - word) >= sizeof(WordKey)) return of(word, size);
-    char bytes[sizeof(WordKey)] = {};
-    std::memcpy(bytes, word, size);
-    return of(bytes, size);
-  }
-
-  bool operator==(const WordKey& other) const {
-    return ((parts[0] ^ other.parts[0]) | (parts[1] ^ other.parts[1])) == 0;
-  }
-  // The upper bits are the ones to use.
-  uint64_t hash() const { return parts[0] * 0x9e3779b97f4a7c15u ^ parts[1] * 0xc2b2ae3d27d4eb4fu; }   // of xxHash64
-
- private:
-  struct Mask {
-    uint64_t low, high;
-  };
-  static constexpr std::array<Mask, 16> kFirst = [] {   // of the first n bytes
-    std::array<Mask, 16> masks{};
-    for (size_t n = 0; n < masks.size(); ++n) {
-      masks[n].low = n < 8 ? (uint64_t(1) << 8 * n) - 1 : ~uint64_t(0);
-      masks[n].high = n < 8 ? 0 : (uint64_t(1) << 8 * (n - 8)) - 1;
-    }
-    return masks;
-  }();
-  static WordKey of(const char* word, size_t size) {   // reads 16 bytes
-    WordKey key;
-    std::memcpy(key.parts, word, sizeof(key.parts));
-    key.parts[0] &= kFirst[size].low;
-    key.parts[1] = (key.parts[1] & kFirst[size].high) | uint64_t(size) << 56;
-    return key;
-  }
-};
-
-// One for each thread, shared by all who remember words; they tell theirs apart by `owner`.
+// One for each thread, shared by all who remember words.
 class WordCache {
   struct Slot;
 
  public:
-  static uint32_t new_owner() {
-    static std::atomic<uint32_t> owners{0};
-    return ++owners & ((1u << 30) - 1);
-  }
+  // Whose words they are.
+  class Owner {
+   public:
+    Owner() : Owner(KnownWords()) {}
+    explicit Owner(KnownWords known);  // which need not be remembered
+
+   private:
+    friend class WordCache;
+    uint32_t number_;
+    KnownWords known_;
+  };
 
   static WordCache& of_thread();
 
   // Appends the ids of a word, which make(word, ids) appends if they are not remembered. The text reaches to `end`.
   template <class Make>
-  void add(uint32_t owner, std::string_view word, const char* end, Ids& ids, const Make& make) {
+  void add(const Owner& owner, std::string_view word, const char* end, Ids& ids, const Make& make) {
     const auto only = [&](size_t) { return word; };
     add_row<1>(owner, 1, only, end, ids, make);
   }
@@ -73,23 +40,27 @@ class WordCache {
   // The same for up to kAtOnce words, word(0) and on, whose places are fetched from memory together.
   static constexpr size_t kAtOnce = 64;
   template <size_t kMost = kAtOnce, class Word, class Make>
-  void add_row(uint32_t owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
+  void add_row(const Owner& owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
+    int32_t known[kMost];
     Place places[kMost];
+    find_row(owner.known_, count, word, end, known, places);
     for (size_t i = 0; i < count; ++i) {
-      const std::string_view w = word(i);
-      if (w.size() <= WordKey::kMaxSize) places[i] = place_of(WordKey::of(w.data(), w.size(), end));
-    }
-    for (size_t i = 0; i < count; ++i) {
+      ids.reserve(int64_t(count));
+      int32_t* const out = ids.data() + ids.size();
+      size_t row = 0;
+      for (; i < count && known[i] >= 0; ++i) out[row++] = known[i];
+      ids.resize(ids.size() + int64_t(row));
+      if (i == count) return;
       const std::string_view w = word(i);
       if (w.size() > WordKey::kMaxSize) {
-        add_long(owner, w, ids, make);
+        add_long(owner.number_, w, ids, make);
         continue;
       }
       ids.reserve(kMaxIds + 1);
-      if (const int found = find(owner, places[i], ids.data() + ids.size()); found > 0)
+      if (const int found = find(owner.number_, places[i], ids.data() + ids.size()); found > 0)
         ids.resize(ids.size() + found);
       else
-        add_short(owner, places[i], found, w, ids, make);
+        add_short(owner.number_, places[i], found, w, ids, make);
     }
   }
 
@@ -108,7 +79,33 @@ class WordCache {
     return {key, set};
   }
 
-  // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere or kUnknown.
+  // The ids of words that are known, or -1; the places of short ones that are not.
+  template <class Word>
+  void find_row(const KnownWords& words, size_t count, const Word& word, const char* end, int32_t* known,
+                Place* places) const {
+    const auto key_of = [&](std::string_view w) { return WordKey::of(w.data(), w.size(), end); };
+    if (words.empty()) {
+      for (size_t i = 0; i < count; ++i) {
+        known[i] = -1;
+        const std::string_view w = word(i);
+        places[i] = w.size() <= WordKey::kMaxSize ? place_of(key_of(w)) : Place{};
+      }
+      return;
+    }
+    KnownWords::Place lines[kAtOnce];
+    for (size_t i = 0; i < count; ++i) {
+      if (const std::string_view w = word(i); w.size() <= WordKey::kMaxSize) lines[i] = words.place_of(key_of(w));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      known[i] = -1;
+      if (word(i).size() > WordKey::kMaxSize) continue;
+      known[i] = KnownWords::find(lines[i]);
+      if (known[i] < 0) places[i] = place_of(lines[i].key);
+    }
+  }
+
+  // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere (they are its place among
+  // the long words) or kUnknown.
   static int find(uint32_t owner, const Place& place, int32_t* ids) {
     const auto has = [&](const Slot& slot) { return (slot.key == place.key) & (slot.owner >> 2 == owner); };
     static_assert(kWays == 2);
@@ -118,23 +115,38 @@ class WordCache {
     return first | second ? int(slot.owner & 3) : kUnknown;
   }
 
+  // What find() said of the word is behind the last of `ids`.
   template <class Make>
   void add_short(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, const Make& make) {
-    if (found == kElsewhere) return add_long(owner, word, ids, make);
-    const int64_t before = ids.size();
-    make(word, ids);
-    const int64_t count = ids.size() - before;
-    if (count <= kMaxIds) return put(owner, place, ids.data() + before, count);
-    put(owner, place, nullptr, kElsewhere);
-    put_long(owner, word, ids, count);
+    LongWords::Place at{};
+    static_assert(sizeof(at) <= kMaxIds * sizeof(int32_t));
+    if (found == kElsewhere) {
+      std::memcpy(&at, ids.data() + ids.size(), sizeof(at));
+      if (long_words_.append(at, ids)) return;
+      at = add_long(owner, word, ids, make);
+    } else {
+      const int64_t before = ids.size();
+      make(word, ids);
+      const int64_t count = ids.size() - before;
+      if (count <= kMaxIds) {
+        std::memcpy(renew(owner, place, int(count)).ids, ids.data() + before, size_t(count) * sizeof(int32_t));
+        return;
+      }
+      at = long_words_.put(owner, word, ids.data() + before, count);
+    }
+    std::memcpy(renew(owner, place, kElsewhere).ids, &at, sizeof(at));
   }
 
   template <class Make>
-  void add_long(uint32_t owner, std::string_view word, Ids& ids, const Make& make) {
-    if (word.size() <= LongWords::kMaxSize && long_words_.find(owner, word, ids)) return;
+  LongWords::Place add_long(uint32_t owner, std::string_view word, Ids& ids, const Make& make) {
+    if (word.size() > LongWords::kMaxSize) {
+      make(word, ids);
+      return {};
+    }
+    if (const LongWords::Place at = long_words_.find(owner, word, ids); at.offset) return at;
     const int64_t before = ids.size();
     make(word, ids);
-    put_long(owner, word, ids, ids.size() - before);
+    return long_words_.put(owner, word, ids.data() + before, ids.size() - before);
   }
 
   static constexpr size_t kSlots = size_t(1) << 17;  // 4 MiB
@@ -148,18 +160,13 @@ class WordCache {
   };
   static_assert(sizeof(Slot) == 32);
 
-  // The newest word of a set comes first, and the oldest goes.
-  static void put(uint32_t owner, const Place& place, const int32_t* ids, int64_t count) {  // count <= kMaxIds
-    std::memmove(place.set + 1, place.set, (kWays - 1) * sizeof(Slot));
-    place.set->key = place.key;
-    place.set->owner = owner << 2 | uint32_t(count);
-    if (count > 0) std::memcpy(place.set->ids, ids, size_t(count) * sizeof(int32_t));
-  }
-
-  // The last `count` ids.
-  void put_long(uint32_t owner, std::string_view word, const Ids& ids, int64_t count) {
-    if (word.size() > LongWords::kMaxSize || count > LongWords::kMaxIds) return;
-    long_words_.put(owner, word, ids.data() + ids.size() - count, count);
+  // The slot for a word that is new or has changed: the newest of a set comes first, and the oldest goes.
+  static Slot& renew(uint32_t owner, const Place& place, int found) {
+    Slot* const set = place.set;
+    if (!(set->key == place.key && set->owner >> 2 == owner)) std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
+    set->key = place.key;
+    set->owner = owner << 2 | uint32_t(found);
+    return *set;
   }
 
   WordCache();
