@@ -46,7 +46,8 @@ class KnownWords {
  private:
   static constexpr size_t kMaxSize = 12;
   static constexpr int kIdBits = 28;
-  struct Slot {  // 8 bytes; from the lowest bit on: 4 bytes, their number (0: none; a larger one is never found), the id
+  struct Slot {  // 8 bytes; from the lowest bit on: 4 bytes, their number (0: none; a larger one is never found), the
+                 // id
     uint64_t first, rest;
   };
   struct alignas(64) Line {

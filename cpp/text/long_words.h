@@ -51,7 +51,7 @@ class LongWords {
     }
     // Offsets of records, or 0.
     uint32_t find(uint32_t owner, std::string_view word, uint64_t hash) const;
-    uint32_t put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);   // 0: full
+    uint32_t put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);  // 0: full
     void clear(uint32_t number);
 
    private:

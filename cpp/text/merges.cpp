@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "core/error.h"
 
@@ -12,10 +14,11 @@ constexpr int64_t kShort = 64;   // up to here a search through all pairs is che
 constexpr size_t kMostRules = (1u << 31) / kShort - 1;
 
 Merges::Merges(std::span<const Rule> rules)
-    : slots_(std::bit_ceil(rules.size() * 2 + 16)),
-      mask_(slots_.size() - 1),
-      shift_(64 - std::countr_zero(slots_.size())) {
-  filter_.resize((slots_.size() << kFilterShift) / 64);
+    : count_(std::bit_ceil(rules.size() * 2 + 16)),
+      shift_(64 - std::countr_zero(count_)),
+      memory_(int64_t(count_ * sizeof(Slot) + (count_ << kFilterShift) / 8)) {
+  std::uninitialized_fill_n(slots(), count_, Slot{});
+  std::uninitialized_fill_n(filter(), (count_ << kFilterShift) / 64, uint64_t(0));
   if (rules.size() >= kMostRules) {
     fail(ErrorKind::kFile, "tokenizer.json: model.merges has ", rules.size(), " rules; expected fewer than ",
          kMostRules);
@@ -24,10 +27,10 @@ Merges::Merges(std::span<const Rule> rules)
     const Rule& rule = rules[rank];
     const uint64_t pair = key(rule.left, rule.right);
     const uint64_t hash = hash_of(pair), bit = hash >> (shift_ - kFilterShift);
-    filter_[bit / 64] |= uint64_t(1) << bit % 64;
+    filter()[bit / 64] |= uint64_t(1) << bit % 64;
     size_t at = hash >> shift_;
-    while (slots_[at].pair != kFree && slots_[at].pair != pair) at = (at + 1) & mask_;
-    slots_[at] = {pair, {uint32_t(rank), rule.result}};
+    while (slots()[at].pair != kFree && slots()[at].pair != pair) at = next(at);
+    slots()[at] = {pair, {uint32_t(rank), rule.result}};
   }
 }
 

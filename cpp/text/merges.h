@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
-#include <vector>
+#include "core/buffer.h"
 
 namespace fastplm::text {
 
@@ -27,9 +27,10 @@ class Merges {
 
   Merge of(int32_t left, int32_t right) const {
     const uint64_t pair = key(left, right), hash = hash_of(pair);
-    if (!(filter_[hash >> (shift_ - kFilterShift) >> 6] >> (hash >> (shift_ - kFilterShift) & 63) & 1)) return {};
-    for (size_t at = hash >> shift_;; at = (at + 1) & mask_) {
-      const Slot& slot = slots_[at];
+    const uint64_t bit = hash >> (shift_ - kFilterShift);
+    if (!(filter()[bit / 64] >> bit % 64 & 1)) return {};
+    for (size_t at = hash >> shift_;; at = next(at)) {
+      const Slot& slot = slots()[at];
       if (slot.pair == pair) return slot.merge;
       if (slot.pair == kFree) return {};
     }
@@ -38,7 +39,7 @@ class Merges {
   // Calls rule(left, right, merge) for every pair that has one.
   template <class Rule>
   void for_each(Rule&& rule) const {
-    for (const Slot& slot : slots_) {
+    for (const Slot& slot : std::span(slots(), count_)) {
       if (slot.pair != kFree) rule(int32_t(slot.pair >> 32), int32_t(slot.pair), slot.merge);
     }
   }
@@ -58,11 +59,15 @@ class Merges {
   int64_t apply_short(Symbol* symbols, int64_t n) const;
   int64_t apply_long(Symbol* symbols, int64_t n) const;
 
+  Slot* slots() const { return memory_.as<Slot>(); }
+  // A bit for each hash that some pair has: most pairs need no other look.
+  uint64_t* filter() const { return reinterpret_cast<uint64_t*>(slots() + count_); }
+  size_t next(size_t at) const { return (at + 1) & (count_ - 1); }
+
   static constexpr int kFilterShift = 3;  // bits for each slot, as a power of 2
-  std::vector<uint64_t> filter_;  // a bit for each hash that some pair has: most pairs need no other look
-  std::vector<Slot> slots_;
-  size_t mask_;
+  size_t count_;  // of slots
   int shift_;
+  Buffer memory_;  // on huge pages: a look may go anywhere in it
 };
 
 }  // namespace fastplm::text

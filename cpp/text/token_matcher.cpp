@@ -101,7 +101,7 @@ bool TokenMatcher::may_follow(int32_t left, int32_t right) const {
 }
 
 // Of the rules that make a token, at most one joins what the others leave of it.
-void TokenMatcher::find_parts(const Merges& merges, std::vector<Token>& tokens) {
+void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens) {
   struct Rule {
     uint32_t size;   // of the result: its parts come before it
     uint32_t rank;
@@ -132,9 +132,9 @@ std::unique_ptr<TokenMatcher> TokenMatcher::make(const Merges& merges, std::span
     largest = std::max(largest, entry.id);
   }
   if (size_t(largest) > 4 * entries.size() + 1024) return nullptr;
-  std::vector<Token> tokens(size_t(largest) + 1);
+  Tokens tokens(size_t(largest) + 1);
   for (const Entry& entry : entries) {
-    Token& token = tokens[size_t(entry.id)];
+    Token& token = tokens[entry.id];
     if (token.size > 0) return nullptr;
     token.size = uint32_t(entry.bytes.size());
     if (entry.is_symbol) token.level = 0;
@@ -143,7 +143,7 @@ std::unique_ptr<TokenMatcher> TokenMatcher::make(const Merges& merges, std::span
   return std::unique_ptr<TokenMatcher>(new TokenMatcher(merges, std::move(tokens), entries));
 }
 
-std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const std::vector<Token>& tokens,
+std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const Tokens& tokens,
                                                                      std::span<const Entry> entries) {
   std::vector<std::pair<std::string_view, int32_t>> keys;
   keys.reserve(entries.size());
@@ -151,11 +151,11 @@ std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const std::
   return keys;
 }
 
-TokenMatcher::TokenMatcher(const Merges& merges, std::vector<Token> tokens, std::span<const Entry> entries)
-    : merges_(merges), tokens_(std::move(tokens)), trie_(keys(tokens_, entries)) {
+TokenMatcher::TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries)
+    : merges_(merges), tokens_(std::move(tokens)), shorter_(tokens_.size(), -1), trie_(keys(tokens_, entries)) {
   for (const Entry& entry : entries) {
     if (entry.bytes.empty()) continue;
-    tokens_[entry.id].shorter = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1).id;
+    shorter_[size_t(entry.id)] = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1).id;
   }
 }
 
@@ -176,7 +176,7 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
   std::vector<bool> dead;   // places that no row of tokens goes on from; empty while there are none
   Match token = longest(p, end);
   const auto take_shorter = [&] {
-    token.id = tokens_[token.id].shorter;
+    token.id = shorter_[size_t(token.id)];
     if (token.id >= 0) token.size = tokens_[token.id].size;
   };
   while (true) {

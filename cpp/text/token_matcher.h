@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 #include <vector>
+#include "core/buffer.h"
 #include "text/double_array.h"
 #include "text/ids.h"
 #include "text/merges.h"
@@ -46,14 +47,25 @@ class TokenMatcher {
   struct Token {
     uint32_t level = kNever;  // 0: a symbol; else the highest rank among the merges that make it, from 1 on
     int32_t left = -1, right = -1;  // what the last of these merges joins
-    int32_t shorter = -1;  // the longest token that it begins with, other than itself
-    uint32_t size = 0;  // bytes
+    uint32_t size = 0;  // bytes; 0: no such token
+  };
+  class Tokens {   // by id, on huge pages: every other step of a search is to a token far away
+   public:
+    explicit Tokens(size_t count) : memory_(int64_t(count * sizeof(Token))), all_(memory_.as<Token>(), count) {
+      std::uninitialized_fill(all_.begin(), all_.end(), Token{});
+    }
+    Token& operator[](int32_t id) { return all_[size_t(id)]; }
+    const Token& operator[](int32_t id) const { return all_[size_t(id)]; }
+    size_t size() const { return all_.size(); }
+
+   private:
+    Buffer memory_;
+    std::span<Token> all_;
   };
 
-  TokenMatcher(const Merges& merges, std::vector<Token> tokens, std::span<const Entry> entries);
-  static void find_parts(const Merges& merges, std::vector<Token>& tokens);
-  static std::vector<std::pair<std::string_view, int32_t>> keys(const std::vector<Token>& tokens,
-                                                                std::span<const Entry> entries);
+  TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries);
+  static void find_parts(const Merges& merges, Tokens& tokens);
+  static std::vector<std::pair<std::string_view, int32_t>> keys(const Tokens& tokens, std::span<const Entry> entries);
   struct Match {
     int32_t id;  // -1: none
     uint32_t size;
@@ -61,7 +73,8 @@ class TokenMatcher {
   Match longest(const char* p, const char* end) const;
 
   const Merges& merges_;
-  std::vector<Token> tokens_;  // by id
+  Tokens tokens_;
+  std::vector<int32_t> shorter_;  // by id: the longest token that it begins with, other than itself; -1: none
   DoubleArray trie_;  // id << 1 | whether merges arrive at it
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace fastplm::text {
 
 constexpr double kUnknownPenalty = 10;
@@ -21,8 +20,7 @@ static std::vector<std::pair<std::string_view, int32_t>> pieces_of(const Vocabul
 }
 
 Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
-    : pieces_(pieces_of(vocabulary)),
-      byte_fallback_(settings.b("byte_fallback", false)) {
+    : pieces_(pieces_of(vocabulary)), byte_fallback_(settings.b("byte_fallback", false)) {
   const Value::Array& scores = settings.at("scores").array("scores");
   scores_.reserve(scores.size());
   for (const Value& score : scores) {
