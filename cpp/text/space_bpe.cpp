@@ -34,29 +34,6 @@ bool SpaceBpe::read_stages(const Value* normalizer, const Value* pre_tokenizer, 
   return metaspace.replacement() == kMark && !metaspace.splits();
 }
 
-// The words that are one token each, with the spaces that they have in the text.
-static KnownWords words_of(const std::vector<TokenMatcher::Entry>& tokens, const TokenMatcher& matcher) {
-  std::string text;
-  std::vector<std::pair<size_t, int32_t>> ends;
-  for (const TokenMatcher::Entry& token : tokens) {
-    if (!matcher.is_made(token.id)) continue;
-    size_t marks = 0;
-    while (token.bytes.substr(marks * kMark.size()).starts_with(kMark)) ++marks;
-    const std::string_view rest = token.bytes.substr(marks * kMark.size());
-    if (rest.find(kMark) != std::string_view::npos || rest.find(' ') != std::string_view::npos) continue;
-    text.append(marks, ' ').append(rest);
-    ends.push_back({text.size(), token.id});
-  }
-  std::vector<KnownWords::Word> words;
-  words.reserve(ends.size());
-  size_t begin = 0;
-  for (const auto& [end, id] : ends) {
-    words.push_back({std::string_view(text).substr(begin, end - begin), id});
-    begin = end;
-  }
-  return KnownWords(words);
-}
-
 std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* pre_tokenizer, const Bpe& model,
                                          const Vocabulary& vocabulary) {
   Prefix prefix;
@@ -69,17 +46,14 @@ std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* p
   }
   std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), entries);
   if (!matcher) return nullptr;
-  KnownWords words = words_of(entries, *matcher);
-  return std::unique_ptr<SpaceBpe>(new SpaceBpe(model, std::move(matcher), std::move(words), vocabulary, prefix));
+  return std::unique_ptr<SpaceBpe>(new SpaceBpe(model, std::move(matcher), vocabulary, prefix));
 }
 
-SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words,
-                   const Vocabulary& vocabulary, Prefix prefix)
+SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix)
     : bytes_(model.bytes()),
       matcher_(std::move(matcher)),
       known_(kTable / 64),
-      prefix_(prefix),
-      owner_(std::move(words)) {
+      prefix_(prefix) {
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
     const std::string_view token = vocabulary.token(i);
     if (count_characters(token) != 1) continue;

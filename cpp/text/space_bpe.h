@@ -30,8 +30,7 @@ class SpaceBpe {
   enum Prefix { kNone, kFirst, kMissing, kAlways };
   static bool read_stages(const Value* normalizer, const Value* pre_tokenizer, Prefix* prefix);
 
-  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Vocabulary& vocabulary,
-           Prefix prefix);
+  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix);
   // The ids of spaces and what follows them up to the next one.
   void append(std::string_view word, Ids& ids) const;
   // Those of text with U+2581 for its spaces.

@@ -42,7 +42,7 @@ class WordCache {
   template <size_t kMost = kAtOnce, class Word, class Make>
   void add_row(const Owner& owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
     int32_t known[kMost];
-    Place places[kMost];
+    Place places[kMost]{};
     find_row(owner.known_, count, word, end, known, places);
     for (size_t i = 0; i < count; ++i) {
       ids.reserve(int64_t(count));
@@ -87,8 +87,7 @@ class WordCache {
     if (words.empty()) {
       for (size_t i = 0; i < count; ++i) {
         known[i] = -1;
-        const std::string_view w = word(i);
-        places[i] = w.size() <= WordKey::kMaxSize ? place_of(key_of(w)) : Place{};
+        if (const std::string_view w = word(i); w.size() <= WordKey::kMaxSize) places[i] = place_of(key_of(w));
       }
       return;
     }
