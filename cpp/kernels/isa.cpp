@@ -26,6 +26,7 @@ namespace {
 #include "kernels/pool.inl.h"
 #include "kernels/rope.inl.h"
 #include "kernels/softmax.inl.h"
+#include "kernels/words.inl.h"
 
 template <class T>
 constexpr FloatKernels<T> float_kernels() {
@@ -62,6 +63,7 @@ constinit const Kernels kTable{
     .pool = pool,
     .softmax = softmax,
     .ascii = ascii,
+    .find_words = find_words,
 };
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/export.h"
 #include "kernels/args.h"
+#include "kernels/words.h"
 
 namespace fastplm {
 
@@ -39,6 +40,7 @@ struct Kernels {
   void (*pool)(const PoolArgs&) noexcept;
   void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
   void (*ascii)(const char* text, AsciiClasses& classes) noexcept;   // of text[0 .. 64)
+  void (*find_words)(const WordsArgs&) noexcept;
 
   template <class T>
   const FloatKernels<T>& of() const {

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "core/dtype.h"
+#include "kernels/words.h"
 
 #define FASTPLM_INLINE static inline __attribute__((always_inline))
 
@@ -114,7 +115,37 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
   return uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(most, above)));
 }
 
-struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+// The key of the `size` bytes at p, at most 15; reads nothing at or behind `end`.
+FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char* end) {
+  alignas(16) char bytes[16] = {};
+  if (end - p >= 16) {
+    const __m128i all = _mm_loadu_si128((const __m128i*)p);
+    const __m128i inside =
+        _mm_cmpgt_epi8(_mm_set1_epi8(char(size)), _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    _mm_store_si128((__m128i*)bytes, _mm_and_si128(all, inside));
+  } else {
+    __builtin_memcpy(bytes, p, size);
+  }
+  bytes[15] = char(size);
+  WordKey key;
+  __builtin_memcpy(key.parts, bytes, 16);
+  return key;
+}
+// The token's id, or -1.
+FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
+  const __m256i wanted = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)&key));
+  const __m256i kept = _mm256_set_epi64x(int64_t(0xff000000ffffffff), -1, int64_t(0xff000000ffffffff), -1);
+  const auto same_in = [&](const TokenLine::Slot* two) {
+    const __m256i slots = _mm256_and_si256(_mm256_load_si256((const __m256i*)two), kept);
+    return uint32_t(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(slots, wanted))));
+  };
+  const uint32_t same = same_in(line.slots) | same_in(line.slots + 2) << 4;
+  const uint32_t found = same & same >> 1 & 0x55;
+  const uint64_t* const rest = &line.slots[0].rest + __builtin_ctz(found | 1u << 8);  // or the next line's, for none
+  return int32_t(*rest >> kTokenIdShift & ((1u << kTokenIdBits) - 1)) | -int32_t(found == 0);
+}
+
+struct Pair {  // kLanes pairs of bf16, each pair in 32 bits
   __m256i v;
 };
 FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
@@ -127,10 +158,10 @@ FASTPLM_INLINE __m256 low_of(Pair a) { return _mm256_castsi256_ps(_mm256_slli_ep
 FASTPLM_INLINE __m256 high_of(Pair a) {
   return _mm256_castsi256_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(int(0xffff0000))));
 }
-FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
+FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {  // c + a0*b0 + a1*b1
   return {_mm256_fmadd_ps(high_of(a), high_of(b), _mm256_fmadd_ps(low_of(a), low_of(b), c.v))};
 }
 
-constexpr int kTileRows = 6, kTileVectors = 2;   // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
+constexpr int kTileRows = 6, kTileVectors = 2;  // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
 
 }  // namespace fastplm::FASTPLM_ISA

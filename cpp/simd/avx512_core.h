@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "core/dtype.h"
+#include "kernels/words.h"
 
 #define FASTPLM_INLINE static inline __attribute__((always_inline))
 
@@ -81,7 +82,25 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
   return _mm512_cmple_epu8_mask(_mm512_sub_epi8(a.v, _mm512_set1_epi8(low)), _mm512_set1_epi8(char(high - low)));
 }
 
-struct Pair {   // kLanes pairs of bf16, each pair in 32 bits
+// The key of the `size` bytes at p, at most 15.
+FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char*) {
+  const __m128i bytes = _mm_maskz_loadu_epi8(__mmask16((1u << size) - 1), p);   // touches no others
+  WordKey key;
+  _mm_storeu_si128((__m128i*)key.parts, _mm_mask_set1_epi8(bytes, __mmask16(1u << 15), char(size)));
+  return key;
+}
+// The token's id, or -1.
+FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
+  const __m512i slots = _mm512_load_si512(&line),
+                wanted = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)&key));
+  constexpr __mmask64 kIds = 0x7000700070007000;
+  const uint32_t same = _mm512_cmpeq_epi64_mask(_mm512_mask_mov_epi8(slots, kIds, _mm512_setzero_si512()), wanted);
+  const uint32_t found = same & same >> 1 & 0x55;
+  const uint64_t* const rest = &line.slots[0].rest + __builtin_ctz(found | 1u << 8);  // or the next line's, for none
+  return int32_t(*rest >> kTokenIdShift & ((1u << kTokenIdBits) - 1)) | -int32_t(found == 0);
+}
+
+struct Pair {  // kLanes pairs of bf16, each pair in 32 bits
   __m512i v;
 };
 FASTPLM_INLINE Pair load_pairs(const bf16* p) { return {_mm512_loadu_si512(p)}; }
@@ -91,6 +110,6 @@ FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
   return {_mm512_set1_epi32(bits)};
 }
 
-constexpr int kTileRows = 8, kTileVectors = 3;   // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
+constexpr int kTileRows = 8, kTileVectors = 3;  // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
 
 }  // namespace fastplm::FASTPLM_ISA

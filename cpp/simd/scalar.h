@@ -1,6 +1,7 @@
 // One lane, plain C++: runs anywhere, and is what every other table is tested against.
 #pragma once
 #include "core/dtype.h"
+#include "kernels/words.h"
 
 #define FASTPLM_INLINE static inline __attribute__((always_inline))
 
@@ -85,6 +86,23 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {   // of ASCII
   const uint64_t seven = a.v & ~kHighs;
   const uint64_t at_least = seven + kOnes * uint64_t(0x80 - low), above = seven + kOnes * uint64_t(0x7f - high);
   return gather_highs(at_least & ~above & ~a.v);
+}
+
+// The key of the `size` bytes at p, at most 15.
+FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char*) {
+  WordKey key{};
+  for (uint32_t i = 0; i < size; ++i) key.parts[i / 8] |= uint64_t(uint8_t(p[i])) << i % 8 * 8;
+  key.parts[1] |= uint64_t(size) << 56;
+  return key;
+}
+// The token's id, or -1.
+FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
+  constexpr uint64_t kIds = ((uint64_t(1) << kTokenIdBits) - 1) << kTokenIdShift;
+  for (const TokenLine::Slot& slot : line.slots) {
+    if (slot.first == key.parts[0] && (slot.rest & ~kIds) == key.parts[1])
+      return int32_t((slot.rest & kIds) >> kTokenIdShift);
+  }
+  return -1;
 }
 
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits

@@ -90,7 +90,7 @@ ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownW
       matcher_(std::move(matcher)),
       scanner_(scanner),
       add_prefix_space_(add_prefix_space),
-      owner_(std::move(words)) {}
+      known_(std::move(words)) {}
 
 void ByteBpe::run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const {
   if (add_prefix_space_ && is_first && text[0] != ' ') {
@@ -111,11 +111,7 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   const auto make = [&](std::string_view word, Ids& to) { add_word(word, to); };
   while (p < end && ids.size() < limit) {
     const size_t words = scanner_.scan(p, end, ends, WordCache::kAtOnce);
-    const auto word = [&](size_t i) {
-      const uint32_t begin = i ? ends[i - 1] : 0;
-      return std::string_view(p + begin, ends[i] - begin);
-    };
-    cache.add_row(owner_, words, word, end, ids, make);
+    cache.add_row(owner_, known_, p, ends, words, end, ids, make);
     p += ends[words - 1];
   }
 }

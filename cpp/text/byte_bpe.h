@@ -32,6 +32,7 @@ class ByteBpe {
   std::unique_ptr<TokenMatcher> matcher_;
   const Scanner& scanner_;
   bool add_prefix_space_;
+  KnownWords known_;
   WordCache::Owner owner_;
 };
 

@@ -3,20 +3,22 @@
 #include <algorithm>
 #include <cstring>
 
+#include "text/word_key.h"
+
 namespace fastplm::text {
 
-constexpr size_t kWordsOfLine = 2;  // on average: then one word in 27 finds its line full
+constexpr size_t kWordsOfLine = 2;   // on average: then one word in 27 finds its line full
 
 KnownWords::KnownWords(const std::vector<Word>& words)
-    : lines_(words.size() / kWordsOfLine + 1), memory_(int64_t(lines_ * sizeof(Line))) {
-  std::memset(memory_.data(), 0, size_t(memory_.size()));
-  for (const auto& [word, id] : words) {
-    if (word.empty() || word.size() > kMaxSize) continue;
-    const WordKey key = WordKey::of(word.data(), word.size(), word.data() + word.size());
-    const Slot slot = slot_of(key, id);
-    Line& line = lines()[line_of(key)];
-    const auto free = std::ranges::find(line.slots, 0u, &Slot::rest);
-    if (free != std::end(line.slots)) *free = slot;
+    : lines_(words.size() / kWordsOfLine + 1), memory_(int64_t((lines_ + 1) * sizeof(TokenLine))) {
+  auto* const lines = memory_.as<TokenLine>();
+  std::memset(lines, 0, size_t(memory_.size()));
+  for (const auto& [bytes, id] : words) {
+    if (bytes.empty() || bytes.size() > kTokenBytes || id >> kTokenIdBits) continue;
+    const WordKey key = key_of(bytes.data(), bytes.size(), bytes.data() + bytes.size());
+    auto& slots = lines[line_of(key, lines_)].slots;
+    const auto free = std::ranges::find(slots, 0u, &TokenLine::Slot::rest);
+    if (free != std::end(slots)) *free = {key.parts[0], key.parts[1] | uint64_t(id) << kTokenIdShift};
   }
 }
 

@@ -50,10 +50,7 @@ std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* p
 }
 
 SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix)
-    : bytes_(model.bytes()),
-      matcher_(std::move(matcher)),
-      known_(kTable / 64),
-      prefix_(prefix) {
+    : bytes_(model.bytes()), matcher_(std::move(matcher)), known_(kTable / 64), prefix_(prefix) {
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
     const std::string_view token = vocabulary.token(i);
     if (count_characters(token) != 1) continue;

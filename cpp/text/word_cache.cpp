@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <new>
-#include <utility>
 
 namespace fastplm::text {
 
@@ -12,7 +11,7 @@ static uint32_t new_number() {
   return ++numbers & ((1u << 30) - 1);
 }
 
-WordCache::Owner::Owner(KnownWords known) : number_(new_number()), known_(std::move(known)) {}
+WordCache::Owner::Owner() : number_(new_number()) {}
 
 WordCache::WordCache() : memory_(kSlots * sizeof(Slot)), slots_(new (memory_.data()) Slot[kSlots]) {}
 

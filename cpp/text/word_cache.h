@@ -19,13 +19,11 @@ class WordCache {
   // Whose words they are.
   class Owner {
    public:
-    Owner() : Owner(KnownWords()) {}
-    explicit Owner(KnownWords known);  // which need not be remembered
+    Owner();
 
    private:
     friend class WordCache;
     uint32_t number_;
-    KnownWords known_;
   };
 
   static WordCache& of_thread();
@@ -38,29 +36,37 @@ class WordCache {
   }
 
   // The same for up to kAtOnce words, word(0) and on, whose places are fetched from memory together.
-  static constexpr size_t kAtOnce = 64;
+  static constexpr size_t kAtOnce = kMostWords;
   template <size_t kMost = kAtOnce, class Word, class Make>
   void add_row(const Owner& owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
-    int32_t known[kMost];
     Place places[kMost]{};
-    find_row(owner.known_, count, word, end, known, places);
     for (size_t i = 0; i < count; ++i) {
+      const std::string_view w = word(i);
+      if (w.size() <= kMaxKeySize) places[i] = place_of(key_of(w.data(), w.size(), end));
+    }
+    for (size_t i = 0; i < count; ++i) add_at(owner, places[i], word(i), ids, make);
+  }
+
+  // The same for words in a row, of which those that are known need not be remembered.
+  template <class Make>
+  void add_row(const Owner& owner, const KnownWords& words, const char* text, const uint32_t* ends, size_t count,
+               const char* end, Ids& ids, const Make& make) {
+    WordKey keys[kAtOnce];
+    int32_t known[kAtOnce];
+    words.find(text, ends, count, end, keys, known);
+    Place places[kAtOnce];
+    for (size_t i = 0; i < count; ++i) {
+      if (known[i] < 0) places[i] = place_of(keys[i]);
+    }
+    for (size_t i = 0;; ++i) {
       ids.reserve(int64_t(count));
       int32_t* const out = ids.data() + ids.size();
-      size_t row = 0;
+      int64_t row = 0;
       for (; i < count && known[i] >= 0; ++i) out[row++] = known[i];
-      ids.resize(ids.size() + int64_t(row));
+      ids.resize(ids.size() + row);
       if (i == count) return;
-      const std::string_view w = word(i);
-      if (w.size() > WordKey::kMaxSize) {
-        add_long(owner.number_, w, ids, make);
-        continue;
-      }
-      ids.reserve(kMaxIds + 1);
-      if (const int found = find(owner.number_, places[i], ids.data() + ids.size()); found > 0)
-        ids.resize(ids.size() + found);
-      else
-        add_short(owner.number_, places[i], found, w, ids, make);
+      const uint32_t begin = i ? ends[i - 1] : 0;
+      add_at(owner, places[i], {text + begin, ends[i] - begin}, ids, make);
     }
   }
 
@@ -74,39 +80,29 @@ class WordCache {
     Slot* set;
   };
   Place place_of(const WordKey& key) const {
-    Slot* const set = &slots_[(key.hash() >> kShift) * kWays];
+    Slot* const set = &slots_[(hash_of(key) >> kShift) * kWays];
     __builtin_prefetch(set);
     return {key, set};
   }
 
-  // The ids of words that are known, or -1; the places of short ones that are not.
-  template <class Word>
-  void find_row(const KnownWords& words, size_t count, const Word& word, const char* end, int32_t* known,
-                Place* places) const {
-    const auto key_of = [&](std::string_view w) { return WordKey::of(w.data(), w.size(), end); };
-    if (words.empty()) {
-      for (size_t i = 0; i < count; ++i) {
-        known[i] = -1;
-        if (const std::string_view w = word(i); w.size() <= WordKey::kMaxSize) places[i] = place_of(key_of(w));
-      }
+  // `place` is only used if the word is short.
+  template <class Make>
+  void add_at(const Owner& owner, const Place& place, std::string_view word, Ids& ids, const Make& make) {
+    if (word.size() > kMaxKeySize) {
+      add_long(owner.number_, word, ids, make);
       return;
     }
-    KnownWords::Place lines[kAtOnce];
-    for (size_t i = 0; i < count; ++i) {
-      if (const std::string_view w = word(i); w.size() <= WordKey::kMaxSize) lines[i] = words.place_of(key_of(w));
-    }
-    for (size_t i = 0; i < count; ++i) {
-      known[i] = -1;
-      if (word(i).size() > WordKey::kMaxSize) continue;
-      known[i] = KnownWords::find(lines[i]);
-      if (known[i] < 0) places[i] = place_of(lines[i].key);
-    }
+    ids.reserve(kMaxIds + 1);
+    if (const int found = find(owner.number_, place, ids.data() + ids.size()); found > 0)
+      ids.resize(ids.size() + found);
+    else
+      add_short(owner.number_, place, found, word, ids, make);
   }
 
   // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere (they are its place among
   // the long words) or kUnknown.
   static int find(uint32_t owner, const Place& place, int32_t* ids) {
-    const auto has = [&](const Slot& slot) { return (slot.key == place.key) & (slot.owner >> 2 == owner); };
+    const auto has = [&](const Slot& slot) { return same(slot.key, place.key) & (slot.owner >> 2 == owner); };
     static_assert(kWays == 2);
     const bool first = has(place.set[0]), second = has(place.set[1]);
     const Slot& slot = place.set[second];  // no branch: which of the two it is cannot be foreseen
@@ -162,7 +158,8 @@ class WordCache {
   // The slot for a word that is new or has changed: the newest of a set comes first, and the oldest goes.
   static Slot& renew(uint32_t owner, const Place& place, int found) {
     Slot* const set = place.set;
-    if (!(set->key == place.key && set->owner >> 2 == owner)) std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
+    if (!(same(set->key, place.key) && set->owner >> 2 == owner))
+      std::memmove(set + 1, set, (kWays - 1) * sizeof(Slot));
     set->key = place.key;
     set->owner = owner << 2 | uint32_t(found);
     return *set;

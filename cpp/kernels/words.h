@@ -1,0 +1,43 @@
+// Short words, and the tokens of a vocabulary among them. Included where kernels are compiled for an ISA: nothing here
+// is a function that a linker could share.
+#pragma once
+#include <cstdint>
+
+namespace fastplm {
+
+constexpr int kMostWords = 64;   // in one call
+
+// Up to 15 bytes, little-endian, zeros behind the last one, and their number in the last byte.
+struct WordKey {
+  uint64_t parts[2];
+};
+
+// A cache line of a vocabulary. A slot is the key of a token of up to 12 bytes, its id in the three bytes that these
+// leave free; or zeros.
+constexpr int kTokenBytes = 12, kTokenIdShift = 32, kTokenIdBits = 24;   // within Slot::rest
+struct alignas(64) TokenLine {
+  struct Slot {
+    uint64_t first, rest;
+  } slots[4];
+};
+
+// The upper bits are the ones to use. Factors of xxHash64.
+static inline __attribute__((always_inline)) uint64_t hash_of(const WordKey& key) {
+  return key.parts[0] * 0x9e3779b97f4a7c15u ^ key.parts[1] * 0xc2b2ae3d27d4eb4fu;
+}
+static inline __attribute__((always_inline)) uint64_t line_of(const WordKey& key, uint64_t lines) {
+  return (hash_of(key) >> 32) * lines >> 32;
+}
+
+struct WordsArgs {
+  const char* text;
+  const uint32_t* ends;     // word i is text[ends[i - 1] .. ends[i]), the first one begins at 0
+  int count;                // <= kMostWords
+  const char* end;          // of what may be read
+  const TokenLine* lines;   // and one more behind the last
+  uint64_t line_count;      // below 2^32
+  WordKey* keys;            // [count], of the first 15 bytes of each
+  int32_t* ids;             // [count], -1: not a token in its line
+};
+
+}  // namespace fastplm
