@@ -1,13 +1,14 @@
 #include "text/batch.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/parallel.h"
 #include "text/long_text.h"
 
 namespace fastplm::text {
 
-constexpr int64_t kChunkBytes = 64 << 10;   // what one thread takes at a time
+constexpr int64_t kChunkBytes = 64 << 10;   // what one of several threads takes at a time
 
 struct Range {
   int64_t begin, end;
@@ -57,9 +58,12 @@ class Encoder {
     // One sequence that loses its end need not be read beyond what stays (and one more, to see that it does).
     const bool keeps_front = !pairs && !options.truncate_left && !options.overflow;
     if (options_.truncation != Truncation::kNone && keeps_front) limit_ = std::min(room_, INT64_MAX - 1) + 1;
+    stays_whole_ = options_.truncation == Truncation::kNone && !options_.align;
   }
 
   void add(const Sequences& first, const Sequences* second, int64_t i, Batch& batch) {
+    if (stays_whole_) return add_whole({&first, second}, i, batch);
+    for (Tokens& tokens : tokens_) tokens.clear();
     tokenize(first, i, tokens_[0]);
     if (second) tokenize(*second, i, tokens_[1]);
     cut();
@@ -68,8 +72,25 @@ class Encoder {
   }
 
  private:
+  // Ids only, and all of them: they go straight to the batch.
+  void add_whole(const std::array<const Sequences*, 2>& sides, int64_t i, Batch& batch) {
+    for (const TemplatePiece& piece : *template_) {
+      if (piece.sequence < 0) {
+        append_special(piece, batch);
+        continue;
+      }
+      const int64_t before = batch.ids.size();
+      Tokens& tokens = tokens_[0];
+      std::swap(tokens.ids, batch.ids);
+      tokenize(*sides[size_t(piece.sequence)], i, tokens);
+      std::swap(tokens.ids, batch.ids);
+      batch.parts.push_back({int32_t(batch.ids.size() - before), piece.type_id, piece.sequence});
+    }
+    end_row(i, batch);
+  }
+
+  // Appends to `tokens`.
   void tokenize(const Sequences& side, int64_t i, Tokens& tokens) {
-    tokens.clear();
     const Tokenizer::Options options{
         .align = options_.align, .split_special_tokens = options_.split_special_tokens, .limit = limit_};
     // A long text's ids get room at once: growing moves them, and memory that is not written costs nothing.
@@ -150,14 +171,7 @@ class Encoder {
     size_t next = 0;
     for (const TemplatePiece& piece : *template_) {
       if (piece.sequence < 0) {
-        if (!options_.add_special_tokens) continue;
-        const auto count = int64_t(piece.ids.size());
-        batch.ids.append(piece.ids.data(), count);
-        batch.parts.push_back({int32_t(count), piece.type_id, -1});
-        if (options_.align) {
-          batch.spans.insert(batch.spans.end(), size_t(count), Span{});
-          batch.words.insert(batch.words.end(), size_t(count), -1);
-        }
+        append_special(piece, batch);
         continue;
       }
       const int chosen = row[next++];
@@ -184,6 +198,21 @@ class Encoder {
         batch.words.insert(batch.words.end(), tokens.words.begin() + range.begin, tokens.words.begin() + range.end);
       }
     }
+    end_row(sample, batch);
+  }
+
+  void append_special(const TemplatePiece& piece, Batch& batch) const {
+    if (!options_.add_special_tokens) return;
+    const auto count = int64_t(piece.ids.size());
+    batch.ids.append(piece.ids.data(), count);
+    batch.parts.push_back({int32_t(count), piece.type_id, -1});
+    if (options_.align) {
+      batch.spans.insert(batch.spans.end(), size_t(count), Span{});
+      batch.words.insert(batch.words.end(), size_t(count), -1);
+    }
+  }
+
+  static void end_row(int64_t sample, Batch& batch) {
     batch.row_begin.push_back(batch.ids.size());
     batch.part_begin.push_back(int64_t(batch.parts.size()));
     batch.sample.push_back(int32_t(sample));
@@ -196,6 +225,7 @@ class Encoder {
   const std::vector<TemplatePiece>* template_;
   int64_t room_;   // for the sequences in a row
   int64_t limit_ = INT64_MAX;
+  bool stays_whole_;
   Tokens tokens_[2];
   std::vector<Range> ranges_[2];
   std::vector<std::vector<int>> rows_;
@@ -251,6 +281,7 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
 
   // Chunks of about equal size, in order; a long text is one of its own.
   const bool cuts = tokenizer.cuts_long_texts() && !options.align && options.truncation == Truncation::kNone;
+  const int64_t chunk_bytes = num_threads() > 1 ? kChunkBytes : INT64_MAX;
   std::vector<int64_t> chunk_begin{0};
   std::vector<bool> is_long;
   int64_t bytes = 0;
@@ -265,7 +296,7 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
     const bool with_long = cuts && more >= int64_t(kLongText);
     if (with_long) end_chunk(i, false);
     bytes += more;
-    if (with_long || bytes >= kChunkBytes || i + 1 == count) end_chunk(i + 1, with_long);
+    if (with_long || bytes >= chunk_bytes || i + 1 == count) end_chunk(i + 1, with_long);
   }
   const auto chunks = int64_t(is_long.size());
   std::vector<Batch> results(size_t(std::max<int64_t>(chunks, 1)));
