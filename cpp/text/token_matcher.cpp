@@ -7,8 +7,6 @@ namespace fastplm::text {
 
 constexpr size_t kMostBytes = 256;
 
-namespace {
-
 // What merges do with two tokens side by side, seen from the end.
 //
 // A merge happens at a level: the highest rank so far. A token is made at the highest rank among its own merges, for
@@ -16,14 +14,15 @@ namespace {
 // the end of the left token and y at the beginning of the right one, are joined if e = max(rank of (x, y), level of x,
 // level of y) is below the levels at which x and y become part of something larger, and not joined if it is above one
 // of them. If it is the same, the order within the level decides, and the merges are made one by one.
-template <class Tokens>
-class Seam {
+class TokenMatcher::Seam {
  public:
   Seam(const Merges& merges, const Tokens& tokens) : merges_(merges), tokens_(tokens) {}
 
+  // Of the merge of these two, from 1 on; or kNever.
   uint32_t rank(int32_t left, int32_t right) const {
-    const uint32_t rank = merges_.of(left, right).rank;
-    return rank == Merges::kNever ? rank : rank + 1;
+    const bool may_be = (tokens_[left].behind & Token::bit_of(right)) && (tokens_[right].before & Token::bit_of(left));
+    const uint32_t rank = may_be ? merges_.of(left, right).rank : kNever;
+    return rank == kNever ? rank : rank + 1;
   }
 
   // Whether the merges of the symbols of both make first the two, joining nothing across the seam before.
@@ -83,7 +82,7 @@ class Seam {
         const Merges::Merge merge = merges_.of(symbols[i], symbols[i + 1]);
         if (merge.rank < best.rank) best = merge, at = i;
       }
-      if (best.rank == Merges::kNever) return false;
+      if (best.rank == kNever) return false;
       symbols[at] = best.result;
       symbols.erase(symbols.begin() + std::ptrdiff_t(at) + 1);
     }
@@ -94,10 +93,9 @@ class Seam {
   const Tokens& tokens_;
 };
 
-}  // namespace
-
 bool TokenMatcher::may_follow(int32_t left, int32_t right) const {
-  return merges_.of(left, right).rank == kNever && Seam(merges_, tokens_).holds(left, right);
+  const Seam seam(merges_, tokens_);
+  return seam.rank(left, right) == kNever && seam.holds(left, right);
 }
 
 // Of the rules that make a token, at most one joins what the others leave of it.
@@ -110,8 +108,10 @@ void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens) {
   std::vector<Rule> rules;
   const auto is_token = [&](int32_t id) { return size_t(id) < tokens.size() && tokens[id].size > 0; };
   merges.for_each([&](int32_t left, int32_t right, Merges::Merge merge) {
-    if (is_token(left) && is_token(right) && is_token(merge.result))
-      rules.push_back({tokens[merge.result].size, merge.rank, left, right, merge.result});
+    if (!is_token(left) || !is_token(right)) return;
+    tokens[left].behind |= Token::bit_of(right);
+    tokens[right].before |= Token::bit_of(left);
+    if (is_token(merge.result)) rules.push_back({tokens[merge.result].size, merge.rank, left, right, merge.result});
   });
   std::ranges::sort(rules, {}, &Rule::size);
   const Seam seam(merges, tokens);

@@ -48,6 +48,12 @@ class TokenMatcher {
     uint32_t level = kNever;  // 0: a symbol; else the highest rank among the merges that make it, from 1 on
     int32_t left = -1, right = -1;  // what the last of these merges joins
     uint32_t size = 0;  // bytes; 0: no such token
+    // Bits of those that some merge joins to it. Most pairs have no merge, and need no other look to know it.
+    uint64_t behind = 0, before = 0;
+
+    static uint64_t bit_of(int32_t id) {
+      return uint64_t(1) << (uint32_t(id) * 0x9e3779b1u >> 26);
+    }  // 2^32 / golden ratio
   };
   class Tokens {   // by id, on huge pages: every other step of a search is to a token far away
    public:
@@ -64,6 +70,7 @@ class TokenMatcher {
   };
 
   TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries);
+  class Seam;
   static void find_parts(const Merges& merges, Tokens& tokens);
   static std::vector<std::pair<std::string_view, int32_t>> keys(const Tokens& tokens, std::span<const Entry> entries);
   struct Match {
