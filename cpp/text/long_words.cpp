@@ -5,7 +5,7 @@
 
 namespace fastplm::text {
 
-static uint64_t hash_of(std::string_view word) {
+uint64_t LongWords::hash_of(std::string_view word) {
   constexpr uint64_t kOdd = 0x9e3779b97f4a7c15u;   // 2^64 / golden ratio
   uint64_t hash = word.size() * kOdd, eight;
   const char* p = word.data();
@@ -64,8 +64,7 @@ void LongWords::Block::clear(uint32_t number) {
   if (entries_) std::memset(entries_, 0, kEntries * sizeof(Entry));
 }
 
-LongWords::Place LongWords::find(uint32_t owner, std::string_view word, Ids& ids) {
-  const uint64_t hash = hash_of(word);
+LongWords::Place LongWords::find(uint32_t owner, std::string_view word, uint64_t hash, Ids& ids) {
   if (const uint32_t offset = current_.find(owner, word, hash)) {
     const Place place{offset, current_.number()};
     append(place, ids);
@@ -75,12 +74,12 @@ LongWords::Place LongWords::find(uint32_t owner, std::string_view word, Ids& ids
   if (offset == 0) return {};
   const auto [found, count] = old_.ids_at(offset);
   ids.append(found, count);
-  return put(owner, word, ids.data() + ids.size() - count, count);
+  return put(owner, word, hash, ids.data() + ids.size() - count, count);
 }
 
-LongWords::Place LongWords::put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count) {
+LongWords::Place LongWords::put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids,
+                                int64_t count) {
   if (word.size() > kMaxSize || count > kMaxIds) return {};
-  const uint64_t hash = hash_of(word);
   uint32_t offset = current_.put(owner, word, hash, ids, count);
   if (offset == 0) {
     std::swap(current_, old_);

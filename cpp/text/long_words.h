@@ -28,10 +28,14 @@ class LongWords {
     ids.append(found, count);
     return true;
   }
+  // Of the word's bytes; every one of them takes part.
+  static uint64_t hash_of(std::string_view word);
+  // Asks the memory for what find() will look at.
+  void want(uint64_t hash) const { current_.want(hash); }
   // Appends the ids of the word; nowhere: it is not here. word.size() <= kMaxSize.
-  Place find(uint32_t owner, std::string_view word, Ids& ids);
+  Place find(uint32_t owner, std::string_view word, uint64_t hash, Ids& ids);
   // The word is not here. Nowhere: it is too long, or has too many ids.
-  Place put(uint32_t owner, std::string_view word, const int32_t* ids, int64_t count);
+  Place put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);
 
  private:
   struct Record {   // then `size` bytes, zeros up to a multiple of 4, and `count` ids
@@ -49,6 +53,7 @@ class LongWords {
       std::memcpy(&record, log_ + offset, sizeof(record));
       return {reinterpret_cast<const int32_t*>(log_ + offset + sizeof(record) + padded(record.size)), record.count};
     }
+    void want(uint64_t hash) const { __builtin_prefetch(entries_ + hash % kEntries); }
     // Offsets of records, or 0.
     uint32_t find(uint32_t owner, std::string_view word, uint64_t hash) const;
     uint32_t put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);  // 0: full

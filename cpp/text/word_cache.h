@@ -39,10 +39,10 @@ class WordCache {
   static constexpr size_t kAtOnce = kMostWords;
   template <size_t kMost = kAtOnce, class Word, class Make>
   void add_row(const Owner& owner, size_t count, const Word& word, const char* end, Ids& ids, const Make& make) {
-    Place places[kMost]{};
+    Place places[kMost];
     for (size_t i = 0; i < count; ++i) {
       const std::string_view w = word(i);
-      if (w.size() <= kMaxKeySize) places[i] = place_of(key_of(w.data(), w.size(), end));
+      places[i] = w.size() <= kMaxKeySize ? place_of(key_of(w.data(), w.size(), end)) : place_of_long(w);
     }
     for (size_t i = 0; i < count; ++i) add_at(owner, places[i], word(i), ids, make);
   }
@@ -54,9 +54,13 @@ class WordCache {
     WordKey keys[kAtOnce];
     int32_t known[kAtOnce];
     words.find(text, ends, count, end, keys, known);
+    const auto word = [&](size_t i) {
+      const uint32_t begin = i ? ends[i - 1] : 0;
+      return std::string_view(text + begin, ends[i] - begin);
+    };
     Place places[kAtOnce];
     for (size_t i = 0; i < count; ++i) {
-      if (known[i] < 0) places[i] = place_of(keys[i]);
+      if (known[i] < 0) places[i] = word(i).size() <= kMaxKeySize ? place_of(keys[i]) : place_of_long(word(i));
     }
     for (size_t i = 0;; ++i) {
       ids.reserve(int64_t(count));
@@ -65,8 +69,7 @@ class WordCache {
       for (; i < count && known[i] >= 0; ++i) out[row++] = known[i];
       ids.resize(ids.size() + row);
       if (i == count) return;
-      const uint32_t begin = i ? ends[i - 1] : 0;
-      add_at(owner, places[i], {text + begin, ends[i] - begin}, ids, make);
+      add_at(owner, places[i], word(i), ids, make);
     }
   }
 
@@ -74,9 +77,9 @@ class WordCache {
   static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
   static constexpr int kElsewhere = 0, kUnknown = -1;
 
-  // Where a short word may be.
+  // Where a word may be.
   struct Place {
-    WordKey key;
+    WordKey key;  // of a long word its hash, in parts[0]
     Slot* set;
   };
   Place place_of(const WordKey& key) const {
@@ -85,11 +88,16 @@ class WordCache {
     return {key, set};
   }
 
-  // `place` is only used if the word is short.
+  Place place_of_long(std::string_view word) const {
+    const uint64_t hash = word.size() <= LongWords::kMaxSize ? LongWords::hash_of(word) : 0;
+    long_words_.want(hash);
+    return {{{hash, 0}}, nullptr};
+  }
+
   template <class Make>
   void add_at(const Owner& owner, const Place& place, std::string_view word, Ids& ids, const Make& make) {
     if (word.size() > kMaxKeySize) {
-      add_long(owner.number_, word, ids, make);
+      add_long(owner.number_, word, place.key.parts[0], ids, make);
       return;
     }
     ids.reserve(kMaxIds + 1);
@@ -118,7 +126,7 @@ class WordCache {
     if (found == kElsewhere) {
       std::memcpy(&at, ids.data() + ids.size(), sizeof(at));
       if (long_words_.append(at, ids)) return;
-      at = add_long(owner, word, ids, make);
+      at = add_long(owner, word, LongWords::hash_of(word), ids, make);
     } else {
       const int64_t before = ids.size();
       make(word, ids);
@@ -127,21 +135,21 @@ class WordCache {
         std::memcpy(renew(owner, place, int(count)).ids, ids.data() + before, size_t(count) * sizeof(int32_t));
         return;
       }
-      at = long_words_.put(owner, word, ids.data() + before, count);
+      at = long_words_.put(owner, word, LongWords::hash_of(word), ids.data() + before, count);
     }
     std::memcpy(renew(owner, place, kElsewhere).ids, &at, sizeof(at));
   }
 
   template <class Make>
-  LongWords::Place add_long(uint32_t owner, std::string_view word, Ids& ids, const Make& make) {
+  LongWords::Place add_long(uint32_t owner, std::string_view word, uint64_t hash, Ids& ids, const Make& make) {
     if (word.size() > LongWords::kMaxSize) {
       make(word, ids);
       return {};
     }
-    if (const LongWords::Place at = long_words_.find(owner, word, ids); at.offset) return at;
+    if (const LongWords::Place at = long_words_.find(owner, word, hash, ids); at.offset) return at;
     const int64_t before = ids.size();
     make(word, ids);
-    return long_words_.put(owner, word, ids.data() + before, ids.size() - before);
+    return long_words_.put(owner, word, hash, ids.data() + before, ids.size() - before);
   }
 
   static constexpr size_t kSlots = size_t(1) << 17;  // 4 MiB
