@@ -53,7 +53,9 @@ class LongWords {
       std::memcpy(&record, log_ + offset, sizeof(record));
       return {reinterpret_cast<const int32_t*>(log_ + offset + sizeof(record) + padded(record.size)), record.count};
     }
-    void want(uint64_t hash) const { __builtin_prefetch(entries_ + hash % kEntries); }
+    void want(uint64_t hash) const {
+      if (entries_) __builtin_prefetch(entries_ + hash % kEntries);
+    }
     // Offsets of records, or 0.
     uint32_t find(uint32_t owner, std::string_view word, uint64_t hash) const;
     uint32_t put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids, int64_t count);  // 0: full

@@ -52,8 +52,9 @@ class TokenMatcher {
     uint64_t behind = 0, before = 0;
 
     static uint64_t bit_of(int32_t id) {
-      return uint64_t(1) << (uint32_t(id) * 0x9e3779b1u >> 26);
-    }  // 2^32 / golden ratio
+      constexpr uint32_t kOdd = 0x9e3779b1;   // 2^32 / golden ratio
+      return uint64_t(1) << (uint32_t(id) * kOdd >> 26);
+    }
   };
   class Tokens {   // by id, on huge pages: every other step of a search is to a token far away
    public:

@@ -74,7 +74,8 @@ class WordCache {
   }
 
  private:
-  static constexpr int64_t kMaxIds = 3;  // of a short word with a place; with more it is kept where the long ones are
+  // Of a short word with a place. With more, or none, it is kept where the long ones are.
+  static constexpr int64_t kMaxIds = 3;
   static constexpr int kElsewhere = 0, kUnknown = -1;
 
   // Where a word may be.
@@ -131,7 +132,7 @@ class WordCache {
       const int64_t before = ids.size();
       make(word, ids);
       const int64_t count = ids.size() - before;
-      if (count <= kMaxIds) {
+      if (0 < count && count <= kMaxIds) {
         std::memcpy(renew(owner, place, int(count)).ids, ids.data() + before, size_t(count) * sizeof(int32_t));
         return;
       }

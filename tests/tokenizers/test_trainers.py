@@ -628,7 +628,9 @@ def test_an_error_of_the_iterator_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("kind", ["BPE", "Unigram"])
-def test_interrupts_stop_training(kind: str) -> None:
+def test_interrupts_stop_training(kind: str, request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     random_ = random.Random(1)
     texts = ["".join(random_.choices("abcdefghijklmnop", k=14)) for _ in range(150_000)]
     ours = Tokenizer.from_str(describe(kind))
