@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/words.h"
 
 namespace fastplm {
 
@@ -124,6 +125,18 @@ struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the low
   uint64_t sign;            // the other visible ones, among them
   uint64_t apostrophe;
   uint64_t beyond;          // no ASCII
+};
+
+constexpr int kMostWords = 64;   // in one call
+struct WordsArgs {
+  const char* text;
+  const uint32_t* ends;     // word i is text[ends[i - 1] .. ends[i]), the first one begins at 0
+  int count;                // <= kMostWords
+  const char* end;          // of what may be read
+  const TokenLine* lines;   // and one more behind the last
+  uint64_t line_count;      // below 2^32
+  WordKey* keys;            // [count], of the first 15 bytes of each
+  int32_t* ids;             // [count], -1: not a token in its line
 };
 
 }  // namespace fastplm

@@ -2,7 +2,6 @@
 #pragma once
 #include "core/export.h"
 #include "kernels/args.h"
-#include "kernels/words.h"
 
 namespace fastplm {
 

@@ -1,4 +1,4 @@
-// Which words are tokens. Contract: WordsArgs in words.h.
+// Which words are tokens. Contract: WordsArgs in args.h.
 static void find_words(const WordsArgs& a) noexcept {
   const TokenLine* lines[kMostWords];
   for (int i = 0; i < a.count; ++i) {

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #include "core/dtype.h"
-#include "kernels/words.h"
+#include "core/words.h"
 
 #define FASTPLM_INLINE static inline __attribute__((always_inline))
 
@@ -96,7 +96,7 @@ FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
   constexpr __mmask64 kIds = 0x7000700070007000;
   const uint32_t same = _mm512_cmpeq_epi64_mask(_mm512_mask_mov_epi8(slots, kIds, _mm512_setzero_si512()), wanted);
   const uint32_t found = same & same >> 1 & 0x55;
-  const uint64_t* const rest = &line.slots[0].rest + __builtin_ctz(found | 1u << 8);  // or the next line's, for none
+  const auto* const rest = (const uint64_t*)&line + 1 + __builtin_ctz(found | 1u << 8);  // for none, the next line's
   return int32_t(*rest >> kTokenIdShift & ((1u << kTokenIdBits) - 1)) | -int32_t(found == 0);
 }
 

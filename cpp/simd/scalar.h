@@ -1,7 +1,7 @@
 // One lane, plain C++: runs anywhere, and is what every other table is tested against.
 #pragma once
 #include "core/dtype.h"
-#include "kernels/words.h"
+#include "core/words.h"
 
 #define FASTPLM_INLINE static inline __attribute__((always_inline))
 

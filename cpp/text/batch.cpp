@@ -204,12 +204,14 @@ class Encoder {
   void append_special(const TemplatePiece& piece, Batch& batch) const {
     if (!options_.add_special_tokens) return;
     const auto count = int64_t(piece.ids.size());
-    batch.ids.append(piece.ids.data(), count);
-    batch.parts.push_back({int32_t(count), piece.type_id, -1});
     if (options_.align) {
+      for (size_t j = 0; j < piece.tokens.size(); ++j)
+        batch.written.emplace_back(batch.ids.size() + int64_t(j), piece.tokens[j]);
       batch.spans.insert(batch.spans.end(), size_t(count), Span{});
       batch.words.insert(batch.words.end(), size_t(count), -1);
     }
+    batch.ids.append(piece.ids.data(), count);
+    batch.parts.push_back({int32_t(count), piece.type_id, -1});
   }
 
   static void end_row(int64_t sample, Batch& batch) {

@@ -32,6 +32,11 @@ static std::vector<TemplatePiece> read_template(const Value& settings, const cha
         fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, " names \"", id,
              "\", which special_tokens lacks");
       for (const Value& token : known->at("ids").array("ids")) piece.ids.push_back(id_from(token));
+      for (const Value& token : known->at("tokens").array("tokens")) piece.tokens.push_back(token.string("tokens"));
+      if (piece.ids.size() != piece.tokens.size()) {
+        fail(ErrorKind::kFile, "tokenizer.json: post_processor.special_tokens: \"", id, "\" has ", piece.ids.size(),
+             " ids and ", piece.tokens.size(), " tokens; expected as many");
+      }
       piece.type_id = int32_t(special.i_in("type_id", 0, INT32_MAX));
     }
     if (piece.sequence == 1 && std::string_view(name) == "single") {
@@ -49,7 +54,7 @@ static PostProcessor template_processing(const Value& settings) {
 static TemplatePiece special_piece(const Value& settings, const char* name, int32_t type_id) {
   const Value::Array& token = settings.at(name).array(name);   // [content, id]
   if (token.size() != 2) fail(ErrorKind::kFile, "tokenizer.json: post_processor.", name, ": expected [token, id]");
-  return {.type_id = type_id, .ids = {id_from(token[1])}};
+  return {.type_id = type_id, .ids = {id_from(token[1])}, .tokens = {token[0].string(name)}};
 }
 
 // [CLS] A [SEP] and [CLS] A [SEP] B [SEP]

@@ -50,6 +50,7 @@ struct TemplatePiece {
   int sequence = -1;
   int32_t type_id = 0;
   std::vector<int32_t> ids;   // empty for a sequence
+  std::vector<std::string> tokens;   // how the ids are written, if one of them is not what the vocabulary calls it
 };
 struct FASTPLM_EXPORT PostProcessor {
   // White space leaves the spans of the tokens that begin or end with it.

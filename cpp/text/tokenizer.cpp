@@ -32,6 +32,12 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
   }
   added_ = std::make_unique<AddedTokens>(std::move(tokens), vocabulary_, normalizer_.get());
 
+  for (std::vector<TemplatePiece>* pieces : {&post_processor_.single, &post_processor_.pair}) {
+    for (TemplatePiece& piece : *pieces) {
+      if (is_named(piece)) piece.tokens.clear();
+    }
+  }
+
   const auto* bert = dynamic_cast<const BertNormalizer*>(normalizer_.get());
   const auto* word_piece = dynamic_cast<const WordPiece*>(model_.get());
   const bool punctuated = dynamic_cast<const BertPreTokenizer*>(pre_tokenizer_.get()) != nullptr;
@@ -52,6 +58,14 @@ Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_
 }
 
 Tokenizer::~Tokenizer() = default;
+
+bool Tokenizer::is_named(const TemplatePiece& piece) const {
+  std::string_view name;
+  for (size_t i = 0; i < piece.tokens.size(); ++i) {
+    if (!find(piece.ids[i], &name) || name != piece.tokens[i]) return false;
+  }
+  return true;
+}
 
 // Where the tokens of one text go, and what is known about the place in that text.
 struct Tokenizer::Cursor {

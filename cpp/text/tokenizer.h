@@ -74,6 +74,7 @@ class FASTPLM_EXPORT Tokenizer {
   // the first part.
   bool run_fused(std::string_view text, bool begins, const Options& options, Ids& ids) const;
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
+  bool is_named(const TemplatePiece& piece) const;   // its tokens are what the ids are called
 
   Vocabulary vocabulary_;
   std::unique_ptr<Normalizer> normalizer_;

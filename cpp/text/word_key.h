@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include "kernels/words.h"
+#include "core/words.h"
 
 namespace fastplm::text {
 

@@ -51,6 +51,14 @@ TEMPLATE = {
         "</s>": {"id": "</s>", "ids": [2, 2], "tokens": ["</s>", "</s>"]},
     },
 }
+# Ids that no token has, or another one: the tokens are what the template calls them.
+NAMED = {
+    **TEMPLATE,
+    "special_tokens": {
+        "<s>": {"id": "<s>", "ids": [5000, 1], "tokens": ["<begin>", "<s>"]},
+        "</s>": {"id": "</s>", "ids": [2], "tokens": ["<end>"]},
+    },
+}
 BERT = {"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1]}
 FLAGS = [(trim, prefix) for trim in (True, False) for prefix in (True, False)]
 PROCESSORS: list[dict[str, Any]] = [
@@ -58,6 +66,7 @@ PROCESSORS: list[dict[str, Any]] = [
     byte_level(True, True, use_regex=False),
     *(roberta(*flags) for flags in FLAGS),
     TEMPLATE,
+    NAMED,
     BERT,
     sequence(),
     sequence(TEMPLATE),

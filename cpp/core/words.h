@@ -1,11 +1,9 @@
-// Short words, and the tokens of a vocabulary among them. Included where kernels are compiled for an ISA: nothing here
-// is a function that a linker could share.
+// Short words, and the tokens of a vocabulary among them. Compiled for each instruction set too, so that no function
+// here may be one that the linker shares.
 #pragma once
 #include <cstdint>
 
 namespace fastplm {
-
-constexpr int kMostWords = 64;   // in one call
 
 // Up to 15 bytes, little-endian, zeros behind the last one, and their number in the last byte.
 struct WordKey {
@@ -28,16 +26,5 @@ static inline __attribute__((always_inline)) uint64_t hash_of(const WordKey& key
 static inline __attribute__((always_inline)) uint64_t line_of(const WordKey& key, uint64_t lines) {
   return (hash_of(key) >> 32) * lines >> 32;
 }
-
-struct WordsArgs {
-  const char* text;
-  const uint32_t* ends;     // word i is text[ends[i - 1] .. ends[i]), the first one begins at 0
-  int count;                // <= kMostWords
-  const char* end;          // of what may be read
-  const TokenLine* lines;   // and one more behind the last
-  uint64_t line_count;      // below 2^32
-  WordKey* keys;            // [count], of the first 15 bytes of each
-  int32_t* ids;             // [count], -1: not a token in its line
-};
 
 }  // namespace fastplm
