@@ -8,7 +8,8 @@
 
 namespace fastplm::text {
 
-constexpr int64_t kChunkBytes = 64 << 10;   // what one of several threads takes at a time
+// What one of several threads takes at a time.
+constexpr int64_t kMostChunkBytes = 64 << 10, kLeastChunkBytes = 4 << 10, kChunksPerThread = 4;
 
 struct Range {
   int64_t begin, end;
@@ -283,7 +284,13 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
 
   // Chunks of about equal size, in order; a long text is one of its own.
   const bool cuts = tokenizer.cuts_long_texts() && !options.align && options.truncation == Truncation::kNone;
-  const int64_t chunk_bytes = num_threads() > 1 ? kChunkBytes : INT64_MAX;
+  const auto bytes_at = [&](int64_t i) { return bytes_of(first, i) + (second ? bytes_of(*second, i) : 0); };
+  int64_t chunk_bytes = INT64_MAX;
+  if (num_threads() > 1) {
+    int64_t all = 0;
+    for (int64_t i = 0; i < count; ++i) all += bytes_at(i);
+    chunk_bytes = std::clamp(all / (num_threads() * kChunksPerThread), kLeastChunkBytes, kMostChunkBytes);
+  }
   std::vector<int64_t> chunk_begin{0};
   std::vector<bool> is_long;
   int64_t bytes = 0;
@@ -294,7 +301,7 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
     bytes = 0;
   };
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t more = bytes_of(first, i) + (second ? bytes_of(*second, i) : 0);
+    const int64_t more = bytes_at(i);
     const bool with_long = cuts && more >= int64_t(kLongText);
     if (with_long) end_chunk(i, false);
     bytes += more;
