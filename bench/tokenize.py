@@ -85,7 +85,6 @@ class Row:
     megabytes: float  # of UTF-8, of all rounds
     new_mb_s: float  # medians over the rounds
     again_mb_s: float
-    seconds: list[tuple[float, float]]  # of each round: new, again
     exact: float  # share of the texts whose ids are those of tokenizers
 
 
@@ -322,7 +321,7 @@ def _measure(options: argparse.Namespace) -> Iterator[Row]:
             new, again = (
                 median(size / times[i] for size, times in zip(sizes, taken, strict=True)) for i in (0, 1)
             )
-            yield Row(cell.name, cell.family, cell.language, threads, name, sum(sizes), new, again, taken,
+            yield Row(cell.name, cell.family, cell.language, threads, name, sum(sizes), new, again,
                       same[name] / sum(map(len, shards)))  # fmt: skip
 
 
