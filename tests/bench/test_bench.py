@@ -193,10 +193,18 @@ def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
     record = {"machine": about, "command": ["python", "-m", "bench.encode"], "threads": 2, "rows": rows}
     (tmp_path / "encode.json").write_text(json.dumps(record))
     speeds = [
-        {"cell": "GPT-2 en", "threads": 1, "contender": name, "new_mb_s": speed, "exact": exact}
-        for name, speed, exact in (("fastplm", 123.4, 1.0), ("tokie", 45.6, 0.75))
+        {
+            "cell": "GPT-2 en",
+            "threads": 1,
+            "contender": name,
+            "new_mb_s": new,
+            "again_mb_s": again,
+            "exact": exact,
+        }
+        for name, new, again, exact in (("fastplm", 123.4, 234.5, 1.0), ("tokie", 45.6, 50, 0.75))
     ]
-    (tmp_path / "tokenize.json").write_text(json.dumps(record | {"rows": speeds}))
+    verdict = {"cell": "GPT-2 en", "threads": 1, "rival": "tokie", "target": 3.0, "ratio": 2.7, "met": False}
+    (tmp_path / "tokenize.json").write_text(json.dumps(record | {"rows": speeds, "verdicts": [verdict]}))
     load = {"model": "GPT-2", "way": "file", "library": "fastplm", "seconds": 0.0123, "peak_mb": 9,
             "kept_mb": 4.56}  # fmt: skip
     call = {"model": "GPT-2", "workload": "one short text", "tensors": "np", "threads": 2, "fastplm_ms": 0.5,
@@ -207,7 +215,7 @@ def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
     filled = readme.fill(text)
     assert "`python -m bench.encode`, commit abc, A CPU" in filled and "old" not in filled
     assert "| minilm 1x16 | 2 | 4 | 50% |" in filled
-    assert "| GPT-2 en | 1 | 123 | 45.6 (75.0% exact) |" in filled
+    assert "| GPT-2 en | 1 | 123, 234 | 45.6, 50 (75.0% exact) | 2.7x tokie (short: 3) |" in filled
     assert "| GPT-2, file, fastplm | 12.3 | 9 | 4.56 |" in filled
     assert "| GPT-2, one short text, np | 2 | 0.5 | 10 | 20 |" in filled
     assert "<!-- startup: how -->\nNot measured yet.\n<!-- end -->\n" in filled and filled.endswith("after\n")
