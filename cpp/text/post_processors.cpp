@@ -33,10 +33,7 @@ static std::vector<TemplatePiece> read_template(const Value& settings, const cha
              "\", which special_tokens lacks");
       for (const Value& token : known->at("ids").array("ids")) piece.ids.push_back(id_from(token));
       for (const Value& token : known->at("tokens").array("tokens")) piece.tokens.push_back(token.string("tokens"));
-      if (piece.ids.size() != piece.tokens.size()) {
-        fail(ErrorKind::kFile, "tokenizer.json: post_processor.special_tokens: \"", id, "\" has ", piece.ids.size(),
-             " ids and ", piece.tokens.size(), " tokens; expected as many");
-      }
+      piece.tokens.resize(std::min(piece.tokens.size(), piece.ids.size()));   // the reference does not count them
       piece.type_id = int32_t(special.i_in("type_id", 0, INT32_MAX));
     }
     if (piece.sequence == 1 && std::string_view(name) == "single") {
