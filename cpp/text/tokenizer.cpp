@@ -84,13 +84,15 @@ struct Tokenizer::Cursor {
     if (!options.align) return;
     tokens.spans.push_back(span);
     tokens.words.push_back(fixed_word >= 0 ? fixed_word : words);
+    const bool trims = !tokenizer.post_processor_.trims.empty();
+    // An added token that is normalized has another name than the vocabulary's token with its id.
+    const bool renamed = !written.empty() || tokenizer.added_->any(AddedTokens::kNormalized);
+    if (written.empty() && (trims || renamed)) tokenizer.vocabulary_.find(id, &written);
     std::string_view name;
-    if (!written.empty() && tokenizer.find(id, &name) && name != written) {
+    if (renamed && !written.empty() && tokenizer.find(id, &name) && name != written) {
       tokens.written.emplace_back(tokens.ids.size() - 1, written);
     }
-    if (tokenizer.post_processor_.trims.empty()) return;
-    if (written.empty()) tokenizer.vocabulary_.find(id, &written);
-    tokens.spaces.push_back(PostProcessor::spaces(written));
+    if (trims) tokens.spaces.push_back(PostProcessor::spaces(written));
   }
 };
 

@@ -62,6 +62,27 @@ def test_normalized_tokens_are_decoded_in_their_normalized_form(settings, load):
     assert ours.convert_ids_to_tokens(ids) == [reference.id_to_token(i) for i in ids]
 
 
+def test_a_token_that_the_model_makes_keeps_the_name_in_the_vocabulary(settings, load):
+    """The added one with its id is searched for, and written, in its normalized form."""
+    settings["model"]["vocab"] |= {"\u2581": 500, "a": 501}
+    settings["normalizer"] = {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Prepend", "prepend": "\u2581"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+        ],
+    }
+    settings["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": {"Regex": "\u2581|cat"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    ours, reference = load(with_tokens(settings, {"content": "cat", "normalized": True}))
+    for text in ("\u0301cat", "cat", "a cat", "acat"):
+        assert ours(text).tokens() == reference.encode(text).tokens
+
+
 def test_longest_of_those_that_begin_first(settings, load, assert_same):
     settings = with_tokens(
         settings, *({"content": c} for c in ("ab", "abcd", "bcdef", "c", "<x>", "<xy>", "<"))
