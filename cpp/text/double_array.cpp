@@ -1,7 +1,6 @@
 #include "text/double_array.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.h"
 
@@ -9,9 +8,9 @@ namespace fastplm::text {
 
 // Two nodes never share their `children`: a unit whose byte fits a step is then the child of that very node, and no
 // unit needs to name its parent. A unit that is free, or a child of nobody, is made to fit no step.
-class DoubleArray::Builder {
+class TrieBuilder {
  public:
-  Builder(std::vector<Unit>& units, std::vector<std::pair<std::string_view, int32_t>>& keys) : units_(units) {
+  explicit TrieBuilder(const std::vector<std::pair<std::string_view, int32_t>>& keys) {
     keys_.reserve(keys.size());
     for (const auto& [key, value] : keys) {
       if (!key.empty()) keys_.push_back({first_bytes(key), key, value});
@@ -22,7 +21,7 @@ class DoubleArray::Builder {
     for (uint32_t byte = 0; byte < kBlock; ++byte) units_.push_back({byte ^ 1, -1});
   }
 
-  uint32_t build() {   // returns the root's children
+  TrieUnits build() {
     const uint32_t root = place({0, keys_.size(), 0, kNone});
     while (!open_.empty()) {
       const Range range = open_.back();
@@ -31,7 +30,7 @@ class DoubleArray::Builder {
       units_[range.unit].link |= children << 8;
     }
     close_free_units();
-    return root;
+    return {std::move(units_), root};
   }
 
  private:
@@ -137,7 +136,7 @@ class DoubleArray::Builder {
     }
   }
 
-  std::vector<Unit>& units_;
+  std::vector<TrieUnit> units_;
   std::vector<Key> keys_;
   std::vector<Range> open_;
   std::vector<uint8_t> labels_;   // of the children that are being placed,
@@ -147,11 +146,6 @@ class DoubleArray::Builder {
   uint32_t free_ = kNone, last_ = kNone;
 };
 
-DoubleArray::DoubleArray(std::vector<std::pair<std::string_view, int32_t>> keys) {
-  std::vector<Unit> units;
-  root_ = Builder(units, keys).build();
-  memory_ = Buffer(int64_t(units.size() * sizeof(Unit)));
-  std::memcpy(memory_.data(), units.data(), size_t(memory_.size()));
-}
+TrieUnits make_trie(const std::vector<std::pair<std::string_view, int32_t>>& keys) { return TrieBuilder(keys).build(); }
 
 }  // namespace fastplm::text

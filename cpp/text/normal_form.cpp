@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <numeric>
 
+#include "text/character_bits.h"
 #include "text/transform.h"
 
 namespace fastplm::text {
@@ -26,31 +26,44 @@ struct Item {
 
 }  // namespace
 
+template <Form form>
+static const CharacterBits& stable() {
+  static const CharacterBits bits([](char32_t c) { return Unicode::get().is_stable(c, form); });
+  return bits;
+}
+
+static const CharacterBits& stable(Form form) {
+  switch (form) {
+    case Form::kNfc: return stable<Form::kNfc>();
+    case Form::kNfd: return stable<Form::kNfd>();
+    case Form::kNfkc: return stable<Form::kNfkc>();
+    case Form::kNfkd: return stable<Form::kNfkd>();
+  }
+  __builtin_unreachable();
+}
+
 static Stretch next_stretch(std::string_view text, size_t from, Form form) {
   const Unicode& unicode = Unicode::get();
+  const CharacterBits& bits = stable(form);
   const char* const base = text.data();
   const char* const end = base + text.size();
-  const char* stable = base + from;
-  for (const char* p = stable; p < end;) {
-    for (uint64_t eight; end - p >= 8; p += 8) {   // ASCII is stable
-      std::memcpy(&eight, p, 8);
-      if (eight & 0x8080808080808080) break;
-      stable = p + 7;
-    }
-    if (p == end) break;
-    const char* const at = p;
+  for (const char* p = base + from; (p = bits.skip(p, end)) < end;) {
+    const char* begin = p;
     const char32_t c = next_character(p);
-    if (unicode.is_stable(c, form)) {
-      stable = at;
-      continue;
+    if (unicode.is_stable(c, form)) continue;   // beyond the bits
+    if (unicode.may_join(c) && begin > base + from) {
+      do --begin;
+      while (is_continuation(*begin));
     }
     for (const char* next = p; p < end; p = next) {
       if (!unicode.may_join(next_character(next))) break;
     }
-    return {size_t((unicode.may_join(c) ? stable : at) - base), size_t(p - base)};
+    return {size_t(begin - base), size_t(p - base)};
   }
   return {text.size(), text.size()};
 }
+
+bool is_in_normal_form(std::string_view text, Form form) { return next_stretch(text, 0, form).begin == text.size(); }
 
 // By class; equals keep their order. Linear, however many there are.
 static void sort_by_class(std::vector<Item>& items, size_t from) {

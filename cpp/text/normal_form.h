@@ -5,4 +5,7 @@
 
 namespace fastplm::text {
 void to_normal_form(Text& text, Form form);
+
+// Whether it certainly is; may say false of such a text.
+bool is_in_normal_form(std::string_view text, Form form);
 }

@@ -3,6 +3,7 @@
 
 #include "text/bert.h"
 #include "text/byte_level.h"
+#include "text/character_bits.h"
 #include "text/normal_form.h"
 #include "text/precompiled.h"
 #include "text/replacement.h"
@@ -22,7 +23,7 @@ template <Form form>
 struct NormalForm final : Normalizer {
   explicit NormalForm(const Value&) {}
   void run(Text& text) const override { to_normal_form(text, form); }
-  bool keeps(std::string_view text) const override { return is_ascii(text); }
+  bool keeps(std::string_view text) const override { return is_in_normal_form(text, form); }
 };
 
 struct Lowercase final : Normalizer {
@@ -75,16 +76,37 @@ class Strip final : public Normalizer {
   bool left_, right_;
 };
 
-struct StripAccents final : Normalizer {
+class StripAccents final : public Normalizer {
+ public:
   explicit StripAccents(const Value&) {}
   void run(Text& text) const override {
-    if (is_ascii(text.bytes)) return;
-    const Unicode& unicode = Unicode::get();
-    rewrite(text, [&](char32_t c, auto put) {
-      if (!unicode.is_mark(c)) put(c);
-    });
+    if (keeps(text.bytes)) return;
+    Transform transform(text);
+    const char* const end = transform.old().data() + transform.old().size();
+    for (const char* p = transform.old().data(); p < end;) {
+      const char* const mark = next_mark(p, end);
+      transform.keep(size_t(mark - p));
+      if ((p = mark) == end) break;
+      next_character(p);
+      transform.drop(size_t(p - mark));
+    }
   }
-  bool keeps(std::string_view text) const override { return is_ascii(text); }
+  bool keeps(std::string_view text) const override {
+    const char* const end = text.data() + text.size();
+    return next_mark(text.data(), end) == end;
+  }
+
+ private:
+  static const char* next_mark(const char* p, const char* end) {
+    const Unicode& unicode = Unicode::get();
+    static const CharacterBits others([&](char32_t c) { return !unicode.is_mark(c); });
+    while ((p = others.skip(p, end)) < end) {
+      const char* next = p;
+      if (unicode.is_mark(next_character(next))) break;
+      p = next;
+    }
+    return p;
+  }
 };
 
 struct Replace final : Normalizer {

@@ -1,8 +1,5 @@
 #include "text/precompiled.h"
 
-#include <bit>
-#include <cstring>
-
 #include "text/transform.h"
 
 namespace fastplm::text {
@@ -82,12 +79,7 @@ void Precompiled::read(std::string_view charsmap) {
 
 Precompiled::Precompiled(const Value& settings) : graphemes_(Graphemes::get()) {
   read(decode_base64(settings.s("precompiled_charsmap")));
-  for (char32_t c = 0; c < kTable; ++c) {
-    const bool is_surrogate = c >= 0xd800 && c < 0xe000;
-    const bool plain = !is_surrogate && Graphemes::is_separate(graphemes_.property(c)) && stays(c);
-    plain_[c / 64] |= uint64_t(plain) << c % 64;
-  }
-  ascii_is_plain_ = (plain_[0] >> ' ') == ~uint64_t(0) >> ' ' && (plain_[1] | uint64_t(1) << 63) == ~uint64_t(0);
+  plain_.emplace([&](char32_t c) { return is_plain(c); });
 }
 
 std::optional<std::string_view> Precompiled::find(std::string_view key) const {
@@ -112,22 +104,11 @@ bool Precompiled::stays(char32_t c) const {
 }
 
 const char* Precompiled::skip_plain(const char* p, const char* end) const {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kHighs = 0x80 * kOnes;
-  while (p < end) {
-    while (ascii_is_plain_ && end - p >= 8) {
-      uint64_t eight;
-      std::memcpy(&eight, p, sizeof(eight));
-      // A high bit per byte beyond '~' (with 1 added, from 0x80 on) and per byte below ' ' (it takes a borrow).
-      const uint64_t others = (eight | (eight + kOnes) | (eight - ' ' * kOnes)) & kHighs;
-      if (others) break;   // a borrow may reach a byte above: the loop below looks closely
-      p += 8;
-    }
-    const char* const stop = end - p > 8 ? p + 8 : end;
-    while (p < stop) {
-      const char* next = p;
-      if (!is_plain(next_character(next))) return p;
-      p = next;
-    }
+  while ((p = plain_->skip(p, end)) < end) {
+    const char* next = p;
+    const char32_t c = next_character(next);
+    if (c < CharacterBits::kEnd || !is_plain(c)) break;
+    p = next;
   }
   return p;
 }

@@ -3,12 +3,12 @@
 // The text is taken by extended grapheme clusters. The shortest key that a cluster of fewer than 6 bytes begins with
 // replaces all of it; where there is none, and in longer clusters, each character is looked up by itself.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+#include "text/character_bits.h"
 #include "text/graphemes.h"
 #include "text/stage.h"
 
@@ -30,10 +30,7 @@ class Precompiled final : public Normalizer {
   std::optional<std::string_view> find(std::string_view key) const;
   bool stays(char32_t c) const;   // whether c remains what it is, if it is a cluster of its own
   // Whether stays() and there is a boundary between c and its like.
-  bool is_plain(char32_t c) const {
-    if (c < kTable) return plain_[c / 64] >> c % 64 & 1;
-    return Graphemes::is_separate(graphemes_.property(c)) && stays(c);
-  }
+  bool is_plain(char32_t c) const { return Graphemes::is_separate(graphemes_.property(c)) && stays(c); }
   // The end of the plain characters from p on; what follows may be part of the last one's cluster.
   const char* skip_plain(const char* p, const char* end) const;
   // Calls edit(begin, end, replacement) for what is replaced in [p, end), in order.
@@ -42,12 +39,10 @@ class Precompiled final : public Normalizer {
 
   void read(std::string_view charsmap);
 
-  static constexpr char32_t kTable = 0x10000;
   const Graphemes& graphemes_;
   std::vector<uint32_t> units_;
   std::string strings_;
-  std::array<uint64_t, kTable / 64> plain_{};   // a bit per character
-  bool ascii_is_plain_ = false;                 // from ' ' to '~'
+  std::optional<CharacterBits> plain_;   // those that is_plain() says it of
 };
 
 }  // namespace fastplm::text

@@ -1,12 +1,19 @@
 #include "text/space_unigram.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "kernels/kernels.h"
 #include "text/metaspace.h"
 #include "text/unicode.h"
 
 namespace fastplm::text {
+
+static char32_t first_of(const std::string& text) {
+  const char* p = text.data();
+  return next_character(p);
+}
 
 std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, const Unigram& model) {
   const Value* last = &pre_tokenizer;
@@ -21,43 +28,31 @@ std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, con
   const MetaspacePreTokenizer metaspace(*last);
   const std::string& mark = metaspace.replacement();
   if (metaspace.prepend() != MetaspacePreTokenizer::kAlways || !metaspace.splits()) return nullptr;
-  const char* p = mark.data();
-  if (Unicode::get().has(next_character(p), kWhite)) return nullptr;
+  if (Unicode::get().has(first_of(mark), kWhite)) return nullptr;
   return std::unique_ptr<SpaceUnigram>(new SpaceUnigram(model, mark, drops_white));
 }
 
 SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool drops_white)
-    : model_(model), mark_(mark), drops_white_(drops_white) {
-  const char* p = mark_.data();
-  mark_character_ = next_character(p);
-  for (char32_t c = 0; c < 0x80; ++c) kinds_[c] = is_between(c) ? kBetween : kLetter;
-  for (char32_t c = 0x80; c < 0x10000; ++c) {
-    char encoded[4];
-    if (is_between(c) && write_character(c, encoded)) kinds_[uint8_t(encoded[0])] = kUnclear;
-  }
-  kinds_[uint8_t(mark_[0])] = kUnclear;
-  plain_mark_ = uint8_t(mark_[0]) >= 0x80;
-}
+    : model_(model),
+      mark_(mark),
+      mark_character_(first_of(mark)),
+      drops_white_(drops_white),
+      letters_([&](char32_t c) { return c != mark_character_ && !is_between(c); }) {}
 
 bool SpaceUnigram::is_between(char32_t c) const { return c == ' ' || (drops_white_ && Unicode::get().has(c, kWhite)); }
 
 const char* SpaceUnigram::end_of_word(const char* p, const char* end) const {
-  while (p < end) {
-    const Kind kind = kinds_[uint8_t(*p)];
-    if (kind == kLetter) {
-      ++p;
-    } else {
-      const char* next = p;
-      const char32_t c = next_character(next);
-      if (kind == kBetween || c == mark_character_ || is_between(c)) break;
-      p = next;
-    }
+  while ((p = letters_.skip(p, end)) < end) {
+    const char* next = p;
+    const char32_t c = next_character(next);
+    if (c == mark_character_ || is_between(c)) break;
+    p = next;
   }
   return p;
 }
 
 size_t SpaceUnigram::find_word(const char*& p, const char* end, Word* words) const {
-  if (drops_white_ && kinds_[uint8_t(*p)] != kLetter) {
+  if (drops_white_) {
     const char* next = p;
     if (is_between(next_character(next))) {
       p = next;
@@ -75,9 +70,17 @@ size_t SpaceUnigram::find_word(const char*& p, const char* end, Word* words) con
   return 1;
 }
 
-size_t SpaceUnigram::find_plain_words(const char*& p, Word* words, size_t room) const {
+size_t SpaceUnigram::find_plain_words(const char*& p, const char* end, Word* words, size_t room) const {
+  // Behind the end of the text stands a space.
+  constexpr size_t kWide = 64;
+  const size_t size = std::min(kWide, size_t(end - p));
+  char last[kWide];
+  if (size < kWide) {
+    std::memset(last, ' ', kWide);
+    std::memcpy(last, p, size);
+  }
   AsciiClasses is;
-  kernels().ascii(p, is);
+  kernels().ascii(size < kWide ? last : p, is);
   const uint64_t letters = drops_white_ ? is.letter | is.digit | is.sign : ~is.space & ~is.beyond;
   const uint64_t others = ~(letters | is.space);
   const uint64_t plain = (others & (~others + 1)) - 1;   // the bits below the first of the others
@@ -91,14 +94,14 @@ size_t SpaceUnigram::find_plain_words(const char*& p, Word* words, size_t room) 
       if (!behind) break;   // it may go on behind the 64 bytes
       words[count++] = {p + begin, p + begin + std::countr_zero(behind)};
     }
-    p += begins ? std::countr_zero(begins) : std::popcount(plain);
+    p += std::min(size, size_t(begins ? std::countr_zero(begins) : std::popcount(plain)));
     return count;
   }
   int begin = 0;   // each word has one space in front, but for the first one of a text
-  for (uint64_t ends = spaces & ~uint64_t(1); ends && count < room; ends &= ends - 1) {
-    const int end = std::countr_zero(ends);
-    words[count++] = {p + begin + (p[begin] == ' '), p + end};
-    begin = end;
+  for (uint64_t ends = spaces & ~uint64_t(1); ends && count < room && size_t(begin) < size; ends &= ends - 1) {
+    const int end_of_word = std::countr_zero(ends);
+    words[count++] = {p + begin + (p[begin] == ' '), p + end_of_word};
+    begin = end_of_word;
   }
   p += begin;
   return count;
@@ -108,7 +111,7 @@ size_t SpaceUnigram::find_words(const char*& p, const char* end, Word* words, si
   size_t count = 0;
   while (p < end && count < room) {
     const char* const before = p;
-    if (plain_mark_ && end - p >= 64) count += find_plain_words(p, words + count, room - count);
+    if (mark_character_ >= 0x80 && uint8_t(*p) < 0x80) count += find_plain_words(p, end, words + count, room - count);
     if (p == before) count += find_word(p, end, words + count);
   }
   return count;

@@ -1,11 +1,11 @@
 // Metaspace, perhaps after WhitespaceSplit, and Unigram in one pass over normalized text: the ids only, without
 // writing U+2581 into the text. It gives the answer of the stages it replaces, and is derived from them.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include "text/character_bits.h"
 #include "text/ids.h"
 #include "text/unigram.h"
 #include "text/word_cache.h"
@@ -34,19 +34,16 @@ class SpaceUnigram {
   // Finds words from p on, where one or what is between them begins: as many as there is room for, or all up to `end`.
   // Returns how many, and where to go on in p.
   size_t find_words(const char*& p, const char* end, Word* words, size_t room) const;
-  // The same in 64 bytes at p, as far as they are plain ASCII. Does not move p if they need a closer look.
-  size_t find_plain_words(const char*& p, Word* words, size_t room) const;
+  // The same in up to 64 bytes at p, as far as they are plain ASCII. Does not move p if they need a closer look.
+  size_t find_plain_words(const char*& p, const char* end, Word* words, size_t room) const;
   // Passes over one character between words, or finds one word.
   size_t find_word(const char*& p, const char* end, Word* words) const;
-
-  enum Kind : uint8_t { kLetter, kBetween, kUnclear };   // of a byte; kUnclear: the character must be looked at
 
   const Unigram& model_;
   std::string mark_;     // what a space is written as; each word begins with it
   char32_t mark_character_;
   bool drops_white_;
-  bool plain_mark_;   // whether no ASCII character is the mark
-  std::array<Kind, 256> kinds_{};
+  CharacterBits letters_;   // what words are made of, behind the mark
   WordCache::Owner owner_;
 };
 

@@ -1,6 +1,7 @@
 #include "text/token_matcher.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace fastplm::text {
@@ -152,7 +153,7 @@ std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const Token
 }
 
 TokenMatcher::TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries)
-    : merges_(merges), tokens_(std::move(tokens)), shorter_(tokens_.size(), -1), trie_(keys(tokens_, entries)) {
+    : merges_(merges), tokens_(std::move(tokens)), shorter_(tokens_.size(), -1), trie_(keys(tokens_, entries), std::identity()) {
   for (const Entry& entry : entries) {
     if (entry.bytes.empty()) continue;
     shorter_[size_t(entry.id)] = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1).id;
@@ -162,9 +163,10 @@ TokenMatcher::TokenMatcher(const Merges& merges, Tokens tokens, std::span<const 
 TokenMatcher::Match TokenMatcher::longest(const char* const begin, const char* const end) const {
   Match found{-1, 0};
   const char* p = begin;
-  for (DoubleArray::Node node = trie_.root(); p < end && trie_.step(node, *p);) {
+  for (auto node = trie_.root(); p < end && trie_.step(node, *p);) {
     ++p;
-    if (node.value >= 0 && (node.value & 1)) found = {node.value >> 1, uint32_t(p - begin)};
+    const int32_t value = node.unit->value;
+    if (value >= 0 && (value & 1)) found = {value >> 1, uint32_t(p - begin)};
   }
   return found;
 }

@@ -31,8 +31,8 @@ class TokenMatcher {
 
   // The token that is written like this, whether or not merges arrive at it; -1: none.
   int32_t find(std::string_view word) const {
-    const int32_t value = trie_.find(word);
-    return value < 0 ? -1 : value >> 1;
+    const TrieUnit* const found = trie_.find(word);
+    return found ? found->value >> 1 : -1;
   }
 
   // Whether merges make this token, and nothing else, of what it is written with.
@@ -82,7 +82,7 @@ class TokenMatcher {
   const Merges& merges_;
   Tokens tokens_;
   std::vector<int32_t> shorter_;  // by id: the longest token that it begins with, other than itself; -1: none
-  DoubleArray trie_;  // id << 1 | whether merges arrive at it
+  DoubleArray<TrieUnit> trie_;  // id << 1 | whether merges arrive at it
 };
 
 }  // namespace fastplm::text

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace fastplm::text {
 
@@ -19,31 +20,47 @@ static std::vector<std::pair<std::string_view, int32_t>> pieces_of(const Vocabul
   return pieces;
 }
 
-Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
-    : pieces_(pieces_of(vocabulary)), byte_fallback_(settings.b("byte_fallback", false)) {
-  const Value::Array& scores = settings.at("scores").array("scores");
-  scores_.reserve(scores.size());
-  for (const Value& score : scores) {
-    scores_.push_back(score.number("score"));
-    if (!std::isfinite(scores_.back())) {
-      fail(ErrorKind::kFile, "Unigram: the score of piece ", scores_.size() - 1, " is ", scores_.back(),
+static std::vector<double> read_scores(const Value& settings, const Vocabulary& vocabulary) {
+  std::vector<double> scores;
+  for (const Value& score : settings.at("scores").array("scores")) {
+    scores.push_back(score.number("score"));
+    if (!std::isfinite(scores.back())) {
+      fail(ErrorKind::kFile, "Unigram: the score of piece ", scores.size() - 1, " is ", scores.back(),
            "; expected a finite number");
     }
   }
-  const auto size = int64_t(scores_.size());
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
-    if (vocabulary.id(i) >= size) {
+    if (size_t(vocabulary.id(i)) >= scores.size()) {
       fail(ErrorKind::kFile, "Unigram: piece \"", vocabulary.token(i), "\" has id ", vocabulary.id(i),
-           ", but there are ", size, " scores");
+           ", but there are ", scores.size(), " scores");
     }
   }
+  return scores;
+}
+
+Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
+    : Unigram(settings, vocabulary, read_scores(settings, vocabulary)) {}
+
+Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary, const std::vector<double>& scores)
+    : pieces_(pieces_of(vocabulary), [&](const TrieUnit& unit) {
+        return Piece{unit.link, unit.value, unit.value < 0 ? 0 : scores[size_t(unit.value)]};
+      }),
+      byte_fallback_(settings.b("byte_fallback", false)) {
   const Value* unk = settings.find("unk_id");
   unk_ = unk ? int32_t(unk->integer("unk_id")) : -1;
-  if (unk && (unk->integer("unk_id") < 0 || unk->integer("unk_id") >= size)) {
-    fail(ErrorKind::kFile, "Unigram: unk_id is ", unk->integer("unk_id"), "; expected the id of one of ", size,
+  if (unk && (unk->integer("unk_id") < 0 || unk->integer("unk_id") >= int64_t(scores.size()))) {
+    fail(ErrorKind::kFile, "Unigram: unk_id is ", unk->integer("unk_id"), "; expected the id of one of ", scores.size(),
          " pieces");
   }
-  if (size > 0) unk_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
+  if (!scores.empty()) unk_score_ = *std::min_element(scores.begin(), scores.end()) - kUnknownPenalty;
+  for (int64_t i = 0; i < vocabulary.size(); ++i) longest_ = std::max(longest_, vocabulary.token(i).size());
+
+  strange_.emplace([&](char32_t c) {
+    char bytes[4];
+    const int size = write_character(c, bytes);
+    auto node = pieces_.root();
+    return !std::all_of(bytes, bytes + size, [&](char byte) { return pieces_.step(node, byte); });
+  });
 
   for (int byte = 0; byte < 256; ++byte) {
     static constexpr char kDigits[] = "0123456789ABCDEF";
@@ -55,25 +72,32 @@ Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
 // The best way to reach each place between the bytes of a word, from the last place that every way goes through.
 class Unigram::Search {
  public:
-  static constexpr uint32_t kFarthest = UINT32_MAX;
-  struct Place {
-    double score;
-    uint32_t from;   // where the last piece begins; kFarthest: nothing leads here
-    int32_t id;      // of that piece
-  };
+  Search() { places_[0] = {0.0, 0, -1}; }
 
-  Place& operator[](size_t place) { return places_[place]; }
-
-  // Makes the places up to `place` known.
-  void reach(size_t place) {
-    if (place >= size_) grow(place);
-    while (reached_ < place) places_[++reached_].from = kFarthest;
-  }
+  double score(size_t place) const { return places_[place].score; }
+  // The farthest place that something leads to.
   size_t reached() const { return reached_; }
+
+  // Room for all places up to `last`.
+  void prepare(size_t last) {
+    if (last < known_) return;
+    if (last >= size_) grow(last);
+    for (; known_ <= last; ++known_) places_[known_].score = std::numeric_limits<double>::quiet_NaN();   // not reached
+  }
+
+  // A piece leads from one place to another; false: another way there is as good.
+  bool lead(size_t from, size_t to, double score, int32_t id) {
+    Place& place = places_[to];
+    if (score <= place.score) return false;   // not so if that is a NaN
+    place = {score, uint32_t(from), id};
+    reached_ = std::max(reached_, to);
+    return true;
+  }
 
   // Passes the pieces that lead to `place` to add(id, begin, end), in order, and starts again from there.
   template <class Add>
   void finish(size_t place, Add&& add) {
+    if (place == 0) return;
     for (uint32_t next = uint32_t(place), at = places_[place].from;;) {   // turns the way around
       const uint32_t before = places_[at].from;
       places_[at].from = next;
@@ -85,14 +109,25 @@ class Unigram::Search {
       end = places_[begin].from;
       add(places_[end].id, begin, end);
     }
-    places_[0].score = places_[place].score;
+    restart(places_[place].score);
+  }
+
+  void restart(double score) {
+    places_[0].score = score;
     reached_ = 0;
+    known_ = 1;
   }
 
  private:
-  void grow(size_t place) {
-    std::vector<Place> larger(std::max(place + 1, 2 * size_));
-    std::copy_n(places_, reached_ + 1, larger.begin());
+  struct Place {
+    double score;
+    uint32_t from;   // where the last piece begins
+    int32_t id;      // of that piece
+  };
+
+  void grow(size_t last) {
+    std::vector<Place> larger(std::max(last + 1, 2 * size_));
+    std::copy_n(places_, known_, larger.begin());
     large_ = std::move(larger);
     places_ = large_.data();
     size_ = large_.size();
@@ -102,81 +137,13 @@ class Unigram::Search {
   Place small_[kSmall];   // not cleared: nearly every word is short
   std::vector<Place> large_;
   Place* places_ = small_;
-  size_t size_ = kSmall, reached_ = 0;
-};
-
-// The pieces that begin at each of some characters in a row. Their searches go through the trie side by side: each step
-// waits for memory, and so they wait together.
-class Unigram::Lookahead {
- public:
-  Lookahead(const DoubleArray& pieces, const char* end) : pieces_(pieces), end_(end) {}
-
-  // Passes the pieces at p to add(id, size), the shortest first. Each call goes on where the last one's character ends.
-  template <class Add>
-  void next(const char* p, Add&& add) {
-    if (next_ == count_) look(p);
-    Walk& walk = walks_[next_++];
-    for (uint32_t i = 0; i < walk.found; ++i) add(walk.pieces[i].id, walk.pieces[i].size);
-    if (!walk.goes_on) return;
-    for (const char* q = p + kDeep; q < end_ && pieces_.step(walk.node, *q);) {
-      ++q;
-      if (walk.node.value >= 0) add(walk.node.value, uint32_t(q - p));
-    }
-  }
-
- private:
-  static constexpr uint32_t kWide = 12, kDeep = 12;   // characters at once, and bytes
-  struct Walk {
-    DoubleArray::Node node;
-    const char* begin;
-    uint32_t found;
-    bool goes_on;
-    struct {
-      int32_t id;
-      uint32_t size;
-    } pieces[kDeep];
-  };
-
-  void look(const char* p) {
-    uint8_t active[kWide];
-    uint32_t left = 0;
-    for (; left < kWide && p < end_; p += character_size(*p), ++left) {
-      Walk& walk = walks_[left];
-      walk.node = pieces_.root();
-      walk.begin = p;
-      walk.found = 0;
-      walk.goes_on = false;
-      active[left] = uint8_t(left);
-    }
-    count_ = left;
-    next_ = 0;
-    for (uint32_t depth = 0; depth < kDeep && left > 0; ++depth) {
-      uint32_t kept = 0;
-      for (uint32_t i = 0; i < left; ++i) {
-        const uint8_t at = active[i];
-        Walk& walk = walks_[at];
-        const char* const q = walk.begin + depth;
-        if (q == end_ || !pieces_.step(walk.node, *q)) continue;
-        walk.pieces[walk.found] = {walk.node.value, depth + 1};
-        walk.found += walk.node.value >= 0;
-        active[kept++] = at;
-      }
-      left = kept;
-    }
-    for (uint32_t i = 0; i < left; ++i) walks_[active[i]].goes_on = true;
-  }
-
-  const DoubleArray& pieces_;
-  const char* const end_;
-  uint32_t count_ = 0, next_ = 0;
-  Walk walks_[kWide];
+  size_t size_ = kSmall, known_ = 1, reached_ = 0;
 };
 
 template <class Add>
 std::string_view Unigram::cut(std::string_view word, Add&& add) const {
   constexpr size_t kOften = 256;   // a way this long is finished where that is certain, which bounds memory
   Search search;
-  search[0] = {0.0, 0, -1};
   size_t unknown_begin = 0, unknown_end = 0;   // the unknown characters not passed on yet
   size_t origin = 0;                           // of the search, in the word
   const auto flush = [&] {
@@ -195,36 +162,40 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
     }
   };
 
-  Lookahead lookahead(pieces_, word.data() + word.size());
+  const char* const end = word.data() + word.size();
   for (size_t at = 0; origin + at < word.size();) {
     if (at >= kOften && search.reached() == at) {
       search.finish(at, found);
       origin += at;
       at = 0;
     }
+    search.prepare(std::min(at + longest_, word.size() - origin));
     const char* const p = word.data() + origin + at;
     const size_t character = character_size(*p);
-    const double score = search[at].score;
-    const auto lead = [&](size_t place, double candidate, int32_t id) {
-      search.reach(place);
-      Search::Place& target = search[place];
-      if (target.from == Search::kFarthest || candidate > target.score) target = {candidate, uint32_t(at), id};
-    };
-    bool alone = false;   // whether the character is a piece
-    lookahead.next(p, [&](int32_t id, uint32_t size) {
-      lead(at + size, scores_[size_t(id)] + score, id);
+    double score = search.score(at);
+    bool any = false, alone = false;   // whether a piece begins here, and whether the character is one
+    const char* q = p;
+    for (auto node = pieces_.root(); q < end && pieces_.step(node, *q);) {
+      ++q;
+      if (node.unit->value < 0) continue;
+      const auto size = size_t(q - p);
+      search.lead(at, at + size, node.unit->score + score, node.unit->value);
+      any = true;
       alone |= size == character;
-    });
-    if (!alone) {
-      const size_t place = at + character;
-      search.reach(place);
-      const double candidate = unk_score_ + score;
-      if (unk_ >= 0) {
-        lead(place, candidate, unk_);
-      } else if (search[place].from == Search::kFarthest || candidate > search[place].score) {
-        return {p, character};
-      }
     }
+    if (!any && unk_ >= 0 && search.reached() == at) {
+      // Every way goes through here, and on through all characters that no piece begins with.
+      search.finish(at, found);
+      const auto begin = size_t(p - word.data());
+      if (unknown_begin == unknown_end) unknown_begin = begin;
+      const char* const known = strange_->skip(p + character, end);
+      for (const char* c = p; c < known; c += character_size(*c)) score += unk_score_;
+      unknown_end = origin = size_t(known - word.data());
+      search.restart(score);
+      at = 0;
+      continue;
+    }
+    if (!alone && search.lead(at, at + character, unk_score_ + score, unk_) && unk_ < 0) return {p, character};
     at += character;
   }
   search.finish(word.size() - origin, found);
@@ -236,7 +207,8 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
 template <class Add>
 void Unigram::add_unknown(std::string_view unknown, uint32_t begin, Add&& add) const {
   const auto end = uint32_t(begin + unknown.size());
-  const int32_t id = pieces_.find(unknown);
+  const Piece* const piece = pieces_.find(unknown);
+  const int32_t id = piece ? piece->value : -1;
   const auto has_piece = [&](char byte) { return bytes_[uint8_t(byte)] >= 0; };
   if (id < 0 && byte_fallback_ && std::all_of(unknown.begin(), unknown.end(), has_piece)) {
     for (char byte : unknown) add(bytes_[uint8_t(byte)], begin, end);

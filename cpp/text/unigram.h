@@ -4,8 +4,10 @@
 // one token.
 #pragma once
 #include <array>
+#include <optional>
 #include <string_view>
 #include <vector>
+#include "text/character_bits.h"
 #include "text/double_array.h"
 #include "text/stage.h"
 #include "text/word_cache.h"
@@ -25,16 +27,22 @@ class Unigram final : public Model {
   int32_t spelled() const override { return unk_; }
 
  private:
+  struct Piece {   // a place in the trie
+    uint32_t link;
+    int32_t value;   // the id
+    double score;
+  };
   class Search;
-  class Lookahead;
+  Unigram(const Value& settings, const Vocabulary& vocabulary, const std::vector<double>& scores);
   // Passes the tokens of `word` to add(id, begin, end). Returns an unknown character where unk_id is null, else "".
   template <class Add>
   std::string_view cut(std::string_view word, Add&& add) const;
   template <class Add>
   void add_unknown(std::string_view unknown, uint32_t begin, Add&& add) const;
 
-  DoubleArray pieces_;
-  std::vector<double> scores_;
+  DoubleArray<Piece> pieces_;
+  std::optional<CharacterBits> strange_;   // with which no piece begins
+  size_t longest_ = 4;   // bytes of a piece or a character
   int32_t unk_;   // -1: none
   double unk_score_ = 0;
   bool byte_fallback_;
