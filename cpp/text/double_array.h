@@ -20,8 +20,8 @@ struct TrieUnits {
   uint32_t root;   // where the children of the root are, as in a link
 };
 
-// Each key has a value >= 0; no key appears twice, and an empty one is ignored. Throws Error(kUnsupported) for more than
-// 2^24 distinct prefixes.
+// Each key has a value >= 0; no key appears twice, and an empty one is ignored. Throws Error(kUnsupported) for more
+// than 2^24 distinct prefixes.
 TrieUnits make_trie(const std::vector<std::pair<std::string_view, int32_t>>& keys);
 
 template <class Unit>

@@ -8,4 +8,4 @@ void to_normal_form(Text& text, Form form);
 
 // Whether it certainly is; may say false of such a text.
 bool is_in_normal_form(std::string_view text, Form form);
-}
+}  // namespace fastplm::text

@@ -33,11 +33,9 @@ std::unique_ptr<SpaceUnigram> SpaceUnigram::make(const Value& pre_tokenizer, con
 }
 
 SpaceUnigram::SpaceUnigram(const Unigram& model, const std::string& mark, bool drops_white)
-    : model_(model),
-      mark_(mark),
-      mark_character_(first_of(mark)),
-      drops_white_(drops_white),
-      letters_([&](char32_t c) { return c != mark_character_ && !is_between(c); }) {}
+    : model_(model), mark_(mark), mark_character_(first_of(mark)), drops_white_(drops_white), letters_([&](char32_t c) {
+        return c != mark_character_ && !is_between(c);
+      }) {}
 
 bool SpaceUnigram::is_between(char32_t c) const { return c == ' ' || (drops_white_ && Unicode::get().has(c, kWhite)); }
 

@@ -1,12 +1,38 @@
 #include "text/token_matcher.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <functional>
 #include <numeric>
 
 namespace fastplm::text {
 
 constexpr size_t kMostBytes = 256;
+
+// What was tried out, remembered: in a run of one character the same pairs come again and again. Threads share it.
+class TokenMatcher::Trials {
+ public:
+  Trials() {
+    for (auto& slot : slots_) slot.store(kFree, std::memory_order_relaxed);
+  }
+
+  template <class Try>
+  bool of(int32_t left, int32_t right, const Try& make) {
+    const uint64_t pair = uint64_t(left) << 32 | uint64_t(right) << 1;   // and the answer in the lowest bit
+    std::atomic<uint64_t>& slot = slots_[pair * kOdd >> (64 - kBits)];
+    const uint64_t found = slot.load(std::memory_order_relaxed);
+    if ((found & ~uint64_t(1)) == pair) return found & 1;
+    const bool answer = make();
+    slot.store(pair | answer, std::memory_order_relaxed);
+    return answer;
+  }
+
+ private:
+  static constexpr int kBits = 15;
+  static constexpr uint64_t kFree = UINT64_MAX, kOdd = 0x9e3779b97f4a7c15u;   // 2^64 / golden ratio
+  std::array<std::atomic<uint64_t>, size_t(1) << kBits> slots_;
+};
 
 // What merges do with two tokens side by side, seen from the end.
 //
@@ -17,13 +43,19 @@ constexpr size_t kMostBytes = 256;
 // of them. If it is the same, the order within the level decides, and the merges are made one by one.
 class TokenMatcher::Seam {
  public:
-  Seam(const Merges& merges, const Tokens& tokens) : merges_(merges), tokens_(tokens) {}
+  Seam(const Merges& merges, const Tokens& tokens, Trials& trials)
+      : merges_(merges), tokens_(tokens), trials_(trials) {}
 
   // Of the merge of these two, from 1 on; or kNever.
   uint32_t rank(int32_t left, int32_t right) const {
     const bool may_be = (tokens_[left].behind & Token::bit_of(right)) && (tokens_[right].before & Token::bit_of(left));
     const uint32_t rank = may_be ? merges_.of(left, right).rank : kNever;
     return rank == kNever ? rank : rank + 1;
+  }
+
+  // holds(), from memory where it was asked so before.
+  bool holds_still(int32_t left, int32_t right) const {
+    return trials_.of(left, right, [&] { return holds(left, right); });
   }
 
   // Whether the merges of the symbols of both make first the two, joining nothing across the seam before.
@@ -73,34 +105,44 @@ class TokenMatcher::Seam {
   }
 
   bool try_out(int32_t left, int32_t right) const {
+    return trials_.of(left, right, [&] { return is_made_of(left, right); });
+  }
+
+  bool is_made_of(int32_t left, int32_t right) const {
     std::vector<int32_t> symbols;
     add_symbols(left, symbols);
     add_symbols(right, symbols);
+    std::vector<Merges::Merge> next(symbols.size());   // of each symbol and the one behind it; of the last none
+    const auto look = [&](size_t i) {
+      next[i] = i + 1 < symbols.size() ? merges_.of(symbols[i], symbols[i + 1]) : Merges::Merge{};
+    };
+    for (size_t i = 0; i < symbols.size(); ++i) look(i);
     while (symbols.size() > 2) {
-      Merges::Merge best;
-      size_t at = 0;
-      for (size_t i = 0; i + 1 < symbols.size(); ++i) {
-        const Merges::Merge merge = merges_.of(symbols[i], symbols[i + 1]);
-        if (merge.rank < best.rank) best = merge, at = i;
-      }
-      if (best.rank == kNever) return false;
-      symbols[at] = best.result;
+      const auto best = std::ranges::min_element(next, {}, &Merges::Merge::rank);   // the first of equals
+      if (best->rank == kNever) return false;
+      const auto at = size_t(best - next.begin());
+      symbols[at] = best->result;
       symbols.erase(symbols.begin() + std::ptrdiff_t(at) + 1);
+      next.erase(next.begin() + std::ptrdiff_t(at) + 1);
+      look(at);
+      if (at > 0) look(at - 1);
     }
     return symbols.size() == 2 && symbols[0] == left && symbols[1] == right;
   }
 
   const Merges& merges_;
   const Tokens& tokens_;
+  Trials& trials_;
 };
 
-bool TokenMatcher::may_follow(int32_t left, int32_t right) const {
-  const Seam seam(merges_, tokens_);
-  return seam.rank(left, right) == kNever && seam.holds(left, right);
+bool TokenMatcher::may_follow(int32_t left, int32_t right, bool is_likely_known) const {
+  const Seam seam(merges_, tokens_, *trials_);
+  if (seam.rank(left, right) != kNever) return false;
+  return is_likely_known ? seam.holds_still(left, right) : seam.holds(left, right);
 }
 
 // Of the rules that make a token, at most one joins what the others leave of it.
-void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens) {
+void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens, Trials& trials) {
   struct Rule {
     uint32_t size;   // of the result: its parts come before it
     uint32_t rank;
@@ -115,7 +157,7 @@ void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens) {
     if (is_token(merge.result)) rules.push_back({tokens[merge.result].size, merge.rank, left, right, merge.result});
   });
   std::ranges::sort(rules, {}, &Rule::size);
-  const Seam seam(merges, tokens);
+  const Seam seam(merges, tokens, trials);
   for (const Rule& rule : rules) {
     Token &left = tokens[rule.left], &right = tokens[rule.right], &result = tokens[rule.result];
     if (left.level == kNever || right.level == kNever || result.level != kNever) continue;
@@ -140,8 +182,9 @@ std::unique_ptr<TokenMatcher> TokenMatcher::make(const Merges& merges, std::span
     token.size = uint32_t(entry.bytes.size());
     if (entry.is_symbol) token.level = 0;
   }
-  find_parts(merges, tokens);
-  return std::unique_ptr<TokenMatcher>(new TokenMatcher(merges, std::move(tokens), entries));
+  auto trials = std::make_unique<Trials>();
+  find_parts(merges, tokens, *trials);
+  return std::unique_ptr<TokenMatcher>(new TokenMatcher(merges, std::move(tokens), std::move(trials), entries));
 }
 
 std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const Tokens& tokens,
@@ -152,13 +195,20 @@ std::vector<std::pair<std::string_view, int32_t>> TokenMatcher::keys(const Token
   return keys;
 }
 
-TokenMatcher::TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries)
-    : merges_(merges), tokens_(std::move(tokens)), shorter_(tokens_.size(), -1), trie_(keys(tokens_, entries), std::identity()) {
+TokenMatcher::TokenMatcher(const Merges& merges, Tokens tokens, std::unique_ptr<Trials> trials,
+                           std::span<const Entry> entries)
+    : merges_(merges),
+      tokens_(std::move(tokens)),
+      trials_(std::move(trials)),
+      shorter_(tokens_.size(), -1),
+      trie_(keys(tokens_, entries), std::identity()) {
   for (const Entry& entry : entries) {
     if (entry.bytes.empty()) continue;
     shorter_[size_t(entry.id)] = longest(entry.bytes.data(), entry.bytes.data() + entry.bytes.size() - 1).id;
   }
 }
+
+TokenMatcher::~TokenMatcher() = default;
 
 TokenMatcher::Match TokenMatcher::longest(const char* const begin, const char* const end) const {
   Match found{-1, 0};
@@ -185,7 +235,7 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
     const bool fits = [&] {
       for (; token.id >= 0; take_shorter()) {
         if (!dead.empty() && dead[size_t(p - word.data()) + token.size]) continue;
-        if (ids.size() == first || may_follow(ids[ids.size() - 1], token.id)) return true;
+        if (ids.size() == first || may_follow(ids[ids.size() - 1], token.id, !dead.empty())) return true;
       }
       return false;
     }();

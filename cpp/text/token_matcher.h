@@ -26,6 +26,8 @@ class TokenMatcher {
   // their number, a token of more than 256 bytes.
   static std::unique_ptr<TokenMatcher> make(const Merges& merges, std::span<const Entry> tokens);
 
+  ~TokenMatcher();
+
   // Appends what `merges` make of `word`, which is not empty and consists of symbols.
   void append(std::string_view word, Ids& ids) const;
 
@@ -39,7 +41,7 @@ class TokenMatcher {
   bool is_made(int32_t id) const { return tokens_[id].level != kNever; }
 
   // Whether merges leave the two tokens beside each other as they are.
-  bool may_follow(int32_t left, int32_t right) const;
+  bool may_follow(int32_t left, int32_t right, bool is_likely_known) const;
 
  private:
   static constexpr uint32_t kNever = Merges::kNever;
@@ -69,9 +71,10 @@ class TokenMatcher {
     std::span<Token> all_;
   };
 
-  TokenMatcher(const Merges& merges, Tokens tokens, std::span<const Entry> entries);
+  class Trials;
   class Seam;
-  static void find_parts(const Merges& merges, Tokens& tokens);
+  TokenMatcher(const Merges& merges, Tokens tokens, std::unique_ptr<Trials> trials, std::span<const Entry> entries);
+  static void find_parts(const Merges& merges, Tokens& tokens, Trials& trials);
   static std::vector<std::pair<std::string_view, int32_t>> keys(const Tokens& tokens, std::span<const Entry> entries);
   struct Match {
     int32_t id;  // -1: none
@@ -81,6 +84,7 @@ class TokenMatcher {
 
   const Merges& merges_;
   Tokens tokens_;
+  std::unique_ptr<Trials> trials_;
   std::vector<int32_t> shorter_;  // by id: the longest token that it begins with, other than itself; -1: none
   DoubleArray<TrieUnit> trie_;  // id << 1 | whether merges arrive at it
 };

@@ -42,9 +42,10 @@ Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary)
     : Unigram(settings, vocabulary, read_scores(settings, vocabulary)) {}
 
 Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary, const std::vector<double>& scores)
-    : pieces_(pieces_of(vocabulary), [&](const TrieUnit& unit) {
-        return Piece{unit.link, unit.value, unit.value < 0 ? 0 : scores[size_t(unit.value)]};
-      }),
+    : pieces_(pieces_of(vocabulary),
+              [&](const TrieUnit& unit) {
+                return Piece{unit.link, unit.value, unit.value < 0 ? 0 : scores[size_t(unit.value)]};
+              }),
       byte_fallback_(settings.b("byte_fallback", false)) {
   const Value* unk = settings.find("unk_id");
   unk_ = unk ? int32_t(unk->integer("unk_id")) : -1;
@@ -82,13 +83,13 @@ class Unigram::Search {
   void prepare(size_t last) {
     if (last < known_) return;
     if (last >= size_) grow(last);
-    for (; known_ <= last; ++known_) places_[known_].score = std::numeric_limits<double>::quiet_NaN();   // not reached
+    for (; known_ <= last; ++known_) places_[known_].score = std::numeric_limits<double>::quiet_NaN();  // not reached
   }
 
   // A piece leads from one place to another; false: another way there is as good.
   bool lead(size_t from, size_t to, double score, int32_t id) {
     Place& place = places_[to];
-    if (score <= place.score) return false;   // not so if that is a NaN
+    if (score <= place.score) return false;  // not so if that is a NaN
     place = {score, uint32_t(from), id};
     reached_ = std::max(reached_, to);
     return true;
@@ -98,7 +99,7 @@ class Unigram::Search {
   template <class Add>
   void finish(size_t place, Add&& add) {
     if (place == 0) return;
-    for (uint32_t next = uint32_t(place), at = places_[place].from;;) {   // turns the way around
+    for (uint32_t next = uint32_t(place), at = places_[place].from;;) {  // turns the way around
       const uint32_t before = places_[at].from;
       places_[at].from = next;
       if (at == 0) break;
@@ -121,8 +122,8 @@ class Unigram::Search {
  private:
   struct Place {
     double score;
-    uint32_t from;   // where the last piece begins
-    int32_t id;      // of that piece
+    uint32_t from;  // where the last piece begins
+    int32_t id;  // of that piece
   };
 
   void grow(size_t last) {
@@ -134,7 +135,7 @@ class Unigram::Search {
   }
 
   static constexpr size_t kSmall = 320;
-  Place small_[kSmall];   // not cleared: nearly every word is short
+  Place small_[kSmall];  // not cleared: nearly every word is short
   std::vector<Place> large_;
   Place* places_ = small_;
   size_t size_ = kSmall, known_ = 1, reached_ = 0;
@@ -142,10 +143,10 @@ class Unigram::Search {
 
 template <class Add>
 std::string_view Unigram::cut(std::string_view word, Add&& add) const {
-  constexpr size_t kOften = 256;   // a way this long is finished where that is certain, which bounds memory
+  constexpr size_t kOften = 256;  // a way this long is finished where that is certain, which bounds memory
   Search search;
-  size_t unknown_begin = 0, unknown_end = 0;   // the unknown characters not passed on yet
-  size_t origin = 0;                           // of the search, in the word
+  size_t unknown_begin = 0, unknown_end = 0;  // the unknown characters not passed on yet
+  size_t origin = 0;  // of the search, in the word
   const auto flush = [&] {
     if (unknown_begin < unknown_end) {
       add_unknown(word.substr(unknown_begin, unknown_end - unknown_begin), uint32_t(unknown_begin), add);
@@ -173,7 +174,7 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
     const char* const p = word.data() + origin + at;
     const size_t character = character_size(*p);
     double score = search.score(at);
-    bool any = false, alone = false;   // whether a piece begins here, and whether the character is one
+    bool any = false, alone = false;  // whether a piece begins here, and whether the character is one
     const char* q = p;
     for (auto node = pieces_.root(); q < end && pieces_.step(node, *q);) {
       ++q;

@@ -121,7 +121,8 @@ class WordCache {
 
   // What find() said of the word is behind the last of `ids`. Not in line: the loop above keeps its registers.
   template <class Make>
-  [[gnu::noinline]] void add_short(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids, const Make& make) {
+  [[gnu::noinline]] void add_short(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids,
+                                   const Make& make) {
     LongWords::Place at{};
     static_assert(sizeof(at) <= kMaxIds * sizeof(int32_t));
     if (found == kElsewhere) {
@@ -142,7 +143,8 @@ class WordCache {
   }
 
   template <class Make>
-  [[gnu::noinline]] LongWords::Place add_long(uint32_t owner, std::string_view word, uint64_t hash, Ids& ids, const Make& make) {
+  [[gnu::noinline]] LongWords::Place add_long(uint32_t owner, std::string_view word, uint64_t hash, Ids& ids,
+                                              const Make& make) {
     if (word.size() > LongWords::kMaxSize) {
       make(word, ids);
       return {};
