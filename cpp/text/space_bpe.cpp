@@ -34,31 +34,44 @@ bool SpaceBpe::read_stages(const Value* normalizer, const Value* pre_tokenizer, 
   return metaspace.replacement() == kMark && !metaspace.splits();
 }
 
+// With a space for each mark.
+static void append_with_spaces(std::string_view token, std::string& to) {
+  for (size_t at; (at = token.find(kMark)) != std::string_view::npos; token.remove_prefix(at + kMark.size()))
+    to.append(token, 0, at) += ' ';
+  to += token;
+}
+
 std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* pre_tokenizer, const Bpe& model,
                                          const Vocabulary& vocabulary) {
   Prefix prefix;
   if (!read_stages(normalizer, pre_tokenizer, &prefix)) return nullptr;
   if (!model.cuts() || model.ignores_merges() || !model.bytes_are_apart()) return nullptr;
+  std::string texts;   // one after the other: they lie where they are once there is room for all
+  size_t bytes = 0;
+  for (int64_t i = 0; i < vocabulary.size(); ++i) bytes += vocabulary.token(i).size();
+  texts.reserve(bytes);
   std::vector<TokenMatcher::Entry> entries;
+  std::vector<bool> known(CharacterBits::kEnd);
   for (int64_t i = 0; i < vocabulary.size(); ++i) {
     const std::string_view token = vocabulary.token(i);
-    if (!token.empty()) entries.push_back({token, vocabulary.id(i), count_characters(token) == 1});
+    if (token.empty() || token.find(' ') != std::string_view::npos) continue;   // text has no such token in it
+    const size_t begin = texts.size();
+    append_with_spaces(token, texts);
+    const std::string_view written = std::string_view(texts).substr(begin);
+    const char* p = written.data();
+    const char32_t first = next_character(p);
+    const bool is_character = p == written.data() + written.size();
+    entries.push_back({written, vocabulary.id(i), is_character});
+    if (is_character && first < CharacterBits::kEnd) known[first] = true;
   }
   std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), entries);
   if (!matcher) return nullptr;
-  return std::unique_ptr<SpaceBpe>(new SpaceBpe(model, std::move(matcher), vocabulary, prefix));
+  return std::unique_ptr<SpaceBpe>(
+      new SpaceBpe(model, std::move(matcher), CharacterBits([&](char32_t c) { return known[c]; }), prefix));
 }
 
-SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix)
-    : bytes_(model.bytes()), matcher_(std::move(matcher)), known_(kTable / 64), prefix_(prefix) {
-  for (int64_t i = 0; i < vocabulary.size(); ++i) {
-    const std::string_view token = vocabulary.token(i);
-    if (count_characters(token) != 1) continue;
-    const char* p = token.data();
-    const char32_t c = next_character(p);
-    known_[c / 64] |= uint64_t(1) << c % 64;
-  }
-}
+SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const CharacterBits& known, Prefix prefix)
+    : bytes_(model.bytes()), matcher_(std::move(matcher)), known_(known), prefix_(prefix) {}
 
 // The ends of words from p on: spaces and what follows them up to the next one.
 static size_t find_ends(const char* p, const char* end, const char** ends, size_t room) {
@@ -102,30 +115,21 @@ bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) 
   return true;
 }
 
-void SpaceBpe::append(std::string_view word, Ids& ids) const {
-  const size_t spaces = std::min(word.find_first_not_of(' '), word.size());
-  if (spaces == 0) return append_marked(word, ids);
-  thread_local std::string marked;
-  constexpr size_t kKeep = 1 << 16;
-  if (marked.capacity() > kKeep) marked = {};
-  marked.clear();
-  for (size_t i = 0; i < spaces; ++i) marked += kMark;
-  append_marked(marked.append(word, spaces), ids);
-}
-
 // Characters without a token become bytes, and nothing joins what stands before them to what follows.
-void SpaceBpe::append_marked(std::string_view marked, Ids& ids) const {
-  const char* const end = marked.data() + marked.size();
-  const char* begin = marked.data();
+void SpaceBpe::append(std::string_view word, Ids& ids) const {
+  const char* const end = word.data() + word.size();
+  const char* begin = word.data();
   const auto match = [&](const char* to) {
     if (begin < to) matcher_->append({begin, size_t(to - begin)}, ids);
   };
-  for (const char* p = begin; p < end;) {
+  for (const char* p = begin; (p = known_.skip(p, end)) < end;) {
     const char* const at = p;
     const char32_t c = next_character(p);
-    if (known_[c / 64] >> c % 64 & 1) continue;
+    std::string_view character(at, size_t(p - at));
+    if (c >= CharacterBits::kEnd && matcher_->find(character) >= 0) continue;
     match(at);
-    for (const char* byte = at; byte < p; ++byte) ids.push(bytes_[uint8_t(*byte)]);
+    if (c == ' ') character = kMark;
+    for (char byte : character) ids.push(bytes_[uint8_t(byte)]);
     begin = p;
   }
   match(end);

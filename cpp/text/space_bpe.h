@@ -4,10 +4,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 #include "text/bpe.h"
+#include "text/character_bits.h"
 #include "text/ids.h"
 #include "text/token_matcher.h"
 #include "text/word_cache.h"
@@ -30,16 +29,13 @@ class SpaceBpe {
   enum Prefix { kNone, kFirst, kMissing, kAlways };
   static bool read_stages(const Value* normalizer, const Value* pre_tokenizer, Prefix* prefix);
 
-  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const Vocabulary& vocabulary, Prefix prefix);
+  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const CharacterBits& known, Prefix prefix);
   // The ids of spaces and what follows them up to the next one.
   void append(std::string_view word, Ids& ids) const;
-  // Those of text with U+2581 for its spaces.
-  void append_marked(std::string_view marked, Ids& ids) const;
 
-  static constexpr size_t kTable = 0x110000;
   const std::array<int32_t, 256>& bytes_;  // ids of <0x00> to <0xFF>
-  std::unique_ptr<TokenMatcher> matcher_;
-  std::vector<uint64_t> known_;  // a bit for each character that is a token
+  std::unique_ptr<TokenMatcher> matcher_;  // of tokens with a space for each U+2581
+  CharacterBits known_;  // the characters that are tokens
   Prefix prefix_;
   WordCache::Owner owner_;
 };

@@ -93,26 +93,36 @@ Unicode::Unicode() {
   read_normal_forms();
 }
 
+// Calls add(first, last, flags) for all runs of characters with the same flags, in order.
+template <class Add>
+static void for_each_flag_run(Add&& add) {
+  for (size_t i = 0; i < std::size(kFlagRuns); ++i) {
+    const char32_t last = i + 1 < std::size(kFlagRuns) ? (kFlagRuns[i + 1] >> 8) - 1 : 0x10ffff;
+    add(char32_t(kFlagRuns[i] >> 8), last, uint8_t(kFlagRuns[i]));
+  }
+}
+
 void Unicode::read_flags() {
   std::array<int, 256> uniform;   // the block whose flags are all the same, once there is one
   uniform.fill(-1);
-  std::array<uint8_t, 256> block;
-  size_t run = 0;
-  const auto last_of = [](size_t i) { return i + 1 < std::size(kFlagRuns) ? (kFlagRuns[i + 1] >> 8) - 1 : 0x10ffff; };
-  for (size_t b = 0; b < block_of_.size(); ++b) {
-    for (size_t i = 0; i < 256; ++i) {
-      while (last_of(run) < (b << 8 | i)) ++run;
-      block[i] = uint8_t(kFlagRuns[run]);
+  const auto add_block = [&](char32_t c) {
+    block_of_[c >> 8] = uint8_t(blocks_.size() >> 8);
+    blocks_.resize(blocks_.size() + 256);
+  };
+  for_each_flag_run([&](char32_t first, char32_t last, uint8_t flags) {
+    for (char32_t c = first; c <= last;) {
+      const char32_t stop = std::min<char32_t>(last, c | 255) + 1;   // of the run in this block
+      int& same = uniform[flags];
+      if (c % 256 == 0 && stop - c == 256 && same >= 0) {
+        block_of_[c >> 8] = uint8_t(same);
+      } else {
+        if (c % 256 == 0) add_block(c);
+        if (stop - c == 256) same = block_of_[c >> 8];
+        std::fill_n(&blocks_[size_t(block_of_[c >> 8]) << 8 | (c & 255)], stop - c, flags);
+      }
+      c = stop;
     }
-    const bool same = std::all_of(block.begin(), block.end(), [&](uint8_t f) { return f == block[0]; });
-    if (same && uniform[block[0]] >= 0) {
-      block_of_[b] = uint8_t(uniform[block[0]]);
-      continue;
-    }
-    block_of_[b] = uint8_t(blocks_.size() >> 8);
-    if (same) uniform[block[0]] = block_of_[b];
-    blocks_.insert(blocks_.end(), block.begin(), block.end());
-  }
+  });
 }
 
 void Unicode::add_normal(char32_t c, int bits) {
@@ -171,11 +181,9 @@ void Unicode::read_normal_forms() {
     }
   }
 
-  for (size_t b = 0; b < block_of_.size(); ++b) {
-    for (char32_t c = char32_t(b << 8); c < (b + 1) << 8; ++c) {
-      if (has(c, kMark)) add_normal(c, kAnyMark);
-    }
-  }
+  for_each_flag_run([&](char32_t first, char32_t last, uint8_t flags) {
+    for (char32_t c = first; flags & kMark && c <= last; ++c) add_normal(c, kAnyMark);
+  });
   for (const auto& [first, last] : kOtherMarks) {
     for (char32_t c = first; c <= last; ++c) add_normal(c, kAnyMark);
   }
