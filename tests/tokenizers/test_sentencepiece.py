@@ -60,7 +60,7 @@ def model(*fields: bytes, pieces: bytes = b"".join(PIECES + LETTERS)) -> bytes:
 @pytest.fixture
 def proto() -> Any:
     pytest.importorskip("google.protobuf")
-    return pytest.importorskip("transformers.utils.sentencepiece_model_pb2_new")
+    return pytest.importorskip("transformers.convert_slow_tokenizer").import_protobuf()
 
 
 def reference_json(proto: Any, path: Path) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         file = file.as_tokenizers_reads() if chosen.build is None else file.as_python_reads()
     tokens = read_tokens(folder, config, kwargs, chosen, file)
     vocabulary = read_vocabulary(folder, class_name, chosen, file, config, tokens)
-    if vocabulary.extra and not tokens.extra:
-        tokens.extra.extend(vocabulary.extra)
+    if vocabulary.extra and not tokens.lists_extra:
+        tokens.extra[:] = vocabulary.extra
     for key, token in vocabulary.named.items():
         tokens.named.setdefault(key, token)
 

@@ -15,11 +15,15 @@ _LISTS = ("extra_special_tokens", "additional_special_tokens")  # the second is 
 
 
 class FolderTokens(NamedTuple):
-    """added: by id. named: by name, those of NAMED_TOKENS first. extra: special tokens without a name."""
+    """added: by id. named: by name, those of NAMED_TOKENS first. extra: special tokens without a name.
+
+    lists_extra: whether the folder names those itself, and not only its class.
+    """
 
     added: dict[int, AddedToken]
     named: dict[str, Token]
     extra: list[Token]
+    lists_extra: bool
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -75,9 +79,10 @@ def read_tokens(
                 named[key] = by_content.get(str(value), value)
     order = {name: i for i, name in enumerate(NAMED_TOKENS)}
     named = dict(sorted(named.items(), key=lambda item: order.get(item[0], len(order))))
+    lists_extra = listed is not None or given is not None
     if listed is None:
         listed = given if tokenizer_class.extra is None else tokenizer_class.extra(config, given)
-    return FolderTokens(added, named, listed or [])
+    return FolderTokens(added, named, listed or [], lists_extra)
 
 
 def _is_name(key: str, value: Any) -> bool:
@@ -147,8 +152,9 @@ def missing_tokens(source: Source, tokens: FolderTokens) -> Iterable[AddedToken]
         if token not in same:
             yield AddedToken.read(token, special=token.content in names)
             known.add(token.content)
+    missing: list[Token] = []  # one content may come with several flags: the last of them count
     for value in [*tokens.named.values(), *tokens.extra]:
-        if str(value) not in known:
-            special = isinstance(value, str) or str(value) in names
-            yield AddedToken.read(value, special=special)
-            known.add(str(value))
+        if str(value) not in known and value not in missing:
+            missing.append(value)
+    for value in missing:
+        yield AddedToken.read(value, special=isinstance(value, str) or str(value) in names)

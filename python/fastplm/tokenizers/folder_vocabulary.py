@@ -116,7 +116,7 @@ def _from_model_file(
     source = read_model_file(path)
     extra: list[Token] = list(source.added_tokens)
     if chosen.build is None:
-        return Vocabulary(source, None, extra, _names(source))
+        return Vocabulary(replace(source, added_tokens=()), None, extra, _names(source))
     names = {key: str(value) for key, value in tokens.named.items()}
     table, made = source.vocabulary, dict[str, Any]()
     if chosen.model == "BPE":
