@@ -99,7 +99,7 @@ def test_random_merges(load, settings, assert_same, seed):
 
 @pytest.mark.parametrize("ignore_merges", [False, True])
 @pytest.mark.parametrize(
-    ("letters", "count", "most"), [("a", 6, 9), ("ab", 30, 7), ("ab", 60, 12), ("abc", 200, 9)]
+    ("letters", "count", "most"), [("a", 6, 9), ("-", 24, 96), ("ab", 30, 7), ("ab", 60, 12), ("abc", 200, 9)]
 )
 def test_random_byte_level_merges(load, settings, letters, count, most, ignore_merges):
     chance = random.Random(count)
@@ -116,7 +116,7 @@ def test_random_byte_level_merges(load, settings, letters, count, most, ignore_m
         }  # fmt: skip
         byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
         ours, reference = load({**in_tokenizer(settings, model), "pre_tokenizer": byte_level})
-        words = ["".join(chance.choices(letters, k=chance.randrange(1, 60))) for _ in range(300)]
+        words = ["".join(chance.choices(letters, k=chance.randrange(1, 60 + 4 * most))) for _ in range(300)]
         got = ours(words)["input_ids"]
         for word, ids in zip(words, got, strict=True):
             assert ids == reference.encode(word).ids, (merges, word)
