@@ -54,7 +54,7 @@ class TokenMatcher::Seam {
   }
 
   // holds(), from memory where it was asked so before.
-  bool holds_still(int32_t left, int32_t right) const {
+  [[gnu::noinline]] bool holds_still(int32_t left, int32_t right) const {
     return trials_.of(left, right, [&] { return holds(left, right); });
   }
 
@@ -104,7 +104,7 @@ class TokenMatcher::Seam {
     }
   }
 
-  bool try_out(int32_t left, int32_t right) const {
+  [[gnu::noinline]] bool try_out(int32_t left, int32_t right) const {
     return trials_.of(left, right, [&] { return is_made_of(left, right); });
   }
 
@@ -135,7 +135,7 @@ class TokenMatcher::Seam {
   Trials& trials_;
 };
 
-bool TokenMatcher::may_follow(int32_t left, int32_t right, bool is_likely_known) const {
+inline bool TokenMatcher::may_follow(int32_t left, int32_t right, bool is_likely_known) const {
   const Seam seam(merges_, tokens_, *trials_);
   if (seam.rank(left, right) != kNever) return false;
   return is_likely_known ? seam.holds_still(left, right) : seam.holds(left, right);
