@@ -54,7 +54,6 @@ Unigram::Unigram(const Value& settings, const Vocabulary& vocabulary, const std:
          " pieces");
   }
   if (!scores.empty()) unk_score_ = *std::min_element(scores.begin(), scores.end()) - kUnknownPenalty;
-  for (int64_t i = 0; i < vocabulary.size(); ++i) longest_ = std::max(longest_, vocabulary.token(i).size());
 
   strange_.emplace([&](char32_t c) {
     char bytes[4];
@@ -79,15 +78,9 @@ class Unigram::Search {
   // The farthest place that something leads to.
   size_t reached() const { return reached_; }
 
-  // Room for all places up to `last`.
-  void prepare(size_t last) {
-    if (last < known_) return;
-    if (last >= size_) grow(last);
-    for (; known_ <= last; ++known_) places_[known_].score = std::numeric_limits<double>::quiet_NaN();  // not reached
-  }
-
   // A piece leads from one place to another; false: another way there is as good.
   bool lead(size_t from, size_t to, double score, int32_t id) {
+    if (to >= known_) know(to);
     Place& place = places_[to];
     if (score <= place.score) return false;  // not so if that is a NaN
     place = {score, uint32_t(from), id};
@@ -126,12 +119,18 @@ class Unigram::Search {
     int32_t id;  // of that piece
   };
 
-  void grow(size_t last) {
-    std::vector<Place> larger(std::max(last + 1, 2 * size_));
-    std::copy_n(places_, known_, larger.begin());
-    large_ = std::move(larger);
-    places_ = large_.data();
-    size_ = large_.size();
+  // Makes the places up to `place` and some behind it known as not reached.
+  void know(size_t place) {
+    if (place >= size_) {
+      std::vector<Place> larger(2 * place);
+      std::copy_n(places_, known_, larger.begin());
+      large_ = std::move(larger);
+      places_ = large_.data();
+      size_ = large_.size();
+    }
+    constexpr size_t kMore = 16;
+    for (const size_t end = std::min(place + kMore, size_); known_ < end; ++known_)
+      places_[known_].score = std::numeric_limits<double>::quiet_NaN();
   }
 
   static constexpr size_t kSmall = 320;
@@ -170,7 +169,6 @@ std::string_view Unigram::cut(std::string_view word, Add&& add) const {
       origin += at;
       at = 0;
     }
-    search.prepare(std::min(at + longest_, word.size() - origin));
     const char* const p = word.data() + origin + at;
     const size_t character = character_size(*p);
     double score = search.score(at);

@@ -42,7 +42,6 @@ class Unigram final : public Model {
 
   DoubleArray<Piece> pieces_;
   std::optional<CharacterBits> strange_;   // with which no piece begins
-  size_t longest_ = 4;   // bytes of a piece or a character
   int32_t unk_;   // -1: none
   double unk_score_ = 0;
   bool byte_fallback_;
