@@ -19,45 +19,83 @@ static AddedToken read_added_token(const Value& settings) {
           .special = settings.b("special")};
 }
 
-Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
-  if (const Value* section = settings.find("normalizer")) normalizer_ = make_normalizer(*section);
-  if (const Value* section = settings.find("pre_tokenizer")) pre_tokenizer_ = make_pre_tokenizer(*section);
-  if (const Value* section = settings.find("post_processor")) post_processor_ = make_post_processor(*section);
-  if (const Value* section = settings.find("decoder")) decoder_ = make_decoder(*section);
-  model_ = make_model(settings.at("model"), vocabulary_);
-
+static std::vector<AddedToken> read_added_tokens(const Value& settings) {
   std::vector<AddedToken> tokens;
-  if (const Value* added = settings.find("added_tokens")) {
-    for (const Value& token : added->array("added_tokens")) tokens.push_back(read_added_token(token));
-  }
-  added_ = std::make_unique<AddedTokens>(std::move(tokens), vocabulary_, normalizer_.get());
+  for (const Value& token : settings.array("added_tokens")) tokens.push_back(read_added_token(token));
+  return tokens;
+}
 
+// What does not depend on the added tokens; without scanner and space_bpe, which work only where none is normalized, if
+// one is.
+struct Tokenizer::Parts {
+  Vocabulary vocabulary;
+  std::unique_ptr<Normalizer> normalizer;
+  std::unique_ptr<PreTokenizer> pre_tokenizer;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Decoder> decoder;
+  PostProcessor post_processor;
+  std::unique_ptr<BertScanner> scanner;
+  std::unique_ptr<ByteBpe> byte_bpe;
+  std::unique_ptr<SpaceBpe> space_bpe;
+  std::unique_ptr<SpaceUnigram> space_unigram;
+
+  Parts(const Value& settings, Vocabulary words) : vocabulary(std::move(words)) {
+    if (const Value* section = settings.find("normalizer")) normalizer = make_normalizer(*section);
+    if (const Value* section = settings.find("pre_tokenizer")) pre_tokenizer = make_pre_tokenizer(*section);
+    if (const Value* section = settings.find("post_processor")) post_processor = make_post_processor(*section);
+    if (const Value* section = settings.find("decoder")) decoder = make_decoder(*section);
+    model = make_model(settings.at("model"), vocabulary);
+  }
+
+  void make_fused(const Value& settings, bool any_normalized) {
+    const Value* const cut = settings.find("pre_tokenizer");
+    const auto* bert = dynamic_cast<const BertNormalizer*>(normalizer.get());
+    const auto* word_piece = dynamic_cast<const WordPiece*>(model.get());
+    const bool punctuated = dynamic_cast<const BertPreTokenizer*>(pre_tokenizer.get()) != nullptr;
+    if (bert && punctuated && word_piece && !any_normalized) {
+      scanner = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary);
+    }
+    const auto* bpe = dynamic_cast<const Bpe*>(model.get());
+    if (cut && bpe) byte_bpe = ByteBpe::make(*cut, *bpe, vocabulary);
+    if (bpe && !any_normalized) space_bpe = SpaceBpe::make(settings.find("normalizer"), cut, *bpe, vocabulary);
+    const auto* unigram = dynamic_cast<const Unigram*>(model.get());
+    if (cut && unigram) space_unigram = SpaceUnigram::make(*cut, *unigram);
+  }
+};
+
+Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) {
+  auto parts = std::make_shared<Parts>(settings, std::move(vocabulary));
+  const Value* const listed = settings.find("added_tokens");
+  added_ = std::make_unique<AddedTokens>(listed ? read_added_tokens(*listed) : std::vector<AddedToken>(),
+                                         parts->vocabulary, parts->normalizer.get());
+  parts->make_fused(settings, added_->any(AddedTokens::kNormalized));
+  parts_ = std::move(parts);
+  finish();
+}
+
+Tokenizer::Tokenizer(const Tokenizer& other, const Value& added_tokens)
+    : parts_(other.parts_),
+      added_(std::make_unique<AddedTokens>(read_added_tokens(added_tokens), parts_->vocabulary,
+                                           parts_->normalizer.get())) {
+  finish();
+}
+
+void Tokenizer::finish() {
+  const bool plain = !added_->any(AddedTokens::kNormalized);
+  scanner_ = plain ? parts_->scanner.get() : nullptr;
+  space_bpe_ = plain ? parts_->space_bpe.get() : nullptr;
+  post_processor_ = parts_->post_processor;
   for (std::vector<TemplatePiece>* pieces : {&post_processor_.single, &post_processor_.pair}) {
     for (TemplatePiece& piece : *pieces) {
       if (is_named(piece)) piece.tokens.clear();
     }
   }
-
-  const auto* bert = dynamic_cast<const BertNormalizer*>(normalizer_.get());
-  const auto* word_piece = dynamic_cast<const WordPiece*>(model_.get());
-  const bool punctuated = dynamic_cast<const BertPreTokenizer*>(pre_tokenizer_.get()) != nullptr;
-  if (bert && punctuated && word_piece && !added_->any(AddedTokens::kNormalized)) {
-    scanner_ = std::make_unique<BertScanner>(*bert, *word_piece, vocabulary_);
-  }
-  const auto* bpe = dynamic_cast<const Bpe*>(model_.get());
-  if (const Value* cut = settings.find("pre_tokenizer"); cut && bpe) {
-    byte_bpe_ = ByteBpe::make(*cut, *bpe, vocabulary_);
-  }
-  if (bpe && !added_->any(AddedTokens::kNormalized)) {
-    space_bpe_ = SpaceBpe::make(settings.find("normalizer"), settings.find("pre_tokenizer"), *bpe, vocabulary_);
-  }
-  const auto* unigram = dynamic_cast<const Unigram*>(model_.get());
-  if (const Value* cut = settings.find("pre_tokenizer"); cut && unigram) {
-    space_unigram_ = SpaceUnigram::make(*cut, *unigram);
-  }
 }
 
 Tokenizer::~Tokenizer() = default;
+
+const Vocabulary& Tokenizer::vocabulary() const { return parts_->vocabulary; }
+bool Tokenizer::cuts_long_texts() const { return scanner_ || parts_->byte_bpe; }
 
 bool Tokenizer::is_named(const TemplatePiece& piece) const {
   std::string_view name;
@@ -87,7 +125,7 @@ struct Tokenizer::Cursor {
     const bool trims = !tokenizer.post_processor_.trims.empty();
     // An added token that is normalized has another name than the vocabulary's token with its id.
     const bool renamed = !written.empty() || tokenizer.added_->any(AddedTokens::kNormalized);
-    if (written.empty() && (trims || renamed)) tokenizer.vocabulary_.find(id, &written);
+    if (written.empty() && (trims || renamed)) tokenizer.parts_->vocabulary.find(id, &written);
     std::string_view name;
     if (renamed && !written.empty() && tokenizer.find(id, &name) && name != written) {
       tokens.written.emplace_back(tokens.ids.size() - 1, written);
@@ -125,19 +163,19 @@ bool Tokenizer::run_fused(std::string_view text, bool begins, const Options& opt
     return run(text, [&](std::string_view part, Ids& to) { return scanner_->run(part, options.limit, to); });
   }
   if (space_bpe_) return space_bpe_->run(text, begins, options.limit, ids);
-  if (!byte_bpe_ && !space_unigram_) return false;
+  if (!parts_->byte_bpe && !parts_->space_unigram) return false;
   Text normalized;
-  if (normalizer_ && !normalizer_->keeps(text)) {
+  if (parts_->normalizer && !parts_->normalizer->keeps(text)) {
     normalized.bytes = text;
-    normalizer_->run(normalized);
+    parts_->normalizer->run(normalized);
     text = normalized.bytes;
   }
   added_->find(AddedTokens::kNormalized, text, options.split_special_tokens, [&](size_t begin, size_t end, int32_t id) {
     if (id >= 0) return ids.push(id);
     const std::string_view piece = text.substr(begin, end - begin);
-    if (space_unigram_) return space_unigram_->run(piece, options.limit, ids);
+    if (parts_->space_unigram) return parts_->space_unigram->run(piece, options.limit, ids);
     run(piece, [&](std::string_view part, Ids& to) {
-      byte_bpe_->run(part, part.data() == piece.data(), options.limit, to);
+      parts_->byte_bpe->run(part, part.data() == piece.data(), options.limit, to);
       return true;
     });
   });
@@ -148,7 +186,8 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
   Text& text = cursor.text;
   text.bytes = part;
   text.first = cursor.bytes == 0;
-  text.aligned = options.align || (normalizer_ && pre_tokenizer_ && pre_tokenizer_->asks_for_spans());
+  text.aligned =
+      options.align || (parts_->normalizer && parts_->pre_tokenizer && parts_->pre_tokenizer->asks_for_spans());
   text.spans.clear();
   text.origin = cursor.characters;
   if (text.aligned) {
@@ -160,13 +199,13 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
     }
     ++cursor.characters;
   }
-  if (normalizer_) normalizer_->run(text);
+  if (parts_->normalizer) parts_->normalizer->run(text);
 
   cursor.pieces.clear();
   added_->find(
       AddedTokens::kNormalized, text.bytes, options.split_special_tokens,
       [&](size_t begin, size_t end, int32_t id) { cursor.pieces.push_back({uint32_t(begin), uint32_t(end), id}); });
-  if (pre_tokenizer_) pre_tokenizer_->run(text, cursor.pieces);
+  if (parts_->pre_tokenizer) parts_->pre_tokenizer->run(text, cursor.pieces);
 
   const auto span = [&](uint32_t begin, uint32_t end) {
     return text.aligned ? Span{text.spans[begin].begin, text.spans[end - 1].end} : Span{};
@@ -176,13 +215,13 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
       const std::string_view written(text.bytes.data() + piece.begin, piece.end - piece.begin);
       cursor.add(*this, options, piece.id, span(piece.begin, piece.end), written);
     } else if (!options.align) {
-      model_->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
+      parts_->model->append_ids({text.bytes.data() + piece.begin, piece.end - piece.begin}, cursor.tokens.ids);
     } else {
       const std::string_view word(text.bytes.data() + piece.begin, piece.end - piece.begin);
       cursor.found.clear();
-      model_->tokenize(word, cursor.found);
+      parts_->model->tokenize(word, cursor.found);
       for (const Token& token : cursor.found) {
-        const bool spelled = token.id == model_->spelled();
+        const bool spelled = token.id == parts_->model->spelled();
         cursor.add(*this, options, token.id, span(piece.begin + token.begin, piece.begin + token.end),
                    spelled ? word.substr(token.begin, token.end - token.begin) : std::string_view());
       }
@@ -193,12 +232,12 @@ void Tokenizer::run_stages(std::string_view part, const Options& options, Cursor
 
 int32_t Tokenizer::id_of(std::string_view token) const {
   const int32_t id = added_->id_of(token);
-  return id >= 0 ? id : vocabulary_.id_of(token);
+  return id >= 0 ? id : parts_->vocabulary.id_of(token);
 }
 
 bool Tokenizer::find(int32_t id, std::string_view* token) const {
   const std::string* added = added_->written(id);
-  if (!added) return vocabulary_.find(id, token);
+  if (!added) return parts_->vocabulary.find(id, token);
   *token = *added;
   return true;
 }
@@ -215,8 +254,8 @@ std::string Tokenizer::decode(const int32_t* ids, int64_t count, bool skip_speci
 }
 
 std::string Tokenizer::decode(std::vector<std::string> tokens) const {
-  if (decoder_) {
-    decoder_->run(tokens);
+  if (parts_->decoder) {
+    parts_->decoder->run(tokens);
   } else {
     for (size_t i = 1; i < tokens.size(); ++i) tokens[i].insert(0, 1, ' ');
   }

@@ -12,9 +12,7 @@
 namespace fastplm::text {
 
 class BertScanner;
-class ByteBpe;
 class SpaceBpe;
-class SpaceUnigram;
 
 // By place, in order: tokens that are in the text what the vocabulary does not call them, and that text.
 using Written = std::vector<std::pair<int64_t, std::string>>;
@@ -41,6 +39,8 @@ class FASTPLM_EXPORT Tokenizer {
   // `settings` holds the sections of tokenizer.json except the vocabulary: normalizer, pre_tokenizer, model,
   // post_processor, decoder, added_tokens; each may be null but model. Throws Error(kFile, kUnsupported).
   Tokenizer(const Value& settings, Vocabulary vocabulary);
+  // The same with other added tokens (an array of them); everything else is shared.
+  Tokenizer(const Tokenizer& other, const Value& added_tokens);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
@@ -55,11 +55,11 @@ class FASTPLM_EXPORT Tokenizer {
   void tokenize(std::string_view text, const Options& options, int32_t word, Tokens& tokens) const;
 
   // Whether the ids of one long text are made on many threads.
-  bool cuts_long_texts() const { return scanner_ || byte_bpe_; }
+  bool cuts_long_texts() const;
 
   const PostProcessor& post_processor() const { return post_processor_; }
   const AddedTokens& added_tokens() const { return *added_; }
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const Vocabulary& vocabulary() const;
 
   int32_t id_of(std::string_view token) const;             // -1: unknown
   bool find(int32_t id, std::string_view* token) const;    // false: no token has this id
@@ -76,18 +76,15 @@ class FASTPLM_EXPORT Tokenizer {
   void run_stages(std::string_view text, const Options& options, Cursor& cursor) const;
   bool is_named(const TemplatePiece& piece) const;   // its tokens are what the ids are called
 
-  Vocabulary vocabulary_;
-  std::unique_ptr<Normalizer> normalizer_;
-  std::unique_ptr<PreTokenizer> pre_tokenizer_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Decoder> decoder_;
-  PostProcessor post_processor_;
+  struct Parts;
+  void finish();   // what follows from parts_ and added_
+
+  std::shared_ptr<const Parts> parts_;
   std::unique_ptr<AddedTokens> added_;
-  // In place of the stages, where they are the ones that it replaces.
-  std::unique_ptr<BertScanner> scanner_;
-  std::unique_ptr<ByteBpe> byte_bpe_;
-  std::unique_ptr<SpaceBpe> space_bpe_;
-  std::unique_ptr<SpaceUnigram> space_unigram_;
+  PostProcessor post_processor_;
+  // In place of the stages, where they are the ones that it replaces; of parts_, or null.
+  const BertScanner* scanner_;
+  const SpaceBpe* space_bpe_;
 };
 
 }  // namespace fastplm::text

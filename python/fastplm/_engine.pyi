@@ -69,6 +69,7 @@ class Tokenizer:
     vocabulary_size: int
 
     def __init__(self, settings: dict[str, Any], vocabulary: Vocabulary) -> None: ...
+    def with_added_tokens(self, added_tokens: list[dict[str, Any]]) -> Tokenizer: ...
     def encode(
         self,
         texts: Sequence[Any],

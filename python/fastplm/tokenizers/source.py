@@ -59,12 +59,18 @@ class Source:
     def _with_scores(self, scores: Any) -> Source:
         return replace(self, model={**self.model, "scores": scores}, written_scores=None)
 
-    def build(self) -> _engine.Tokenizer:
-        """The engine's tokenizer. Raises CheckpointError or UnsupportedError naming the file."""
+    def build(self, like: _engine.Tokenizer | None = None) -> _engine.Tokenizer:
+        """The engine's tokenizer; `like` one that differs in the added tokens only, at once.
+
+        Raises CheckpointError or UnsupportedError naming the file.
+        """
+        added_tokens = [token.settings() for token in self.added_tokens]
+        if like is not None:
+            return like.with_added_tokens(added_tokens)
         settings = {
             **self.sections,
             "model": self.as_python_reads()._model_for_engine(),
-            "added_tokens": [token.settings() for token in self.added_tokens],
+            "added_tokens": added_tokens,
         }
         try:
             return _engine.Tokenizer(settings, self.vocabulary.engine)

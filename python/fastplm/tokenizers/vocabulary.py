@@ -89,7 +89,7 @@ class Vocabulary(Core):
                 added.append(token)
         if added:
             source = self._source.with_tokens(added)
-            self._engine, self._source = source.build(), source
+            self._engine, self._source = source.build(like=self._engine), source
         return len(added)
 
     @property
