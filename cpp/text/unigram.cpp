@@ -122,11 +122,11 @@ class Unigram::Search {
   // Makes the places up to `place` and some behind it known as not reached.
   void know(size_t place) {
     if (place >= size_) {
-      std::vector<Place> larger(2 * place);
-      std::copy_n(places_, known_, larger.begin());
+      Buffer larger(int64_t(2 * place * sizeof(Place)));
+      std::copy_n(places_, known_, larger.as<Place>());
       large_ = std::move(larger);
-      places_ = large_.data();
-      size_ = large_.size();
+      places_ = large_.as<Place>();
+      size_ = 2 * place;
     }
     constexpr size_t kMore = 16;
     for (const size_t end = std::min(place + kMore, size_); known_ < end; ++known_)
@@ -135,7 +135,7 @@ class Unigram::Search {
 
   static constexpr size_t kSmall = 320;
   Place small_[kSmall];  // not cleared: nearly every word is short
-  std::vector<Place> large_;
+  Buffer large_;
   Place* places_ = small_;
   size_t size_ = kSmall, known_ = 1, reached_ = 0;
 };
