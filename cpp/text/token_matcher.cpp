@@ -53,6 +53,11 @@ class TokenMatcher::Seam {
     return rank == kNever ? rank : rank + 1;
   }
 
+  // Whether merges leave the two tokens beside each other as they are. `again`: this was most likely asked before.
+  bool allows(int32_t left, int32_t right, bool again) const {
+    return rank(left, right) == kNever && (again ? holds_still(left, right) : holds(left, right));
+  }
+
   // holds(), from memory where it was asked so before.
   [[gnu::noinline]] bool holds_still(int32_t left, int32_t right) const {
     return trials_.of(left, right, [&] { return holds(left, right); });
@@ -134,12 +139,6 @@ class TokenMatcher::Seam {
   const Tokens& tokens_;
   Trials& trials_;
 };
-
-inline bool TokenMatcher::may_follow(int32_t left, int32_t right, bool is_likely_known) const {
-  const Seam seam(merges_, tokens_, *trials_);
-  if (seam.rank(left, right) != kNever) return false;
-  return is_likely_known ? seam.holds_still(left, right) : seam.holds(left, right);
-}
 
 // Of the rules that make a token, at most one joins what the others leave of it.
 void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens, Trials& trials) {
@@ -225,6 +224,7 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
   const char* const end = word.data() + word.size();
   const char* p = word.data();
   const int64_t first = ids.size();
+  const Seam seam(merges_, tokens_, *trials_);
   std::vector<bool> dead;   // places that no row of tokens goes on from; empty while there are none
   Match token = longest(p, end);
   const auto take_shorter = [&] {
@@ -235,7 +235,7 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
     const bool fits = [&] {
       for (; token.id >= 0; take_shorter()) {
         if (!dead.empty() && dead[size_t(p - word.data()) + token.size]) continue;
-        if (ids.size() == first || may_follow(ids[ids.size() - 1], token.id, !dead.empty())) return true;
+        if (ids.size() == first || seam.allows(ids[ids.size() - 1], token.id, !dead.empty())) return true;
       }
       return false;
     }();

@@ -40,9 +40,6 @@ class TokenMatcher {
   // Whether merges make this token, and nothing else, of what it is written with.
   bool is_made(int32_t id) const { return tokens_[id].level != kNever; }
 
-  // Whether merges leave the two tokens beside each other as they are.
-  bool may_follow(int32_t left, int32_t right, bool is_likely_known) const;
-
  private:
   static constexpr uint32_t kNever = Merges::kNever;
   struct Token {
