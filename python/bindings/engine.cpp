@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "strings.h"
 
 using namespace fastplm;
 
@@ -23,6 +24,10 @@ static Value numbers_of(const py::buffer_info& info) {
        "; expected one of int32 or float64 in a row");
 }
 
+static std::string text_of(py::handle o) {
+  return std::string(utf8_of(o, [] { return std::string("a text in the settings"); }));
+}
+
 static Value to_value_at(py::handle o, int depth) {
   if (depth > kMaxDepth) fail(ErrorKind::kFile, "settings are nested more than ", kMaxDepth, " levels deep");
   if (o.is_none()) return {};
@@ -33,7 +38,7 @@ static Value to_value_at(py::handle o, int depth) {
     return overflow ? Value(overflow * 1e300) : Value(value);
   }
   if (py::isinstance<py::float_>(o)) return o.cast<double>();
-  if (py::isinstance<py::str>(o)) return o.cast<std::string>();
+  if (py::isinstance<py::str>(o)) return text_of(o);
   if (py::isinstance<py::list>(o) || py::isinstance<py::tuple>(o)) {
     Value::Array items;
     for (py::handle item : o) items.push_back(to_value_at(item, depth + 1));
@@ -42,7 +47,7 @@ static Value to_value_at(py::handle o, int depth) {
   if (py::isinstance<py::dict>(o)) {
     Value::Object members;
     for (auto [key, item] : py::reinterpret_borrow<py::dict>(o)) {
-      members.emplace_back(key.cast<std::string>(), to_value_at(item, depth + 1));
+      members.emplace_back(text_of(key), to_value_at(item, depth + 1));
     }
     return members;
   }

@@ -187,3 +187,11 @@ def test_saved_tokenizer_is_the_same(settings, load, tmp_path, assert_same):
     reference = tokenizers.Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
     assert_same(ours, reference, TEXTS)
     assert json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())["pad_token"] == "[PAD]"
+
+
+def test_a_token_that_no_text_can_hold(settings, load):
+    ours, _ = load(settings)
+    before = ours.get_vocab()
+    with pytest.raises(ValueError, match="lone surrogate at character 1, which no UTF-8 text can hold"):
+        ours.add_tokens(["fine", "a\ud800"])
+    assert ours.get_vocab() == before
