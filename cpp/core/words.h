@@ -1,6 +1,7 @@
 // Short words, and the tokens of a vocabulary among them. Compiled for each instruction set too, so that no function
 // here may be one that the linker shares.
 #pragma once
+#include <array>
 #include <cstdint>
 
 namespace fastplm {
@@ -19,9 +20,23 @@ struct alignas(64) TokenLine {
   } slots[4];
 };
 
-// The upper bits are the ones to use. Factors of xxHash64.
+// Where in its line a token's id begins, in bytes, by which of the line's eight numbers are the word's; none: at its
+// end.
+inline constexpr std::array<uint8_t, 256> kIdOffsets = [] {
+  std::array<uint8_t, 256> offsets{};
+  for (unsigned same = 0; same < offsets.size(); ++same) {
+    unsigned slot = 0;
+    while (slot < 4 && (same >> 2 * slot & 3) != 3) ++slot;
+    offsets[same] = uint8_t(slot < 4 ? sizeof(TokenLine::Slot) * slot + 8 + kTokenIdShift / 8 : sizeof(TokenLine));
+  }
+  return offsets;
+}();
+
+// The upper bits are the ones to use.
+constexpr uint64_t kKeyFactors[2] = {0x9e3779b97f4a7c15u,
+                                     0xc2b2ae3d27d4eb4fu};   // 2^64 / golden ratio, xxHash64's second
 static inline __attribute__((always_inline)) uint64_t hash_of(const WordKey& key) {
-  return key.parts[0] * 0x9e3779b97f4a7c15u ^ key.parts[1] * 0xc2b2ae3d27d4eb4fu;
+  return key.parts[0] * kKeyFactors[0] ^ key.parts[1] * kKeyFactors[1];
 }
 static inline __attribute__((always_inline)) uint64_t line_of(const WordKey& key, uint64_t lines) {
   return (hash_of(key) >> 32) * lines >> 32;

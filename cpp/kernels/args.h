@@ -130,13 +130,13 @@ struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the low
 constexpr int kMostWords = 64;   // in one call
 struct WordsArgs {
   const char* text;
-  const uint32_t* ends;     // word i is text[ends[i - 1] .. ends[i]), the first one begins at 0
+  const uint32_t* bounds;   // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
   int count;                // <= kMostWords
   const char* end;          // of what may be read
   const TokenLine* lines;   // and one more behind the last
   uint64_t line_count;      // below 2^32
   WordKey* keys;            // [count], of the first 15 bytes of each
-  int32_t* ids;             // [count], -1: not a token in its line
+  int32_t* ids;             // [count], anything for those that are not known
 };
 
 }  // namespace fastplm

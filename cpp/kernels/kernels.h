@@ -39,7 +39,7 @@ struct Kernels {
   void (*pool)(const PoolArgs&) noexcept;
   void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
   void (*ascii)(const char* text, AsciiClasses& classes) noexcept;   // of text[0 .. 64)
-  void (*find_words)(const WordsArgs&) noexcept;
+  uint64_t (*find_words)(const WordsArgs&) noexcept;   // a bit for each word that is not a token in its line
 
   template <class T>
   const FloatKernels<T>& of() const {

@@ -1,11 +1,25 @@
 // Which words are tokens. Contract: WordsArgs in args.h.
-static void find_words(const WordsArgs& a) noexcept {
+static uint64_t find_words(const WordsArgs& a) noexcept {
   const TokenLine* lines[kMostWords];
-  for (int i = 0; i < a.count; ++i) {
-    const uint32_t begin = i ? a.ends[i - 1] : 0, size = a.ends[i] - begin;
-    a.keys[i] = load_word(a.text + begin, size < 15 ? size : 15, a.end);
+  const auto room_behind = [&](int i) { return a.end - (a.text + a.bounds[i]); };
+  int i = 0;
+  for (; i + kWordGroup <= a.count && room_behind(i + kWordGroup - 1) >= int(sizeof(WordKey)); i += kWordGroup) {
+    load_words(a.text, a.bounds + i, a.keys + i);
+    find_lines(a.keys + i, a.lines, a.line_count, lines + i);
+    for (int j = 0; j < kWordGroup; ++j) __builtin_prefetch(lines[i + j]);
+  }
+  for (; i < a.count; ++i) {   // near the end of what may be read
+    load_last_word(a.text, a.bounds + i, a.keys + i);
     lines[i] = a.lines + line_of(a.keys[i], a.line_count);
     __builtin_prefetch(lines[i]);
   }
-  for (int i = 0; i < a.count; ++i) a.ids[i] = find_token(*lines[i], a.keys[i]);
+  uint64_t unknown = 0;
+  while (i-- > 0) {
+    const uint32_t offset = id_offset(*lines[i], a.keys[i]);
+    uint32_t id;
+    __builtin_memcpy(&id, (const char*)lines[i] + offset, sizeof(id));
+    a.ids[i] = int32_t(id & ((1u << kTokenIdBits) - 1));
+    unknown = unknown << 1 | offset / sizeof(TokenLine);
+  }
+  return unknown;
 }

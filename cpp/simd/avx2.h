@@ -115,34 +115,35 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
   return uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(most, above)));
 }
 
-// The key of the `size` bytes at p, at most 15; reads nothing at or behind `end`.
-FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char* end) {
-  alignas(16) char bytes[16] = {};
-  if (end - p >= 16) {
-    const __m128i all = _mm_loadu_si128((const __m128i*)p);
-    const __m128i inside =
-        _mm_cmpgt_epi8(_mm_set1_epi8(char(size)), _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    _mm_store_si128((__m128i*)bytes, _mm_and_si128(all, inside));
-  } else {
-    __builtin_memcpy(bytes, p, size);
-  }
-  bytes[15] = char(size);
-  WordKey key;
-  __builtin_memcpy(key.parts, bytes, 16);
-  return key;
+// A word, with 16 bytes that may be read.
+constexpr int kWordGroup = 1;
+FASTPLM_INLINE void load_words(const char* text, const uint32_t* bounds, WordKey* key) {
+  const uint32_t all = bounds[1] - bounds[0];
+  const __m128i size = _mm_set1_epi8(char(all < 15 ? all : 15));
+  const __m128i places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i word = _mm_and_si128(_mm_loadu_si128((const __m128i*)(text + bounds[0])), _mm_cmpgt_epi8(size, places));
+  _mm_storeu_si128((__m128i*)key, _mm_or_si128(word, _mm_slli_si128(size, 15)));
 }
-// The token's id, or -1.
-FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
+// The same, for one of which nothing more may be read.
+FASTPLM_INLINE void load_last_word(const char* text, const uint32_t* bounds, WordKey* key) {
+  const uint32_t all = bounds[1] - bounds[0], size = all < 15 ? all : 15;
+  char word[16] = {};
+  __builtin_memcpy(word, text + bounds[0], size);
+  word[15] = char(size);
+  __builtin_memcpy(key->parts, word, sizeof(word));
+}
+FASTPLM_INLINE void find_lines(const WordKey* key, const TokenLine* lines, uint64_t count, const TokenLine** found) {
+  *found = lines + line_of(*key, count);
+}
+// Where in the line the word's id is; sizeof(line): nowhere.
+FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
   const __m256i wanted = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)&key));
-  const __m256i kept = _mm256_set_epi64x(int64_t(0xff000000ffffffff), -1, int64_t(0xff000000ffffffff), -1);
+  const __m256i keys = _mm256_set_epi64x(int64_t(0xff000000ffffffff), -1, int64_t(0xff000000ffffffff), -1);
   const auto same_in = [&](const TokenLine::Slot* two) {
-    const __m256i slots = _mm256_and_si256(_mm256_load_si256((const __m256i*)two), kept);
+    const __m256i slots = _mm256_and_si256(_mm256_load_si256((const __m256i*)two), keys);
     return uint32_t(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(slots, wanted))));
   };
-  const uint32_t same = same_in(line.slots) | same_in(line.slots + 2) << 4;
-  const uint32_t found = same & same >> 1 & 0x55;
-  const auto* const rest = (const uint64_t*)&line + 1 + __builtin_ctz(found | 1u << 8);  // for none, the next line's
-  return int32_t(*rest >> kTokenIdShift & ((1u << kTokenIdBits) - 1)) | -int32_t(found == 0);
+  return kIdOffsets[same_in(line.slots) | same_in(line.slots + 2) << 4];
 }
 
 struct Pair {  // kLanes pairs of bf16, each pair in 32 bits

@@ -82,22 +82,46 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {
   return _mm512_cmple_epu8_mask(_mm512_sub_epi8(a.v, _mm512_set1_epi8(low)), _mm512_set1_epi8(char(high - low)));
 }
 
-// The key of the `size` bytes at p, at most 15.
-FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char*) {
-  const __m128i bytes = _mm_maskz_loadu_epi8(__mmask16((1u << size) - 1), p);   // touches no others
-  WordKey key;
-  _mm_storeu_si128((__m128i*)key.parts, _mm_mask_set1_epi8(bytes, __mmask16(1u << 15), char(size)));
-  return key;
+// Four words, of which each has 16 bytes that may be read.
+constexpr int kWordGroup = 4;
+FASTPLM_INLINE void load_words(const char* text, const uint32_t* bounds, WordKey* keys) {
+  const __m128i begins = _mm_loadu_si128((const __m128i*)bounds), ends = _mm_loadu_si128((const __m128i*)(bounds + 1));
+  const __m128i size = _mm_min_epu32(_mm_sub_epi32(ends, begins), _mm_set1_epi32(15));
+  const auto load = [&](int i) { return _mm_loadu_si128((const __m128i*)(text + bounds[i])); };
+  const __m256i first = _mm256_inserti128_si256(_mm256_castsi128_si256(load(0)), load(1), 1),
+                second = _mm256_inserti128_si256(_mm256_castsi128_si256(load(2)), load(3), 1);
+  const __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+  constexpr int64_t kFour = 0x0404040404040404;
+  const __m512i lane = _mm512_set_epi64(3 * kFour, 3 * kFour, 2 * kFour, 2 * kFour, kFour, kFour, 0, 0);
+  const __m512i sizes = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(size), lane);   // in each 16 bytes its word's
+  const __m512i place = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  constexpr __mmask64 kSizes = 0x8000800080008000;
+  const __m512i words = _mm512_maskz_mov_epi8(_mm512_cmplt_epu8_mask(place, sizes), bytes);
+  _mm512_storeu_si512(keys, _mm512_mask_mov_epi8(words, kSizes, sizes));
 }
-// The token's id, or -1.
-FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
-  const __m512i slots = _mm512_load_si512(&line),
-                wanted = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)&key));
-  constexpr __mmask64 kIds = 0x7000700070007000;
-  const uint32_t same = _mm512_cmpeq_epi64_mask(_mm512_mask_mov_epi8(slots, kIds, _mm512_setzero_si512()), wanted);
-  const uint32_t found = same & same >> 1 & 0x55;
-  const auto* const rest = (const uint64_t*)&line + 1 + __builtin_ctz(found | 1u << 8);  // for none, the next line's
-  return int32_t(*rest >> kTokenIdShift & ((1u << kTokenIdBits) - 1)) | -int32_t(found == 0);
+// The same for one of which nothing more may be read.
+FASTPLM_INLINE void load_last_word(const char* text, const uint32_t* bounds, WordKey* key) {
+  const uint32_t all = bounds[1] - bounds[0], size = all < 15 ? all : 15;
+  const __m128i bytes = _mm_maskz_loadu_epi8(__mmask16((1u << size) - 1), text + bounds[0]);
+  _mm_storeu_si128((__m128i*)key, _mm_mask_set1_epi8(bytes, __mmask16(1u << 15), char(size)));
+}
+// line_of() for the four.
+FASTPLM_INLINE void find_lines(const WordKey* keys, const TokenLine* lines, uint64_t count, const TokenLine** found) {
+  const __m512i products =
+      _mm512_mullo_epi64(_mm512_loadu_si512(keys),
+                         _mm512_broadcast_i32x4(_mm_set_epi64x(int64_t(kKeyFactors[1]), int64_t(kKeyFactors[0]))));
+  const __m512i hashes = _mm512_xor_si512(products, _mm512_shuffle_epi32(products, _MM_PERM_BADC));
+  const __m512i places =
+      _mm512_srli_epi64(_mm512_mul_epu32(_mm512_srli_epi64(hashes, 32), _mm512_set1_epi64(int64_t(count))), 32);
+  const __m512i addresses = _mm512_add_epi64(_mm512_set1_epi64(int64_t(lines)), _mm512_slli_epi64(places, 6));
+  static_assert(sizeof(TokenLine) == 1 << 6);
+  _mm256_storeu_si256((__m256i*)found, _mm512_castsi512_si256(_mm512_maskz_compress_epi64(0x55, addresses)));
+}
+// Where in the line the word's id is; sizeof(line): nowhere.
+FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
+  constexpr __mmask64 kKeys = ~0x7000700070007000;   // without ids
+  return kIdOffsets[_mm512_cmpeq_epi64_mask(_mm512_maskz_loadu_epi8(kKeys, &line),
+                                            _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)&key)))];
 }
 
 struct Pair {  // kLanes pairs of bf16, each pair in 32 bits

@@ -88,21 +88,30 @@ FASTPLM_INLINE uint64_t between(Bytes a, char low, char high) {   // of ASCII
   return gather_highs(at_least & ~above & ~a.v);
 }
 
-// The key of the `size` bytes at p, at most 15.
-FASTPLM_INLINE WordKey load_word(const char* p, uint32_t size, const char*) {
-  WordKey key{};
-  for (uint32_t i = 0; i < size; ++i) key.parts[i / 8] |= uint64_t(uint8_t(p[i])) << i % 8 * 8;
-  key.parts[1] |= uint64_t(size) << 56;
-  return key;
+// A word; reads nothing else.
+constexpr int kWordGroup = 1;
+FASTPLM_INLINE void load_words(const char* text, const uint32_t* bounds, WordKey* key) {
+  const uint32_t all = bounds[1] - bounds[0], size = all < 15 ? all : 15;
+  *key = {};
+  for (uint32_t i = 0; i < size; ++i) key->parts[i / 8] |= uint64_t(uint8_t(text[bounds[0] + i])) << i % 8 * 8;
+  key->parts[1] |= uint64_t(size) << 56;
 }
-// The token's id, or -1.
-FASTPLM_INLINE int32_t find_token(const TokenLine& line, const WordKey& key) {
+FASTPLM_INLINE void load_last_word(const char* text, const uint32_t* bounds, WordKey* key) {
+  load_words(text, bounds, key);
+}
+FASTPLM_INLINE void find_lines(const WordKey* key, const TokenLine* lines, uint64_t count, const TokenLine** found) {
+  *found = lines + line_of(*key, count);
+}
+// Where in the line the word's id is; sizeof(line): nowhere.
+FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
   constexpr uint64_t kIds = ((uint64_t(1) << kTokenIdBits) - 1) << kTokenIdShift;
-  for (const TokenLine::Slot& slot : line.slots) {
-    if (slot.first == key.parts[0] && (slot.rest & ~kIds) == key.parts[1])
-      return int32_t((slot.rest & kIds) >> kTokenIdShift);
+  uint32_t same = 0;
+  for (int i = 0; i < 4; ++i) {
+    const TokenLine::Slot& slot = line.slots[i];
+    same |= uint32_t(slot.first == key.parts[0]) << 2 * i | uint32_t((slot.rest & ~kIds) == key.parts[1])
+                                                                << (2 * i + 1);
   }
-  return -1;
+  return kIdOffsets[same];
 }
 
 struct Pair {   // kLanes pairs of bf16, each pair in 32 bits

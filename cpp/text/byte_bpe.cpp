@@ -1,5 +1,6 @@
 #include "text/byte_bpe.h"
 
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,17 @@ struct ByteTokens {
   }
 };
 
+bool is_ascii(std::string_view text) {
+  uint64_t all = 0, eight = 0;
+  const char *p = text.data(), *const end = p + text.size();
+  for (; end - p >= 8; p += 8) {
+    std::memcpy(&eight, p, 8);
+    all |= eight;
+  }
+  for (; p < end; ++p) all |= uint8_t(*p);
+  return !(all & 0x8080808080808080u);
+}
+
 }  // namespace
 
 // What cuts the text, if it is one of the scanners and nothing else, before ByteLevel writes it as characters.
@@ -75,22 +87,18 @@ std::unique_ptr<ByteBpe> ByteBpe::make(const Value& pre_tokenizer, const Bpe& mo
   if (tokens.symbols != 256) return nullptr;   // some byte has no token
   std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), tokens.entries);
   if (!matcher) return nullptr;
-  std::vector<KnownWords::Word> words;
-  words.reserve(tokens.entries.size());
-  for (const TokenMatcher::Entry& token : tokens.entries) {
-    if (model.ignores_merges() || matcher->is_made(token.id)) words.push_back({token.bytes, token.id});
-  }
   return std::unique_ptr<ByteBpe>(
-      new ByteBpe(model, std::move(matcher), KnownWords(words), *cut.scanner, cut.add_prefix_space));
+      new ByteBpe(model, std::move(matcher), tokens.entries, *cut.scanner, cut.add_prefix_space));
 }
 
-ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Scanner& scanner,
-                 bool add_prefix_space)
+ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, std::span<const TokenMatcher::Entry> tokens,
+                 const Scanner& scanner, bool add_prefix_space)
     : model_(model),
+      words_(*matcher, tokens, model.ignores_merges()),
+      cuts_(TokenMatcher::written(tokens)),
       matcher_(std::move(matcher)),
       scanner_(scanner),
-      add_prefix_space_(add_prefix_space),
-      known_(std::move(words)) {}
+      add_prefix_space_(add_prefix_space) {}
 
 void ByteBpe::run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const {
   if (add_prefix_space_ && is_first && text[0] != ' ') {
@@ -107,12 +115,20 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  uint32_t ends[WordCache::kAtOnce];
+  uint32_t bounds[WordCache::kAtOnce + 1] = {};
   const auto make = [&](std::string_view word, Ids& to) { add_word(word, to); };
+  const auto add = [&](const char* row, const uint32_t* parts, size_t count) {
+    cache.add_row(owner_, words_, row, parts, count, end, ids, make);
+  };
   while (p < end && ids.size() < limit) {
-    const size_t words = scanner_.scan(p, end, ends, WordCache::kAtOnce);
-    cache.add_row(owner_, known_, p, ends, words, end, ids, make);
-    p += ends[words - 1];
+    const size_t words = scanner_.scan(p, end, bounds + 1, WordCache::kAtOnce);
+    const uint32_t size = bounds[words];
+    if (is_ascii({p, size})) {
+      add(p, bounds, words);
+    } else {
+      cuts_.parts<WordCache::kAtOnce>(p, bounds, words, add);
+    }
+    p += size;
   }
 }
 

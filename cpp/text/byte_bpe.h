@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include "text/bpe.h"
+#include "text/cuts.h"
 #include "text/ids.h"
 #include "text/scanner.h"
 #include "text/token_matcher.h"
@@ -23,16 +25,17 @@ class ByteBpe {
   void run(std::string_view text, bool is_first, int64_t limit, Ids& ids) const;
 
  private:
-  ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, KnownWords words, const Scanner& scanner,
-          bool add_prefix_space);
+  ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, std::span<const TokenMatcher::Entry> tokens,
+          const Scanner& scanner, bool add_prefix_space);
   void scan(std::string_view text, int64_t limit, Ids& ids) const;
   void add_word(std::string_view word, Ids& ids) const;
 
   const Bpe& model_;
+  KnownWords words_;
+  Cuts cuts_;
   std::unique_ptr<TokenMatcher> matcher_;
   const Scanner& scanner_;
   bool add_prefix_space_;
-  KnownWords known_;
   WordCache::Owner owner_;
 };
 

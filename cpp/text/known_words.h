@@ -1,10 +1,10 @@
 // The words of a vocabulary that are one token each, for a look at one cache line.
 #pragma once
 #include <cstdint>
-#include <string_view>
-#include <vector>
+#include <span>
 #include "core/buffer.h"
 #include "kernels/kernels.h"
+#include "text/token_matcher.h"
 
 namespace fastplm::text {
 
@@ -12,16 +12,14 @@ namespace fastplm::text {
 // first in the vocabulary, which are the frequent ones, come first here.
 class KnownWords {
  public:
-  struct Word {
-    std::string_view bytes;
-    int32_t id;
-  };
-  explicit KnownWords(const std::vector<Word>& words);  // each once
+  // Of tokens, each once: those that merges make of what they are written with, or `all`.
+  KnownWords(const TokenMatcher& matcher, std::span<const TokenMatcher::Entry> tokens, bool all);
 
-  // Keys of `count` words in a row, and the ids of those that are known, -1 for others. Word i is
-  // text[ends[i - 1] .. ends[i]); nothing is read at or behind `end`.
-  void find(const char* text, const uint32_t* ends, size_t count, const char* end, WordKey* keys, int32_t* ids) const {
-    kernels().find_words({text, ends, int(count), end, memory_.as<TokenLine>(), lines_, keys, ids});
+  // Keys of `count` words in a row, up to kMostWords, and the ids of those that are known; the result has a bit for
+  // each that is not. Word i is text[bounds[i] .. bounds[i + 1]); nothing is read at or behind `end`.
+  uint64_t find(const char* text, const uint32_t* bounds, size_t count, const char* end, WordKey* keys,
+                int32_t* ids) const {
+    return kernels().find_words({text, bounds, int(count), end, memory_.as<TokenLine>(), lines_, keys, ids});
   }
 
  private:

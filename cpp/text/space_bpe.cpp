@@ -1,9 +1,5 @@
 #include "text/space_bpe.h"
 
-#include <algorithm>
-#include <bit>
-
-#include "kernels/kernels.h"
 #include "text/metaspace.h"
 #include "text/utf8.h"
 
@@ -45,7 +41,7 @@ std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* p
                                          const Vocabulary& vocabulary) {
   Prefix prefix;
   if (!read_stages(normalizer, pre_tokenizer, &prefix)) return nullptr;
-  if (!model.cuts() || model.ignores_merges() || !model.bytes_are_apart()) return nullptr;
+  if (!model.is_plain() || model.ignores_merges() || !model.bytes_are_apart()) return nullptr;
   std::string texts;   // one after the other: they lie where they are once there is room for all
   size_t bytes = 0;
   for (int64_t i = 0; i < vocabulary.size(); ++i) bytes += vocabulary.token(i).size();
@@ -67,50 +63,35 @@ std::unique_ptr<SpaceBpe> SpaceBpe::make(const Value* normalizer, const Value* p
   std::unique_ptr<TokenMatcher> matcher = TokenMatcher::make(model.merges(), entries);
   if (!matcher) return nullptr;
   return std::unique_ptr<SpaceBpe>(
-      new SpaceBpe(model, std::move(matcher), CharacterBits([&](char32_t c) { return known[c]; }), prefix));
+      new SpaceBpe(model, std::move(matcher), entries, CharacterBits([&](char32_t c) { return known[c]; }), prefix));
 }
 
-SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const CharacterBits& known, Prefix prefix)
-    : bytes_(model.bytes()), matcher_(std::move(matcher)), known_(known), prefix_(prefix) {}
-
-// The ends of words from p on: spaces and what follows them up to the next one.
-static size_t find_ends(const char* p, const char* end, const char** ends, size_t room) {
-  const auto classify = kernels().ascii;
-  size_t count = 0;
-  uint64_t space_before = 1;   // 0 or 1; what p points to does not end a word
-  for (; end - p >= 64 && count < room; p += 64) {
-    AsciiClasses is;
-    classify(p, is);
-    uint64_t found = is.space & ~(is.space << 1 | space_before);
-    space_before = is.space >> 63;
-    for (; found && count < room; found &= found - 1) ends[count++] = p + std::countr_zero(found);
-  }
-  for (; p < end && count < room; ++p) {
-    if (*p == ' ' && !space_before) ends[count++] = p;
-    space_before = *p == ' ';
-  }
-  if (count < room) ends[count++] = end;
-  return count;
-}
+SpaceBpe::SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, std::span<const TokenMatcher::Entry> tokens,
+                   const CharacterBits& characters, Prefix prefix)
+    : bytes_(model.bytes()),
+      words_(*matcher, tokens, false),
+      cuts_(TokenMatcher::written(tokens)),
+      matcher_(std::move(matcher)),
+      characters_(characters),
+      prefix_(prefix) {}
 
 bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) const {
   if (text.find(kMark) != std::string_view::npos) return false;
   WordCache& cache = WordCache::of_thread();
   const char* p = text.data();
   const char* const end = p + text.size();
-  const char* ends[WordCache::kAtOnce];
+  uint32_t bounds[WordCache::kAtOnce + 1] = {};
   const auto make = [&](std::string_view word, Ids& to) { append(word, to); };
   if (prefix_ == kAlways || (*p != ' ' && (prefix_ == kMissing || (prefix_ == kFirst && begins)))) {
-    find_ends(p, end, ends, 1);
-    const std::string word = ' ' + std::string(p, ends[0]);
-    p = ends[0];
+    cuts_.find(p, end, bounds + 1, 1);
+    const std::string word = ' ' + std::string(p, bounds[1]);
+    p += bounds[1];
     cache.add(owner_, word, word.data() + word.size(), ids, make);
   }
   while (p < end && ids.size() < limit) {
-    const size_t words = find_ends(p, end, ends, WordCache::kAtOnce);
-    const auto word = [&](size_t i) { return std::string_view(i ? ends[i - 1] : p, ends[i]); };
-    cache.add_row(owner_, words, word, end, ids, make);
-    p = ends[words - 1];
+    const size_t count = cuts_.find(p, end, bounds + 1, WordCache::kAtOnce);
+    cache.add_row(owner_, words_, p, bounds, count, end, ids, make);
+    p += bounds[count];
   }
   return true;
 }
@@ -122,7 +103,7 @@ void SpaceBpe::append(std::string_view word, Ids& ids) const {
   const auto match = [&](const char* to) {
     if (begin < to) matcher_->append({begin, size_t(to - begin)}, ids);
   };
-  for (const char* p = begin; (p = known_.skip(p, end)) < end;) {
+  for (const char* p = begin; (p = characters_.skip(p, end)) < end;) {
     const char* const at = p;
     const char32_t c = next_character(p);
     std::string_view character(at, size_t(p - at));

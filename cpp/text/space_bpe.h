@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include "text/bpe.h"
 #include "text/character_bits.h"
+#include "text/cuts.h"
 #include "text/ids.h"
 #include "text/token_matcher.h"
 #include "text/word_cache.h"
@@ -29,13 +31,15 @@ class SpaceBpe {
   enum Prefix { kNone, kFirst, kMissing, kAlways };
   static bool read_stages(const Value* normalizer, const Value* pre_tokenizer, Prefix* prefix);
 
-  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, const CharacterBits& known, Prefix prefix);
-  // The ids of spaces and what follows them up to the next one.
+  SpaceBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, std::span<const TokenMatcher::Entry> tokens,
+           const CharacterBits& characters, Prefix prefix);
   void append(std::string_view word, Ids& ids) const;
 
   const std::array<int32_t, 256>& bytes_;  // ids of <0x00> to <0xFF>
+  KnownWords words_;
+  Cuts cuts_;
   std::unique_ptr<TokenMatcher> matcher_;  // of tokens with a space for each U+2581
-  CharacterBits known_;  // the characters that are tokens
+  CharacterBits characters_;  // which are tokens
   Prefix prefix_;
   WordCache::Owner owner_;
 };

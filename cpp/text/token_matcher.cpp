@@ -167,6 +167,13 @@ void TokenMatcher::find_parts(const Merges& merges, Tokens& tokens, Trials& tria
   }
 }
 
+std::vector<std::string_view> TokenMatcher::written(std::span<const Entry> tokens) {
+  std::vector<std::string_view> written;
+  written.reserve(tokens.size());
+  for (const Entry& token : tokens) written.push_back(token.bytes);
+  return written;
+}
+
 std::unique_ptr<TokenMatcher> TokenMatcher::make(const Merges& merges, std::span<const Entry> entries) {
   int32_t largest = 0;
   for (const Entry& entry : entries) {

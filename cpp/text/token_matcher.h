@@ -22,6 +22,8 @@ class TokenMatcher {
     int32_t id;
     bool is_symbol;   // what merges begin with
   };
+  static std::vector<std::string_view> written(std::span<const Entry> tokens);
+
   // Keeps a reference to `merges`. Null if `tokens` are not ones that it can work with: an id given twice or far above
   // their number, a token of more than 256 bytes.
   static std::unique_ptr<TokenMatcher> make(const Merges& merges, std::span<const Entry> tokens);

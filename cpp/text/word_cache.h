@@ -1,5 +1,6 @@
 // What words became, remembered between texts. A fixed amount of memory: new words take the place of old ones.
 #pragma once
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -47,30 +48,28 @@ class WordCache {
     for (size_t i = 0; i < count; ++i) add_at(owner, places[i], word(i), ids, make);
   }
 
-  // The same for words in a row, of which those that are known need not be remembered.
+  // The same for words in a row, text[bounds[i] .. bounds[i + 1]), of which those that are known need not be
+  // remembered.
   template <class Make>
-  void add_row(const Owner& owner, const KnownWords& words, const char* text, const uint32_t* ends, size_t count,
+  void add_row(const Owner& owner, const KnownWords& words, const char* text, const uint32_t* bounds, size_t count,
                const char* end, Ids& ids, const Make& make) {
     WordKey keys[kAtOnce];
-    int32_t known[kAtOnce];
-    words.find(text, ends, count, end, keys, known);
-    const auto word = [&](size_t i) {
-      const uint32_t begin = i ? ends[i - 1] : 0;
-      return std::string_view(text + begin, ends[i] - begin);
-    };
+    int32_t known[kAtOnce + kStep];
+    const uint64_t unknown = words.find(text, bounds, count, end, keys, known);
+    const auto word = [&](size_t i) { return std::string_view(text + bounds[i], bounds[i + 1] - bounds[i]); };
     Place places[kAtOnce];
-    for (size_t i = 0; i < count; ++i) {
-      if (known[i] < 0) places[i] = word(i).size() <= kMaxKeySize ? place_of(keys[i]) : place_of_long(word(i));
+    for (uint64_t left = unknown; left; left &= left - 1) {
+      const auto i = size_t(std::countr_zero(left));
+      places[i] = word(i).size() <= kMaxKeySize ? place_of(keys[i]) : place_of_long(word(i));
     }
-    for (size_t i = 0;; ++i) {
-      ids.reserve(int64_t(count));
-      int32_t* const out = ids.data() + ids.size();
-      int64_t row = 0;
-      for (; i < count && known[i] >= 0; ++i) out[row++] = known[i];
-      ids.resize(ids.size() + row);
-      if (i == count) return;
+    size_t done = 0;
+    for (uint64_t left = unknown; left; left &= left - 1) {
+      const auto i = size_t(std::countr_zero(left));
+      add_known(known + done, i - done, ids);
       add_at(owner, places[i], word(i), ids, make);
+      done = i + 1;
     }
+    add_known(known + done, count - done, ids);
   }
 
  private:
@@ -94,6 +93,17 @@ class WordCache {
     long_words_.want(hash);
     return {{{hash, 0}}, nullptr};
   }
+
+  // Copies of a fixed size: how many there are of them can be foreseen more often than the number of ids. Writes, and
+  // reads, up to kStep - 1 more.
+  static void add_known(const int32_t* known, size_t count, Ids& ids) {
+    if (count == 0) return;
+    ids.reserve(int64_t(count + kStep - 1));
+    int32_t* out = ids.data() + ids.size();
+    for (size_t i = 0; i < count; i += kStep) std::memcpy(out + i, known + i, kStep * sizeof(int32_t));
+    ids.resize(ids.size() + int64_t(count));
+  }
+  static constexpr size_t kStep = 16;
 
   template <class Make>
   void add_at(const Owner& owner, const Place& place, std::string_view word, Ids& ids, const Make& make) {

@@ -31,6 +31,14 @@ def vocabulary() -> dict[str, int]:
     return {word: i for i, word in enumerate(WORDS)}
 
 
+@pytest.fixture(scope="session")
+def wikitext(data: Path) -> list[str]:
+    """Its lines, line ends included."""
+    return [
+        line for name in ("test", "valid") for line in (data / f"wikitext2/{name}.txt").open(encoding="utf-8")
+    ]
+
+
 def _settings(vocabulary: dict[str, int]) -> dict[str, Any]:
     def special(token: str, type_id: int) -> dict[str, Any]:
         return {"SpecialToken": {"id": token, "type_id": type_id}}
