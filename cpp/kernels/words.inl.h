@@ -14,12 +14,12 @@ static uint64_t find_words(const WordsArgs& a) noexcept {
     __builtin_prefetch(lines[i]);
   }
   uint64_t unknown = 0;
-  while (i-- > 0) {
+  for (i = 0; i < a.count; ++i) {
     const uint32_t offset = id_offset(*lines[i], a.keys[i]);
     uint32_t id;
     __builtin_memcpy(&id, (const char*)lines[i] + offset, sizeof(id));
     a.ids[i] = int32_t(id & ((1u << kTokenIdBits) - 1));
-    unknown = unknown << 1 | offset / sizeof(TokenLine);
+    unknown |= uint64_t(offset / sizeof(TokenLine)) << i;
   }
   return unknown;
 }

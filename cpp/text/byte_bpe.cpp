@@ -1,6 +1,5 @@
 #include "text/byte_bpe.h"
 
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -41,17 +40,6 @@ struct ByteTokens {
     }
   }
 };
-
-bool is_ascii(std::string_view text) {
-  uint64_t all = 0, eight = 0;
-  const char *p = text.data(), *const end = p + text.size();
-  for (; end - p >= 8; p += 8) {
-    std::memcpy(&eight, p, 8);
-    all |= eight;
-  }
-  for (; p < end; ++p) all |= uint8_t(*p);
-  return !(all & 0x8080808080808080u);
-}
 
 }  // namespace
 
@@ -117,18 +105,13 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   const char* const end = p + text.size();
   uint32_t bounds[WordCache::kAtOnce + 1] = {};
   const auto make = [&](std::string_view word, Ids& to) { add_word(word, to); };
-  const auto add = [&](const char* row, const uint32_t* parts, size_t count) {
-    cache.add_row(owner_, words_, row, parts, count, end, ids, make);
+  const auto add = [&](const char* row, const uint32_t* parts, size_t count, bool may_cut = false) {
+    return cache.add_row(owner_, words_, row, parts, count, end, may_cut, ids, make);
   };
   while (p < end && ids.size() < limit) {
-    const size_t words = scanner_.scan(p, end, bounds + 1, WordCache::kAtOnce);
-    const uint32_t size = bounds[words];
-    if (is_ascii({p, size})) {
-      add(p, bounds, words);
-    } else {
-      cuts_.parts<WordCache::kAtOnce>(p, bounds, words, add);
-    }
-    p += size;
+    const size_t count = scanner_.scan(p, end, bounds + 1, WordCache::kAtOnce);
+    if (!add(p, bounds, count, true)) cuts_.parts<WordCache::kAtOnce>(p, bounds, count, add);
+    p += bounds[count];
   }
 }
 

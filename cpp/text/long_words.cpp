@@ -37,7 +37,7 @@ uint32_t LongWords::Block::find(uint32_t owner, std::string_view word, uint64_t 
 uint32_t LongWords::Block::put(uint32_t owner, std::string_view word, uint64_t hash, const int32_t* ids,
                                int64_t count) {
   if (!entries_) {
-    memory_ = Buffer(int64_t(kEntries * sizeof(Entry) + kBytes));
+    memory_ = Buffer(int64_t(kEntries * sizeof(Entry) + kBytes + kFew * sizeof(int32_t)));
     entries_ = memory_.as<Entry>();
     log_ = memory_.as<char>() + kEntries * sizeof(Entry);
     clear(number_);
@@ -72,8 +72,7 @@ LongWords::Place LongWords::find(uint32_t owner, std::string_view word, uint64_t
   }
   const uint32_t offset = old_.find(owner, word, hash);
   if (offset == 0) return {};
-  const auto [found, count] = old_.ids_at(offset);
-  ids.append(found, count);
+  const int64_t count = old_.append(offset, ids);
   return put(owner, word, hash, ids.data() + ids.size() - count, count);
 }
 

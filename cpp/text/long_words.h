@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <utility>
 #include "core/buffer.h"
 #include "text/ids.h"
 
@@ -24,8 +23,7 @@ class LongWords {
   // Appends the ids of the word that is there, if its block is still the current one.
   bool append(const Place& place, Ids& ids) const {
     if (place.offset == 0 || place.block != current_.number()) return false;
-    const auto [found, count] = current_.ids_at(place.offset);
-    ids.append(found, count);
+    current_.append(place.offset, ids);
     return true;
   }
   // Of the word's bytes; every one of them takes part.
@@ -48,10 +46,16 @@ class LongWords {
   class Block {
    public:
     uint32_t number() const { return number_; }
-    std::pair<const int32_t*, int64_t> ids_at(uint32_t offset) const {
+    // Appends the ids of a record and returns how many they are.
+    int64_t append(uint32_t offset, Ids& ids) const {
       Record record;
       std::memcpy(&record, log_ + offset, sizeof(record));
-      return {reinterpret_cast<const int32_t*>(log_ + offset + sizeof(record) + padded(record.size)), record.count};
+      const auto* const found = reinterpret_cast<const int32_t*>(log_ + offset + sizeof(record) + padded(record.size));
+      if (record.count <= kFew)
+        ids.append_some(found, record.count, kFew);
+      else
+        ids.append(found, record.count);
+      return record.count;
     }
     void want(uint64_t hash) const {
       if (entries_) __builtin_prefetch(entries_ + hash % kEntries);
@@ -66,6 +70,7 @@ class LongWords {
     static constexpr size_t kEntries = size_t(1) << 16;
     static constexpr size_t kMostRecords = kEntries / 2;
     static constexpr size_t kBytes = size_t(4) << 20;
+    static constexpr int64_t kFew = 16;  // ids that are copied in any case, which is faster than just some of them
     static constexpr size_t kBegin = 8;  // of the first record: its offset is not 0
 
     Buffer memory_;

@@ -90,7 +90,7 @@ bool SpaceBpe::run(std::string_view text, bool begins, int64_t limit, Ids& ids) 
   }
   while (p < end && ids.size() < limit) {
     const size_t count = cuts_.find(p, end, bounds + 1, WordCache::kAtOnce);
-    cache.add_row(owner_, words_, p, bounds, count, end, ids, make);
+    cache.add_row(owner_, words_, p, bounds, count, end, false, ids, make);
     p += bounds[count];
   }
   return true;

@@ -222,7 +222,10 @@ TokenMatcher::Match TokenMatcher::longest(const char* const begin, const char* c
   for (auto node = trie_.root(); p < end && trie_.step(node, *p);) {
     ++p;
     const int32_t value = node.unit->value;
-    if (value >= 0 && (value & 1)) found = {value >> 1, uint32_t(p - begin)};
+    if (value >= 0 && (value & 1)) {
+      found = {value >> 1, uint32_t(p - begin)};
+      __builtin_prefetch(&tokens_[found.id]);
+    }
   }
   return found;
 }
@@ -250,6 +253,7 @@ void TokenMatcher::append(std::string_view word, Ids& ids) const {
       ids.push(token.id);
       p += token.size;
       if (p == end) return;
+      __builtin_prefetch(&tokens_[std::max(tokens_[token.id].right, 0)]);
       token = longest(p, end);
     } else {
       // Symbols are tokens, and merges arrive somewhere: the first place is never dead.

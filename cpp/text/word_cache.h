@@ -49,13 +49,20 @@ class WordCache {
   }
 
   // The same for words in a row, text[bounds[i] .. bounds[i + 1]), of which those that are known need not be
-  // remembered.
+  // remembered. False, and nothing is added: they should be cut first, for one that is not known has more than ASCII,
+  // and `may_cut`.
   template <class Make>
-  void add_row(const Owner& owner, const KnownWords& words, const char* text, const uint32_t* bounds, size_t count,
-               const char* end, Ids& ids, const Make& make) {
+  [[gnu::noinline]] bool add_row(const Owner& owner, const KnownWords& words, const char* text, const uint32_t* bounds,
+                                 size_t count, const char* end, bool may_cut, Ids& ids, const Make& make) {
     WordKey keys[kAtOnce];
     int32_t known[kAtOnce + kStep];
     const uint64_t unknown = words.find(text, bounds, count, end, keys, known);
+    uint64_t bytes = 0;
+    for (uint64_t left = unknown; left; left &= left - 1) {
+      const WordKey& key = keys[std::countr_zero(left)];
+      bytes |= key.parts[0] | key.parts[1];
+    }
+    if (may_cut && (bytes & 0x8080808080808080u)) return false;
     const auto word = [&](size_t i) { return std::string_view(text + bounds[i], bounds[i + 1] - bounds[i]); };
     Place places[kAtOnce];
     for (uint64_t left = unknown; left; left &= left - 1) {
@@ -70,6 +77,7 @@ class WordCache {
       done = i + 1;
     }
     add_known(known + done, count - done, ids);
+    return true;
   }
 
  private:
@@ -112,10 +120,15 @@ class WordCache {
       return;
     }
     ids.reserve(kMaxIds + 1);
-    if (const int found = find(owner.number_, place, ids.data() + ids.size()); found > 0)
+    const int found = find(owner.number_, place, ids.data() + ids.size());
+    if (found > 0) {
       ids.resize(ids.size() + found);
-    else
-      add_short(owner.number_, place, found, word, ids, make);
+      return;
+    }
+    LongWords::Place at{};
+    static_assert(sizeof(at) <= kMaxIds * sizeof(int32_t));
+    if (found == kElsewhere) std::memcpy(&at, ids.data() + ids.size(), sizeof(at));
+    if (!long_words_.append(at, ids)) add_short(owner.number_, place, found, word, ids, make);
   }
 
   // Writes kMaxIds + 1 values to ids and returns how many of them are the word's, kElsewhere (they are its place among
@@ -129,15 +142,12 @@ class WordCache {
     return first | second ? int(slot.owner & 3) : kUnknown;
   }
 
-  // What find() said of the word is behind the last of `ids`. Not in line: the loop above keeps its registers.
+  // Of a word that is not where find() says. Not in line: the loop above keeps its registers.
   template <class Make>
   [[gnu::noinline]] void add_short(uint32_t owner, const Place& place, int found, std::string_view word, Ids& ids,
                                    const Make& make) {
-    LongWords::Place at{};
-    static_assert(sizeof(at) <= kMaxIds * sizeof(int32_t));
+    LongWords::Place at;
     if (found == kElsewhere) {
-      std::memcpy(&at, ids.data() + ids.size(), sizeof(at));
-      if (long_words_.append(at, ids)) return;
       at = add_long(owner, word, LongWords::hash_of(word), ids, make);
     } else {
       const int64_t before = ids.size();
