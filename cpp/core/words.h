@@ -20,14 +20,13 @@ struct alignas(64) TokenLine {
   } slots[4];
 };
 
-// Where in its line a token's id begins, in bytes, by which of the line's eight numbers are the word's; none: at its
-// end.
+// Where in its line a token's id begins, in bytes, by which of the line's eight numbers are the word's; 0: none is it.
 inline constexpr std::array<uint8_t, 256> kIdOffsets = [] {
   std::array<uint8_t, 256> offsets{};
   for (unsigned same = 0; same < offsets.size(); ++same) {
     unsigned slot = 0;
     while (slot < 4 && (same >> 2 * slot & 3) != 3) ++slot;
-    offsets[same] = uint8_t(slot < 4 ? sizeof(TokenLine::Slot) * slot + 8 + kTokenIdShift / 8 : sizeof(TokenLine));
+    if (slot < 4) offsets[same] = uint8_t(sizeof(TokenLine::Slot) * slot + 8 + kTokenIdShift / 8);
   }
   return offsets;
 }();

@@ -131,9 +131,9 @@ constexpr int kMostWords = 64;   // in one call
 struct WordsArgs {
   const char* text;
   const uint32_t* bounds;   // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
-  int count;                // <= kMostWords
+  int count;                // 1 to kMostWords
   const char* end;          // of what may be read
-  const TokenLine* lines;   // and one more behind the last
+  const TokenLine* lines;
   uint64_t line_count;      // below 2^32
   WordKey* keys;            // [count], of the first 15 bytes of each
   int32_t* ids;             // [count], anything for those that are not known

@@ -13,13 +13,13 @@ static uint64_t find_words(const WordsArgs& a) noexcept {
     lines[i] = a.lines + line_of(a.keys[i], a.line_count);
     __builtin_prefetch(lines[i]);
   }
-  uint64_t unknown = 0;
+  uint64_t known = 0;
   for (i = 0; i < a.count; ++i) {
     const uint32_t offset = id_offset(*lines[i], a.keys[i]);
     uint32_t id;
-    __builtin_memcpy(&id, (const char*)lines[i] + offset, sizeof(id));
+    __builtin_memcpy(&id, (const char*)lines[i] + offset, sizeof(id));  // without a branch: of no token it is not used
     a.ids[i] = int32_t(id & ((1u << kTokenIdBits) - 1));
-    unknown |= uint64_t(offset / sizeof(TokenLine)) << i;
+    known |= uint64_t(offset != 0) << i;
   }
-  return unknown;
+  return ~known & (~uint64_t(0) >> (kMostWords - a.count));
 }

@@ -135,7 +135,7 @@ FASTPLM_INLINE void load_last_word(const char* text, const uint32_t* bounds, Wor
 FASTPLM_INLINE void find_lines(const WordKey* key, const TokenLine* lines, uint64_t count, const TokenLine** found) {
   *found = lines + line_of(*key, count);
 }
-// Where in the line the word's id is; sizeof(line): nowhere.
+// Where in the line the word's id is; 0: nowhere.
 FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
   const __m256i wanted = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)&key));
   const __m256i keys = _mm256_set_epi64x(int64_t(0xff000000ffffffff), -1, int64_t(0xff000000ffffffff), -1);

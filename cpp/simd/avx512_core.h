@@ -117,7 +117,7 @@ FASTPLM_INLINE void find_lines(const WordKey* keys, const TokenLine* lines, uint
   static_assert(sizeof(TokenLine) == 1 << 6);
   _mm256_storeu_si256((__m256i*)found, _mm512_castsi512_si256(_mm512_maskz_compress_epi64(0x55, addresses)));
 }
-// Where in the line the word's id is; sizeof(line): nowhere.
+// Where in the line the word's id is; 0: nowhere.
 FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
   constexpr __mmask64 kKeys = ~0x7000700070007000;   // without ids
   return kIdOffsets[_mm512_cmpeq_epi64_mask(_mm512_maskz_loadu_epi8(kKeys, &line),

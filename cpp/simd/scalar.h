@@ -102,7 +102,7 @@ FASTPLM_INLINE void load_last_word(const char* text, const uint32_t* bounds, Wor
 FASTPLM_INLINE void find_lines(const WordKey* key, const TokenLine* lines, uint64_t count, const TokenLine** found) {
   *found = lines + line_of(*key, count);
 }
-// Where in the line the word's id is; sizeof(line): nowhere.
+// Where in the line the word's id is; 0: nowhere.
 FASTPLM_INLINE uint32_t id_offset(const TokenLine& line, const WordKey& key) {
   constexpr uint64_t kIds = ((uint64_t(1) << kTokenIdBits) - 1) << kTokenIdShift;
   uint32_t same = 0;

@@ -10,7 +10,7 @@ namespace fastplm::text {
 constexpr size_t kWordsOfLine = 2;   // on average: then one word in 27 finds its line full
 
 KnownWords::KnownWords(const TokenMatcher& matcher, std::span<const TokenMatcher::Entry> tokens, bool all)
-    : lines_(tokens.size() / kWordsOfLine + 1), memory_(int64_t((lines_ + 1) * sizeof(TokenLine))) {
+    : lines_(tokens.size() / kWordsOfLine + 1), memory_(int64_t(lines_ * sizeof(TokenLine))) {
   auto* const lines = memory_.as<TokenLine>();
   std::memset(lines, 0, size_t(memory_.size()));
   for (const auto& [bytes, id, is_symbol] : tokens) {
