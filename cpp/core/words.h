@@ -21,7 +21,7 @@ struct alignas(64) TokenLine {
 };
 
 // Where in its line a token's id begins, in bytes, by which of the line's eight numbers are the word's; 0: none is it.
-inline constexpr std::array<uint8_t, 256> kIdOffsets = [] {
+constexpr std::array<uint8_t, 256> kIdOffsets = [] {
   std::array<uint8_t, 256> offsets{};
   for (unsigned same = 0; same < offsets.size(); ++same) {
     unsigned slot = 0;

@@ -1,5 +1,6 @@
 #include "text/byte_bpe.h"
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -84,6 +85,8 @@ ByteBpe::ByteBpe(const Bpe& model, std::unique_ptr<TokenMatcher> matcher, std::s
     : model_(model),
       words_(*matcher, tokens, model.ignores_merges()),
       cuts_(TokenMatcher::written(tokens)),
+      may_cut_(!model.ignores_merges() ||
+               std::ranges::all_of(tokens, [&](const auto& token) { return matcher->is_made(token.id); })),
       matcher_(std::move(matcher)),
       scanner_(scanner),
       add_prefix_space_(add_prefix_space) {}
@@ -110,7 +113,7 @@ void ByteBpe::scan(std::string_view text, int64_t limit, Ids& ids) const {
   };
   while (p < end && ids.size() < limit) {
     const size_t count = scanner_.scan(p, end, bounds + 1, WordCache::kAtOnce);
-    if (!add(p, bounds, count, true)) cuts_.parts<WordCache::kAtOnce>(p, bounds, count, add);
+    if (!add(p, bounds, count, may_cut_)) cuts_.parts<WordCache::kAtOnce>(p, bounds, count, add);
     p += bounds[count];
   }
 }

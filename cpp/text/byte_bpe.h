@@ -33,6 +33,7 @@ class ByteBpe {
   const Bpe& model_;
   KnownWords words_;
   Cuts cuts_;
+  bool may_cut_;   // no token is one only where it is a whole word
   std::unique_ptr<TokenMatcher> matcher_;
   const Scanner& scanner_;
   bool add_prefix_space_;

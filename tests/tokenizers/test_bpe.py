@@ -122,6 +122,43 @@ def test_random_byte_level_merges(load, settings, letters, count, most, ignore_m
             assert ids == reference.encode(word).ids, (merges, word)
 
 
+@pytest.mark.parametrize("ignore_merges", [False, True])
+@pytest.mark.parametrize(("count", "most"), [(12, 4), (40, 7), (150, 12)])
+def test_merges_across_characters(load, settings, count, most, ignore_merges):
+    """Words are cut where no token reaches across; tokens here begin and end anywhere within characters."""
+    visible = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
+    by_byte = {ord(c): c for c in visible}
+    by_byte |= {b: chr(0x100 + i) for i, b in enumerate(b for b in range(256) if b not in by_byte)}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    chance = random.Random(count)
+    for _ in range(12):
+        characters = chance.sample(
+            "a \u00e9\u0431\u4e2d\u4e2e\u56fd\u304b\u306b\uac00\U0001f44d\U0001f44e", 6
+        )
+        text = "".join(chance.choices(characters, k=4000))
+        written = [by_byte[b] for b in text.encode()]
+        merges: list[list[str]] = []
+        while len(merges) < count:  # of what does stand side by side
+            begin, size = chance.randrange(len(written) - most), chance.randrange(2, most + 1)
+            pair = written[begin : begin + size]
+            for left, right in merges:
+                for i in range(len(pair) - 2, -1, -1):
+                    if pair[i : i + 2] == [left, right]:
+                        pair[i : i + 2] = [left + right]
+            if len(pair) > 1 and pair[:2] not in merges:
+                merges.append(pair[:2])
+        vocabulary = {token: None for token in [*by_byte.values(), *("".join(pair) for pair in merges)]}
+        chance.shuffle(merges)
+        model = {
+            "type": "BPE", "vocab": {token: i for i, token in enumerate(vocabulary)}, "merges": merges,
+            "ignore_merges": ignore_merges,
+        }  # fmt: skip
+        ours, reference = load({**in_tokenizer(settings, model), "pre_tokenizer": byte_level})
+        texts = ["".join(chance.choices(characters, k=chance.randrange(1, 90))) for _ in range(150)]
+        for text, ids in zip(texts, ours(texts)["input_ids"], strict=True):
+            assert ids == reference.encode(text).ids, (merges, text)
+
+
 def test_long_words_take_linear_time_and_stay_exact(load, settings, assert_same):
     chance = random.Random(3)
     words = ["a" * 20_000, "ab" * 10_000, "".join(chance.choices("thecat", k=30_000))]
