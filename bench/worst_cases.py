@@ -4,8 +4,8 @@ python -m bench.worst_cases                        10 MB against 1 MB, on real t
 python -m bench.worst_cases --only 'GPT-2|spaces'  some tokenizers or texts
 python -m bench.worst_cases tokenizer.json ...     the tokenizers of these files
 
-"ids" is encode_packed, "all" the call with offsets, "back" decode; each call in a thread of its own, whose word
-cache is empty. A ratio above 12 is marked.
+"ids" is encode_packed, "all" the call with offsets, "back" decode. Each call is in a thread of its own, which
+has an empty word cache; a ratio above 12 is marked.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.chat_files import ChatTemplate
+from fastplm.tokenizers.chat.files import ChatTemplate
 from fastplm.tokenizers.shape import check_side
 from fastplm.tokenizers.source import Source
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from fastplm.errors import CheckpointError
 from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.chat_files import read_chat_template
-from fastplm.tokenizers.class_choice import choose_class, has_byte_level
-from fastplm.tokenizers.class_parts import Parts, TokenizerClass, begin_end_template
+from fastplm.tokenizers.chat.files import read_chat_template
 from fastplm.tokenizers.classes import CLASSES, PLAIN
+from fastplm.tokenizers.classes.choice import choose_class, has_byte_level
+from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end_template
 from fastplm.tokenizers.components import Component
 from fastplm.tokenizers.folder_tokens import FolderTokens, missing_tokens, read_object, read_tokens
 from fastplm.tokenizers.folder_vocabulary import Vocabulary, read_vocabulary

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from fastplm.errors import CheckpointError
 from fastplm.jsonfile import read_json
 from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.class_parts import Token, TokenizerClass
+from fastplm.tokenizers.classes.parts import Token, TokenizerClass
 from fastplm.tokenizers.source import Source, check_vocabulary
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.tokenizers.class_parts import Token, TokenizerClass
+from fastplm.tokenizers.classes.parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
 from fastplm.tokenizers.sentencepiece import merges_by_id, read_sentencepiece
 from fastplm.tokenizers.source import Source

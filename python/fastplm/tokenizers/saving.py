@@ -10,7 +10,7 @@ from typing import Any
 
 from fastplm.errors import UnsupportedError
 from fastplm.files import replacing
-from fastplm.tokenizers.chat_files import TEMPLATE, TEMPLATES
+from fastplm.tokenizers.chat.files import TEMPLATE, TEMPLATES
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS, Vocabulary
 
 _SAVED_OPTIONS = (

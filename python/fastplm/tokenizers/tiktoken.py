@@ -9,7 +9,7 @@ from typing import Any
 from fastplm.errors import CheckpointError
 from fastplm.jsonfile import MAX_BYTES, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.class_byte_level import BYTES, CL100K_WORDS
+from fastplm.tokenizers.classes.byte_level import BYTES, CL100K_WORDS
 from fastplm.tokenizers.components import bpe, byte_level, byte_level_split
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.token_table import Strings, TokenTable

@@ -1,6 +1,6 @@
 """The tokenizer object."""
 
-from fastplm.tokenizers.chat import Chat
+from fastplm.tokenizers.chat.apply import Chat
 from fastplm.tokenizers.decoding import Decoding
 from fastplm.tokenizers.saving import Saving
 from fastplm.tokenizers.streaming import Streaming

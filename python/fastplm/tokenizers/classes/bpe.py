@@ -1,7 +1,7 @@
 """The classes of transformers with a BPE model over characters."""
 
-from fastplm.tokenizers.class_byte_level import MERGED
-from fastplm.tokenizers.class_parts import ROBERTA_TOKENS, SENTENCE_TOKENS, Parts, Pipeline, TokenizerClass
+from fastplm.tokenizers.classes.byte_level import MERGED
+from fastplm.tokenizers.classes.parts import ROBERTA_TOKENS, SENTENCE_TOKENS, Parts, Pipeline, TokenizerClass
 from fastplm.tokenizers.components import (
     SPACE,
     Component,

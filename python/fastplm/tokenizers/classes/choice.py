@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from fastplm.tokenizers.class_parts import TokenizerClass
 from fastplm.tokenizers.classes import CLASSES, PLAIN
+from fastplm.tokenizers.classes.parts import TokenizerClass
 
 _BY_MODEL_TYPE = {
     model_type: name

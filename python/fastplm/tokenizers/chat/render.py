@@ -1,6 +1,6 @@
 """Chat templates, rendered in jinja2's sandbox.
 
-A template comes with a checkpoint, from a stranger: it sees plain values only, and `chat_sandbox` bounds what
+A template comes with a checkpoint, from a stranger: it sees plain values only, and `sandbox` bounds what
 it can do with them.
 """
 
@@ -77,7 +77,7 @@ def _compile(template: str) -> tuple[Any, Any]:
         raise ImportError(
             f"chat templates need jinja2 3.1.6 or newer, this is {jinja2.__version__}: pip install -U jinja2"
         )
-    from fastplm.tokenizers.chat_sandbox import Sandbox
+    from fastplm.tokenizers.chat.sandbox import Sandbox
 
     sandbox = Sandbox()
     try:

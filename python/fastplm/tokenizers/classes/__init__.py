@@ -4,11 +4,11 @@ Such a class takes the vocabulary, the merges and (mostly) the post-processor of
 the rest of its pipeline. Every other class takes tokenizer.json as it is.
 """
 
-from fastplm.tokenizers.class_bpe import OTHER_BPE
-from fastplm.tokenizers.class_byte_level import BYTE_LEVEL
-from fastplm.tokenizers.class_parts import TokenizerClass
-from fastplm.tokenizers.class_unigram import UNIGRAM
-from fastplm.tokenizers.class_wordpiece import WORDPIECE
+from fastplm.tokenizers.classes.bpe import OTHER_BPE
+from fastplm.tokenizers.classes.byte_level import BYTE_LEVEL
+from fastplm.tokenizers.classes.parts import TokenizerClass
+from fastplm.tokenizers.classes.unigram import UNIGRAM
+from fastplm.tokenizers.classes.wordpiece import WORDPIECE
 
 CLASSES: dict[str, TokenizerClass] = {**WORDPIECE, **BYTE_LEVEL, **OTHER_BPE, **UNIGRAM}
 PLAIN = TokenizerClass()  # every other class

@@ -5,7 +5,7 @@ from dataclasses import replace as replace_fields
 from typing import Any
 
 from fastplm.errors import CheckpointError
-from fastplm.tokenizers.class_parts import (
+from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
     ROBERTA_TOKENS,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fastplm.tokenizers.class_parts import (
+from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
     ROBERTA_TOKENS,

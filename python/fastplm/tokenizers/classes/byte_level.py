@@ -1,6 +1,6 @@
 """The classes of transformers with a byte-level BPE model."""
 
-from fastplm.tokenizers.class_parts import (
+from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
     ROBERTA_TOKENS,

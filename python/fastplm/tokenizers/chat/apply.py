@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastplm.tokenizers.calling import Calling
-from fastplm.tokenizers.chat_render import Rendered, plain, render
+from fastplm.tokenizers.chat.render import Rendered, plain, render
 
 _REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "

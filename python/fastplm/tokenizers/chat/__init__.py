@@ -1,0 +1,1 @@
+"""Conversations: their templates, found, rendered in a sandbox, and made ids."""
