@@ -68,6 +68,7 @@ bool is_in_normal_form(std::string_view text, Form form) { return next_stretch(t
 // By class; equals keep their order. Linear, however many there are.
 static void sort_by_class(std::vector<Item>& items, size_t from) {
   const auto begin = items.begin() + int64_t(from);
+  if (std::is_sorted(begin, items.end(), [](const Item& a, const Item& b) { return a.order < b.order; })) return;
   if (items.size() - from <= 32) {
     std::stable_sort(begin, items.end(), [](const Item& a, const Item& b) { return a.order < b.order; });
     return;
@@ -83,6 +84,7 @@ static void sort_by_class(std::vector<Item>& items, size_t from) {
 static void decompose(std::string_view text, bool compatible, std::vector<Item>& items) {
   const Unicode& unicode = Unicode::get();
   items.clear();
+  items.reserve(text.size() / 2);   // what may be reordered has at least two bytes
   size_t run = 0;   // where the present run of characters that may be reordered begins
   const auto sort_run = [&] {
     if (items.size() - run > 1) sort_by_class(items, run);

@@ -92,7 +92,7 @@ size_t SpaceUnigram::find_plain_words(const char*& p, const char* end, Word* wor
       if (!behind) break;   // it may go on behind the 64 bytes
       words[count++] = {p + begin, p + begin + std::countr_zero(behind)};
     }
-    p += std::min(size, size_t(begins ? std::countr_zero(begins) : std::popcount(plain)));
+    p += std::min(size, size_t(begins ? std::countr_zero(begins) : std::countr_one(plain)));
     return count;
   }
   int begin = 0;   // each word has one space in front, but for the first one of a text
