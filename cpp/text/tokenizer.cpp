@@ -21,19 +21,20 @@ static AddedToken read_added_token(const Value& settings) {
 
 static std::vector<AddedToken> read_added_tokens(const Value& settings) {
   std::vector<AddedToken> tokens;
-  for (const Value& token : settings.array("added_tokens")) tokens.push_back(read_added_token(token));
+  const Value* const listed = settings.find("added_tokens");
+  if (!listed) return tokens;
+  for (const Value& token : listed->array("added_tokens")) tokens.push_back(read_added_token(token));
   return tokens;
 }
 
-// What does not depend on the added tokens; without scanner and space_bpe, which work only where none is normalized, if
-// one is.
+// What does not depend on the added tokens and the post-processor; without scanner and space_bpe, which work only where
+// no added token is normalized, if one is.
 struct Tokenizer::Parts {
   Vocabulary vocabulary;
   std::unique_ptr<Normalizer> normalizer;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
   std::unique_ptr<Model> model;
   std::unique_ptr<Decoder> decoder;
-  PostProcessor post_processor;
   std::unique_ptr<BertScanner> scanner;
   std::unique_ptr<ByteBpe> byte_bpe;
   std::unique_ptr<SpaceBpe> space_bpe;
@@ -42,7 +43,6 @@ struct Tokenizer::Parts {
   Parts(const Value& settings, Vocabulary words) : vocabulary(std::move(words)) {
     if (const Value* section = settings.find("normalizer")) normalizer = make_normalizer(*section);
     if (const Value* section = settings.find("pre_tokenizer")) pre_tokenizer = make_pre_tokenizer(*section);
-    if (const Value* section = settings.find("post_processor")) post_processor = make_post_processor(*section);
     if (const Value* section = settings.find("decoder")) decoder = make_decoder(*section);
     model = make_model(settings.at("model"), vocabulary);
   }
@@ -65,26 +65,23 @@ struct Tokenizer::Parts {
 
 Tokenizer::Tokenizer(const Value& settings, Vocabulary vocabulary) {
   auto parts = std::make_shared<Parts>(settings, std::move(vocabulary));
-  const Value* const listed = settings.find("added_tokens");
-  added_ = std::make_unique<AddedTokens>(listed ? read_added_tokens(*listed) : std::vector<AddedToken>(),
-                                         parts->vocabulary, parts->normalizer.get());
+  added_ = std::make_unique<AddedTokens>(read_added_tokens(settings), parts->vocabulary, parts->normalizer.get());
   parts->make_fused(settings, added_->any(AddedTokens::kNormalized));
   parts_ = std::move(parts);
-  finish();
+  finish(settings);
 }
 
-Tokenizer::Tokenizer(const Tokenizer& other, const Value& added_tokens)
+Tokenizer::Tokenizer(const Tokenizer& other, const Value& settings)
     : parts_(other.parts_),
-      added_(std::make_unique<AddedTokens>(read_added_tokens(added_tokens), parts_->vocabulary,
-                                           parts_->normalizer.get())) {
-  finish();
+      added_(std::make_unique<AddedTokens>(read_added_tokens(settings), parts_->vocabulary, parts_->normalizer.get())) {
+  finish(settings);
 }
 
-void Tokenizer::finish() {
+void Tokenizer::finish(const Value& settings) {
   const bool plain = !added_->any(AddedTokens::kNormalized);
   scanner_ = plain ? parts_->scanner.get() : nullptr;
   space_bpe_ = plain ? parts_->space_bpe.get() : nullptr;
-  post_processor_ = parts_->post_processor;
+  if (const Value* section = settings.find("post_processor")) post_processor_ = make_post_processor(*section);
   for (std::vector<TemplatePiece>* pieces : {&post_processor_.single, &post_processor_.pair}) {
     for (TemplatePiece& piece : *pieces) {
       if (is_named(piece)) piece.tokens.clear();

@@ -39,8 +39,8 @@ class FASTPLM_EXPORT Tokenizer {
   // `settings` holds the sections of tokenizer.json except the vocabulary: normalizer, pre_tokenizer, model,
   // post_processor, decoder, added_tokens; each may be null but model. Throws Error(kFile, kUnsupported).
   Tokenizer(const Value& settings, Vocabulary vocabulary);
-  // The same with other added tokens (an array of them); everything else is shared.
-  Tokenizer(const Tokenizer& other, const Value& added_tokens);
+  // The same with the added_tokens and the post_processor of `settings`; everything else is shared.
+  Tokenizer(const Tokenizer& other, const Value& settings);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
@@ -77,7 +77,7 @@ class FASTPLM_EXPORT Tokenizer {
   bool is_named(const TemplatePiece& piece) const;   // its tokens are what the ids are called
 
   struct Parts;
-  void finish();   // what follows from parts_ and added_
+  void finish(const Value& settings);   // what follows from parts_ and added_
 
   std::shared_ptr<const Parts> parts_;
   std::unique_ptr<AddedTokens> added_;

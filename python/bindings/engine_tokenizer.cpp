@@ -284,13 +284,13 @@ void bind_tokenizer(py::module_& m) {
   py::class_<Tokenizer>(m, "Tokenizer")
       .def(py::init(&make_tokenizer), py::arg("settings"), py::arg("vocabulary"))
       .def(
-          "with_added_tokens",
-          [](const Tokenizer& t, py::handle tokens) {
-            const Value tree = to_value(tokens);
+          "with_settings",
+          [](const Tokenizer& t, py::handle settings) {
+            const Value tree = to_value(settings);
             const ReleaseGil release;
             return std::make_unique<Tokenizer>(t, tree);
           },
-          py::arg("added_tokens"))
+          py::arg("settings"))
       .def("encode", &encode, py::arg("texts"), py::arg("pairs"), py::kw_only(), py::arg("words"),
            py::arg("add_special_tokens"), py::arg("truncation"), py::arg("max_length"), py::arg("stride"),
            py::arg("truncate_left"), py::arg("overflow"), py::arg("align"), py::arg("split_special_tokens"))

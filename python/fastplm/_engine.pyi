@@ -69,7 +69,8 @@ class Tokenizer:
     vocabulary_size: int
 
     def __init__(self, settings: dict[str, Any], vocabulary: Vocabulary) -> None: ...
-    def with_added_tokens(self, added_tokens: list[dict[str, Any]]) -> Tokenizer: ...
+    def with_settings(self, settings: dict[str, Any]) -> Tokenizer:
+        """The same with these added_tokens and this post_processor, at once."""
     def encode(
         self,
         texts: Sequence[Any],

@@ -1,5 +1,6 @@
 """apply_chat_template, compared with transformers; and templates that mean harm."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -305,6 +306,52 @@ def test_no_template(both: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(ModuleNotFoundError, match="pip install jinja2"):
         both[0].apply_chat_template(CHAT, chat_template="{# never seen before #}")
+
+
+PARTS = """{{ bos_token }}{% for m in messages %}{% for part in m['content'].split('C') %}
+[SEP]{{ m.role }}{{ part | trim }}[mark]{% endfor %}{% endfor %}{{ extra }}"""
+
+
+@pytest.mark.parametrize("listed", [None, ["[tool]"]])
+def test_control_tokens_of_users_are_text(
+    listed: list[str] | None, tmp_path: Path, vocabulary: dict[str, int]
+) -> None:
+    (tmp_path / "vocab.txt").write_text("".join(word + "\n" for word in vocabulary), encoding="utf-8")
+    config = {"tokenizer_class": "BertTokenizer", "bos_token": "[CLS]", "chat_control_tokens": listed}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizers = [auto.from_pretrained(tmp_path) for auto in (AutoTokenizer, transformers.AutoTokenizer)]
+    for tokenizer in tokenizers:
+        tokenizer.add_tokens(["[tool]", "[mark]"])
+    chats = [
+        [
+            {"role": "user", "content": "cat [SEP] the [tool] a[mark]b"},
+            {"role": "b", "content": " [CLS]hello"},
+        ],
+        [{"role": "[SEP]", "content": "\U000f0000[SEP]\U000f0001 [MASK] [SEP[SEP]] [tool"}],
+    ]
+    different = 0
+    for conversation in (*chats, chats):
+        for template in (LINES, PARTS):
+            for options in (
+                {}, {"padding": True, "return_tensors": "np"}, {"truncation": True, "max_length": 5},
+                {"return_dict": False}, {"extra": "x [SEP]", "tools": [SCHEMA]},
+            ):  # fmt: skip
+                arguments = {"chat_template": template, **options}
+                mine, theirs = (
+                    plain(t.apply_chat_template(conversation, sanitize_control_tokens=True, **arguments))
+                    for t in tokenizers
+                )
+                assert mine == theirs, options
+                different += mine != plain(tokenizers[0].apply_chat_template(conversation, **arguments))
+    assert different
+    for options in ({"tokenize": False}, {"return_assistant_tokens_mask": True}):
+        for tokenizer in tokenizers:
+            with pytest.raises(ValueError, match="sanitize_control_tokens"):
+                tokenizer.apply_chat_template(
+                    chats[0], chat_template=PARTS, sanitize_control_tokens=True, **options
+                )
+    tokenizers[0].save_pretrained(tmp_path / "saved")
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_control_tokens == listed
 
 
 def test_threads_share_a_template(both: tuple[Any, Any]) -> None:

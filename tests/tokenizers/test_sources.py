@@ -13,6 +13,7 @@ import pytest
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 from fastplm.tokenizers.classes import CLASSES
+from fastplm.tokenizers.classes.translation import TRANSLATION
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -35,14 +36,16 @@ SPECIAL = [
     "<|endoftext|>", "<sep>", "<cls>", "<|startoftext|>", "<UNK>", "<bos>", "<eos>", "<PAD>", "<CLS>",
     "<SEP>", "<BOS_TOKEN>", "<MASK_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<|padding|>",
 ]  # fmt: skip
+TRANSLATION_CODES = ("en_XX", "ro_RO", "eng_Latn", "fra_Latn")
 PIECES = [*SPECIAL, *"abcehst", "▁", "▁a", "▁the", "at", "ab"]
 
 
-def make_model(kind: str) -> dict[str, Any]:
+def make_model(kind: str, codes: tuple[str, ...] = ()) -> dict[str, Any]:
+    pieces = [*PIECES, *codes]
     if kind == "Unigram":
-        vocab = [[p, 0.0 if p in SPECIAL else -1.5 - i / 100] for i, p in enumerate(PIECES)]
+        vocab = [[p, 0.0 if p in SPECIAL else -1.5 - i / 100] for i, p in enumerate(pieces)]
         return {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}
-    vocabulary = {piece: i for i, piece in enumerate(PIECES)}
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
     if kind == "WordPiece":
         return {
             "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
@@ -55,8 +58,10 @@ def make_model(kind: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_file(kind: str, *, charsmap: str | None = None, processor: bool = True) -> dict[str, Any]:
-    """A tokenizer.json whose pipeline no class builds."""
+def make_file(
+    kind: str, *, charsmap: str | None = None, processor: bool = True, codes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A tokenizer.json whose pipeline no class builds. codes: of languages, in its vocabulary."""
     flags = {"single_word": False, "rstrip": False, "normalized": False, "special": True}
     text = {"Sequence": {"id": "A", "type_id": 0}}
     normalizer: dict[str, Any] = {"type": "Lowercase"}
@@ -73,7 +78,7 @@ def make_file(kind: str, *, charsmap: str | None = None, processor: bool = True)
     return {
         "version": "1.0", "truncation": None, "padding": None, "normalizer": normalizer,
         "pre_tokenizer": {"type": "Whitespace"}, "decoder": None,
-        "post_processor": template if processor else None, "model": make_model(kind),
+        "post_processor": template if processor else None, "model": make_model(kind, codes),
         "added_tokens": [
             {"id": 0, "content": "<s>", "lstrip": False, **flags},
             {"id": 4, "content": "<mask>", "lstrip": True, **flags},
@@ -147,7 +152,8 @@ def folders(path: Path, name: str, normalizations: list[str | None]) -> Iterator
             for processor in (True, False):
                 shutil.rmtree(path, ignore_errors=True)
                 path.mkdir()
-                file = make_file(kind, charsmap=normalization, processor=processor)
+                codes = TRANSLATION_CODES if name in TRANSLATION else ()
+                file = make_file(kind, charsmap=normalization, processor=processor, codes=codes)
                 contents = {
                     "tokenizer": file,
                     "tokenizer_config": {"tokenizer_class": name, **config},

@@ -189,6 +189,26 @@ class Encoding:
         return None if token is None else self.token_to_word(token)
 
 
+def _tensor(value: Any, name: str) -> Any:
+    import numpy as np
+
+    if name == "pt":
+        import torch
+
+        if torch.is_tensor(value):
+            return value
+    array = np.asarray(value)  # refuses rows of different lengths, where torch would drop what is too long
+    if array.size == 0 and array is not value:
+        array = array.astype(np.int64)
+    if name == "np":
+        return array
+    tensor = torch.from_numpy(array)
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    is_python = isinstance(value, float)  # then the precision is torch's own
+    return tensor.to(torch.get_default_dtype()) if is_python else tensor
+
+
 class BatchEncoding(UserDict[Any, Any]):
     """A dict of model inputs; its entries are attributes too. A number as index gives that row's Encoding."""
 
@@ -297,6 +317,27 @@ class BatchEncoding(UserDict[Any, Any]):
     ) -> int | None:
         encoding, character = self._at(batch_or_char_index, char_index)
         return encoding.char_to_word(character, sequence_index)
+
+    def convert_to_tensors(self, tensor_type: Any = None, prepend_batch_axis: bool = False) -> BatchEncoding:
+        """Makes every entry a numpy array ("np") or a torch tensor ("pt"), in place; None leaves them.
+
+        prepend_batch_axis: each entry is one row, and becomes a batch of one.
+        Raises ValueError if an entry's rows are not equally long; ModuleNotFoundError for "pt" without torch.
+        """
+        if tensor_type is None:
+            return self
+        name = getattr(tensor_type, "value", tensor_type)
+        if name not in ("np", "pt"):
+            raise ValueError(f'tensor_type is {tensor_type!r}; expected None, "np" or "pt"')
+        for key, value in self.data.items():
+            try:
+                self.data[key] = _tensor([value] if prepend_batch_axis else value, name)
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{key} cannot be made a tensor ({error}); expected rows of equal lengths: padding=True, "
+                    "and truncation=True if they may be long"
+                ) from None
+        return self
 
     def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
         """Moves the torch tensors among the entries to a device, in place."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastplm.tokenizers.batch_encoding import BatchEncoding, Rows
+from fastplm.tokenizers.framing import Framing
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
-from fastplm.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ _MAX_COUNT = 2**63 - 1  # more than any text has tokens
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 
-class Calling(SpecialTokens):
+class Calling(Framing):
     """A tokenizer is called with texts; encode_packed is the shorter way to a model."""
 
     def encode_packed(
@@ -57,8 +57,10 @@ class Calling(SpecialTokens):
 
     def __call__(
         self,
-        text: Texts,
+        text: Texts | None = None,
         text_pair: Texts | None = None,
+        text_target: Texts | None = None,
+        text_pair_target: Texts | None = None,
         *,
         add_special_tokens: bool = True,
         padding: bool | str | None = None,
@@ -76,15 +78,42 @@ class Calling(SpecialTokens):
         return_offsets_mapping: bool = False,
         return_length: bool = False,
         split_special_tokens: bool | None = None,
+        max_target_length: int | None = None,
         verbose: bool = True,
     ) -> BatchEncoding:
         """Encodes a text, a list of texts, or (is_split_into_words) lists of words, alone or in pairs.
+
+        text_target: what is to be generated; its input_ids are the entry "labels" (alone, it is encoded like
+        a text), in the language tgt_lang if the tokenizer has languages, max_length being max_target_length.
 
         Arguments and entries as in transformers: input_ids, token_type_ids, attention_mask,
         special_tokens_mask, offset_mapping, overflow_to_sample_mapping, length; lists, or int64 arrays
         [rows, length] with return_tensors "np" or "pt".
         Raises ValueError, TypeError; ModuleNotFoundError for "pt" without torch.
         """
+        if text_target is not None:
+            same: dict[str, Any] = {
+                "add_special_tokens": add_special_tokens, "padding": padding, "truncation": truncation,
+                "stride": stride, "is_split_into_words": is_split_into_words,
+                "pad_to_multiple_of": pad_to_multiple_of, "padding_side": padding_side,
+                "return_tensors": return_tensors, "return_token_type_ids": return_token_type_ids,
+                "return_attention_mask": return_attention_mask,
+                "return_overflowing_tokens": return_overflowing_tokens,
+                "return_special_tokens_mask": return_special_tokens_mask,
+                "return_offsets_mapping": return_offsets_mapping, "return_length": return_length,
+                "split_special_tokens": split_special_tokens, "verbose": verbose,
+            }  # fmt: skip
+            if truncation is None and max_length is None:  # max_target_length alone asks for nothing
+                same["truncation"] = False
+            longest = max_length if max_target_length is None else max_target_length
+            target = self._for_targets()(text_target, text_pair_target, max_length=longest, **same)
+            if text is None:
+                return target
+            result = self(text, text_pair, max_length=max_length, **same)
+            result["labels"] = target["input_ids"]
+            return result
+        if text is None:
+            raise ValueError("text and text_target are None; expected one of them, or both")
         batched, texts, pairs = _as_batch(text, text_pair, is_split_into_words)
         shape, stride, multiple, side = self._resolve(
             padding, truncation, max_length, stride, pad_to_multiple_of, padding_side, verbose

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
+from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import ChatTemplate
+from fastplm.tokenizers.classes.parts import Languages
 from fastplm.tokenizers.shape import check_side
 from fastplm.tokenizers.source import Source
 
@@ -34,7 +36,13 @@ class Core:
         split_special_tokens: bool = False,
         call_defaults: bool = False,
         chat_template: ChatTemplate | None = None,
+        chat_control_tokens: Sequence[str] | None = None,
         word_end: str = "",
+        add_bos_token: bool = False,
+        add_eos_token: bool = False,
+        languages: Languages | None = None,
+        src_lang: str | None = None,
+        tgt_lang: str | None = None,
     ) -> None:
         for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
             check_side(name, side)
@@ -51,7 +59,12 @@ class Core:
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         self.split_special_tokens = split_special_tokens
         self.chat_template = chat_template
+        self.chat_control_tokens = chat_control_tokens
         self._word_end = word_end  # what decoding turns into a space at last
+        self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
+        self._languages = languages
+        self._src_lang = src_lang or (languages.default if languages else "")
+        self._tgt_lang = tgt_lang
 
     def _options(self) -> dict[str, Any]:
         """The arguments, besides the source, that make this tokenizer again."""
@@ -67,8 +80,20 @@ class Core:
             "split_special_tokens": self.split_special_tokens,
             "call_defaults": self._call_defaults,
             "chat_template": self.chat_template,
+            "chat_control_tokens": self.chat_control_tokens,
             "word_end": self._word_end,
+            "add_bos_token": self._add_bos_token,
+            "add_eos_token": self._add_eos_token,
+            "languages": self._languages,
+            "src_lang": self._src_lang,
+            "tgt_lang": self._tgt_lang,
         }
+
+    def _with_engine(self, engine: _engine.Tokenizer) -> Self:
+        """This tokenizer, with everything it shares but its engine."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _engine=engine)
+        return other
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self._source, self._options())

@@ -15,8 +15,7 @@ from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import read_chat_template
 from fastplm.tokenizers.classes import CLASSES, PLAIN
 from fastplm.tokenizers.classes.choice import choose_class, has_byte_level
-from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end_template
-from fastplm.tokenizers.components import Component
+from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end
 from fastplm.tokenizers.folder_tokens import FolderTokens, missing_tokens, read_object, read_tokens
 from fastplm.tokenizers.folder_vocabulary import Vocabulary, read_vocabulary
 from fastplm.tokenizers.source import Source, read_tokenizer_json
@@ -31,6 +30,7 @@ _OPTIONS: dict[str, Any] = {
     "clean_up_tokenization_spaces": bool,
     "split_special_tokens": bool,
     "model_input_names": list,
+    "chat_control_tokens": list,
 }
 # A file by itself has no names for its special tokens: these, where they are there.
 _USUAL_TOKENS = {
@@ -95,16 +95,27 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     for key, token in vocabulary.named.items():
         tokens.named.setdefault(key, token)
 
-    source = _source(config_path, config, chosen, vocabulary, tokens)
+    parts = Parts(
+        str(config_path), config, {k: str(v) for k, v in tokens.named.items()}, vocabulary.source.vocabulary,
+        vocabulary.source.model.get("scores"), vocabulary.charsmap,
+    )  # fmt: skip
+    source = _source(parts, chosen, vocabulary, tokens)
     if file and file.padding and "pad_token" not in config and "pad_token" not in chosen.tokens:
         tokens.named["pad_token"] = file.padding["pad_token"]
+    languages = None if chosen.languages is None else chosen.languages(parts)
+    codes = languages.codes if languages and languages.are_extra else ()
     return Tokenizer(
         source,
         name_or_path=name,
         named_tokens=tokens.named,
-        extra_tokens=list(map(str, tokens.extra)),
+        extra_tokens=dict.fromkeys([*map(str, tokens.extra), *codes]) if codes else map(str, tokens.extra),
         word_end=chosen.word_end,
         chat_template=read_chat_template(folder, config_path, config, kwargs),
+        add_bos_token=parts.flag("add_bos_token", False),
+        add_eos_token=parts.flag("add_eos_token", False),
+        languages=languages,
+        src_lang=parts.text("src_lang"),
+        tgt_lang=parts.text("tgt_lang"),
         **_read_options(config_path, config, chosen, file),
     )
 
@@ -118,20 +129,9 @@ def _class_of_files(folder: Path) -> tuple[str | None, TokenizerClass]:
     return None, PLAIN
 
 
-def _source(
-    config_path: Path,
-    config: dict[str, Any],
-    chosen: TokenizerClass,
-    vocabulary: Vocabulary,
-    tokens: FolderTokens,
-) -> Source:
+def _source(parts: Parts, chosen: TokenizerClass, vocabulary: Vocabulary, tokens: FolderTokens) -> Source:
     """The pipeline of the class over the vocabulary, with all its tokens."""
     base = vocabulary.source
-    scores = base.model.get("scores")
-    parts = Parts(
-        str(config_path), config, {k: str(v) for k, v in tokens.named.items()}, base.vocabulary, scores,
-        vocabulary.charsmap,
-    )  # fmt: skip
     post_processor = base.sections["post_processor"]
     if chosen.build is None:
         source = base
@@ -165,16 +165,12 @@ def _source(
             raise CheckpointError(f"{source.path}: {token!r} is not in the vocabulary; its class needs it")
         return added[token]
 
-    asked = post_processor is None or "add_bos_token" in config or "add_eos_token" in config
+    asked = post_processor is None or not parts.settings.keys().isdisjoint(("add_bos_token", "add_eos_token"))
     if asked:
-        post_processor = begin_end_template(parts, ids)
+        post_processor = begin_end(parts, ids)
     if chosen.finish is not None and not (asked and chosen.readd == "named"):
         post_processor = chosen.finish(parts, ids)
-    return _with_processor(source, post_processor)
-
-
-def _with_processor(source: Source, post_processor: Component | None) -> Source:
-    return replace(source, sections={**source.sections, "post_processor": post_processor})
+    return source.with_post_processor(post_processor)
 
 
 def _again(how: str, tokens: FolderTokens) -> list[AddedToken]:

@@ -71,12 +71,19 @@ class Saving(Vocabulary):
         """tokenizer_config.json: a class that takes tokenizer.json as it is, and what the file cannot say."""
         named = self.special_tokens_map
         own = {name: token for name, token in named.items() if name not in NAMED_TOKENS}
+        languages = self._languages
         config: dict[str, Any] = {
             "backend": "tokenizers",
-            "tokenizer_class": "TokenizersBackend",
+            "tokenizer_class": languages.class_name if languages else "TokenizersBackend",
             **{name: getattr(self, name) for name in _SAVED_OPTIONS},
             **named,
         }
+        if languages:
+            config |= {"src_lang": self._src_lang, "tgt_lang": self._tgt_lang}
+            if languages.class_name == "NllbTokenizer":
+                config["legacy_behaviour"] = not languages.before
+        if self.chat_control_tokens is not None:
+            config["chat_control_tokens"] = list(self.chat_control_tokens)
         if self._extra:
             config["extra_special_tokens"] = list(self._extra)
         if own:

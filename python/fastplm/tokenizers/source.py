@@ -40,6 +40,9 @@ class Source:
     def with_tokens(self, tokens: list[AddedToken]) -> Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
 
+    def with_post_processor(self, post_processor: dict[str, Any] | None) -> Source:
+        return replace(self, sections={**self.sections, "post_processor": post_processor})
+
     def as_tokenizers_reads(self) -> Source:
         """With scores as `tokenizers` reads them from a file."""
         if self.written_scores is None:
@@ -60,20 +63,16 @@ class Source:
         return replace(self, model={**self.model, "scores": scores}, written_scores=None)
 
     def build(self, like: _engine.Tokenizer | None = None) -> _engine.Tokenizer:
-        """The engine's tokenizer; `like` one that differs in the added tokens only, at once.
+        """The engine's tokenizer; `like` one that differs in added tokens and post-processor only, at once.
 
         Raises CheckpointError or UnsupportedError naming the file.
         """
-        added_tokens = [token.settings() for token in self.added_tokens]
-        if like is not None:
-            return like.with_added_tokens(added_tokens)
-        settings = {
-            **self.sections,
-            "model": self.as_python_reads()._model_for_engine(),
-            "added_tokens": added_tokens,
-        }
+        settings = {**self.sections, "added_tokens": [token.settings() for token in self.added_tokens]}
         try:
-            return _engine.Tokenizer(settings, self.vocabulary.engine)
+            if like is not None:
+                return like.with_settings(settings)
+            model = self.as_python_reads()._model_for_engine()
+            return _engine.Tokenizer({**settings, "model": model}, self.vocabulary.engine)
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
 
@@ -86,18 +85,22 @@ class Source:
         return {**model, "rules": self.vocabulary.merge_rules(model.pop("merges"), prefix)}
 
     def ids_of_added_tokens(self) -> dict[str, int]:
-        """Which ids the added tokens get; neither merges nor scores matter for that."""
+        """Which ids the added tokens get."""
+        return {flags["content"]: token_id for token_id, flags in self._added().items()}
+
+    def _added(self) -> dict[int, dict[str, Any]]:
+        """The added tokens by id; neither merges nor scores matter for that."""
         plain = replace(
             self,
             model={"type": "WordLevel", "unk_token": ""},
             written_scores=None,
             sections=dict.fromkeys(_SECTIONS),
         )
-        return {flags["content"]: token_id for token_id, flags in plain.build().added_tokens().items()}
+        return plain.build().added_tokens()
 
     def to_json(self) -> dict[str, Any]:
         """What tokenizer.json holds for this tokenizer."""
-        added = [{"id": token_id, **flags} for token_id, flags in sorted(self.build().added_tokens().items())]
+        added = [{"id": token_id, **flags} for token_id, flags in sorted(self._added().items())]
         return {
             "version": "1.0",
             "truncation": None,

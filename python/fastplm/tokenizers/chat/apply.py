@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from fastplm.tokenizers.calling import Calling
-from fastplm.tokenizers.chat.render import Rendered, plain, render
+from fastplm.tokenizers.chat.control import control_tokens, encode_marked, mark, pattern_of
+from fastplm.tokenizers.chat.render import Rendered, literals, plain, render
+from fastplm.tokenizers.padding import Padding
 
 _REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
-class Chat(Calling):
+class Chat(Padding):
     """apply_chat_template."""
 
     def apply_chat_template(
@@ -31,6 +33,7 @@ class Chat(Calling):
         return_tensors: str | None = None,
         return_dict: bool = True,
         return_assistant_tokens_mask: bool = False,
+        sanitize_control_tokens: bool = False,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -40,6 +43,8 @@ class Chat(Calling):
         tokenize=False. chat_template: a template, or the name of one of several. kwargs: for the template.
         return_assistant_tokens_mask: "assistant_masks", 1 for what stands inside {% generation %}.
         continue_final_message: the text ends where the last message ends (a str: that field of it).
+        sanitize_control_tokens: special tokens (and chat_control_tokens; without these, the added tokens that
+        the template writes) in messages, tools, documents and kwargs are text like any other.
 
         The template runs in a sandbox with a budget. A tool may be a function only if transformers is
         installed, which derives the schema. Raises ValueError, TypeError, ModuleNotFoundError without jinja2.
@@ -51,6 +56,8 @@ class Chat(Calling):
             raise ValueError(
                 "continue_final_message: expected neither a generation prompt nor a mask with it"
             )
+        if sanitize_control_tokens and (return_assistant_tokens_mask or not tokenize):
+            raise ValueError("sanitize_control_tokens: expected tokenize=True and no assistant tokens mask")
         template = self.get_chat_template(chat_template, tools)
         batched, conversations = _as_conversations(conversation)
         values: dict[str, Any] = {
@@ -60,6 +67,11 @@ class Chat(Calling):
             "documents": _documents(documents),
             "add_generation_prompt": add_generation_prompt,
         }
+        if sanitize_control_tokens:
+            added = self.added_tokens_decoder.values()
+            pattern = pattern_of(control_tokens(added, self.chat_control_tokens, literals(template)))
+            conversations = mark(conversations, pattern)
+            values.update(mark({k: values[k] for k in (*kwargs, "tools", "documents")}, pattern))
         chats = [
             _render(template, messages, values, continue_final_message, return_assistant_tokens_mask)
             for messages in conversations
@@ -67,10 +79,15 @@ class Chat(Calling):
         texts: Any = [chat.text for chat in chats] if batched else chats[0].text
         if not tokenize:
             return texts
-        batch = self(
-            texts, padding=padding, truncation=truncation, max_length=max_length, add_special_tokens=False,
-            return_tensors=return_tensors, **(tokenizer_kwargs or {}),
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "padding": padding, "max_length": max_length, "return_tensors": return_tensors,
+            **(tokenizer_kwargs or {}),
+        }  # fmt: skip
+        if sanitize_control_tokens:
+            rows = self._encode_marked([chat.text for chat in chats], truncation, max_length)
+            batch = self.pad({"input_ids": rows if batched or return_tensors else rows[0]}, **options)
+        else:
+            batch = self(texts, truncation=truncation, add_special_tokens=False, **options)
         if not return_dict:
             return batch["input_ids"]
         if return_assistant_tokens_mask:
@@ -88,6 +105,27 @@ class Chat(Calling):
                 else:
                     batch["assistant_masks"] = array
         return batch
+
+    def _encode_marked(
+        self, texts: list[str], truncation: bool | str | None, max_length: int | None
+    ) -> list[list[int]]:
+        plain_engine = replace(self._source, added_tokens=()).build(like=self._engine)
+        text_only = self._with_engine(plain_engine)
+        rows = [
+            encode_marked(
+                text,
+                self.added_tokens_encoder,
+                lambda part: self.encode(part, add_special_tokens=False),
+                lambda part: text_only.encode(part, add_special_tokens=False),
+            )
+            for text in texts
+        ]
+        _, cut, most, _ = self._resolve(False, truncation, max_length, 0, None, None, False)[0]
+        if cut == "do_not_truncate" or most is None:
+            return rows
+        return [
+            row[:most] if self.truncation_side == "right" else row[max(len(row) - most, 0) :] for row in rows
+        ]
 
     def get_chat_template(self, chat_template: str | None = None, tools: Any = None) -> str:
         """The template that `chat_template` names or is; by default the tokenizer's own. ValueError: none."""

@@ -42,6 +42,17 @@ def render(template: str, values: Mapping[str, Any], *, spans: bool = False) -> 
         raise ValueError("chat_template: it calls itself too deeply") from None
 
 
+def literals(template: str) -> set[str]:
+    """The texts that a template itself holds: what stands outside of its tags, and strings inside."""
+    sandbox, _ = _compile(template)
+    import jinja2.nodes
+
+    tree = sandbox.parse(template)
+    outside = {node.data for node in tree.find_all(jinja2.nodes.TemplateData)}
+    constants = (node.value for node in tree.find_all(jinja2.nodes.Const))
+    return outside | {value for value in constants if isinstance(value, str)}
+
+
 def plain(value: Any) -> Any:
     """`value` made of str, int, float, bool, None, lists, tuples and dicts alone; anything else becomes the
     name of its type in angle brackets: objects have methods that a template must not reach.

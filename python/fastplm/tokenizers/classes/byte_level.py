@@ -9,7 +9,7 @@ from fastplm.tokenizers.classes.parts import (
     Pipeline,
     Token,
     TokenizerClass,
-    begin_end_template,
+    begin_end,
 )
 from fastplm.tokenizers.components import (
     Component,
@@ -116,7 +116,7 @@ BYTE_LEVEL = {
         inputs=("input_ids", "attention_mask", "token_type_ids"),
     ),
     "GPTNeoXTokenizer": TokenizerClass(
-        _neox, begin_end_template, "BPE", MERGED, {**_END_OF_TEXT, "pad_token": "<|padding|>"}
+        _neox, begin_end, "BPE", MERGED, {**_END_OF_TEXT, "pad_token": "<|padding|>"}
     ),
     "CohereTokenizer": TokenizerClass(
         _cohere, None, "BPE", MERGED,

@@ -40,8 +40,11 @@ _BY_MODEL_TYPE = {
         "HerbertTokenizer": "herbert",
         "LEDTokenizer": "led",
         "LlamaTokenizer": "idefics idefics2",
+        "MBart50Tokenizer": "mbart50",
+        "MBartTokenizer": "mbart",
         "MPNetTokenizer": "mpnet",
         "MvpTokenizer": "mvp",
+        "NllbTokenizer": "nllb nllb-moe",
         "OpenAIGPTTokenizer": "openai-gpt",
         "PegasusTokenizer": "pegasus",
         "Qwen2Tokenizer": (

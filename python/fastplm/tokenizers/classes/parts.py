@@ -41,6 +41,12 @@ class Parts(NamedTuple):
         value = self.settings.get(name)
         return default if value is None else self.flag(name, False)
 
+    def text(self, name: str) -> str | None:
+        value = self.settings.get(name)
+        if not isinstance(value, str | None):
+            raise CheckpointError(f"{self.path}: {name} is {value!r}; expected a string or null")
+        return value
+
     def number(self, name: str, default: int) -> int:
         value = self.settings.get(name, default)
         if type(value) is not int or not 0 <= value < 2**31:
@@ -66,6 +72,21 @@ Reorder = Callable[[Pieces, Mapping[str, Any], Tokens], Pieces]  # of a Sentence
 Finish = Callable[[Parts, Ids], Component | None]
 
 
+class Languages(NamedTuple):
+    """How a text says what language it is in: by a code before it, else by one behind its end token."""
+
+    class_name: str
+    codes: tuple[str, ...]
+    default: str  # src_lang
+    before: bool
+    are_extra: bool = False  # the codes are extra_special_tokens even where a folder lists others
+
+    def frame(self, code: str, eos: str, ids: Ids) -> Component:
+        """The post-processor for texts of this language."""
+        first, last = (f"{code}:0 ", f" {eos}:0") if self.before else ("", f" {eos}:0 {code}:0")
+        return template(f"{first}$A:0{last}", f"{first}$A:0 $B:0{last}", ids)
+
+
 @dataclass(frozen=True)
 class TokenizerClass:
     """One class of transformers."""
@@ -82,12 +103,18 @@ class TokenizerClass:
     readd: str = ""  # special tokens are added once more: "plain" without flags, "named" with those they have
     inputs: tuple[str, ...] = ("input_ids", "attention_mask")
     padding_side: str = "right"
+    languages: Callable[[Parts], Languages] | None = None
 
 
-def begin_end_template(parts: Parts, ids: Ids) -> Component:
-    """What add_bos_token and add_eos_token ask for, around each text."""
+def begin_end(parts: Parts, ids: Ids) -> Component:
+    """What add_bos_token and add_eos_token in the settings ask for."""
     bos = parts.tokens.get("bos_token") if parts.flag("add_bos_token", False) else None
     eos = parts.tokens.get("eos_token") if parts.flag("add_eos_token", False) else None
+    return begin_end_template(bos, eos, ids)
+
+
+def begin_end_template(bos: str | None, eos: str | None, ids: Ids) -> Component:
+    """Each text between these two, where they are given."""
 
     def around(text: str, type_id: int) -> str:
         pieces = (bos and f"{bos}:{type_id}", f"{text}:{type_id}", eos and f"{eos}:{type_id}")

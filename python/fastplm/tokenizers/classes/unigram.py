@@ -231,7 +231,7 @@ def _unless_given(*tokens: str) -> Extra:
     return lambda _, given: list(tokens) if given is None else given
 
 
-def _fairseq_pieces(pieces: Pieces, _: Mapping[str, Any], tokens: Tokens) -> Pieces:
+def fairseq_pieces(pieces: Pieces, _: Mapping[str, Any], tokens: Tokens) -> Pieces:
     """The first four ids are those of fairseq, and the mask comes last."""
     first = [tokens.get(f"{name}_token", f"<{default}>") for name, default in
              (("bos", "s"), ("pad", "pad"), ("eos", "/s"), ("unk", "unk"))]  # fmt: skip
@@ -264,7 +264,7 @@ UNIGRAM = {
         _unless_given("<eop>", "<eod>"), padding_side="left",
     ),
     "XLMRobertaTokenizer": TokenizerClass(
-        _xlm_roberta, _begin_end_processor, "Unigram", _BPE_MODEL, ROBERTA_TOKENS, reorder=_fairseq_pieces
+        _xlm_roberta, _begin_end_processor, "Unigram", _BPE_MODEL, ROBERTA_TOKENS, reorder=fairseq_pieces
     ),
     "CamembertTokenizer": TokenizerClass(
         _camembert, _begin_end_processor, "Unigram", _BPE_MODEL, _LSTRIP_MASK,

@@ -1,0 +1,111 @@
+"""What stands around the tokens of a text: begin and end tokens, the code of its language."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from fastplm.tokenizers.classes.parts import Languages, begin_end_template
+from fastplm.tokenizers.components import Component
+from fastplm.tokenizers.special_tokens import SpecialTokens
+
+
+class Framing(SpecialTokens):
+    """add_bos_token and add_eos_token; of a tokenizer for translation src_lang and tgt_lang.
+
+    Setting one makes a new engine at once; calls that other threads have begun end with the one before.
+    """
+
+    @property
+    def add_bos_token(self) -> bool:
+        """Whether bos_token comes first, if that was asked for and not left to the checkpoint's template."""
+        return self._add_bos_token
+
+    @add_bos_token.setter
+    def add_bos_token(self, value: bool) -> None:
+        self._add_bos_token = bool(value)
+        self.update_post_processor()
+
+    @property
+    def add_eos_token(self) -> bool:
+        """As add_bos_token, for eos_token at the end."""
+        return self._add_eos_token
+
+    @add_eos_token.setter
+    def add_eos_token(self, value: bool) -> None:
+        self._add_eos_token = bool(value)
+        self.update_post_processor()
+
+    def update_post_processor(self) -> None:
+        """Puts bos_token and eos_token around each text, as add_bos_token and add_eos_token say, no more.
+
+        To be called, as in transformers, when one of the two has been given another token. A tokenizer with
+        languages keeps the frame of its own.
+        """
+        if self._languages is not None:
+            return self._speak(self._src_lang)
+        bos, eos = self._named.get("bos_token"), self._named.get("eos_token")
+        self._add_bos_token = self._add_bos_token and bos is not None
+        self._add_eos_token = self._add_eos_token and eos is not None
+        self._frame(
+            begin_end_template(
+                bos if self._add_bos_token else None, eos if self._add_eos_token else None, self._known
+            )
+        )
+
+    @property
+    def src_lang(self) -> str:
+        """The code of the language that is translated from: it stands at the texts that are encoded."""
+        return self._needs_languages("src_lang") and self._src_lang
+
+    @src_lang.setter
+    def src_lang(self, code: str) -> None:
+        self._needs_languages("src_lang")
+        self._speak(code)
+        self._src_lang = code
+
+    @property
+    def tgt_lang(self) -> str | None:
+        """The code of the language that is translated to: it stands at what is given as text_target."""
+        return self._needs_languages("tgt_lang") and self._tgt_lang
+
+    @tgt_lang.setter
+    def tgt_lang(self, code: str | None) -> None:
+        self._needs_languages("tgt_lang")
+        if code is not None:
+            self._known(code)
+        self._tgt_lang = code
+
+    @property
+    def lang_code_to_id(self) -> dict[str, int]:
+        """The languages' codes, for forced_bos_token_id."""
+        codes = self._needs_languages("lang_code_to_id").codes
+        return {code: self._known(code) for code in codes}
+
+    def _needs_languages(self, name: str) -> Languages:
+        if self._languages is None:
+            raise AttributeError(f"{name}: this tokenizer's class has no languages")
+        return self._languages
+
+    def _for_targets(self) -> Self:
+        """This tokenizer as it encodes texts in the language that is translated to."""
+        if self._languages is None:
+            return self
+        target = self._with_engine(self._engine)
+        target._speak(self._tgt_lang or self._src_lang)
+        return target
+
+    def _speak(self, code: str) -> None:
+        eos = self._named.get("eos_token")
+        if eos is None:
+            raise ValueError("eos_token is None; expected the token that ends a text")
+        self._frame(self._needs_languages("src_lang").frame(code, eos, self._known))
+
+    def _frame(self, post_processor: Component) -> None:
+        source = self._source.with_post_processor(post_processor)
+        self._engine, self._source = source.build(like=self._engine), source
+
+    def _known(self, token: str) -> int:
+        token_id = self._id(token)
+        if token_id is None:
+            raise ValueError(f"{token!r} is no token of this tokenizer; expected one that is")
+        return token_id

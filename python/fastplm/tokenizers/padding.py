@@ -1,0 +1,98 @@
+"""Rows of ids, encoded earlier, padded to one length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastplm.tokenizers.batch_encoding import BatchEncoding
+from fastplm.tokenizers.calling import Calling
+
+
+class Padding(Calling):
+    """pad, as collators of batches use it."""
+
+    def pad(
+        self,
+        encoded_inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        padding: bool | str = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: Any = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pads one row, a dict of lists of rows, or a list of rows (dicts), and makes an attention_mask.
+
+        input_ids, attention_mask, token_type_ids and special_tokens_mask are padded, other entries stay as
+        they are. Arguments as in a call; return_tensors is by default what the rows are: lists, arrays or
+        tensors. Calling the tokenizer with padding=True is faster. Raises ValueError.
+        """
+        if isinstance(encoded_inputs, Mapping):
+            data = dict(encoded_inputs)
+        else:
+            data = {key: [row[key] for row in encoded_inputs] for key in (encoded_inputs or [{}])[0]}
+        name = self.model_input_names[0]
+        if name not in data:
+            raise ValueError(f"the entries are {list(data)}; expected {name} among them")
+        if data[name] is None or len(data[name]) == 0:
+            return BatchEncoding(data | ({"attention_mask": []} if return_attention_mask else {}))
+        if return_tensors is None:
+            return_tensors = _kind(data[name])
+        data = {key: _plain(value) for key, value in data.items()}
+
+        shape, _, multiple, side = self._resolve(
+            padding, False, max_length, 0, pad_to_multiple_of, padding_side, verbose
+        )
+        single = not isinstance(data[name][0], list)
+        rows = [data[name]] if single else data[name]
+        if not single:
+            for key, value in data.items():
+                if len(value) != len(rows):
+                    raise ValueError(f"{key} has {len(value)} rows, {name} {len(rows)}; expected as many")
+        length = max(map(len, rows)) if shape.padding == "longest" else shape.pad_length
+        if multiple:
+            length = -(-length // multiple) * multiple
+        missing = [length - len(row) if shape.padding != "do_not_pad" else 0 for row in rows]
+
+        pad_id, pad_type_id = self._pad_ids()
+        fillings = {name: pad_id, "token_type_ids": pad_type_id, "special_tokens_mask": 1}
+        if return_attention_mask is None:
+            return_attention_mask = "attention_mask" in self.model_input_names
+        if return_attention_mask:
+            fillings["attention_mask"] = 0
+            made = [[1] * len(row) for row in rows]
+            data.setdefault("attention_mask", made[0] if single else made)
+        for key in fillings.keys() & data.keys():
+            padded = []
+            for row, count in zip([data[key]] if single else data[key], missing, strict=True):
+                more = [fillings[key]] * count
+                padded.append(more + row if side == "left" else row + more)
+            data[key] = padded[0] if single else padded
+        return BatchEncoding(data).convert_to_tensors(return_tensors)
+
+
+def _kind(rows: Any) -> str | None:
+    """What rows, or numbers, are: torch tensors ("pt"), numpy arrays ("np"), or lists (None)."""
+    first = rows if hasattr(rows, "tolist") else rows[0]
+    if isinstance(first, (list, tuple)):
+        first = next((row[0] for row in rows if len(row)), first)
+    if isinstance(first, (int, list, tuple)):
+        return None
+    if hasattr(first, "tolist"):
+        return "np" if type(first).__module__ == "numpy" else "pt"
+    raise ValueError(f"the ids are {type(first).__name__}; expected int, lists, arrays or tensors")
+
+
+def _plain(value: Any) -> Any:
+    """Lists in place of tuples, arrays and tensors."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list) and not any(map(_is_wrapped, value)):
+        return value
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_wrapped(value: Any) -> bool:
+    return not isinstance(value, (int, float, str))
