@@ -57,6 +57,12 @@ def precompiled(charsmap: str) -> Component:
     return {"type": "Precompiled", "precompiled_charsmap": charsmap}
 
 
+def one_space(charsmap: str | None) -> Component:
+    """Each run of spaces is one, behind the charsmap if there is one."""
+    steps = [] if charsmap is None else [precompiled(charsmap)]
+    return sequence("normalizers", [*steps, replace_regex(" {2,}", " ")])
+
+
 def bert_normalizer(
     *, lowercase: bool, strip_accents: bool | None = None, chinese: bool = True, clean: bool = True
 ) -> Component:

@@ -10,6 +10,7 @@ from fastplm.tokenizers.components import (
     bpe,
     fallback_decoder,
     metaspace,
+    one_space,
     replace,
 )
 
@@ -62,11 +63,25 @@ def _gemma(parts: Parts) -> Pipeline:
     )
 
 
+def spaced_bpe(parts: Parts) -> Pipeline:
+    """With spaces as SentencePiece writes them, and an unknown token for what it does not know."""
+    return Pipeline(
+        bpe(unk_token=parts.tokens.get("unk_token", "<unk>"), prefix=None, suffix=None, fuse_unk=True),
+        None if parts.charsmap is None else one_space(parts.charsmap),
+        metaspace("always"),
+        metaspace("always"),
+    )
+
+
 OTHER_BPE = {
     "OpenAIGPTTokenizer": TokenizerClass(_openai, None, "BPE", MERGED, {"unk_token": "<unk>"}),
     "HerbertTokenizer": TokenizerClass(
         _herbert, _herbert_processor, "BPE", MERGED,
         {k: v for k, v in ROBERTA_TOKENS.items() if k not in ("bos_token", "eos_token")},
+    ),
+    "ReformerTokenizer": TokenizerClass(
+        spaced_bpe, None, "BPE", ("spiece.model",), {"eos_token": "</s>", "unk_token": "<unk>"},
+        readd="named",
     ),
     "LlamaTokenizer": TokenizerClass(
         _llama, None, "BPE", ("tokenizer.model",), SENTENCE_TOKENS, padding_side="left"

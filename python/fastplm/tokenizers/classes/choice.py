@@ -54,11 +54,13 @@ _BY_MODEL_TYPE = {
             "qwen3_vl qwen3_vl_moe vibevoice"
         ),
         "Qwen3_5Tokenizer": "qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen4_exp",
+        "ReformerTokenizer": "reformer",
         "RemBertTokenizer": "rembert",
         "RobertaTokenizer": (
             "bart bridgetower clap data2vec-text florence2 ibert lilt longformer mega mra roberta "
             "roberta-prelayernorm"
         ),
+        "SplinterTokenizer": "splinter",
         "T5Tokenizer": "mt5 musicgen musicgen_melody switch_transformers t5",
         "XGLMTokenizer": "xglm",
         "XLMRobertaTokenizer": "gte jina_embeddings_v3 metaclip_2 trocr xlm-roberta xmod",

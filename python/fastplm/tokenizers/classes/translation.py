@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastplm.tokenizers.classes.bpe import spaced_bpe
 from fastplm.tokenizers.classes.parts import (
     ROBERTA_TOKENS,
     Finish,
@@ -19,11 +20,8 @@ from fastplm.tokenizers.classes.unigram import fairseq_pieces
 from fastplm.tokenizers.components import (
     Component,
     Ids,
-    bpe,
     metaspace,
-    precompiled,
-    replace_regex,
-    sequence,
+    one_space,
     unigram,
     words_and_metaspace,
 )
@@ -67,23 +65,9 @@ def _mbart(parts: Parts) -> Pipeline:
     return Pipeline(unigram(3), None, words_and_metaspace("always"), metaspace("always"))
 
 
-def _one_space(parts: Parts) -> list[Component]:
-    steps = [] if parts.charsmap is None else [precompiled(parts.charsmap)]
-    return [*steps, replace_regex(" {2,}", " ")]
-
-
 def _mbart50(parts: Parts) -> Pipeline:
-    normalizer = sequence("normalizers", _one_space(parts))
+    normalizer = one_space(parts.charsmap)
     return Pipeline(unigram(3), normalizer, metaspace("always"), metaspace("always"))
-
-
-def _nllb(parts: Parts) -> Pipeline:
-    return Pipeline(
-        bpe(unk_token=parts.tokens.get("unk_token", "<unk>"), prefix=None, suffix=None, fuse_unk=True),
-        None if parts.charsmap is None else sequence("normalizers", _one_space(parts)),
-        metaspace("always"),
-        metaspace("always"),
-    )
 
 
 def _finish(languages: Callable[[Parts], Languages]) -> Finish:
@@ -134,7 +118,7 @@ TRANSLATION = {
         languages=_mbart50_languages,
     ),
     "NllbTokenizer": TokenizerClass(
-        _nllb, _finish(_nllb_languages), "BPE", _BPE_MODEL, _TOKENS,
+        spaced_bpe, _finish(_nllb_languages), "BPE", _BPE_MODEL, _TOKENS,
         lambda _, given: list(_NLLB_CODES) if given is None else given, languages=_nllb_languages,
     ),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from fastplm.tokenizers.classes.parts import (
     TokenizerClass,
     cls_sep,
 )
-from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, wordpiece
+from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, template, wordpiece
 
 
 def _bert(parts: Parts) -> Pipeline:
@@ -38,6 +38,18 @@ def _mpnet_processor(parts: Parts, ids: Ids) -> Component:
     return roberta(sep, cls, ids, trim_offsets=True, prefix_space=False)
 
 
+def _splinter_processor(parts: Parts, ids: Ids) -> Component:
+    """The question comes with a mark and a full stop."""
+    cls, sep, question = parts.token("cls_token"), parts.token("sep_token"), parts.token("question_token")
+    asked = f"{question}:0 .:0"
+    if parts.settings.get("padding_side", "right") == "right":
+        pair = f"{cls}:0 $A:0 {asked} {sep}:0 $B:1 {sep}:1"
+    else:
+        pair = f"{cls}:0 $A:0 {sep}:0 $B:1 {asked} {sep}:1"
+    full_stop = "." if "." in parts.vocabulary else parts.token("unk_token")
+    return template(f"{cls}:0 $A:0 {sep}:0", pair, lambda token: ids(full_stop if token == "." else token))
+
+
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 _BERT = TokenizerClass(_bert, cls_sep(), "WordPiece", ("vocab.txt",), BERT_TOKENS, inputs=_ALL_INPUTS)
 WORDPIECE = {
@@ -62,5 +74,9 @@ WORDPIECE = {
     "MPNetTokenizer": TokenizerClass(
         _bert, _mpnet_processor, "WordPiece", ("vocab.txt",),
         {**ROBERTA_TOKENS, "unk_token": "[UNK]", "mask_token": MASK},
+    ),
+    "SplinterTokenizer": TokenizerClass(
+        _bert, _splinter_processor, "WordPiece", ("vocab.txt",),
+        {**BERT_TOKENS, "question_token": "[QUESTION]"},
     ),
 }  # fmt: skip
