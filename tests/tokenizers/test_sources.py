@@ -370,10 +370,13 @@ SENTENCEPIECE = {
     "unigram/t5-small/spiece.model": ("T5Tokenizer", "TokenizersBackend"),
     "unigram/xlnet-base-cased/spiece.model": ("XLNetTokenizer", "TokenizersBackend"),
     "unigram/sp-test/test_model.model": (
-        "XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "TokenizersBackend",
+        "XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer",
+        "MBart50Tokenizer", "TokenizersBackend",
     ),
     "unigram/sp-test/test_ja_model.model": ("XLMRobertaTokenizer", "TokenizersBackend"),
-    "spm_bpe/mistral01/tokenizer.model": ("LlamaTokenizer", "TokenizersBackend"),
+    "spm_bpe/mistral01/tokenizer.model": (
+        "LlamaTokenizer", "ReformerTokenizer", "TokenizersBackend",
+    ),
 }  # fmt: skip
 
 

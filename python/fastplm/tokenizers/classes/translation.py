@@ -5,12 +5,14 @@ from typing import Any
 
 from fastplm.tokenizers.classes.bpe import spaced_bpe
 from fastplm.tokenizers.classes.parts import (
+    MASK,
     ROBERTA_TOKENS,
     Finish,
     Languages,
     Parts,
     Pieces,
     Pipeline,
+    Reorder,
     Token,
     TokenizerClass,
     Tokens,
@@ -100,25 +102,32 @@ def _codes_last(_: Mapping[str, Any], given: list[Token] | None) -> list[Token]:
     return [*(given or ()), *(code for code in _MBART50_CODES if code not in listed)]
 
 
-def _mbart50_pieces(pieces: Pieces, settings: Mapping[str, Any], tokens: Tokens) -> Pieces:
-    *most, mask = fairseq_pieces(pieces, settings, {"bos_token": "<s>", **tokens})
-    return [*most, *((code, 0.0) for code in _MBART50_CODES), mask]
+def _then(codes: tuple[str, ...]) -> Reorder:
+    """The codes come behind the pieces, and before the mask."""
+
+    def reorder(pieces: Pieces, settings: Mapping[str, Any], tokens: Tokens) -> Pieces:
+        *most, mask = fairseq_pieces(pieces, settings, tokens)
+        return [*most, *((code, 0.0) for code in codes), mask]
+
+    return reorder
 
 
 _BPE_MODEL = ("sentencepiece.bpe.model",)
-_TOKENS = {**ROBERTA_TOKENS, "mask_token": special("<mask>", lstrip=True, normalized=True)}
+_TOKENS = {**ROBERTA_TOKENS, "mask_token": MASK}
 TRANSLATION = {
     "MBartTokenizer": TokenizerClass(
         _mbart, _finish(_mbart_languages), "Unigram", _BPE_MODEL, _TOKENS, _codes_first,
+        _then(_MBART_CODES),
         languages=_mbart_languages,
     ),
     "MBart50Tokenizer": TokenizerClass(
         _mbart50, _finish(_mbart50_languages), "Unigram", _BPE_MODEL,
-        {k: v for k, v in _TOKENS.items() if k != "bos_token"}, _codes_last, _mbart50_pieces,
+        {k: v for k, v in _TOKENS.items() if k != "bos_token"}, _codes_last, _then(_MBART50_CODES),
         languages=_mbart50_languages,
     ),
     "NllbTokenizer": TokenizerClass(
-        spaced_bpe, _finish(_nllb_languages), "BPE", _BPE_MODEL, _TOKENS,
+        spaced_bpe, _finish(_nllb_languages), "BPE", _BPE_MODEL,
+        {**_TOKENS, "mask_token": special("<mask>", lstrip=True, normalized=True)},
         lambda _, given: list(_NLLB_CODES) if given is None else given, languages=_nllb_languages,
     ),
 }  # fmt: skip

@@ -25,6 +25,7 @@ from fastplm.tokenizers.components import (
     Component,
     Ids,
     metaspace,
+    one_space,
     precompiled,
     replace,
     replace_regex,
@@ -159,8 +160,7 @@ def _barthez(parts: Parts) -> Pipeline:
 
 def _xglm(parts: Parts) -> Pipeline:
     scheme = _scheme(parts)
-    steps = [*_charsmap(parts), replace_regex(" {2,}", " ")]
-    return Pipeline(unigram(3), sequence("normalizers", steps), metaspace(scheme), metaspace(scheme))
+    return Pipeline(unigram(3), one_space(parts.charsmap), metaspace(scheme), metaspace(scheme))
 
 
 def _pegasus(parts: Parts) -> Pipeline:
