@@ -128,6 +128,8 @@ class Calling(Framing):
             )  # fmt: skip
 
         batch = encode(return_offsets_mapping)
+        if verbose and max_length is None and batch.longest > self.model_max_length:
+            self._warn_of_length(batch.longest)
         if shape.padding == "do_not_pad":
             length = 0
         else:
@@ -184,6 +186,15 @@ class Calling(Framing):
         return BatchEncoding(
             data, lambda: rows.encodings(return_overflowing_tokens), 1 if pairs is None else 2
         )
+
+    def _warn_of_length(self, length: int) -> None:
+        if not self._warned_of_length:
+            self._warned_of_length = True
+            warnings.warn(
+                f"a text has {length} tokens, but model_max_length is {self.model_max_length}: a model cannot "
+                "read them all; truncation=True cuts it",
+                stacklevel=3,
+            )
 
     def _encode(
         self,

@@ -61,6 +61,7 @@ class Core:
         self.chat_template = chat_template
         self.chat_control_tokens = chat_control_tokens
         self._word_end = word_end  # what decoding turns into a space at last
+        self._warned_of_length = False
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._src_lang = src_lang or (languages.default if languages else "")
