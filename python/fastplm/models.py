@@ -43,7 +43,7 @@ class PreTrainedModel:
     @classmethod
     def from_pretrained(
         cls,
-        path_or_id: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         dtype: Any = "float32",
         device: Any = "cpu",
@@ -65,7 +65,11 @@ class PreTrainedModel:
         """
         arrays.check_device(device)
         folder = resolve(
-            path_or_id, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only
+            pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
         )
         checkpoint = read_checkpoint(folder)
         config = checkpoint.config

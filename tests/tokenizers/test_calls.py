@@ -1,7 +1,9 @@
 """Calls, and everything a BatchEncoding answers, compared with transformers."""
 
+import copy
 import itertools
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +193,34 @@ def test_batch_encoding(both: tuple[Any, Any]) -> None:
         batch.labels  # noqa: B018 - the access is the test
     with pytest.raises(KeyError):
         BatchEncoding({"a": [1]})[0]
-    again = pickle.loads(pickle.dumps(batch))
-    assert again.data == batch.data
+
+
+def test_copies_of_a_batch_keep_everything(both: tuple[Any, Any]) -> None:
+    ours, _ = both
+    options = {"truncation": True, "max_length": 4, "padding": True, "return_overflowing_tokens": True}
+    for batch in (ours(TEXTS, PAIRS), ours(TEXTS, **options)):
+        for again in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch), copy.copy(batch)):
+            assert again.data == batch.data
+            assert again.is_fast and again.n_sequences == batch.n_sequences
+            for mine, theirs in zip(again.encodings, batch.encodings, strict=True):
+                assert_encoding(mine, theirs)
+                for more, others in zip(mine.overflowing, theirs.overflowing, strict=True):
+                    assert_encoding(more, others)
+    assert copy.deepcopy(ours("cat")[0]).tokens == ours("cat").tokens()
+
+
+def assert_encoding(got: Any, want: Any) -> None:
+    for name in ("ids", "type_ids", "attention_mask", "special_tokens_mask", "offsets", "word_ids",
+                 "sequence_ids", "tokens", "n_sequences"):  # fmt: skip
+        assert getattr(got, name) == getattr(want, name), name
+
+
+def test_batch_encodings_that_are_made(both: tuple[Any, Any]) -> None:
+    encoding = both[0]("cat")[0]
+    for batch in (BatchEncoding({"a": [1]}, encoding), BatchEncoding({"a": [1]}, encoding=[encoding])):
+        assert batch.is_fast and batch.tokens() == encoding.tokens
+    made = BatchEncoding({"a": [1, 2]}, None, "np", True, 2)
+    assert made["a"].tolist() == [[1, 2]] and made.n_sequences == 2 and not made.is_fast
 
 
 def test_to_device(both: tuple[Any, Any]) -> None:
@@ -327,3 +355,123 @@ def test_errors(both: tuple[Any, Any], args: Any, options: Any, kind: type[Excep
     with pytest.raises(kind, match=message):
         both[0](*args, **options)
     assert both[0]("the cat")["input_ids"] == [2, 8, 9, 3]  # still works
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (([["the", "cat"], ["a", "b"]],), {}),
+        (([("the", "cat"), ["a", ""]],), {"padding": True}),
+        (([(["the"], ["cat", "sat"]), (["a"], [])],), {"is_split_into_words": True}),
+        (([[["the"], ["cat"]]],), {"is_split_into_words": True}),
+        (("the cat", None, None, None, False), {}),
+        (("the cat sat", "on", None, None, True, "max_length", True, 5), {}),
+        (("the cat sat on mat",), {"tokenizer_kwargs": {"truncation": True, "max_length": 4}}),
+        (("the cat", ""), {}),
+    ],
+    ids=str,
+)
+def test_forms_of_a_call(both: tuple[Any, Any], args: Any, options: dict[str, Any]) -> None:
+    check(both, *args, **options)
+    got, want = (tokenizer(*args, **options) for tokenizer in both)
+    for mine, theirs in zip(got.encodings, want.encodings, strict=True):
+        assert mine.n_sequences == theirs.n_sequences and mine.tokens == theirs.tokens
+
+
+def test_encode_takes_its_options_by_place(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    for args in (
+        (None, False),
+        ("cat", True, "max_length", True, 5, 0, "left"),
+        (None, True, False, None, None),
+    ):
+        assert ours.encode(TEXTS[0], *args) == reference.encode(TEXTS[0], *args)
+    assert (
+        ours.encode("cat", return_tensors="np").tolist()
+        == reference.encode("cat", return_tensors="np").tolist()
+    )
+
+
+def test_a_padding_token_that_is_not_in_the_vocabulary(folder: Path) -> None:
+    for side, tokens in itertools.product(("left", "right"), (["<nowhere>", None], ["cat", "[UNK]"])):
+        ours, reference = (
+            AutoTokenizer.from_pretrained(folder),
+            transformers.AutoTokenizer.from_pretrained(folder),
+        )
+        for tokenizer in (ours, reference):
+            tokenizer.pad_token, tokenizer.padding_side = tokens[0], side
+        got, want = (tokenizer(TEXTS, padding=True) for tokenizer in (ours, reference))
+        assert plain(got) == plain(want)
+        assert [got.tokens(i) for i in range(len(TEXTS))] == [want.tokens(i) for i in range(len(TEXTS))]
+        assert plain(ours.pad({"input_ids": [[1], [1, 2]]})) == plain(
+            reference.pad({"input_ids": [[1], [1, 2]]})
+        )
+        ours.pad_token, ours.unk_token = "<nowhere>", None
+        with pytest.raises(ValueError, match="pad_token is '<nowhere>'"):
+            ours(TEXTS, padding=True)
+
+
+def test_rows_longer_than_what_they_are_padded_to(both: tuple[Any, Any]) -> None:
+    options = {"padding": "max_length", "max_length": 3, "truncation": False}
+    for side in ("left", "right"):
+        got, want = (tokenizer(TEXTS, padding_side=side, **options) for tokenizer in both)
+        assert plain(got) == plain(want)
+        assert [got.tokens(i) for i in range(len(TEXTS))] == [want.tokens(i) for i in range(len(TEXTS))]
+
+
+def test_a_long_text_is_warned_of_once(folder: Path) -> None:
+    ours = AutoTokenizer.from_pretrained(folder)
+    long = "a " * 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours(long, truncation=True)
+        ours(long, verbose=False)
+        ours("cat")
+    with pytest.warns(UserWarning, match="22 tokens, but model_max_length is 12"):
+        ours(long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours(long)
+
+
+def test_attributes_of_the_user_are_kept(both: tuple[Any, Any]) -> None:
+    ours = copy.copy(both[0])
+    ours.note = {"mine": 5}
+    for other in (copy.copy(ours), copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        assert other.note == {"mine": 5}
+        assert other(TEXTS).data == ours(TEXTS).data
+
+
+def test_names_of_from_pretrained(folder: Path) -> None:
+    ours = AutoTokenizer.from_pretrained(pretrained_model_name_or_path=folder)
+    assert type(ours).from_pretrained(folder)(TEXTS).data == ours(TEXTS).data
+    assert list(ours.SPECIAL_TOKENS_ATTRIBUTES) == list(
+        transformers.AutoTokenizer.from_pretrained(folder).SPECIAL_TOKENS_ATTRIBUTES
+    )
+    ours.truncation_side = "up"
+    with pytest.raises(ValueError, match="truncation_side is 'up'"):
+        ours(TEXTS, truncation=True)
+
+
+def test_decoding_what_comes(both: tuple[Any, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    ours, reference = both
+    ids = reference(TEXTS[0], add_special_tokens=False)["input_ids"]
+    flat = [ids, tuple(ids), np.array(ids), torch.tensor(ids), list(torch.tensor(ids)), list(np.array(ids))]
+    for row in (*flat, ids[0], np.int64(ids[0]), [], {"input_ids": ids}):
+        assert ours.decode(row) == reference.decode(row)
+        assert ours.batch_decode(row) == reference.batch_decode(row)
+    rows = [[ids, ids[:2]], [np.array(ids)] * 2, list(torch.tensor([ids, ids])), torch.tensor([ids, ids])]
+    for batch in (*rows, np.array([ids, ids])):
+        assert ours.decode(batch) == reference.decode(batch)
+        assert ours.batch_decode(batch) == reference.batch_decode(batch)
+    for wrong in ("hello", [5.0], ["a"], None, np.array([1.5])):
+        with pytest.raises(TypeError):
+            ours.decode(wrong)
+
+
+def test_a_dtype_moves_nothing(both: tuple[Any, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    batch = both[0](TEXTS, padding=True, return_tensors="pt")
+    with pytest.warns(UserWarning, match="is not cast"):
+        assert batch.to(torch.float16)["input_ids"].dtype == torch.int64

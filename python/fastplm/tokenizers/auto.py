@@ -16,7 +16,9 @@ class AutoTokenizer:
         raise TypeError("AutoTokenizer has no instances: call AutoTokenizer.from_pretrained(path_or_id)")
 
     @classmethod
-    def from_pretrained(cls, path_or_id: str | os.PathLike[str], **kwargs: Any) -> Tokenizer:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> Tokenizer:
         """The tokenizer of a folder, a tokenizer.json file, or a model on the hub.
 
         A file gives what tokenizers' Tokenizer.from_file gives, a folder or hub id what transformers'
@@ -29,7 +31,7 @@ class AutoTokenizer:
         """
         for name in ("use_fast", "trust_remote_code"):
             kwargs.pop(name, None)  # there is one kind of tokenizer, and it runs no code of the checkpoint
-        tokenizer = _load(path_or_id, kwargs)
+        tokenizer = _load(pretrained_model_name_or_path, kwargs)
         _engine.trim_memory()  # reading a large vocabulary takes several times what it leaves
         return tokenizer
 

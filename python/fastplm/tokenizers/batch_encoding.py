@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import UserDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -40,6 +41,8 @@ class Rows:
         left: bool,
         pad_id: int,
         pad_type_id: int,
+        pad_token: str,
+        n_sequences: int,
     ) -> None:
         self.names = names  # from ids to tokens
         self.batch = batch
@@ -47,6 +50,8 @@ class Rows:
         self.length = length  # 0: not padded
         self.left = left
         self.pad = (pad_id, pad_type_id)
+        self.pad_token = pad_token
+        self.n_sequences = n_sequences
 
     def aligned(self) -> _engine.Batch:
         if self.realign is not None:
@@ -58,12 +63,15 @@ class Rows:
         return batch.row(row, name, self.length, self.left, *self.pad)
 
     def written(self, row: int) -> dict[int, str]:
-        """By place in the padded row, the tokens that are not written as the vocabulary names them."""
-        written = self.aligned().written(row)
-        if not (written and self.left and self.length):
-            return written
-        padding = self.length - self.aligned().lengths()[row]
-        return {padding + place: token for place, token in written.items()}
+        """By place in the padded row, the tokens that may not be written as the vocabulary names them."""
+        batch = self.aligned()
+        count = batch.lengths()[row]
+        padding = max(self.length - count, 0)
+        first = padding if self.left else 0
+        written = {first + place: token for place, token in batch.written(row).items()}
+        return written | dict.fromkeys(
+            range(padding) if self.left else range(count, count + padding), self.pad_token
+        )
 
     def encodings(self, overflow: bool) -> list[Encoding]:
         """An Encoding per row; with overflow the first of a sample holds its overflowing ones."""
@@ -83,6 +91,12 @@ def _none_if_negative(values: list[int]) -> list[int | None]:
     return [value if value >= 0 else None for value in values]
 
 
+_FIELDS = (
+    *("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping", "word_ids"),
+    *("sequence_ids", "tokens"),
+)
+
+
 class Encoding:
     """One row, with the attributes of tokenizers.Encoding. Lists are as long as the padded row."""
 
@@ -90,12 +104,24 @@ class Encoding:
         self._rows = rows
         self._row = row
         self._fields: dict[str, list[Any]] = {}
+        self.n_sequences = rows.n_sequences
         self.overflowing = overflowing
 
     def _field(self, name: str) -> list[Any]:
         if name not in self._fields:
-            self._fields[name] = self._rows.field(name, self._row)
+            self._fields[name] = self._tokens() if name == "tokens" else self._rows.field(name, self._row)
         return self._fields[name]
+
+    def _tokens(self) -> list[str]:
+        tokens = cast("list[str]", self._rows.names(self.ids))
+        for place, written in self._rows.written(self._row).items():
+            tokens[place] = written
+        return tokens
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All there is to ask for, without the engine's rows."""
+        fields = {name: self._field(name) for name in _FIELDS}
+        return {"_fields": fields, "n_sequences": self.n_sequences, "overflowing": self.overflowing}
 
     @property
     def ids(self) -> list[int]:
@@ -134,14 +160,7 @@ class Encoding:
 
         Added tokens show the white space that they strip, and Unigram's unknown ones their text.
         """
-        tokens = cast("list[str]", self._rows.names(self.ids))
-        for place, written in self._rows.written(self._row).items():
-            tokens[place] = written
-        return tokens
-
-    @property
-    def n_sequences(self) -> int:
-        return max((s for s in self._field("sequence_ids") if s >= 0), default=0) + 1
+        return self._field("tokens")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -164,6 +183,8 @@ class Encoding:
         return None if self.token_to_sequence(token_index) is None else self.offsets[token_index]
 
     def word_to_tokens(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
+        if word_index < 0:
+            return None
         words, sequences = self._field("word_ids"), self._field("sequence_ids")
         at = [
             i
@@ -215,13 +236,18 @@ class BatchEncoding(UserDict[Any, Any]):
     def __init__(
         self,
         data: dict[str, Any] | None = None,
-        encodings: list[Encoding] | Callable[[], list[Encoding]] | None = None,
+        encoding: Encoding | list[Encoding] | Callable[[], list[Encoding]] | None = None,
+        tensor_type: Any = None,
+        prepend_batch_axis: bool = False,
         n_sequences: int | None = None,
     ) -> None:
-        """encodings may be what makes them: few callers look at them."""
+        """encoding: of each row, or what makes them, for few callers look at them. tensor_type and
+        prepend_batch_axis: as in convert_to_tensors.
+        """
         self.data = {} if data is None else dict(data)
-        self._encodings = encodings
+        self._encodings = [encoding] if isinstance(encoding, Encoding) else encoding
         self._n_sequences = n_sequences
+        self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     @property
     def encodings(self) -> list[Encoding] | None:
@@ -252,12 +278,12 @@ class BatchEncoding(UserDict[Any, Any]):
         return self.data[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"data": self.data, "_encodings": None, "_n_sequences": self._n_sequences}
+        return {"data": self.data, "_encodings": self.encodings, "_n_sequences": self._n_sequences}
 
     def _encoding(self, batch_index: int) -> Encoding:
         if (encodings := self.encodings) is None:
             raise ValueError(
-                "this BatchEncoding has no encodings: it did not come from a tokenizer, or was pickled"
+                "this BatchEncoding has no encodings; expected one that came from a tokenizer's call"
             )
         return encodings[batch_index]
 
@@ -340,7 +366,10 @@ class BatchEncoding(UserDict[Any, Any]):
         return self
 
     def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
-        """Moves the torch tensors among the entries to a device, in place."""
+        """Moves the torch tensors among the entries to a device, in place. A dtype changes nothing."""
+        if type(device).__name__ == "dtype":
+            warnings.warn(f"a BatchEncoding is not cast to {device}", stacklevel=2)
+            return self
         for key, value in self.data.items():
             if hasattr(value, "to"):
                 self.data[key] = value.to(device=device, non_blocking=non_blocking)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from fastplm.tokenizers.batch_encoding import BatchEncoding, Rows
@@ -61,7 +62,6 @@ class Calling(Framing):
         text_pair: Texts | None = None,
         text_target: Texts | None = None,
         text_pair_target: Texts | None = None,
-        *,
         add_special_tokens: bool = True,
         padding: bool | str | None = None,
         truncation: bool | str | None = None,
@@ -77,21 +77,25 @@ class Calling(Framing):
         return_special_tokens_mask: bool = False,
         return_offsets_mapping: bool = False,
         return_length: bool = False,
+        verbose: bool = True,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+        *,
         split_special_tokens: bool | None = None,
         max_target_length: int | None = None,
-        verbose: bool = True,
     ) -> BatchEncoding:
         """Encodes a text, a list of texts, or (is_split_into_words) lists of words, alone or in pairs.
 
-        text_target: what is to be generated; its input_ids are the entry "labels" (alone, it is encoded like
-        a text), in the language tgt_lang if the tokenizer has languages, max_length being max_target_length.
+        Pairs may also come as a list of tuples or lists of two. text_target: what is to be generated; its
+        input_ids are the entry "labels" (alone, it is encoded like a text), in the language tgt_lang if the
+        tokenizer has languages, with max_target_length as its max_length. tokenizer_kwargs: arguments that
+        come before the others.
 
         Arguments and entries as in transformers: input_ids, token_type_ids, attention_mask,
         special_tokens_mask, offset_mapping, overflow_to_sample_mapping, length; lists, or int64 arrays
         [rows, length] with return_tensors "np" or "pt".
         Raises ValueError, TypeError; ModuleNotFoundError for "pt" without torch.
         """
-        if text_target is not None:
+        if text_target is not None or tokenizer_kwargs:
             same: dict[str, Any] = {
                 "add_special_tokens": add_special_tokens, "padding": padding, "truncation": truncation,
                 "stride": stride, "is_split_into_words": is_split_into_words,
@@ -103,6 +107,10 @@ class Calling(Framing):
                 "return_offsets_mapping": return_offsets_mapping, "return_length": return_length,
                 "split_special_tokens": split_special_tokens, "verbose": verbose,
             }  # fmt: skip
+            if tokenizer_kwargs:
+                lengths = {"max_length": max_length, "max_target_length": max_target_length}
+                given = (text, text_pair, text_target, text_pair_target)
+                return self(*given, **{**same, **lengths, **tokenizer_kwargs})
             if truncation is None and max_length is None:  # max_target_length alone asks for nothing
                 same["truncation"] = False
             longest = max_length if max_target_length is None else max_target_length
@@ -137,7 +145,7 @@ class Calling(Framing):
             if multiple:
                 length = -(-length // multiple) * multiple
         left = side == "left"
-        pad_id, pad_type_id = self._pad_ids() if length else (0, 0)
+        pad_id, pad_type_id, pad_token = self._padding() if length else (0, 0, "")
         names = self.model_input_names
         fields = ["input_ids"]
         if "token_type_ids" in names if return_token_type_ids is None else return_token_type_ids:
@@ -179,20 +187,19 @@ class Calling(Framing):
                 import torch
 
                 data = {name: torch.from_numpy(array) for name, array in data.items()}
+        n_sequences = 1 if pairs is None else 2
         rows = Rows(
             self.convert_ids_to_tokens, batch, None if return_offsets_mapping else lambda: encode(True),
-            length, left, pad_id, pad_type_id,
+            length, left, pad_id, pad_type_id, pad_token, n_sequences,
         )  # fmt: skip
-        return BatchEncoding(
-            data, lambda: rows.encodings(return_overflowing_tokens), 1 if pairs is None else 2
-        )
+        return BatchEncoding(data, lambda: rows.encodings(return_overflowing_tokens), n_sequences=n_sequences)
 
     def _warn_of_length(self, length: int) -> None:
         if not self._warned_of_length:
             self._warned_of_length = True
             warnings.warn(
-                f"a text has {length} tokens, but model_max_length is {self.model_max_length}: a model cannot "
-                "read them all; truncation=True cuts it",
+                f"a text has {length} tokens, but model_max_length is {self.model_max_length}: the model "
+                "cannot read all of them; truncation=True cuts it",
                 stacklevel=3,
             )
 
@@ -212,6 +219,8 @@ class Calling(Framing):
         truncation, max_length = shape.truncation, shape.max_length
         if truncation != "do_not_truncate" and (max_length is None or max_length > UNLIMITED):
             truncation = "do_not_truncate"
+        if truncation != "do_not_truncate":
+            check_side("truncation_side", self.truncation_side)
         if max_length is not None and max_length < 0:
             raise ValueError(f"max_length is {max_length}; expected 0 or more")
         if max_length is None or truncation == "do_not_truncate":
@@ -222,8 +231,8 @@ class Calling(Framing):
             words=words,
             add_special_tokens=add_special_tokens,
             truncation=truncation,
-            max_length=min(max_length, _MAX_COUNT),
-            stride=min(stride, _MAX_COUNT),
+            max_length=min(index(max_length), _MAX_COUNT),
+            stride=min(index(stride or 0), _MAX_COUNT),
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
             align=align,
@@ -279,12 +288,18 @@ class Calling(Framing):
             )
         return Shape(pad, cut, max_length, max_length or 0), stride, multiple, side
 
-    def _pad_ids(self) -> tuple[int, int]:
+    def _padding(self) -> tuple[int, int, str]:
+        """Id, type and text of the token that pads."""
         baked = self._source.padding if self._call_defaults else None
         if baked:
-            return baked["pad_id"], baked["pad_type_id"]
+            return baked["pad_id"], baked["pad_type_id"], baked["pad_token"]
         pad = self._named.get("pad_token")
-        return (0 if pad is None else self._id(pad) or 0), self.pad_token_type_id
+        pad_id = None if pad is None else self.convert_tokens_to_ids(pad)
+        if pad is None or pad_id is None:
+            raise ValueError(
+                f"padding: pad_token is {pad!r}; expected a token of the tokenizer: add_tokens adds one"
+            )
+        return pad_id, self.pad_token_type_id, pad
 
     def tokenize(
         self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs: Any
@@ -292,9 +307,30 @@ class Calling(Framing):
         """The tokens of a text, as strings."""
         return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
 
-    def encode(self, text: Texts, text_pair: Texts | None = None, **kwargs: Any) -> Any:
+    def encode(
+        self,
+        text: Texts,
+        text_pair: Texts | None = None,
+        add_special_tokens: bool = True,
+        padding: bool | str | None = None,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """The input_ids of __call__."""
-        return self(text, text_pair, **kwargs)["input_ids"]
+        return self(
+            text, text_pair, add_special_tokens=add_special_tokens, padding=padding, truncation=truncation,
+            max_length=max_length, stride=stride, padding_side=padding_side, return_tensors=return_tensors,
+            **kwargs,
+        )["input_ids"]  # fmt: skip
+
+
+def _is_pair(item: Any, words: bool) -> bool:
+    part = (list, tuple) if words else str
+    return isinstance(item, (list, tuple)) and len(item) == 2 and all(isinstance(x, part) for x in item)
 
 
 def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], Sequence[Any] | None]:
@@ -306,12 +342,7 @@ def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], S
         batched = batched and len(text) > 0 and isinstance(text[0], (list, tuple))
     if not batched:
         return False, [text], [pair] if pair else None
-    if (
-        pair is None
-        and text
-        and all(isinstance(item, tuple) and len(item) == 2 for item in text)
-        and not words
-    ):
+    if pair is None and text and all(_is_pair(item, words) for item in text):
         return True, [item[0] for item in text], [item[1] for item in text]
     if isinstance(pair, str):
         raise TypeError("text_pair is a str, but text is a list; expected a list of the same length")

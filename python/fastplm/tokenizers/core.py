@@ -66,6 +66,7 @@ class Core:
         self._languages = languages
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
+        self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 
     def _options(self) -> dict[str, Any]:
         """The arguments, besides the source, that make this tokenizer again."""
@@ -97,7 +98,8 @@ class Core:
         return other
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self._source, self._options())
+        others = {name: value for name, value in self.__dict__.items() if name not in self._own}
+        return _rebuild, (type(self), self._source, self._options()), others
 
     def __bool__(self) -> bool:
         return True

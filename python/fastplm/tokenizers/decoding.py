@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import index
 from typing import Any
 
 from fastplm import _engine
@@ -19,15 +20,19 @@ class Decoding(Core):
         clean_up_tokenization_spaces: bool | None = None,
         **_: Any,
     ) -> Any:
-        """The text of ids: an int, a list, an array or a tensor; of several lists a list of texts."""
-        ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
-        if isinstance(ids, Mapping):
-            ids = ids["input_ids"]
-        if isinstance(ids, int):
-            ids = [ids]
-        if len(ids) and (hasattr(ids[0], "__len__")):
+        """The text of ids: an int, a list, an array or a tensor; of several lists a list of texts.
+
+        Ids that no token has are left out. Raises TypeError for what is no integer.
+        """
+        ids: Any = token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids
+        if hasattr(ids, "tolist"):
+            ids = ids.tolist()
+        if isinstance(ids, str):
+            raise TypeError(f"token_ids is the str {ids[:40]!r}; expected ids")
+        ids = [ids] if isinstance(ids, int) else list(ids)
+        if ids and (isinstance(ids[0], (list, tuple)) or getattr(ids[0], "ndim", 0)):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
-        text = self._engine.decode([int(i) for i in ids], skip_special_tokens)
+        text = self._engine.decode(list(map(index, ids)), skip_special_tokens)
         if self._word_end:
             text = text.replace(self._word_end, " ").strip()
         clean = (
@@ -46,9 +51,9 @@ class Decoding(Core):
         clean_up_tokenization_spaces: bool | None = None,
         **_: Any,
     ) -> list[str]:
-        """decode() of each row."""
-        rows = sequences["input_ids"] if isinstance(sequences, Mapping) else sequences
-        return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in rows]
+        """decode() of each row; of ids that are one row a list of one text."""
+        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
+        return [texts] if isinstance(texts, str) else texts
 
     def decode_stream(self, token_ids: Iterable[int], skip_special_tokens: bool = False) -> Iterator[str]:
         """The text of ids that come one at a time, each part as soon as it is whole characters.

@@ -56,7 +56,7 @@ class Padding(Calling):
             length = -(-length // multiple) * multiple
         missing = [length - len(row) if shape.padding != "do_not_pad" else 0 for row in rows]
 
-        pad_id, pad_type_id = self._pad_ids()
+        pad_id, pad_type_id, _ = self._padding() if any(missing) else (0, 0, "")
         fillings = {name: pad_id, "token_type_ids": pad_type_id, "special_tokens_mask": 1}
         if return_attention_mask is None:
             return_attention_mask = "attention_mask" in self.model_input_names

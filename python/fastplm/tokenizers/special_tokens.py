@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS, Vocabulary
@@ -21,6 +21,8 @@ class SpecialTokens(Vocabulary):
     A model's own names (image_token of tokenizer_config.json) are attributes too. Setting a name does not add
     the token; add_special_tokens does both.
     """
+
+    SPECIAL_TOKENS_ATTRIBUTES: ClassVar[list[str]] = list(NAMED_TOKENS)
 
     def __getattr__(self, name: str) -> Any:
         token = _without_id(name)
@@ -88,6 +90,8 @@ class SpecialTokens(Vocabulary):
         Returns how many are new or have other flags than before. replace_extra_special_tokens=False keeps the
         extra ones that are there. Raises ValueError for a name or a token that is none; nothing is done then.
         """
+        if not special_tokens_dict:
+            return 0
         named: dict[str, str] = {}
         extra: list[str] | None = None
         added: list[AddedToken] = []

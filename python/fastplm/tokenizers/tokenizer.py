@@ -1,5 +1,9 @@
 """The tokenizer object."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from fastplm.tokenizers.chat.apply import Chat
 from fastplm.tokenizers.decoding import Decoding
 from fastplm.tokenizers.saving import Saving
@@ -15,9 +19,16 @@ class Tokenizer(Chat, Streaming, Decoding, Saving, Training):
     {bos,eos,unk,sep,pad,cls,mask}_token and ..._token_id (None if there is none), name_or_path.
     """
 
+    @staticmethod
+    def from_pretrained(pretrained_model_name_or_path: Any, **kwargs: Any) -> Tokenizer:
+        """AutoTokenizer.from_pretrained."""
+        from fastplm.tokenizers.auto import AutoTokenizer  # which imports this module
+
+        return AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **kwargs)
+
     def __repr__(self) -> str:
         return (
             f"Tokenizer(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
             f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
-            f"special_tokens={self.special_tokens_map})"
+            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
         )

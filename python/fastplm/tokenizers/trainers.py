@@ -206,7 +206,7 @@ class UnigramTrainer(Trainer):
     max_piece_length: in characters. n_sub_iterations: estimates between two rounds. A corpus with more
     characters than vocab_size is a ValueError.
 
-    The pieces are not exactly those of `tokenizers`, whose choice depends on the order of a hash map.
+    The pieces are not exactly those of `tokenizers`; what they make of a corpus is at least as likely.
     """
 
     model_type: ClassVar[str] = "Unigram"
