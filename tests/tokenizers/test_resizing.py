@@ -275,3 +275,15 @@ def test_stream_errors(both: tuple[Any, Any], tmp_path: Path, capsys: pytest.Cap
     pytest.importorskip("tqdm")
     assert len(list(ours.encode_stream(TEXTS, batch_size=2, show_progress_bar=True))) == 2
     assert "4/4" in capsys.readouterr().err
+
+
+def test_the_backend_is_the_same_tokenizer(load: Any, settings: dict[str, Any]) -> None:
+    ours, _ = load(settings)
+    texts = ["the cats sat", "a <x> b"]
+    for _ in range(2):
+        backend = ours.backend_tokenizer
+        assert backend is ours.backend_tokenizer is ours._tokenizer
+        assert [encoding.ids for encoding in backend.encode_batch(texts)] == ours(texts)["input_ids"]
+        assert backend.model.continuing_subword_prefix == "##"
+        ours.add_tokens(["<x>"])
+    assert pickle.loads(pickle.dumps(ours))._backend == (None, None)

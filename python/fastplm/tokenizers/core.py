@@ -66,6 +66,7 @@ class Core:
         self._languages = languages
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
+        self._backend: tuple[Any, Any] = (None, None)  # an engine, and what backend_tokenizer made of it
         self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 
     def _options(self) -> dict[str, Any]:

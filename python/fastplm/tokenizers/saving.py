@@ -20,7 +20,23 @@ _SAVED_OPTIONS = (
 
 
 class Saving(Vocabulary):
-    """save_pretrained."""
+    """save_pretrained, and the tokenizer as an object of the library `tokenizers`."""
+
+    @property
+    def backend_tokenizer(self) -> Any:
+        """A tokenizers.Tokenizer that does the same, for code that looks into its parts.
+
+        Made when first asked for; a change to it changes nothing here. Needs the package `tokenizers`.
+        """
+        engine, backend = self._backend
+        if engine is not self._engine:
+            import tokenizers
+
+            backend = tokenizers.Tokenizer.from_str(json.dumps(self._source.to_json()))
+            self._backend = (self._engine, backend)
+        return backend
+
+    _tokenizer = backend_tokenizer  # which pipelines of transformers ask for
 
     def save_pretrained(
         self,
