@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastplm.tokenizers.batch_encoding import BatchEncoding, Rows
 from fastplm.tokenizers.framing import Framing
@@ -20,6 +20,28 @@ if TYPE_CHECKING:
 _MAX_COUNT = 2**63 - 1  # more than any text has tokens
 
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
+
+
+class Options(NamedTuple):
+    """The arguments of a call that say how texts are encoded."""
+
+    add_special_tokens: bool
+    padding: bool | str | None
+    truncation: bool | str | None
+    max_length: int | None
+    stride: int
+    is_split_into_words: bool
+    pad_to_multiple_of: int | None
+    padding_side: str | None
+    return_tensors: str | None
+    return_token_type_ids: bool | None
+    return_attention_mask: bool | None
+    return_overflowing_tokens: bool
+    return_special_tokens_mask: bool
+    return_offsets_mapping: bool
+    return_length: bool
+    verbose: bool
+    split_special_tokens: bool | None
 
 
 class Calling(Framing):
@@ -95,104 +117,82 @@ class Calling(Framing):
         [rows, length] with return_tensors "np" or "pt".
         Raises ValueError, TypeError; ModuleNotFoundError for "pt" without torch.
         """
-        if text_target is not None or tokenizer_kwargs:
-            same: dict[str, Any] = {
-                "add_special_tokens": add_special_tokens, "padding": padding, "truncation": truncation,
-                "stride": stride, "is_split_into_words": is_split_into_words,
-                "pad_to_multiple_of": pad_to_multiple_of, "padding_side": padding_side,
-                "return_tensors": return_tensors, "return_token_type_ids": return_token_type_ids,
-                "return_attention_mask": return_attention_mask,
-                "return_overflowing_tokens": return_overflowing_tokens,
-                "return_special_tokens_mask": return_special_tokens_mask,
-                "return_offsets_mapping": return_offsets_mapping, "return_length": return_length,
-                "split_special_tokens": split_special_tokens, "verbose": verbose,
-            }  # fmt: skip
-            if tokenizer_kwargs:
-                lengths = {"max_length": max_length, "max_target_length": max_target_length}
-                given = (text, text_pair, text_target, text_pair_target)
-                return self(*given, **{**same, **lengths, **tokenizer_kwargs})
-            if truncation is None and max_length is None:  # max_target_length alone asks for nothing
-                same["truncation"] = False
-            longest = max_length if max_target_length is None else max_target_length
-            target = self._for_targets()(text_target, text_pair_target, max_length=longest, **same)
-            if text is None:
-                return target
-            result = self(text, text_pair, max_length=max_length, **same)
-            result["labels"] = target["input_ids"]
-            return result
-        if text is None:
+        if text is None and text_target is None:
             raise ValueError("text and text_target are None; expected one of them, or both")
-        batched, texts, pairs = _as_batch(text, text_pair, is_split_into_words)
+        options = Options(
+            add_special_tokens, padding, truncation, max_length, stride, is_split_into_words,
+            pad_to_multiple_of, padding_side, return_tensors, return_token_type_ids, return_attention_mask,
+            return_overflowing_tokens, return_special_tokens_mask, return_offsets_mapping, return_length,
+            verbose, split_special_tokens,
+        )  # fmt: skip
+        if tokenizer_kwargs:
+            options = options._replace(**tokenizer_kwargs)
+        encoded = None if text is None else self._call(text, text_pair, options)
+        if encoded is not None and text_target is None:
+            return encoded
+        if max_target_length is not None:
+            alone = options.truncation is None and options.max_length is None  # then it asks for nothing
+            options = options._replace(
+                max_length=max_target_length, truncation=False if alone else options.truncation
+            )
+        target = self._for_targets()._call(text_target, text_pair_target, options)
+        if encoded is None:
+            return target
+        encoded["labels"] = target["input_ids"]
+        return encoded
+
+    def _call(self, text: Any, text_pair: Any, o: Options) -> BatchEncoding:
+        """What a call makes of texts, or of targets."""
+        batched, texts, pairs = _as_batch(text, text_pair, o.is_split_into_words)
         shape, stride, multiple, side = self._resolve(
-            padding, truncation, max_length, stride, pad_to_multiple_of, padding_side, verbose
+            o.padding, o.truncation, o.max_length, o.stride, o.pad_to_multiple_of, o.padding_side, o.verbose
         )
-        if return_tensors not in (None, "np", "pt"):
-            raise ValueError(f'return_tensors is {return_tensors!r}; expected None, "np" or "pt"')
+        if o.return_tensors not in (None, "np", "pt"):
+            raise ValueError(f'return_tensors is {o.return_tensors!r}; expected None, "np" or "pt"')
 
         def encode(align: bool) -> _engine.Batch:
             return self._encode(
-                texts, pairs, shape, add_special_tokens, words=is_split_into_words, stride=stride,
-                overflow=return_overflowing_tokens, align=align, split_special_tokens=split_special_tokens,
+                texts, pairs, shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
+                overflow=o.return_overflowing_tokens, align=align,
+                split_special_tokens=o.split_special_tokens,
             )  # fmt: skip
 
-        batch = encode(return_offsets_mapping)
-        if verbose and max_length is None and batch.longest > self.model_max_length:
+        batch = encode(o.return_offsets_mapping)
+        if o.verbose and o.max_length is None and batch.longest > self.model_max_length:
             self._warn_of_length(batch.longest)
-        if shape.padding == "do_not_pad":
-            length = 0
-        else:
+        length = 0
+        if shape.padding != "do_not_pad":
             length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
-        left = side == "left"
         pad_id, pad_type_id, pad_token = self._padding() if length else (0, 0, "")
-        names = self.model_input_names
-        fields = ["input_ids"]
-        if "token_type_ids" in names if return_token_type_ids is None else return_token_type_ids:
-            fields.append("token_type_ids")
-        if "attention_mask" in names if return_attention_mask is None else return_attention_mask:
-            fields.append("attention_mask")
-        if return_special_tokens_mask:
-            fields.append("special_tokens_mask")
-        if return_offsets_mapping:
-            fields.append("offset_mapping")
-        if return_tensors is None:
-            data: dict[str, Any] = {
-                name: batch.lists(name, length, left, pad_id, pad_type_id) for name in fields
-            }
-            if not batched and not return_overflowing_tokens:
-                data = {name: rows[0] for name, rows in data.items()}
-            if return_length:
-                data["length"] = [max(n, length) for n in batch.lengths()]
-            if return_overflowing_tokens:
-                data["overflow_to_sample_mapping"] = batch.samples()
-        else:
-            shortest, width = max(batch.shortest, length), max(batch.longest, length)
-            if batch.rows == 0:
-                shortest = width = 0
-            if shortest != width:
-                raise ValueError(
-                    f"return_tensors={return_tensors!r}, but the rows have {shortest} to {width} "
-                    "tokens; expected equal lengths: padding=True, and truncation=True if they may be long"
-                )
-            data = {name: batch.padded(name, width, left, pad_id, pad_type_id) for name in fields}
-            if return_length or return_overflowing_tokens:
-                import numpy as np
-
-                if return_length:
-                    data["length"] = np.full(batch.rows, width, np.int64)
-                if return_overflowing_tokens:
-                    data["overflow_to_sample_mapping"] = np.array(batch.samples(), np.int64)
-            if return_tensors == "pt":
-                import torch
-
-                data = {name: torch.from_numpy(array) for name, array in data.items()}
+        padding = (length, side == "left", pad_id, pad_type_id)
         n_sequences = 1 if pairs is None else 2
         rows = Rows(
-            self.convert_ids_to_tokens, batch, None if return_offsets_mapping else lambda: encode(True),
-            length, left, pad_id, pad_type_id, pad_token, n_sequences,
+            self.convert_ids_to_tokens, batch, None if o.return_offsets_mapping else lambda: encode(True),
+            *padding, pad_token, n_sequences,
         )  # fmt: skip
-        return BatchEncoding(data, lambda: rows.encodings(return_overflowing_tokens), n_sequences=n_sequences)
+        fields = self._fields(o)
+        data = (_lists if o.return_tensors is None else _tensors)(batch, fields, padding, o)
+        if o.return_tensors is None and not batched and not o.return_overflowing_tokens:
+            data.update({name: data[name][0] for name in fields})
+        return BatchEncoding(
+            data, lambda: rows.encodings(o.return_overflowing_tokens), n_sequences=n_sequences
+        )
+
+    def _fields(self, o: Options) -> list[str]:
+        """The entries with a value per token that a call returns."""
+        names = self.model_input_names
+        fields = ["input_ids"]
+        if "token_type_ids" in names if o.return_token_type_ids is None else o.return_token_type_ids:
+            fields.append("token_type_ids")
+        if "attention_mask" in names if o.return_attention_mask is None else o.return_attention_mask:
+            fields.append("attention_mask")
+        if o.return_special_tokens_mask:
+            fields.append("special_tokens_mask")
+        if o.return_offsets_mapping:
+            fields.append("offset_mapping")
+        return fields
 
     def _warn_of_length(self, length: int) -> None:
         if not self._warned_of_length:
@@ -200,7 +200,7 @@ class Calling(Framing):
             warnings.warn(
                 f"a text has {length} tokens, but model_max_length is {self.model_max_length}: the model "
                 "cannot read all of them; truncation=True cuts it",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _encode(
@@ -266,7 +266,7 @@ class Calling(Framing):
                 return Shape("max_length", cut, max_length, baked["length"]), stride, multiple, side
         pad, cut = strategy("padding", padding, PADDINGS), strategy("truncation", truncation, TRUNCATIONS)
         if padding is True and max_length is not None and cut == "do_not_truncate" and verbose:
-            warnings.warn("max_length is ignored: padding=True and nothing truncates", stacklevel=3)
+            warnings.warn("max_length is ignored: padding=True and nothing truncates", stacklevel=4)
         if max_length is None and (pad == "max_length" or cut != "do_not_truncate"):
             max_length = None if self.model_max_length > UNLIMITED else self.model_max_length
             if max_length is None:
@@ -326,6 +326,42 @@ class Calling(Framing):
             max_length=max_length, stride=stride, padding_side=padding_side, return_tensors=return_tensors,
             **kwargs,
         )["input_ids"]  # fmt: skip
+
+
+_Padding = tuple[int, bool, int, int]  # length, left, id, type
+
+
+def _lists(batch: _engine.Batch, fields: list[str], padding: _Padding, o: Options) -> dict[str, Any]:
+    data: dict[str, Any] = {name: batch.lists(name, *padding) for name in fields}
+    if o.return_length:
+        data["length"] = [max(n, padding[0]) for n in batch.lengths()]
+    if o.return_overflowing_tokens:
+        data["overflow_to_sample_mapping"] = batch.samples()
+    return data
+
+
+def _tensors(batch: _engine.Batch, fields: list[str], padding: _Padding, o: Options) -> dict[str, Any]:
+    shortest, width = max(batch.shortest, padding[0]), max(batch.longest, padding[0])
+    if batch.rows == 0:
+        shortest = width = 0
+    if shortest != width:
+        raise ValueError(
+            f"return_tensors={o.return_tensors!r}, but the rows have {shortest} to {width} "
+            "tokens; expected equal lengths: padding=True, and truncation=True if they may be long"
+        )
+    data: dict[str, Any] = {name: batch.padded(name, width, *padding[1:]) for name in fields}
+    if o.return_length or o.return_overflowing_tokens:
+        import numpy as np
+
+        if o.return_length:
+            data["length"] = np.full(batch.rows, width, np.int64)
+        if o.return_overflowing_tokens:
+            data["overflow_to_sample_mapping"] = np.array(batch.samples(), np.int64)
+    if o.return_tensors == "pt":
+        import torch
+
+        data = {name: torch.from_numpy(array) for name, array in data.items()}
+    return data
 
 
 def _is_pair(item: Any, words: bool) -> bool:
