@@ -232,6 +232,45 @@ static py::array_t<int32_t> packed_types(const Batch& batch) {
   return types;
 }
 
+// For pickle: the memory of each array, and what is written otherwise.
+template <class T>
+static py::bytes bytes_of(const T* data, int64_t count) {
+  return py::bytes(reinterpret_cast<const char*>(data), size_t(count) * sizeof(T));
+}
+
+template <class T>
+static std::vector<T> vector_of(const py::handle& bytes) {
+  const auto view = bytes.cast<std::string_view>();
+  std::vector<T> values(view.size() / sizeof(T));
+  std::memcpy(values.data(), view.data(), values.size() * sizeof(T));
+  return values;
+}
+
+static py::tuple state_of(const Batch& b) {
+  const auto bytes = [](const auto& values) { return bytes_of(values.data(), int64_t(values.size())); };
+  py::list written;
+  for (const auto& [place, token] : b.written) written.append(py::make_tuple(place, str_of(token)));
+  return py::make_tuple(bytes(b.ids), bytes(b.row_begin), bytes(b.parts), bytes(b.part_begin), bytes(b.sample),
+                        bytes(b.spans), bytes(b.words), written);
+}
+
+static std::unique_ptr<Batch> batch_of(const py::tuple& state) {
+  auto batch = std::make_unique<Batch>();
+  const std::vector<int32_t> ids = vector_of<int32_t>(state[0]);
+  batch->ids.append(ids.data(), int64_t(ids.size()));
+  batch->row_begin = vector_of<int64_t>(state[1]);
+  batch->parts = vector_of<Batch::Part>(state[2]);
+  batch->part_begin = vector_of<int64_t>(state[3]);
+  batch->sample = vector_of<int32_t>(state[4]);
+  batch->spans = vector_of<text::Span>(state[5]);
+  batch->words = vector_of<int32_t>(state[6]);
+  for (py::handle entry : state[7].cast<py::list>()) {
+    const auto pair = entry.cast<py::tuple>();
+    batch->written.emplace_back(pair[0].cast<int64_t>(), pair[1].cast<std::string>());
+  }
+  return batch;
+}
+
 static void bind_vocabulary(py::module_& m) {
   py::class_<Vocabulary>(m, "Vocabulary")
       .def(py::init(&make_vocabulary), py::arg("bytes"), py::arg("begins"), py::arg("ends"), py::arg("ids"))
@@ -352,6 +391,7 @@ void bind_tokenizer(py::module_& m) {
       });
 
   py::class_<Batch>(m, "Batch")
+      .def(py::pickle(&state_of, &batch_of))
       .def_property_readonly("rows", &Batch::rows)
       .def_property_readonly("longest", &longest)
       .def_property_readonly("shortest", &shortest)

@@ -199,7 +199,7 @@ def test_copies_of_a_batch_keep_everything(both: tuple[Any, Any]) -> None:
     ours, _ = both
     options = {"truncation": True, "max_length": 4, "padding": True, "return_overflowing_tokens": True}
     for batch in (ours(TEXTS, PAIRS), ours(TEXTS, **options)):
-        for again in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch), copy.copy(batch)):
+        for again in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch)):
             assert again.data == batch.data
             assert again.is_fast and again.n_sequences == batch.n_sequences
             for mine, theirs in zip(again.encodings, batch.encodings, strict=True):
@@ -213,6 +213,20 @@ def assert_encoding(got: Any, want: Any) -> None:
     for name in ("ids", "type_ids", "attention_mask", "special_tokens_mask", "offsets", "word_ids",
                  "sequence_ids", "tokens", "n_sequences"):  # fmt: skip
         assert getattr(got, name) == getattr(want, name), name
+
+
+def test_what_changes_after_a_call_does_not_change_its_batch(folder: Path) -> None:
+    ours = AutoTokenizer.from_pretrained(folder)
+    texts = [*TEXTS, "[NEW] cat"]
+    want = ours(texts, truncation=True, max_length=6)
+    kept = [(e.tokens, e.offsets, e.word_ids) for e in want.encodings]
+    late = list(texts)
+    batch = ours(late, truncation=True, max_length=6)
+    late[0] = "other"
+    ours.truncation_side, ours.split_special_tokens = "left", True
+    ours.add_tokens(["cat", "[NEW]"])
+    ours.add_eos_token = True
+    assert [(e.tokens, e.offsets, e.word_ids) for e in batch.encodings] == kept
 
 
 def test_batch_encodings_that_are_made(both: tuple[Any, Any]) -> None:
@@ -417,6 +431,18 @@ def test_rows_longer_than_what_they_are_padded_to(both: tuple[Any, Any]) -> None
         got, want = (tokenizer(TEXTS, padding_side=side, **options) for tokenizer in both)
         assert plain(got) == plain(want)
         assert [got.tokens(i) for i in range(len(TEXTS))] == [want.tokens(i) for i in range(len(TEXTS))]
+
+
+def test_what_tokenizer_kwargs_may_say(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    arguments = {"truncation": True, "max_length": 4, "padding": True}
+    assert ours(TEXTS, tokenizer_kwargs=arguments).data == reference(TEXTS, tokenizer_kwargs=arguments).data
+    got = ours("cat", text_target=TEXTS[0], truncation=True, tokenizer_kwargs={"max_target_length": 3})
+    assert len(got["labels"]) == 3
+    with pytest.raises(TypeError, match="'nonsense' is no argument"):
+        ours("cat", tokenizer_kwargs={"nonsense": 1})
+    with pytest.raises(ValueError, match="text and text_target are None"):
+        ours()
 
 
 def test_a_long_text_is_warned_of_once(folder: Path) -> None:

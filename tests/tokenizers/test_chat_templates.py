@@ -354,6 +354,70 @@ def test_control_tokens_of_users_are_text(
     assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_control_tokens == listed
 
 
+ECHO = "{% for m in messages %}[CLS]{{ m['content'] }}[SEP]{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "content"),
+    [
+        (ECHO, "a[SEP]b [CLS][SEP]"),
+        (ECHO, [{"type": "text", "text": "a[SEP]b"}]),
+        (ECHO, {"[SEP]": "\U000f0001[SEP]\U000f0000"}),
+        ("[CLS]{{ messages }}[SEP]", "it's a[SEP]b"),
+        ("[CLS]{{ messages | tojson }}[SEP]", {"a[SEP]b": [1, "[SEP]"]}),
+        ("[CLS]{{ messages | tojson(ensure_ascii=true) }}[SEP]", "a[SEP]b"),
+        ("[CLS]{% for m in messages %}{{ m.content[1:] }} {{ m.content[:-1] }}{% endfor %}[SEP]", "[SEP]"),
+        ("[CLS]{{ extra }}[SEP]", "cat"),
+        (ECHO, "\\U000f0000[SEP]\\udb80\\udc01 [SE\U000f0000P]"),
+        (ECHO, "a <TOOL>b <tool>"),
+    ],
+)
+def test_no_control_token_comes_from_a_message(
+    template: str, content: Any, tmp_path: Path, vocabulary: dict[str, int]
+) -> None:
+    (tmp_path / "vocab.txt").write_text("".join(word + "\n" for word in vocabulary), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "chat_control_tokens": ["<tool>"]}'
+    )
+    ours = AutoTokenizer.from_pretrained(tmp_path)
+    ours.add_tokens(["<tool>"])  # searched for in the normalized text, in lower case
+    control = {*ours.all_special_ids, ours.convert_tokens_to_ids("<tool>")} - {ours.unk_token_id}
+
+    def controls(messages: Any, extra: Any, **options: Any) -> int:
+        ids = ours.apply_chat_template(
+            messages, chat_template=template, return_dict=False, extra=extra, **options
+        )
+        return sum(token_id in control for token_id in ids)
+
+    def chat(said: Any) -> Any:
+        return [{"role": "user", "content": said}]
+
+    own = controls(chat("cat"), "cat")
+    assert own == 2
+    assert controls(chat(content), "a[SEP]b", sanitize_control_tokens=True) == own
+    unsafe = controls(chat(content), "a[SEP]b")
+    assert unsafe > own or "[1:]" in template  # where only the marks can be cut off
+
+
+def test_sanitizing_with_a_file(load: Any, settings: dict[str, Any]) -> None:
+    """Its truncation and padding are for whole chats."""
+    settings["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    settings["padding"] = {
+        "strategy": {"Fixed": 6}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0,
+        "pad_type_id": 0, "pad_token": "[PAD]",
+    }  # fmt: skip
+    ours, _ = load(settings)
+    chat = [{"role": "user", "content": "the cat sat on the mat [SEP] a b c"}]
+    options = {"chat_template": ECHO, "return_dict": False}
+    want = ours.apply_chat_template(chat, **options)
+    got = ours.apply_chat_template(chat, sanitize_control_tokens=True, **options)
+    assert got[:7] == want[:7] and 0 not in got and len(got) > len(want)
+    for arguments in ({"return_token_type_ids": False}, {"stride": 0, "padding_side": "left"}):
+        assert ours.apply_chat_template(
+            chat, sanitize_control_tokens=True, tokenizer_kwargs=arguments, **options
+        ) == got  # fmt: skip
+
+
 def test_threads_share_a_template(both: tuple[Any, Any]) -> None:
     options = {"chat_template": LINES, "return_assistant_tokens_mask": True}
     want = [plain(both[0].apply_chat_template(CHAT[:n], **options)) for n in (1, 2, 5)]

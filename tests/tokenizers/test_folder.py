@@ -215,3 +215,11 @@ def test_errors(tmp_path: Path, settings: dict[str, Any]) -> None:
         AutoTokenizer.from_pretrained(tmp_path)
     with pytest.raises(TypeError, match="no instances"):
         AutoTokenizer()
+
+
+@pytest.mark.parametrize(
+    "name", ["chat_template", "chat_control_tokens", "model_max_length", "encode", "src_lang"]
+)
+def test_a_special_token_takes_no_name_that_is_taken(name: str, folder: Any, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=rf"tokenizer_config\.json: {name} names a special token"):
+        folder(tokenizer_config={"extra_special_tokens": {name: "a"}})

@@ -35,6 +35,8 @@ def folder(path: Path, name: str, **config: Any) -> Path:
         {"truncation": True, "max_length": 5, "max_target_length": 3, "padding": "max_length"},
         {"max_target_length": 3},
         {"add_special_tokens": False, "return_offsets_mapping": True},
+        {"return_overflowing_tokens": True, "truncation": True, "max_length": 5},
+        {"tokenizer_kwargs": {"truncation": True, "max_length": 5}},
     ],
     ids=str,
 )
@@ -59,12 +61,6 @@ def test_targets(name: str, options: dict[str, Any], tmp_path: Path) -> None:
             ), key
 
 
-def test_nothing_to_encode(load: Any, settings: dict[str, Any]) -> None:
-    ours, _ = load(settings)
-    with pytest.raises(ValueError, match="text and text_target are None"):
-        ours()
-
-
 @pytest.mark.parametrize("name", ["T5Tokenizer", "LlamaTokenizer", "GPT2Tokenizer", "StrangeTokenizer"])
 def test_begin_and_end_tokens(name: str, tmp_path: Path) -> None:
     path = folder(tmp_path, "NllbTokenizer" if name != "T5Tokenizer" else name)  # for the kind of its model
@@ -82,18 +78,37 @@ def test_begin_and_end_tokens(name: str, tmp_path: Path) -> None:
             [t.add_bos_token, t.add_eos_token, t("the cat").data, t(TEXTS, TARGETS).data] for t in tokenizers
         )
         assert mine == theirs, (attribute, value)
-    ours = tokenizers[0]
+    ours, reference = tokenizers
     assert pickle.loads(pickle.dumps(ours))(TEXTS).data == ours(TEXTS).data
-    ours.bos_token = "<nowhere>"
+    for tokenizer in tokenizers:
+        tokenizer.bos_token, tokenizer.unk_token = "<nowhere>", "<unk>"
+        tokenizer.update_post_processor()
+    assert ours(TEXTS).data == reference(TEXTS).data
+    before = ours(TEXTS).data
+    ours.unk_token = None
     with pytest.raises(ValueError, match="<nowhere>"):
-        ours.update_post_processor()
+        ours.add_eos_token = True
+    assert not ours.add_eos_token and ours(TEXTS).data == before
 
 
-@pytest.mark.parametrize("config", [{}, {"src_lang": "", "tgt_lang": ""}, {"legacy_behaviour": True}])
+def test_splinter_keeps_its_frame(tmp_path: Path, vocabulary: dict[str, int]) -> None:
+    words = [*vocabulary, "[QUESTION]"]
+    (tmp_path / "vocab.txt").write_text("".join(word + "\n" for word in words), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "SplinterTokenizer"}')
+    tokenizers = both(tmp_path)
+    for attribute, value in (("add_bos_token", True), ("padding_side", "left"), ("add_eos_token", True)):
+        for tokenizer in tokenizers:
+            setattr(tokenizer, attribute, value)
+        mine, theirs = (tokenizer(TEXTS, TARGETS).data for tokenizer in tokenizers)
+        assert mine == theirs, attribute
+
+
+@pytest.mark.parametrize("settings", ["none", "languages", "legacy_behaviour"])
 @pytest.mark.parametrize("name", TRANSLATION)
-def test_languages(name: str, config: dict[str, Any], tmp_path: Path) -> None:
+def test_languages(name: str, settings: str, tmp_path: Path) -> None:
     first, second = ("eng_Latn", "fra_Latn") if name == "NllbTokenizer" else ("en_XX", "ro_RO")
-    if "src_lang" in config:
+    config: dict[str, Any] = {"legacy_behaviour": True} if settings == "legacy_behaviour" else {}
+    if settings == "languages":
         config = {"src_lang": second, "tgt_lang": first}
     tokenizers = both(folder(tmp_path, name, **config))
     ours, reference = tokenizers

@@ -27,7 +27,12 @@ def both(tmp_path_factory: pytest.TempPathFactory, vocabulary: dict[str, int]) -
 
 
 def plain(batch: Any) -> dict[str, Any]:
-    return {k: (str(v.dtype), v.tolist()) if hasattr(v, "tolist") else v for k, v in batch.items()}
+    def show(value: Any) -> Any:
+        if isinstance(value, list):
+            return [show(item) for item in value]
+        return (str(value.dtype), value.tolist()) if hasattr(value, "tolist") else value
+
+    return {key: show(value) for key, value in batch.items()}
 
 
 def rows_of(tokenizer: Any) -> list[dict[str, Any]]:
@@ -46,7 +51,11 @@ def inputs(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "tensors": [{"input_ids": torch.tensor(row), "labels": 1} for row in ids],
         "a matrix": {"input_ids": torch.tensor([[1, 2], [3, 4]])},
         "a vector": {"input_ids": torch.tensor([1, 2, 3])},
-        "other entries": [{"input_ids": row, "label": 0.5} for row in ids],
+        "other entries": [{"input_ids": row, "label": i / 2} for i, row in enumerate(ids)],
+        "whole numbers first": [{"input_ids": row, "label": i and i / 2} for i, row in enumerate(ids)],
+        "numpy's floats": [{"input_ids": row, "label": np.float64(i)} for i, row in enumerate(ids)],
+        "masks of attention": [{"input_ids": row, "attention_mask": np.ones((2, 2), bool)} for row in ids],
+        "masks in torch": [{"input_ids": row, "attention_mask": torch.ones((1, 2, 2))} for row in ids],
         "nothing": {"input_ids": []},
     }
 
@@ -80,6 +89,14 @@ def test_same_as_transformers(both: tuple[Any, Any], kind: str) -> None:
         before = copy.deepcopy(rows)
         assert plain(ours.pad(rows, **options)) == want, options
         assert str(rows) == str(before)  # left as it was
+
+
+def test_other_entries_stay_what_they_are(both: tuple[Any, Any]) -> None:
+    label = torch.tensor([0.5, 1.0])
+    batch = both[0].pad(
+        [{"input_ids": [1, 2], "label": label, "text": "a"}, {"input_ids": [1], "label": label, "text": "b"}]
+    )
+    assert batch["label"][0] is label and batch["text"] == ["a", "b"]
 
 
 def test_collators(both: tuple[Any, Any]) -> None:

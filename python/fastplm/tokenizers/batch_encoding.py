@@ -25,6 +25,18 @@ class TokenSpan(NamedTuple):
     end: int
 
 
+class Padding(NamedTuple):
+    """How rows are padded, as the engine takes it."""
+
+    length: int  # 0: not at all
+    left: bool
+    token_id: int
+    type_id: int
+
+
+NO_PADDING = Padding(0, False, 0, 0)
+
+
 class Rows:
     """The rows of one call: the engine's batch, how it is padded, and how to get words and offsets.
 
@@ -34,24 +46,28 @@ class Rows:
 
     def __init__(
         self,
-        names: Callable[[list[int]], Any],
+        engine: _engine.Tokenizer,
         batch: _engine.Batch,
         realign: Callable[[], _engine.Batch] | None,
-        length: int,
-        left: bool,
-        pad_id: int,
-        pad_type_id: int,
+        padding: Padding,
         pad_token: str,
         n_sequences: int,
     ) -> None:
-        self.names = names  # from ids to tokens
+        self.token_of: Callable[[int], str | None] = engine.token_of
         self.batch = batch
         self.realign = realign
-        self.length = length  # 0: not padded
-        self.left = left
-        self.pad = (pad_id, pad_type_id)
+        self.padding = padding
         self.pad_token = pad_token
         self.n_sequences = n_sequences
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With the names of the tokens that there are in place of the engine."""
+        batch = self.aligned()
+        ids = {self.padding.token_id}.union(*batch.lists("input_ids", *NO_PADDING))
+        return {**self.__dict__, "token_of": {token_id: self.token_of(token_id) for token_id in ids}.get}
+
+    def __deepcopy__(self, _: Any) -> Rows:
+        return self  # nothing in it changes
 
     def aligned(self) -> _engine.Batch:
         if self.realign is not None:
@@ -60,18 +76,16 @@ class Rows:
 
     def field(self, name: str, row: int) -> list[Any]:
         batch = self.aligned() if name in ("offset_mapping", "word_ids") else self.batch
-        return batch.row(row, name, self.length, self.left, *self.pad)
+        return batch.row(row, name, *self.padding)
 
     def written(self, row: int) -> dict[int, str]:
         """By place in the padded row, the tokens that may not be written as the vocabulary names them."""
         batch = self.aligned()
         count = batch.lengths()[row]
-        padding = max(self.length - count, 0)
-        first = padding if self.left else 0
+        missing = max(self.padding.length - count, 0)
+        first, padded = (missing, 0) if self.padding.left else (0, count)
         written = {first + place: token for place, token in batch.written(row).items()}
-        return written | dict.fromkeys(
-            range(padding) if self.left else range(count, count + padding), self.pad_token
-        )
+        return written | dict.fromkeys(range(padded, padded + missing), self.pad_token)
 
     def encodings(self, overflow: bool) -> list[Encoding]:
         """An Encoding per row; with overflow the first of a sample holds its overflowing ones."""
@@ -91,12 +105,6 @@ def _none_if_negative(values: list[int]) -> list[int | None]:
     return [value if value >= 0 else None for value in values]
 
 
-_FIELDS = (
-    *("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping", "word_ids"),
-    *("sequence_ids", "tokens"),
-)
-
-
 class Encoding:
     """One row, with the attributes of tokenizers.Encoding. Lists are as long as the padded row."""
 
@@ -104,7 +112,6 @@ class Encoding:
         self._rows = rows
         self._row = row
         self._fields: dict[str, list[Any]] = {}
-        self.n_sequences = rows.n_sequences
         self.overflowing = overflowing
 
     def _field(self, name: str) -> list[Any]:
@@ -113,15 +120,20 @@ class Encoding:
         return self._fields[name]
 
     def _tokens(self) -> list[str]:
-        tokens = cast("list[str]", self._rows.names(self.ids))
+        tokens = cast("list[str]", [self._rows.token_of(token_id) for token_id in self.ids])
         for place, written in self._rows.written(self._row).items():
             tokens[place] = written
         return tokens
 
     def __getstate__(self) -> dict[str, Any]:
-        """All there is to ask for, without the engine's rows."""
-        fields = {name: self._field(name) for name in _FIELDS}
-        return {"_fields": fields, "n_sequences": self.n_sequences, "overflowing": self.overflowing}
+        return {**self.__dict__, "_fields": {}}
+
+    def __deepcopy__(self, _: Any) -> Encoding:
+        return self  # nothing in it changes
+
+    @property
+    def n_sequences(self) -> int:
+        return self._rows.n_sequences
 
     @property
     def ids(self) -> list[int]:
@@ -226,7 +238,8 @@ def _tensor(value: Any, name: str) -> Any:
     tensor = torch.from_numpy(array)
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
-    is_python = isinstance(value, float)  # then the precision is torch's own
+    # Python's own floats get torch's precision.
+    is_python = tensor.dtype == torch.float64 and not hasattr(value, "dtype")
     return tensor.to(torch.get_default_dtype()) if is_python else tensor
 
 
@@ -276,9 +289,6 @@ class BatchEncoding(UserDict[Any, Any]):
         if name.startswith("__") or name == "data" or name not in self.data:
             raise AttributeError(f"BatchEncoding has no attribute or entry {name!r}")
         return self.data[name]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"data": self.data, "_encodings": self.encodings, "_n_sequences": self._n_sequences}
 
     def _encoding(self, batch_index: int) -> Encoding:
         if (encodings := self.encodings) is None:

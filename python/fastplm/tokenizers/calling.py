@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastplm.tokenizers.batch_encoding import BatchEncoding, Rows
+from fastplm.tokenizers.batch_encoding import BatchEncoding, Padding, Rows
 from fastplm.tokenizers.framing import Framing
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
 
@@ -72,7 +73,8 @@ class Calling(Framing):
             )
         if cut != "do_not_truncate" and max_length is None:
             max_length = self.model_max_length
-        batch = self._encode(texts, text_pair, Shape("do_not_pad", cut, max_length), add_special_tokens)
+        shape = Shape("do_not_pad", cut, max_length)
+        batch = self._encoder(self._engine, texts, text_pair, shape, add_special_tokens)(align=False)
         if not return_token_type_ids:
             return batch.packed()
         types = batch.packed_types()
@@ -109,8 +111,8 @@ class Calling(Framing):
 
         Pairs may also come as a list of tuples or lists of two. text_target: what is to be generated; its
         input_ids are the entry "labels" (alone, it is encoded like a text), in the language tgt_lang if the
-        tokenizer has languages, with max_target_length as its max_length. tokenizer_kwargs: arguments that
-        come before the others.
+        tokenizer has languages, with max_target_length as its max_length. tokenizer_kwargs: arguments by
+        name, in place of those given here.
 
         Arguments and entries as in transformers: input_ids, token_type_ids, attention_mask,
         special_tokens_mask, offset_mapping, overflow_to_sample_mapping, length; lists, or int64 arrays
@@ -126,15 +128,15 @@ class Calling(Framing):
             verbose, split_special_tokens,
         )  # fmt: skip
         if tokenizer_kwargs:
-            options = options._replace(**tokenizer_kwargs)
+            options, max_target_length = _merged(options, max_target_length, tokenizer_kwargs)
         encoded = None if text is None else self._call(text, text_pair, options)
         if encoded is not None and text_target is None:
             return encoded
         if max_target_length is not None:
-            alone = options.truncation is None and options.max_length is None  # then it asks for nothing
-            options = options._replace(
-                max_length=max_target_length, truncation=False if alone else options.truncation
-            )
+            baked = self._source.truncation if self._call_defaults else None
+            if options.truncation is None and options.max_length is None and not baked:
+                options = options._replace(truncation=False)  # a length alone asks for nothing here
+            options = options._replace(max_length=max_target_length)
         target = self._for_targets()._call(text_target, text_pair_target, options)
         if encoded is None:
             return target
@@ -150,14 +152,13 @@ class Calling(Framing):
         if o.return_tensors not in (None, "np", "pt"):
             raise ValueError(f'return_tensors is {o.return_tensors!r}; expected None, "np" or "pt"')
 
-        def encode(align: bool) -> _engine.Batch:
-            return self._encode(
-                texts, pairs, shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
-                overflow=o.return_overflowing_tokens, align=align,
-                split_special_tokens=o.split_special_tokens,
-            )  # fmt: skip
-
-        batch = encode(o.return_offsets_mapping)
+        engine = self._engine
+        encode = self._encoder(
+            engine, _copy(texts), _copy(pairs), shape, o.add_special_tokens,
+            words=o.is_split_into_words, stride=stride, overflow=o.return_overflowing_tokens,
+            split_special_tokens=o.split_special_tokens,
+        )  # fmt: skip
+        batch = encode(align=o.return_offsets_mapping)
         if o.verbose and o.max_length is None and batch.longest > self.model_max_length:
             self._warn_of_length(batch.longest)
         length = 0
@@ -165,20 +166,16 @@ class Calling(Framing):
             length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
-        pad_id, pad_type_id, pad_token = self._padding() if length else (0, 0, "")
-        padding = (length, side == "left", pad_id, pad_type_id)
-        n_sequences = 1 if pairs is None else 2
-        rows = Rows(
-            self.convert_ids_to_tokens, batch, None if o.return_offsets_mapping else lambda: encode(True),
-            *padding, pad_token, n_sequences,
-        )  # fmt: skip
+        pad_id, pad_type_id, pad_token = self._pad_token() if length else (0, 0, "")
+        padding = Padding(length, side == "left", pad_id, pad_type_id)
+        realign = None if o.return_offsets_mapping else partial(encode, align=True)
+        rows = Rows(engine, batch, realign, padding, pad_token, 1 if pairs is None else 2)
         fields = self._fields(o)
         data = (_lists if o.return_tensors is None else _tensors)(batch, fields, padding, o)
         if o.return_tensors is None and not batched and not o.return_overflowing_tokens:
             data.update({name: data[name][0] for name in fields})
-        return BatchEncoding(
-            data, lambda: rows.encodings(o.return_overflowing_tokens), n_sequences=n_sequences
-        )
+        encodings = partial(rows.encodings, o.return_overflowing_tokens)
+        return BatchEncoding(data, encodings, n_sequences=rows.n_sequences)
 
     def _fields(self, o: Options) -> list[str]:
         """The entries with a value per token that a call returns."""
@@ -195,16 +192,17 @@ class Calling(Framing):
         return fields
 
     def _warn_of_length(self, length: int) -> None:
-        if not self._warned_of_length:
-            self._warned_of_length = True
+        if "length" not in self._warned_of:
+            self._warned_of.add("length")
             warnings.warn(
                 f"a text has {length} tokens, but model_max_length is {self.model_max_length}: the model "
                 "cannot read all of them; truncation=True cuts it",
                 stacklevel=4,
             )
 
-    def _encode(
+    def _encoder(
         self,
+        engine: _engine.Tokenizer,
         texts: Sequence[Any],
         pairs: Sequence[Any] | None,
         shape: Shape,
@@ -213,9 +211,9 @@ class Calling(Framing):
         words: bool = False,
         stride: int = 0,
         overflow: bool = False,
-        align: bool = False,
         split_special_tokens: bool | None = None,
-    ) -> _engine.Batch:
+    ) -> Callable[..., _engine.Batch]:
+        """What encodes these texts, with or without (align) their places, whatever changes here later."""
         truncation, max_length = shape.truncation, shape.max_length
         if truncation != "do_not_truncate" and (max_length is None or max_length > UNLIMITED):
             truncation = "do_not_truncate"
@@ -225,7 +223,8 @@ class Calling(Framing):
             raise ValueError(f"max_length is {max_length}; expected 0 or more")
         if max_length is None or truncation == "do_not_truncate":
             max_length = 0
-        return self._engine.encode(
+        return partial(
+            engine.encode,
             texts,
             pairs,
             words=words,
@@ -235,7 +234,6 @@ class Calling(Framing):
             stride=min(index(stride or 0), _MAX_COUNT),
             truncate_left=self.truncation_side == "left",
             overflow=overflow,
-            align=align,
             split_special_tokens=self.split_special_tokens
             if split_special_tokens is None
             else split_special_tokens,
@@ -288,7 +286,7 @@ class Calling(Framing):
             )
         return Shape(pad, cut, max_length, max_length or 0), stride, multiple, side
 
-    def _padding(self) -> tuple[int, int, str]:
+    def _pad_token(self) -> tuple[int, int, str]:
         """Id, type and text of the token that pads."""
         baked = self._source.padding if self._call_defaults else None
         if baked:
@@ -328,20 +326,17 @@ class Calling(Framing):
         )["input_ids"]  # fmt: skip
 
 
-_Padding = tuple[int, bool, int, int]  # length, left, id, type
-
-
-def _lists(batch: _engine.Batch, fields: list[str], padding: _Padding, o: Options) -> dict[str, Any]:
+def _lists(batch: _engine.Batch, fields: list[str], padding: Padding, o: Options) -> dict[str, Any]:
     data: dict[str, Any] = {name: batch.lists(name, *padding) for name in fields}
     if o.return_length:
-        data["length"] = [max(n, padding[0]) for n in batch.lengths()]
+        data["length"] = [max(n, padding.length) for n in batch.lengths()]
     if o.return_overflowing_tokens:
         data["overflow_to_sample_mapping"] = batch.samples()
     return data
 
 
-def _tensors(batch: _engine.Batch, fields: list[str], padding: _Padding, o: Options) -> dict[str, Any]:
-    shortest, width = max(batch.shortest, padding[0]), max(batch.longest, padding[0])
+def _tensors(batch: _engine.Batch, fields: list[str], padding: Padding, o: Options) -> dict[str, Any]:
+    shortest, width = max(batch.shortest, padding.length), max(batch.longest, padding.length)
     if batch.rows == 0:
         shortest = width = 0
     if shortest != width:
@@ -362,6 +357,21 @@ def _tensors(batch: _engine.Batch, fields: list[str], padding: _Padding, o: Opti
 
         data = {name: torch.from_numpy(array) for name, array in data.items()}
     return data
+
+
+def _copy(texts: Any) -> Any:
+    return list(texts) if isinstance(texts, list) else texts
+
+
+def _merged(
+    options: Options, max_target_length: int | None, others: Mapping[str, Any]
+) -> tuple[Options, int | None]:
+    """With what tokenizer_kwargs say in place of the arguments."""
+    named = dict(others)
+    max_target_length = named.pop("max_target_length", max_target_length)
+    if unknown := named.keys() - set(Options._fields):
+        raise TypeError(f"tokenizer_kwargs: {sorted(unknown)[0]!r} is no argument of a tokenizer's call")
+    return options._replace(**named), max_target_length
 
 
 def _is_pair(item: Any, words: bool) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import ChatTemplate
-from fastplm.tokenizers.classes.parts import Languages
+from fastplm.tokenizers.classes.parts import Frame, Languages
 from fastplm.tokenizers.shape import check_side
 from fastplm.tokenizers.source import Source
 
@@ -41,6 +41,7 @@ class Core:
         add_bos_token: bool = False,
         add_eos_token: bool = False,
         languages: Languages | None = None,
+        own_frame: Frame | None = None,
         src_lang: str | None = None,
         tgt_lang: str | None = None,
     ) -> None:
@@ -61,12 +62,13 @@ class Core:
         self.chat_template = chat_template
         self.chat_control_tokens = chat_control_tokens
         self._word_end = word_end  # what decoding turns into a space at last
-        self._warned_of_length = False
+        self._warned_of: set[str] = set()
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
+        self._own_frame = own_frame
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
-        self._backend: tuple[Any, Any] = (None, None)  # an engine, and what backend_tokenizer made of it
+        self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
         self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 
     def _options(self) -> dict[str, Any]:
@@ -88,6 +90,7 @@ class Core:
             "add_bos_token": self._add_bos_token,
             "add_eos_token": self._add_eos_token,
             "languages": self._languages,
+            "own_frame": self._own_frame,
             "src_lang": self._src_lang,
             "tgt_lang": self._tgt_lang,
         }

@@ -24,12 +24,9 @@ class Decoding(Core):
 
         Ids that no token has are left out. Raises TypeError for what is no integer.
         """
-        ids: Any = token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids
-        if hasattr(ids, "tolist"):
-            ids = ids.tolist()
-        if isinstance(ids, str):
-            raise TypeError(f"token_ids is the str {ids[:40]!r}; expected ids")
-        ids = [ids] if isinstance(ids, int) else list(ids)
+        ids: Any = [token_ids] if isinstance(token_ids, int) else token_ids
+        if not isinstance(ids, list):
+            ids = _list(ids)
         if ids and (isinstance(ids[0], (list, tuple)) or getattr(ids[0], "ndim", 0)):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
         text = self._engine.decode(list(map(index, ids)), skip_special_tokens)
@@ -77,3 +74,12 @@ class Decoding(Core):
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         return self._engine.join(list(tokens))
+
+
+def _list(token_ids: Any) -> list[Any]:
+    ids = token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids
+    if hasattr(ids, "tolist"):
+        ids = ids.tolist()
+    if isinstance(ids, str):
+        raise TypeError(f"token_ids is the str {ids[:40]!r}; expected ids")
+    return [ids] if isinstance(ids, int) else list(ids)

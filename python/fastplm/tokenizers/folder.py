@@ -21,6 +21,7 @@ from fastplm.tokenizers.folder_vocabulary import Vocabulary, read_vocabulary
 from fastplm.tokenizers.source import Source, read_tokenizer_json
 from fastplm.tokenizers.tiktoken import read_tiktoken
 from fastplm.tokenizers.tokenizer import Tokenizer
+from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 _OPTIONS: dict[str, Any] = {
@@ -102,6 +103,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     source = _source(parts, chosen, vocabulary, tokens)
     if file and file.padding and "pad_token" not in config and "pad_token" not in chosen.tokens:
         tokens.named["pad_token"] = file.padding["pad_token"]
+    for key in tokens.named:
+        if key not in NAMED_TOKENS and hasattr(Tokenizer, key) | (key in _OPTIONS) | (key == "chat_template"):
+            raise CheckpointError(f"{config_path}: {key} names a special token; expected another name for it")
     languages = None if chosen.languages is None else chosen.languages(parts)
     codes = languages.codes if languages and languages.are_extra else ()
     return Tokenizer(
@@ -114,6 +118,7 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
         add_bos_token=parts.flag("add_bos_token", False),
         add_eos_token=parts.flag("add_eos_token", False),
         languages=languages,
+        own_frame=chosen.frame,
         src_lang=parts.text("src_lang"),
         tgt_lang=parts.text("tgt_lang"),
         **_read_options(config_path, config, chosen, file),

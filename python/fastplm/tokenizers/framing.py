@@ -22,8 +22,7 @@ class Framing(SpecialTokens):
 
     @add_bos_token.setter
     def add_bos_token(self, value: bool) -> None:
-        self._add_bos_token = bool(value)
-        self.update_post_processor()
+        self._put(bool(value), self._add_eos_token)
 
     @property
     def add_eos_token(self) -> bool:
@@ -32,30 +31,34 @@ class Framing(SpecialTokens):
 
     @add_eos_token.setter
     def add_eos_token(self, value: bool) -> None:
-        self._add_eos_token = bool(value)
-        self.update_post_processor()
+        self._put(self._add_bos_token, bool(value))
 
     def update_post_processor(self) -> None:
         """Puts bos_token and eos_token around each text, as add_bos_token and add_eos_token say, no more.
 
-        To be called, as in transformers, when one of the two has been given another token. A tokenizer with
-        languages keeps the frame of its own.
+        To be called, as in transformers, when one of the two has been given another token. Classes with a
+        frame of their own keep it: those with languages, and SplinterTokenizer. Raises ValueError.
         """
-        if self._languages is not None:
-            return self._speak(self._src_lang)
+        self._put(self._add_bos_token, self._add_eos_token)
+
+    def _put(self, add_bos: bool, add_eos: bool) -> None:
         bos, eos = self._named.get("bos_token"), self._named.get("eos_token")
-        self._add_bos_token = self._add_bos_token and bos is not None
-        self._add_eos_token = self._add_eos_token and eos is not None
-        self._frame(
-            begin_end_template(
-                bos if self._add_bos_token else None, eos if self._add_eos_token else None, self._known
+        add_bos, add_eos = add_bos and bos is not None, add_eos and eos is not None
+        if self._languages is not None:
+            self._speak(self._src_lang)
+        elif self._own_frame is not None:
+            self._frame(self._own_frame(self._named, self.padding_side, self._id_or_unknown))
+        else:
+            self._frame(
+                begin_end_template(bos if add_bos else None, eos if add_eos else None, self._id_or_unknown)
             )
-        )
+        self._add_bos_token, self._add_eos_token = add_bos, add_eos
 
     @property
     def src_lang(self) -> str:
         """The code of the language that is translated from: it stands at the texts that are encoded."""
-        return self._needs_languages("src_lang") and self._src_lang
+        self._needs_languages("src_lang")
+        return self._src_lang
 
     @src_lang.setter
     def src_lang(self, code: str) -> None:
@@ -66,7 +69,8 @@ class Framing(SpecialTokens):
     @property
     def tgt_lang(self) -> str | None:
         """The code of the language that is translated to: it stands at what is given as text_target."""
-        return self._needs_languages("tgt_lang") and self._tgt_lang
+        self._needs_languages("tgt_lang")
+        return self._tgt_lang
 
     @tgt_lang.setter
     def tgt_lang(self, code: str | None) -> None:
@@ -103,6 +107,12 @@ class Framing(SpecialTokens):
     def _frame(self, post_processor: Component) -> None:
         source = self._source.with_post_processor(post_processor)
         self._engine, self._source = source.build(like=self._engine), source
+
+    def _id_or_unknown(self, token: str) -> int:
+        token_id: int | None = self.convert_tokens_to_ids(token)
+        if token_id is None:
+            raise ValueError(f"{token!r} is no token of this tokenizer; expected one that is")
+        return token_id
 
     def _known(self, token: str) -> int:
         token_id = self._id(token)

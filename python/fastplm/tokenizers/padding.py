@@ -38,9 +38,13 @@ class Padding(Calling):
             raise ValueError(f"the entries are {list(data)}; expected {name} among them")
         if data[name] is None or len(data[name]) == 0:
             return BatchEncoding(data | ({"attention_mask": []} if return_attention_mask else {}))
-        if return_tensors is None:
-            return_tensors = _kind(data[name])
-        data = {key: _plain(value) for key, value in data.items()}
+        kind = _kind(data[name])
+        masks = data.get("attention_mask")
+        stacked = masks if isinstance(masks, list) and masks and getattr(masks[0], "ndim", 0) > 1 else None
+        if stacked is not None:  # a mask of more than one dimension per row: not for us to pad
+            del data["attention_mask"]
+        for key in data if kind else data.keys() & {name, *_PADDED}:
+            data[key] = _plain(data[key])
 
         shape, _, multiple, side = self._resolve(
             padding, False, max_length, 0, pad_to_multiple_of, padding_side, verbose
@@ -56,11 +60,11 @@ class Padding(Calling):
             length = -(-length // multiple) * multiple
         missing = [length - len(row) if shape.padding != "do_not_pad" else 0 for row in rows]
 
-        pad_id, pad_type_id, _ = self._padding() if any(missing) else (0, 0, "")
+        pad_id, pad_type_id, _ = self._pad_token() if any(missing) else (0, 0, "")
         fillings = {name: pad_id, "token_type_ids": pad_type_id, "special_tokens_mask": 1}
         if return_attention_mask is None:
             return_attention_mask = "attention_mask" in self.model_input_names
-        if return_attention_mask:
+        if return_attention_mask and stacked is None:
             fillings["attention_mask"] = 0
             made = [[1] * len(row) for row in rows]
             data.setdefault("attention_mask", made[0] if single else made)
@@ -70,7 +74,22 @@ class Padding(Calling):
                 more = [fillings[key]] * count
                 padded.append(more + row if side == "left" else row + more)
             data[key] = padded[0] if single else padded
-        return BatchEncoding(data).convert_to_tensors(return_tensors)
+        if stacked is not None:
+            data["attention_mask"] = _stack(stacked)
+        return BatchEncoding(data).convert_to_tensors(kind if return_tensors is None else return_tensors)
+
+
+_PADDED = ("attention_mask", "token_type_ids", "special_tokens_mask")
+
+
+def _stack(masks: list[Any]) -> Any:
+    if type(masks[0]).__module__ == "numpy":
+        import numpy as np
+
+        return np.stack(masks)
+    import torch
+
+    return torch.stack(masks)
 
 
 def _kind(rows: Any) -> str | None:
@@ -89,9 +108,11 @@ def _plain(value: Any) -> Any:
     """Lists in place of tuples, arrays and tensors."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if not isinstance(value, (list, tuple)):
+        return value
     if isinstance(value, list) and not any(map(_is_wrapped, value)):
         return value
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_plain(item) for item in value]
 
 
 def _is_wrapped(value: Any) -> bool:

@@ -28,12 +28,12 @@ class Saving(Vocabulary):
 
         Made when first asked for; a change to it changes nothing here. Needs the package `tokenizers`.
         """
-        engine, backend = self._backend
-        if engine is not self._engine:
+        source, (made_of, backend) = self._source, self._backend
+        if made_of is not source:
             import tokenizers
 
-            backend = tokenizers.Tokenizer.from_str(json.dumps(self._source.to_json()))
-            self._backend = (self._engine, backend)
+            backend = tokenizers.Tokenizer.from_str(json.dumps(source.to_json()))
+            self._backend = (source, backend)
         return backend
 
     _tokenizer = backend_tokenizer  # which pipelines of transformers ask for
@@ -95,9 +95,7 @@ class Saving(Vocabulary):
             **named,
         }
         if languages:
-            config |= {"src_lang": self._src_lang, "tgt_lang": self._tgt_lang}
-            if languages.class_name == "NllbTokenizer":
-                config["legacy_behaviour"] = not languages.before
+            config |= {"src_lang": self._src_lang, "tgt_lang": self._tgt_lang, **(languages.settings or {})}
         if self.chat_control_tokens is not None:
             config["chat_control_tokens"] = list(self.chat_control_tokens)
         if self._extra:

@@ -67,12 +67,14 @@ class Source:
 
         Raises CheckpointError or UnsupportedError naming the file.
         """
-        settings = {**self.sections, "added_tokens": [token.settings() for token in self.added_tokens]}
+        added_tokens = [token.settings() for token in self.added_tokens]
         try:
             if like is not None:
-                return like.with_settings(settings)
+                post_processor = self.sections["post_processor"]
+                return like.with_settings({"added_tokens": added_tokens, "post_processor": post_processor})
             model = self.as_python_reads()._model_for_engine()
-            return _engine.Tokenizer({**settings, "model": model}, self.vocabulary.engine)
+            settings = {**self.sections, "model": model, "added_tokens": added_tokens}
+            return _engine.Tokenizer(settings, self.vocabulary.engine)
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
 

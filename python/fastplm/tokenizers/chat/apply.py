@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from fastplm.tokenizers.chat.control import control_tokens, encode_marked, mark, pattern_of
+from fastplm import _engine
+from fastplm.tokenizers.batch_encoding import NO_PADDING, BatchEncoding
+from fastplm.tokenizers.chat.control import Marker, control_tokens, encode_marked
 from fastplm.tokenizers.chat.render import Rendered, literals, plain, render
 from fastplm.tokenizers.padding import Padding
+from fastplm.tokenizers.shape import Shape
 
 _REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
@@ -44,7 +48,8 @@ class Chat(Padding):
         return_assistant_tokens_mask: "assistant_masks", 1 for what stands inside {% generation %}.
         continue_final_message: the text ends where the last message ends (a str: that field of it).
         sanitize_control_tokens: special tokens (and chat_control_tokens; without these, the added tokens that
-        the template writes) in messages, tools, documents and kwargs are text like any other.
+        the template writes) in messages, tools, documents and kwargs are text like any other, unless the
+        template itself makes them of other text.
 
         The template runs in a sandbox with a budget. A tool may be a function only if transformers is
         installed, which derives the schema. Raises ValueError, TypeError, ModuleNotFoundError without jinja2.
@@ -67,11 +72,10 @@ class Chat(Padding):
             "documents": _documents(documents),
             "add_generation_prompt": add_generation_prompt,
         }
-        if sanitize_control_tokens:
-            added = self.added_tokens_decoder.values()
-            pattern = pattern_of(control_tokens(added, self.chat_control_tokens, literals(template)))
-            conversations = mark(conversations, pattern)
-            values.update(mark({k: values[k] for k in (*kwargs, "tools", "documents")}, pattern))
+        marker = self._marker(template) if sanitize_control_tokens else None
+        if marker:
+            conversations = marker.mark(conversations)
+            values.update({key: marker.mark(values[key]) for key in (*kwargs, "tools", "documents")})
         chats = [
             _render(template, messages, values, continue_final_message, return_assistant_tokens_mask)
             for messages in conversations
@@ -83,9 +87,9 @@ class Chat(Padding):
             "padding": padding, "max_length": max_length, "return_tensors": return_tensors,
             **(tokenizer_kwargs or {}),
         }  # fmt: skip
-        if sanitize_control_tokens:
-            rows = self._encode_marked([chat.text for chat in chats], truncation, max_length)
-            batch = self.pad({"input_ids": rows if batched or return_tensors else rows[0]}, **options)
+        if marker:
+            rows = self._encode_marked([chat.text for chat in chats], marker.marked, truncation, max_length)
+            batch = self._padded(rows if batched or return_tensors else rows[0], options)
         else:
             batch = self(texts, truncation=truncation, add_special_tokens=False, **options)
         if not return_dict:
@@ -106,26 +110,44 @@ class Chat(Padding):
                     batch["assistant_masks"] = array
         return batch
 
+    def _marker(self, template: str) -> Marker:
+        tokens = control_tokens(
+            self.added_tokens_decoder.values(), self.chat_control_tokens, literals(template)
+        )
+        ids = {self._known(token.content) for token in tokens if token.normalized}
+        shape = Shape("do_not_pad", "do_not_truncate", None)
+
+        def normalized(text: str) -> list[tuple[int, int]]:
+            batch = self._encoder(self._engine, [text], None, shape, False)(align=True)
+            rows = (batch.row(0, name, *NO_PADDING) for name in ("input_ids", "offset_mapping"))
+            return [span for token_id, span in zip(*rows, strict=True) if token_id in ids]
+
+        return Marker(tokens, normalized)
+
     def _encode_marked(
-        self, texts: list[str], truncation: bool | str | None, max_length: int | None
+        self, texts: list[str], marked: set[str], truncation: bool | str | None, max_length: int | None
     ) -> list[list[int]]:
         plain_engine = replace(self._source, added_tokens=()).build(like=self._engine)
-        text_only = self._with_engine(plain_engine)
-        rows = [
-            encode_marked(
-                text,
-                self.added_tokens_encoder,
-                lambda part: self.encode(part, add_special_tokens=False),
-                lambda part: text_only.encode(part, add_special_tokens=False),
-            )
-            for text in texts
-        ]
+        shape = Shape("do_not_pad", "do_not_truncate", None)
+
+        def encode(engine: _engine.Tokenizer, parts: list[str]) -> list[list[int]]:
+            batch = self._encoder(engine, parts, None, shape, False)(align=False)
+            return batch.lists("input_ids", *NO_PADDING)
+
+        encoders = (partial(encode, engine) for engine in (self._engine, plain_engine))
+        rows = encode_marked(texts, marked, self.added_tokens_encoder, *encoders)
         _, cut, most, _ = self._resolve(False, truncation, max_length, 0, None, None, False)[0]
         if cut == "do_not_truncate" or most is None:
             return rows
         return [
             row[:most] if self.truncation_side == "right" else row[max(len(row) - most, 0) :] for row in rows
         ]
+
+    def _padded(self, rows: Any, options: Mapping[str, Any]) -> BatchEncoding:
+        """The batch of rows that are finished, with those of a call's options that are left to do."""
+        known = ("padding", "max_length", "pad_to_multiple_of", "padding_side", "return_attention_mask",
+                 "return_tensors", "verbose")  # fmt: skip
+        return self.pad({"input_ids": rows}, **{name: options[name] for name in known if name in options})
 
     def get_chat_template(self, chat_template: str | None = None, tools: Any = None) -> str:
         """The template that `chat_template` names or is; by default the tokenizer's own. ValueError: none."""

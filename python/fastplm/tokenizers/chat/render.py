@@ -42,7 +42,8 @@ def render(template: str, values: Mapping[str, Any], *, spans: bool = False) -> 
         raise ValueError("chat_template: it calls itself too deeply") from None
 
 
-def literals(template: str) -> set[str]:
+@lru_cache(maxsize=32)
+def literals(template: str) -> frozenset[str]:
     """The texts that a template itself holds: what stands outside of its tags, and strings inside."""
     sandbox, _ = _compile(template)
     import jinja2.nodes
@@ -50,7 +51,7 @@ def literals(template: str) -> set[str]:
     tree = sandbox.parse(template)
     outside = {node.data for node in tree.find_all(jinja2.nodes.TemplateData)}
     constants = (node.value for node in tree.find_all(jinja2.nodes.Const))
-    return outside | {value for value in constants if isinstance(value, str)}
+    return frozenset(outside | {value for value in constants if isinstance(value, str)})
 
 
 def plain(value: Any) -> Any:

@@ -69,6 +69,7 @@ Pieces = list[tuple[str, float]]
 Build = Callable[[Parts], Pipeline]
 Extra = Callable[[Mapping[str, Any], list[Token] | None], list[Token]]  # of settings, and the tokens listed
 Reorder = Callable[[Pieces, Mapping[str, Any], Tokens], Pieces]  # of a SentencePiece model's pieces
+Frame = Callable[[Tokens, str, Ids], Component]  # of the named tokens and the padding side
 Finish = Callable[[Parts, Ids], Component | None]
 
 
@@ -79,6 +80,7 @@ class Languages(NamedTuple):
     codes: tuple[str, ...]
     default: str  # src_lang
     before: bool
+    settings: Mapping[str, Any] | None = None  # more of tokenizer_config.json that says so
     are_extra: bool = False  # the codes are extra_special_tokens even where a folder lists others
 
     def frame(self, code: str, eos: str, ids: Ids) -> Component:
@@ -104,6 +106,7 @@ class TokenizerClass:
     inputs: tuple[str, ...] = ("input_ids", "attention_mask")
     padding_side: str = "right"
     languages: Callable[[Parts], Languages] | None = None
+    frame: Frame | None = None  # what update_post_processor makes in place of begin and end tokens
 
 
 def begin_end(parts: Parts, ids: Ids) -> Component:

@@ -89,8 +89,8 @@ def _mbart50_languages(_: Parts) -> Languages:
 
 
 def _nllb_languages(parts: Parts) -> Languages:
-    before = not parts.flag("legacy_behaviour", False)
-    return Languages("NllbTokenizer", _NLLB_CODES, "eng_Latn", before)
+    behind = parts.flag("legacy_behaviour", False)
+    return Languages("NllbTokenizer", _NLLB_CODES, "eng_Latn", not behind, {"legacy_behaviour": behind})
 
 
 def _codes_first(_: Mapping[str, Any], given: list[Token] | None) -> list[Token]:

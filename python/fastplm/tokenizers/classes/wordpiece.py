@@ -9,6 +9,7 @@ from fastplm.tokenizers.classes.parts import (
     Parts,
     Pipeline,
     TokenizerClass,
+    Tokens,
     cls_sep,
 )
 from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, template, wordpiece
@@ -39,15 +40,20 @@ def _mpnet_processor(parts: Parts, ids: Ids) -> Component:
 
 
 def _splinter_processor(parts: Parts, ids: Ids) -> Component:
-    """The question comes with a mark and a full stop."""
-    cls, sep, question = parts.token("cls_token"), parts.token("sep_token"), parts.token("question_token")
+    full_stop = "." if "." in parts.vocabulary else parts.token("unk_token")
+    side = parts.text("padding_side") or "right"
+    return splinter_frame(parts.tokens, side, lambda token: ids(full_stop if token == "." else token))
+
+
+def splinter_frame(tokens: Tokens, padding_side: str, ids: Ids) -> Component:
+    """The question comes with a mark and a full stop, on the side that is not padded."""
+    cls, sep, question = (tokens[f"{name}_token"] for name in ("cls", "sep", "question"))
     asked = f"{question}:0 .:0"
-    if parts.settings.get("padding_side", "right") == "right":
+    if padding_side == "right":
         pair = f"{cls}:0 $A:0 {asked} {sep}:0 $B:1 {sep}:1"
     else:
         pair = f"{cls}:0 $A:0 {sep}:0 $B:1 {asked} {sep}:1"
-    full_stop = "." if "." in parts.vocabulary else parts.token("unk_token")
-    return template(f"{cls}:0 $A:0 {sep}:0", pair, lambda token: ids(full_stop if token == "." else token))
+    return template(f"{cls}:0 $A:0 {sep}:0", pair, ids)
 
 
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
@@ -77,6 +83,6 @@ WORDPIECE = {
     ),
     "SplinterTokenizer": TokenizerClass(
         _bert, _splinter_processor, "WordPiece", ("vocab.txt",),
-        {**BERT_TOKENS, "question_token": "[QUESTION]"},
+        {**BERT_TOKENS, "question_token": "[QUESTION]"}, frame=splinter_frame,
     ),
 }  # fmt: skip
