@@ -25,7 +25,7 @@ class TokenSpan(NamedTuple):
     end: int
 
 
-class Padding(NamedTuple):
+class RowPadding(NamedTuple):
     """How rows are padded, as the engine takes it."""
 
     length: int  # 0: not at all
@@ -34,7 +34,7 @@ class Padding(NamedTuple):
     type_id: int
 
 
-NO_PADDING = Padding(0, False, 0, 0)
+NO_PADDING = RowPadding(0, False, 0, 0)
 
 
 class Rows:
@@ -49,7 +49,7 @@ class Rows:
         engine: _engine.Tokenizer,
         batch: _engine.Batch,
         realign: Callable[[], _engine.Batch] | None,
-        padding: Padding,
+        padding: RowPadding,
         pad_token: str,
         n_sequences: int,
     ) -> None:

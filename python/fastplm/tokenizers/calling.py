@@ -8,7 +8,7 @@ from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastplm.tokenizers.batch_encoding import BatchEncoding, Padding, Rows
+from fastplm.tokenizers.batch_encoding import BatchEncoding, RowPadding, Rows
 from fastplm.tokenizers.framing import Framing
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
 
@@ -167,7 +167,7 @@ class Calling(Framing):
             if multiple:
                 length = -(-length // multiple) * multiple
         pad_id, pad_type_id, pad_token = self._pad_token() if length else (0, 0, "")
-        padding = Padding(length, side == "left", pad_id, pad_type_id)
+        padding = RowPadding(length, side == "left", pad_id, pad_type_id)
         realign = None if o.return_offsets_mapping else partial(encode, align=True)
         rows = Rows(engine, batch, realign, padding, pad_token, 1 if pairs is None else 2)
         fields = self._fields(o)
@@ -326,7 +326,7 @@ class Calling(Framing):
         )["input_ids"]  # fmt: skip
 
 
-def _lists(batch: _engine.Batch, fields: list[str], padding: Padding, o: Options) -> dict[str, Any]:
+def _lists(batch: _engine.Batch, fields: list[str], padding: RowPadding, o: Options) -> dict[str, Any]:
     data: dict[str, Any] = {name: batch.lists(name, *padding) for name in fields}
     if o.return_length:
         data["length"] = [max(n, padding.length) for n in batch.lengths()]
@@ -335,7 +335,7 @@ def _lists(batch: _engine.Batch, fields: list[str], padding: Padding, o: Options
     return data
 
 
-def _tensors(batch: _engine.Batch, fields: list[str], padding: Padding, o: Options) -> dict[str, Any]:
+def _tensors(batch: _engine.Batch, fields: list[str], padding: RowPadding, o: Options) -> dict[str, Any]:
     shortest, width = max(batch.shortest, padding.length), max(batch.longest, padding.length)
     if batch.rows == 0:
         shortest = width = 0

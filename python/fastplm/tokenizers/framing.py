@@ -109,10 +109,8 @@ class Framing(SpecialTokens):
         self._engine, self._source = source.build(like=self._engine), source
 
     def _id_or_unknown(self, token: str) -> int:
-        token_id: int | None = self.convert_tokens_to_ids(token)
-        if token_id is None:
-            raise ValueError(f"{token!r} is no token of this tokenizer; expected one that is")
-        return token_id
+        unknown = self._named.get("unk_token")
+        return self._known(token if unknown is None or self._id(token) is not None else unknown)
 
     def _known(self, token: str) -> int:
         token_id = self._id(token)
