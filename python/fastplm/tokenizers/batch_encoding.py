@@ -52,19 +52,24 @@ class Rows:
         padding: RowPadding,
         pad_token: str,
         n_sequences: int,
+        overflow: bool,
     ) -> None:
-        self.token_of: Callable[[int], str | None] = engine.token_of
+        self.names: _engine.Tokenizer | dict[int, str | None] = engine
         self.batch = batch
         self.realign = realign
         self.padding = padding
         self.pad_token = pad_token
         self.n_sequences = n_sequences
+        self.overflow = overflow
+
+    def token_of(self, token_id: int) -> str | None:
+        return self.names[token_id] if isinstance(self.names, dict) else self.names.token_of(token_id)
 
     def __getstate__(self) -> dict[str, Any]:
         """With the names of the tokens that there are in place of the engine."""
         batch = self.aligned()
         ids = {self.padding.token_id}.union(*batch.lists("input_ids", *NO_PADDING))
-        return {**self.__dict__, "token_of": {token_id: self.token_of(token_id) for token_id in ids}.get}
+        return {**self.__dict__, "names": {token_id: self.token_of(token_id) for token_id in ids}}
 
     def __deepcopy__(self, _: Any) -> Rows:
         return self  # nothing in it changes
@@ -87,10 +92,10 @@ class Rows:
         written = {first + place: token for place, token in batch.written(row).items()}
         return written | dict.fromkeys(range(padded, padded + missing), self.pad_token)
 
-    def encodings(self, overflow: bool) -> list[Encoding]:
+    def __call__(self) -> list[Encoding]:
         """An Encoding per row; with overflow the first of a sample holds its overflowing ones."""
         encodings = [Encoding(self, row, []) for row in range(self.batch.rows)]
-        if overflow:
+        if self.overflow:
             samples = self.batch.samples()
             first = 0
             for row in range(1, len(samples)):
@@ -260,7 +265,8 @@ class BatchEncoding(UserDict[Any, Any]):
         self.data = {} if data is None else dict(data)
         self._encodings = [encoding] if isinstance(encoding, Encoding) else encoding
         self._n_sequences = n_sequences
-        self.convert_to_tensors(tensor_type, prepend_batch_axis)
+        if tensor_type is not None:
+            self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     @property
     def encodings(self) -> list[Encoding] | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastplm.tokenizers.batch_encoding import BatchEncoding, RowPadding, Rows
+from fastplm.tokenizers.batch_encoding import NO_PADDING, BatchEncoding, RowPadding, Rows
 from fastplm.tokenizers.framing import Framing
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
 
@@ -74,7 +73,8 @@ class Calling(Framing):
         if cut != "do_not_truncate" and max_length is None:
             max_length = self.model_max_length
         shape = Shape("do_not_pad", cut, max_length)
-        batch = self._encoder(self._engine, texts, text_pair, shape, add_special_tokens)(align=False)
+        arguments = self._arguments(shape, add_special_tokens)
+        batch = self._engine.encode(texts, text_pair, align=False, **arguments)
         if not return_token_type_ids:
             return batch.packed()
         types = batch.packed_types()
@@ -152,13 +152,13 @@ class Calling(Framing):
         if o.return_tensors not in (None, "np", "pt"):
             raise ValueError(f'return_tensors is {o.return_tensors!r}; expected None, "np" or "pt"')
 
+        # What is looked at later is of these texts and this tokenizer, whatever changes meanwhile.
         engine = self._engine
-        encode = self._encoder(
-            engine, _copy(texts), _copy(pairs), shape, o.add_special_tokens,
-            words=o.is_split_into_words, stride=stride, overflow=o.return_overflowing_tokens,
-            split_special_tokens=o.split_special_tokens,
+        arguments = self._arguments(
+            shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
+            overflow=o.return_overflowing_tokens, split_special_tokens=o.split_special_tokens,
         )  # fmt: skip
-        batch = encode(align=o.return_offsets_mapping)
+        batch = engine.encode(texts, pairs, align=o.return_offsets_mapping, **arguments)
         if o.verbose and o.max_length is None and batch.longest > self.model_max_length:
             self._warn_of_length(batch.longest)
         length = 0
@@ -166,16 +166,28 @@ class Calling(Framing):
             length = batch.longest if shape.padding == "longest" else shape.pad_length
             if multiple:
                 length = -(-length // multiple) * multiple
-        pad_id, pad_type_id, pad_token = self._pad_token() if length else (0, 0, "")
-        padding = RowPadding(length, side == "left", pad_id, pad_type_id)
-        realign = None if o.return_offsets_mapping else partial(encode, align=True)
-        rows = Rows(engine, batch, realign, padding, pad_token, 1 if pairs is None else 2)
+        padding, pad_token = NO_PADDING, ""
+        if length:
+            pad_id, pad_type_id, pad_token = self._pad_token()
+            padding = RowPadding(length, side == "left", pad_id, pad_type_id)
+        realign = lambda: engine.encode(texts, pairs, align=True, **arguments)  # noqa: E731
+        rows = Rows(
+            engine, batch, None if o.return_offsets_mapping else realign, padding, pad_token,
+            1 if pairs is None else 2, o.return_overflowing_tokens,
+        )  # fmt: skip
         fields = self._fields(o)
-        data = (_lists if o.return_tensors is None else _tensors)(batch, fields, padding, o)
-        if o.return_tensors is None and not batched and not o.return_overflowing_tokens:
-            data.update({name: data[name][0] for name in fields})
-        encodings = partial(rows.encodings, o.return_overflowing_tokens)
-        return BatchEncoding(data, encodings, n_sequences=rows.n_sequences)
+        if o.return_tensors is not None:
+            return BatchEncoding(_tensors(batch, fields, padding, o), rows, n_sequences=rows.n_sequences)
+        data: dict[str, Any]
+        if batched or o.return_overflowing_tokens:
+            data = {name: batch.lists(name, *padding) for name in fields}
+        else:
+            data = {name: batch.row(0, name, *padding) for name in fields}
+        if o.return_length:
+            data["length"] = [max(n, length) for n in batch.lengths()]
+        if o.return_overflowing_tokens:
+            data["overflow_to_sample_mapping"] = batch.samples()
+        return BatchEncoding(data, rows, n_sequences=rows.n_sequences)
 
     def _fields(self, o: Options) -> list[str]:
         """The entries with a value per token that a call returns."""
@@ -200,11 +212,8 @@ class Calling(Framing):
                 stacklevel=4,
             )
 
-    def _encoder(
+    def _arguments(
         self,
-        engine: _engine.Tokenizer,
-        texts: Sequence[Any],
-        pairs: Sequence[Any] | None,
         shape: Shape,
         add_special_tokens: bool,
         *,
@@ -212,32 +221,27 @@ class Calling(Framing):
         stride: int = 0,
         overflow: bool = False,
         split_special_tokens: bool | None = None,
-    ) -> Callable[..., _engine.Batch]:
-        """What encodes these texts, with or without (align) their places, whatever changes here later."""
+    ) -> dict[str, Any]:
+        """How the engine is to encode."""
         truncation, max_length = shape.truncation, shape.max_length
-        if truncation != "do_not_truncate" and (max_length is None or max_length > UNLIMITED):
-            truncation = "do_not_truncate"
-        if truncation != "do_not_truncate":
-            check_side("truncation_side", self.truncation_side)
         if max_length is not None and max_length < 0:
             raise ValueError(f"max_length is {max_length}; expected 0 or more")
-        if max_length is None or truncation == "do_not_truncate":
-            max_length = 0
-        return partial(
-            engine.encode,
-            texts,
-            pairs,
-            words=words,
-            add_special_tokens=add_special_tokens,
-            truncation=truncation,
-            max_length=min(index(max_length), _MAX_COUNT),
-            stride=min(index(stride or 0), _MAX_COUNT),
-            truncate_left=self.truncation_side == "left",
-            overflow=overflow,
-            split_special_tokens=self.split_special_tokens
+        if truncation != "do_not_truncate":
+            check_side("truncation_side", self.truncation_side)
+        if truncation == "do_not_truncate" or max_length is None or max_length > UNLIMITED:
+            truncation, max_length = "do_not_truncate", 0
+        return {
+            "words": words,
+            "add_special_tokens": add_special_tokens,
+            "truncation": truncation,
+            "max_length": min(index(max_length), _MAX_COUNT) if max_length else 0,
+            "stride": min(index(stride), _MAX_COUNT) if stride else 0,
+            "truncate_left": self.truncation_side == "left",
+            "overflow": overflow,
+            "split_special_tokens": self.split_special_tokens
             if split_special_tokens is None
             else split_special_tokens,
-        )
+        }
 
     def _resolve(
         self,
@@ -326,15 +330,6 @@ class Calling(Framing):
         )["input_ids"]  # fmt: skip
 
 
-def _lists(batch: _engine.Batch, fields: list[str], padding: RowPadding, o: Options) -> dict[str, Any]:
-    data: dict[str, Any] = {name: batch.lists(name, *padding) for name in fields}
-    if o.return_length:
-        data["length"] = [max(n, padding.length) for n in batch.lengths()]
-    if o.return_overflowing_tokens:
-        data["overflow_to_sample_mapping"] = batch.samples()
-    return data
-
-
 def _tensors(batch: _engine.Batch, fields: list[str], padding: RowPadding, o: Options) -> dict[str, Any]:
     shortest, width = max(batch.shortest, padding.length), max(batch.longest, padding.length)
     if batch.rows == 0:
@@ -359,10 +354,6 @@ def _tensors(batch: _engine.Batch, fields: list[str], padding: RowPadding, o: Op
     return data
 
 
-def _copy(texts: Any) -> Any:
-    return list(texts) if isinstance(texts, list) else texts
-
-
 def _merged(
     options: Options, max_target_length: int | None, others: Mapping[str, Any]
 ) -> tuple[Options, int | None]:
@@ -380,7 +371,7 @@ def _is_pair(item: Any, words: bool) -> bool:
 
 
 def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], Sequence[Any] | None]:
-    """Whether several texts came, and the texts and second texts as lists."""
+    """Whether several texts came, and the texts and second texts, in lists that are nobody else's."""
     if not isinstance(text, (str, list, tuple)):
         raise TypeError(f"text is a {type(text).__name__}; expected a str, a list of str, or lists of words")
     batched = not isinstance(text, str)
@@ -394,4 +385,4 @@ def _as_batch(text: Any, pair: Any, words: bool) -> tuple[bool, Sequence[Any], S
         raise TypeError("text_pair is a str, but text is a list; expected a list of the same length")
     if pair is not None and len(pair) != len(text):
         raise ValueError(f"text has {len(text)} texts and text_pair {len(pair)}; expected as many")
-    return True, text, pair
+    return True, list(text), list(pair) if isinstance(pair, list) else pair

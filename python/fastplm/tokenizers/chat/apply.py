@@ -16,6 +16,7 @@ from fastplm.tokenizers.padding import Padding
 from fastplm.tokenizers.shape import Shape
 
 _REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
+_WHOLE = Shape("do_not_pad", "do_not_truncate", None)
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
@@ -115,10 +116,10 @@ class Chat(Padding):
             self.added_tokens_decoder.values(), self.chat_control_tokens, literals(template)
         )
         ids = {self._known(token.content) for token in tokens if token.normalized}
-        shape = Shape("do_not_pad", "do_not_truncate", None)
+        arguments = self._arguments(_WHOLE, False)
 
         def normalized(text: str) -> list[tuple[int, int]]:
-            batch = self._encoder(self._engine, [text], None, shape, False)(align=True)
+            batch = self._engine.encode([text], None, align=True, **arguments)
             rows = (batch.row(0, name, *NO_PADDING) for name in ("input_ids", "offset_mapping"))
             return [span for token_id, span in zip(*rows, strict=True) if token_id in ids]
 
@@ -128,10 +129,10 @@ class Chat(Padding):
         self, texts: list[str], marked: set[str], truncation: bool | str | None, max_length: int | None
     ) -> list[list[int]]:
         plain_engine = replace(self._source, added_tokens=()).build(like=self._engine)
-        shape = Shape("do_not_pad", "do_not_truncate", None)
+        arguments = self._arguments(_WHOLE, False)
 
         def encode(engine: _engine.Tokenizer, parts: list[str]) -> list[list[int]]:
-            batch = self._encoder(engine, parts, None, shape, False)(align=False)
+            batch = engine.encode(parts, None, align=False, **arguments)
             return batch.lists("input_ids", *NO_PADDING)
 
         encoders = (partial(encode, engine) for engine in (self._engine, plain_engine))
