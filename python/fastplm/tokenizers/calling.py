@@ -152,7 +152,6 @@ class Calling(Framing):
         if o.return_tensors not in (None, "np", "pt"):
             raise ValueError(f'return_tensors is {o.return_tensors!r}; expected None, "np" or "pt"')
 
-        # What is looked at later is of these texts and this tokenizer, whatever changes meanwhile.
         engine = self._engine
         arguments = self._arguments(
             shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
@@ -170,7 +169,10 @@ class Calling(Framing):
         if length:
             pad_id, pad_type_id, pad_token = self._pad_token()
             padding = RowPadding(length, side == "left", pad_id, pad_type_id)
-        realign = lambda: engine.encode(texts, pairs, align=True, **arguments)  # noqa: E731
+
+        def realign() -> _engine.Batch:  # of these texts by this engine, whatever changes meanwhile
+            return engine.encode(texts, pairs, align=True, **arguments)
+
         rows = Rows(
             engine, batch, None if o.return_offsets_mapping else realign, padding, pad_token,
             1 if pairs is None else 2, o.return_overflowing_tokens,
