@@ -3,9 +3,11 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 # What a model folder may hold that fastplm reads; weights in other formats are never downloaded.
-_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
+_WEIGHTS = ["*.safetensors"]
 _OTHER_BACKENDS = ["onnx/*", "openvino/*"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
@@ -17,16 +19,34 @@ def resolve(
     cache_dir: str | os.PathLike[str] | None = None,
     token: str | bool | None = None,
     local_files_only: bool = False,
+    force_download: bool = False,
+    subfolder: str = "",
+    weights: bool = True,
 ) -> Path:
     """The folder that `path_or_id` names: an existing folder as it is, else a hub id's snapshot.
 
-    A download fetches configuration, tokenizer and safetensors files only. HF_HUB_OFFLINE, HF_HOME and the
-    other settings of huggingface_hub apply. Raises FileNotFoundError, ModuleNotFoundError (huggingface_hub is
-    needed and not installed), ValueError (a file where a folder is expected).
+    subfolder: the one in it to take. A download fetches configuration and tokenizer files, and safetensors
+    files if `weights`; nothing else. HF_HUB_OFFLINE, HF_HOME and the other settings of huggingface_hub apply.
+    Raises FileNotFoundError, ModuleNotFoundError (huggingface_hub is needed and not installed), ValueError (a
+    file where a folder is expected).
     """
     path = Path(path_or_id).expanduser()
-    if path.is_dir():
-        return path
+    if not path.is_dir():
+        patterns = [
+            f"{subfolder}/{p}" if subfolder else p for p in (*_PATTERNS, *(_WEIGHTS if weights else ()))
+        ]
+        cache = None if cache_dir is None else os.fspath(cache_dir)
+        path = _snapshot(
+            path_or_id, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
+            force_download=force_download, allow_patterns=patterns, ignore_patterns=_OTHER_BACKENDS,
+        )  # fmt: skip
+    if subfolder and not (path / subfolder).is_dir():
+        raise FileNotFoundError(f"{os.fspath(path_or_id)}: no folder {subfolder} in it")
+    return path / subfolder
+
+
+def _snapshot(path_or_id: str | os.PathLike[str], **download: Any) -> Path:
+    path = Path(path_or_id).expanduser()
     name = os.fspath(path_or_id)
     if path.exists():
         raise ValueError(f"{name} is a file; expected a folder with config.json and model.safetensors")
@@ -39,12 +59,8 @@ def resolve(
             f"{name}: no such folder here, so it is taken for a hub id; downloading it needs "
             "huggingface_hub: pip install huggingface_hub"
         ) from None
-    cache = None if cache_dir is None else os.fspath(cache_dir)
     try:
-        folder = snapshot_download(
-            name, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
-            allow_patterns=_PATTERNS, ignore_patterns=_OTHER_BACKENDS,
-        )  # fmt: skip
+        folder = snapshot_download(name, **download)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"{name}: no such folder here, and the hub did not give it: {error}"

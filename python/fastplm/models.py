@@ -52,9 +52,11 @@ class PreTrainedModel:
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
+        subfolder: str = "",
         torch_dtype: Any = None,
     ) -> Self:
-        """Loads a folder or a hub id.
+        """Loads a folder or a hub id, or the `subfolder` of one.
 
         dtype: "float32" (matches transformers' eager float32), "bfloat16" (weights and matrix products in
         bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or numpy dtype.
@@ -70,6 +72,8 @@ class PreTrainedModel:
             cache_dir=cache_dir,
             token=token,
             local_files_only=local_files_only,
+            force_download=force_download,
+            subfolder=subfolder,
         )
         checkpoint = read_checkpoint(folder)
         config = checkpoint.config

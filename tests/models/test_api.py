@@ -1,6 +1,7 @@
 """The drop-in API: names, arguments, outputs, and what wrong arguments get."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -137,6 +138,27 @@ def test_hub_snapshot(folder, monkeypatch):
     ((args, kwargs),) = calls
     assert args == ("owner/name",) and kwargs["revision"] == "v2" and kwargs["local_files_only"] is True
     assert "*.safetensors" in kwargs["allow_patterns"] and "*.bin" not in kwargs["allow_patterns"]
+
+
+def test_subfolder(folder, tmp_path, monkeypatch):
+    """Of a folder and of a hub id, of which nothing else is fetched."""
+    import huggingface_hub
+
+    shutil.copytree(folder, tmp_path / "encoder")
+    want = fastplm.AutoModel.from_pretrained(folder)([[1, 2, 3]])[0]
+    assert np.array_equal(
+        fastplm.AutoModel.from_pretrained(tmp_path, subfolder="encoder")([[1, 2, 3]])[0], want
+    )
+    calls = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *_, **kwargs: calls.append(kwargs) or str(tmp_path)
+    )
+    model = fastplm.AutoModel.from_pretrained("owner/name", subfolder="encoder", force_download=True)
+    assert np.array_equal(model([[1, 2, 3]])[0], want)
+    assert calls[0]["force_download"] is True
+    assert all(pattern.startswith("encoder/") for pattern in calls[0]["allow_patterns"])
+    with pytest.raises(FileNotFoundError, match="no folder decoder in it"):
+        fastplm.AutoModel.from_pretrained(tmp_path, subfolder="decoder")
 
 
 def test_results_come_as_the_input_did(model):

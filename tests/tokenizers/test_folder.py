@@ -180,6 +180,32 @@ def test_minilm() -> None:
     assert ours(TEXTS)["input_ids"] == [e.ids for e in reference.encode_batch(TEXTS)]
 
 
+def test_subfolder(folder: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Of a folder and of a hub id, of which no weights are fetched but all that tokenizers are read from."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    folder()
+    ours, reference = (
+        auto.from_pretrained(tmp_path, subfolder="model")
+        for auto in (AutoTokenizer, transformers.AutoTokenizer)
+    )
+    assert_equal(ours, reference)
+    calls: list[Any] = []
+    monkeypatch.setattr(
+        huggingface_hub,
+        "snapshot_download",
+        lambda *_, **options: calls.append(options) or str(tmp_path / "model"),
+    )
+    assert_equal(AutoTokenizer.from_pretrained("owner/name", force_download=True), reference)
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *_, **options: calls.append(options) or str(tmp_path)
+    )
+    assert_equal(AutoTokenizer.from_pretrained("owner/name", subfolder="model"), reference)
+    whole, part = calls
+    assert whole["force_download"] is True
+    assert {"*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"} == set(whole["allow_patterns"])
+    assert "model/*.jinja" in part["allow_patterns"] and "*.json" not in part["allow_patterns"]
+
+
 def test_errors(tmp_path: Path, settings: dict[str, Any]) -> None:
     with pytest.raises(FileNotFoundError):
         AutoTokenizer.from_pretrained(tmp_path / "nothing")

@@ -1,8 +1,6 @@
 """Folders of every tokenizer class and every kind of vocabulary file, compared with transformers."""
 
-import base64
 import json
-import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,74 +259,6 @@ def test_real_folders(name: str, data: Path, texts: list[str]) -> None:
     if not (folder / "tokenizer_config.json").is_file():
         pytest.skip("no tokenizer_config.json in the folder")
     assert_same(*both(folder), [*TEXTS, *texts[:100]])
-
-
-def write_ranks(path: Path, tokens: list[bytes]) -> None:
-    path.write_bytes(b"".join(base64.b64encode(token) + b" %d\n" % i for i, token in enumerate(tokens)))
-
-
-def ranks(seed: int) -> list[bytes]:
-    """All bytes, then tokens that two earlier ones make."""
-    rng = random.Random(seed)
-    tokens = [bytes([b]) for b in rng.sample(range(256), 256)]
-    letters = [b" ", *(bytes([c]) for c in b"acehst'12\n\xc3\xa9\xe4\xb8\xad")]
-    while len(tokens) < 500:
-        made = rng.choice(letters + tokens[256:]) + rng.choice(letters + tokens[256:])
-        if made not in tokens and len(made) < 9:
-            tokens.append(made)
-    return tokens
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {},
-        {"extra_special_tokens": ["<x>", "<s>"]},
-        {"added_tokens_decoder": {"503": {"content": "<late>", "special": True}}},
-        {"bos_token": "<s>", "add_bos_token": True, "pad_token": "<pad>"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("file", ["tiktoken.model", "tokenizer.model"])
-def test_tiktoken(file: str, config: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("tiktoken")
-    write_ranks(tmp_path / file, ranks(len(file)))
-    config = {"tokenizer_class": "TokenizersBackend", **config}
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
-    texts = [*TEXTS, "the cat's at the sea 1212\n\n ca  e<late> <x>", "ééé中中 cast chest"]
-    assert_same(*both(tmp_path), texts)
-    named = tmp_path / "some.tiktoken"
-    (tmp_path / file).rename(named)
-    by_file, by_folder = AutoTokenizer.from_pretrained(named), AutoTokenizer.from_pretrained(tmp_path)
-    options = {"add_special_tokens": False, "split_special_tokens": True}
-    assert by_folder(texts, **options)["input_ids"] == by_file(texts)["input_ids"]
-
-
-def test_real_tiktoken(data: Path, tmp_path: Path, texts: list[str]) -> None:
-    pytest.importorskip("tiktoken")
-    shutil.copy(data / "tokenizers/tiktoken/cl100k_base/cl100k_base.tiktoken", tmp_path / "tiktoken.model")
-    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "TokenizersBackend"}')
-    assert_same(*both(tmp_path), [*TEXTS, *texts[:100]])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "YQ==\n",
-        "YQ== x\n",
-        "YQ== 0 1\n",
-        "Y*== 0\n",
-        "YQ== -1\n",
-        "YQ== 0\nYg== 0\n",
-        "YQ== 99999999999\n",
-    ],
-)
-def test_bad_tiktoken(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.tiktoken"
-    path.write_text(text)
-    with pytest.raises(CheckpointError, match=r"bad\.tiktoken"):
-        AutoTokenizer.from_pretrained(path)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ Array = npt.NDArray[Any]
 ABSOLUTE, RELATIVE, COSINE = 1e-5, 1e-4, 0.9995
 
 # transformers makes an empty tokenizer where none of these is there.
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+_TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "tekken.json", "tiktoken.model",
+)  # fmt: skip
 
 _TEXTS = [
     "How many rivers cross the old town?",
@@ -43,7 +46,7 @@ _DESCRIPTION = f"""Runs MODEL here and in transformers (eager attention, float32
 every layer's hidden states and mean-pooled texts. float32 passes if every value is within
 {ABSOLUTE:g} + {RELATIVE:g} |value| of that of transformers, bfloat16 if no text's cosine is under {COSINE}.
 
-The tokenizer of the folder, or of a file (tokenizer.json, .model, .tiktoken), is looked into: its components
+The tokenizer of the folder, or of a file (tokenizer.json, .model, .tiktoken, tekken.json), is looked into: its components
 and special tokens, a token for what is unknown, ids that the post-processor or the model's embeddings do not
 have, texts that come back from their ids. --against transformers compares ids, offsets and decoded texts too.
 A folder without weights has only this check. Exit code 1 if something does not pass."""
@@ -101,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     texts = read_texts(options)
     path = Path(options.model).expanduser()
     if not path.is_file():
-        path = resolve(options.model)
+        path = resolve(options.model, weights=not options.tokenizer)
     tokenizer = None
     if path.is_file() or options.tokenizer or _has_tokenizer(path):
         against = _library("transformers") if options.against else None

@@ -8,6 +8,8 @@ from fastplm import _engine
 from fastplm.tokenizers.folder import load_file, load_folder
 from fastplm.tokenizers.tokenizer import Tokenizer
 
+_WHERE = ("revision", "cache_dir", "token", "local_files_only", "force_download", "subfolder")
+
 
 class AutoTokenizer:
     """Makes tokenizers; has no instances."""
@@ -22,9 +24,10 @@ class AutoTokenizer:
         """The tokenizer of a folder, a tokenizer.json file, or a model on the hub.
 
         A file gives what tokenizers' Tokenizer.from_file gives, a folder or hub id what transformers'
-        AutoTokenizer gives. revision, cache_dir, token and local_files_only choose the hub's snapshot; other
-        keyword arguments (model_max_length, padding_side, do_lower_case, pad_token, ...) come before the
-        folder's tokenizer_config.json.
+        AutoTokenizer gives. subfolder names the one of its folders to take; revision, cache_dir, token,
+        local_files_only and force_download choose the hub's snapshot, of which no weights are downloaded;
+        other keyword arguments (model_max_length, padding_side, do_lower_case, pad_token, ...) come before
+        the folder's tokenizer_config.json.
 
         Raises FileNotFoundError, CheckpointError (a damaged file, named), UnsupportedError (a component that
         this version does not know).
@@ -37,10 +40,11 @@ class AutoTokenizer:
 
 
 def _load(path_or_id: str | os.PathLike[str], kwargs: dict[str, Any]) -> Tokenizer:
+    hub = {name: kwargs.pop(name) for name in _WHERE if name in kwargs}
     path = Path(path_or_id).expanduser()
     if path.is_file():
         return load_file(path, **kwargs)
     from fastplm.hub import resolve
 
-    hub = {k: kwargs.pop(k) for k in ("revision", "cache_dir", "token", "local_files_only") if k in kwargs}
-    return load_folder(resolve(path_or_id, **hub), name=os.fspath(path_or_id), **kwargs)
+    folder = resolve(path_or_id, weights=False, **hub)
+    return load_folder(folder, name=os.fspath(path_or_id), **kwargs)

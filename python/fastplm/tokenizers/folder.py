@@ -17,9 +17,9 @@ from fastplm.tokenizers.classes import CLASSES, PLAIN
 from fastplm.tokenizers.classes.choice import choose_class, has_byte_level
 from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end
 from fastplm.tokenizers.folder_tokens import FolderTokens, missing_tokens, read_object, read_tokens
-from fastplm.tokenizers.folder_vocabulary import Vocabulary, read_vocabulary
+from fastplm.tokenizers.folder_vocabulary import Vocabulary, read_file, read_vocabulary
 from fastplm.tokenizers.source import Source, read_tokenizer_json
-from fastplm.tokenizers.tiktoken import read_tiktoken
+from fastplm.tokenizers.tekken import NAMES, TEKKEN, is_tekken
 from fastplm.tokenizers.tokenizer import Tokenizer
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
@@ -44,20 +44,16 @@ _USUAL_TOKENS = {
 
 
 def load_file(path: Path, **kwargs: Any) -> Tokenizer:
-    """The tokenizer of one file: a tokenizer.json, a SentencePiece .model or a .tiktoken file.
+    """The tokenizer of one file: a tokenizer.json, tekken.json, SentencePiece .model or .tiktoken file.
 
     The truncation and padding of a tokenizer.json are then the defaults of every call.
     """
-    if path.suffix == ".tiktoken":
-        source = read_tiktoken(path)
-    elif path.suffix == ".model":
-        from fastplm.tokenizers.folder_vocabulary import read_model_file
-
-        source = read_model_file(path)
-    else:
+    source = read_file(path)
+    usual = NAMES if is_tekken(path.name) else _USUAL_TOKENS
+    if source is None:
         source = read_tokenizer_json(path).as_tokenizers_reads()
     contents = {token.content for token in source.added_tokens if token.special}
-    named: dict[str, str | AddedToken] = {k: v for k, v in _USUAL_TOKENS.items() if v in contents}
+    named: dict[str, str | AddedToken] = {k: v for k, v in usual.items() if v in contents}
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
     sides = {f"{name}_side": baked["side"] for name, baked in _baked(source) if baked}
@@ -80,7 +76,9 @@ def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
     class_name, chosen = choose_class(
         config, read_object(folder / "config.json"), file is not None and has_byte_level(file.sections)
     )
-    if file is None and class_name is None:
+    if file is None and (folder / TEKKEN).is_file():
+        chosen = PLAIN  # whatever class is asked for
+    elif file is None and class_name is None:
         class_name, chosen = _class_of_files(folder)
     if file is not None:  # it says itself what begins and ends a text
         for key in ("add_bos_token", "add_eos_token"):

@@ -1,4 +1,4 @@
-"""The vocabulary of a folder: from tokenizer.json, or from the older files of its class."""
+"""The vocabulary of a folder: from tokenizer.json, tekken.json, or the older files of its class."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.classes.parts import Token, TokenizerClass
+from fastplm.tokenizers.cuts import cuts
 from fastplm.tokenizers.folder_tokens import FolderTokens
-from fastplm.tokenizers.sentencepiece import merges_by_id, read_sentencepiece
+from fastplm.tokenizers.sentencepiece import read_sentencepiece
 from fastplm.tokenizers.source import Source
+from fastplm.tokenizers.tekken import TEKKEN, is_tekken, read_tekken
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
 from fastplm.tokenizers.token_table import Strings, TokenTable
 from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
@@ -31,11 +33,16 @@ class Vocabulary(NamedTuple):
     named: Mapping[str, str] = MappingProxyType({})
 
 
-def read_model_file(path: Path) -> Source:
-    """A `.model` file is SentencePiece's; a few models call a tiktoken file so."""
-    if is_tiktoken(path):
+def read_file(path: Path) -> Source | None:
+    """A vocabulary in one file; None: it is none of these, but a tokenizer.json.
+
+    A `.model` file is SentencePiece's; a few models call a tiktoken file so.
+    """
+    if path.suffix == ".tiktoken":
         return read_tiktoken(path)
-    return read_sentencepiece(path)
+    if path.suffix == ".model":
+        return read_tiktoken(path) if is_tiktoken(path) else read_sentencepiece(path)
+    return read_tekken(path) if is_tekken(path.name) else None
 
 
 def read_vocabulary(
@@ -53,6 +60,8 @@ def read_vocabulary(
                 f"{file.path}: model.type is {file.model['type']}; expected {chosen.model} for a {class_name}"
             )
         return Vocabulary(file, _charsmap(file))
+    if (folder / TEKKEN).is_file():
+        return Vocabulary(read_tekken(folder / TEKKEN))
     if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
         paths = [folder / name for name in chosen.files]
         model: dict[str, Any] = {}
@@ -113,14 +122,14 @@ def _from_model_file(
 ) -> Vocabulary:
     if is_tiktoken(path):
         return _from_tiktoken(path, tokens)
-    source = read_model_file(path)
+    source = read_sentencepiece(path)
     extra: list[Token] = list(source.added_tokens)
     if chosen.build is None:
         return Vocabulary(replace(source, added_tokens=()), None, extra, _names(source))
     names = {key: str(value) for key, value in tokens.named.items()}
     table, made = source.vocabulary, dict[str, Any]()
     if chosen.model == "BPE":
-        made["merges"] = table.merge_sides(Strings.of(merges_by_id(table.to_dict())))
+        made["merges"] = table.merge_sides(Strings.of(cuts(table.path, table.to_dict(), by_sides=False)))
     else:
         scores = source.model.get("scores", array("d", bytes(8 * len(table))))
         pieces = list(zip(table, scores.tolist(), strict=True))  # a piece's id is its place

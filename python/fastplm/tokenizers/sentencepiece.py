@@ -22,6 +22,7 @@ from fastplm.tokenizers.components import (
     sequence,
     unigram,
 )
+from fastplm.tokenizers.cuts import cuts
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.token_table import Strings, TokenTable
 
@@ -79,7 +80,7 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
             fuse_unk=True,
             byte_fallback=model.byte_fallback,
         )
-        settings["merges"] = table.merge_sides(Strings.of(merges_by_id(vocabulary)))
+        settings["merges"] = table.merge_sides(Strings.of(cuts(name, vocabulary, by_sides=False)))
     normalizers = [replace(" ", SPACE)]
     if model.charsmap:
         normalizers.insert(0, precompiled(base64.b64encode(model.charsmap).decode()))
@@ -100,21 +101,6 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
             if piece.kind in (_CONTROL, _USER_DEFINED)
         ),
     )
-
-
-def merges_by_id(vocabulary: Mapping[str, int]) -> list[str]:
-    """Every way to cut a token in two tokens, by the id of the whole and the lengths of its sides.
-
-    Left and right sides in turn.
-    """
-    cuts: list[tuple[int, int, int, int, int, str, str]] = []
-    for token, token_id in vocabulary.items():
-        for at in range(1, len(token)):
-            left, right = vocabulary.get(token[:at]), vocabulary.get(token[at:])
-            if left is not None and right is not None:
-                cuts.append((token_id, at, len(token) - at, left, right, token[:at], token[at:]))
-    cuts.sort()
-    return [side for cut in cuts for side in cut[5:]]
 
 
 class _Damaged(Exception):

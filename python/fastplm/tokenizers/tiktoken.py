@@ -3,7 +3,7 @@
 import base64
 import binascii
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastplm.errors import CheckpointError
@@ -11,6 +11,7 @@ from fastplm.jsonfile import MAX_BYTES, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.classes.byte_level import BYTES, CL100K_WORDS
 from fastplm.tokenizers.components import bpe, byte_level, byte_level_split
+from fastplm.tokenizers.cuts import cuts
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.token_table import Strings, TokenTable
 
@@ -33,28 +34,42 @@ def read_tiktoken(path: str | os.PathLike[str], extra_special_tokens: Iterable[s
     """
     name = os.fspath(path)
     ranks = _read_ranks(name, read_bytes(path, MAX_BYTES))
+    return ranked(name, ranks, 0, CL100K_WORDS, {}, extra_special_tokens)
+
+
+def ranked(
+    path: str,
+    ranks: Mapping[bytes, int],
+    first_id: int,
+    words: str,
+    others: Mapping[str, int],
+    special_tokens: Iterable[str],
+) -> Source:
+    """Byte-level BPE of tokens with their ranks: the id of a token is first_id + its rank.
+
+    words: the regular expression that text is split by. others: tokens of the vocabulary that no merge makes,
+    with their ids. Raises CheckpointError naming `path`.
+    """
     letters = byte_alphabet()
 
     def text(token: bytes) -> str:
         return "".join([letters[byte] for byte in token])
 
-    table = TokenTable.of(name, {text(token): rank for token, rank in ranks.items()})
+    table = TokenTable.of(path, {**{text(token): first_id + rank for token, rank in ranks.items()}, **others})
     return Source(
-        path=name,
+        path=path,
         vocabulary=table,
         model={
             **bpe(prefix=None, suffix=None, ignore_merges=True),
-            "merges": table.merge_sides(Strings.of(map(text, _merges(ranks)))),
+            "merges": table.merge_sides(Strings.of(map(text, cuts(path, ranks, by_sides=True)))),
         },
         sections={
             "normalizer": None,
-            "pre_tokenizer": byte_level_split(CL100K_WORDS),
+            "pre_tokenizer": byte_level_split(words),
             "post_processor": byte_level(prefix_space=True, trim_offsets=False),
             "decoder": BYTES,
         },
-        added_tokens=tuple(
-            AddedToken(token, normalized=False, special=True) for token in extra_special_tokens
-        ),
+        added_tokens=tuple(AddedToken(token, normalized=False, special=True) for token in special_tokens),
     )
 
 
@@ -83,20 +98,6 @@ def _rank(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > 10 or int(digits) > _MAX_RANK:
         raise ValueError
     return int(digits)
-
-
-def _merges(ranks: dict[bytes, int]) -> Iterable[bytes]:
-    """Left and right sides in turn: every cut of a token in two, by the ranks of whole, left and right."""
-    cuts: list[tuple[int, int, int, bytes, bytes]] = []
-    for token, rank in ranks.items():
-        for at in range(1, len(token)):
-            left, right = ranks.get(token[:at]), ranks.get(token[at:])
-            if left is not None and right is not None:
-                cuts.append((rank, left, right, token[:at], token[at:]))
-    cuts.sort()
-    for *_, left_side, right_side in cuts:
-        yield left_side
-        yield right_side
 
 
 def is_tiktoken(path: str | os.PathLike[str]) -> bool:

@@ -1,0 +1,39 @@
+"""Merges found again from the tokens that they make, for files that keep tokens only."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from fastplm.errors import CheckpointError
+
+# Time and memory grow with both. The longest token of cl100k_base is 128 spaces; it has 233,378 cuts.
+_LONGEST = 1024
+_MOST_CUTS = 1 << 22
+
+_Token = TypeVar("_Token", str, bytes)
+
+
+def cuts(path: str, ids: Mapping[_Token, int], *, by_sides: bool) -> Iterator[_Token]:
+    """Every cut of a token in two tokens, left and right sides in turn.
+
+    They come by the id of the whole, then by those of the sides (by_sides) or from the shortest left side on.
+    Raises CheckpointError naming `path` for a token, or a number of cuts, that no known file comes near.
+    """
+    count = 0
+    for whole in sorted(ids, key=ids.__getitem__):
+        if len(whole) > _LONGEST:
+            raise CheckpointError(f"{path}: a token of length {len(whole)}; expected at most {_LONGEST}")
+        found: list[tuple[int, int, int]] = []
+        for at in range(1, len(whole)):
+            left = ids.get(whole[:at])
+            if left is not None and (right := ids.get(whole[at:])) is not None:
+                found.append((left, right, at))
+        if by_sides:
+            found.sort()
+        count += len(found)
+        if count > _MOST_CUTS:
+            raise CheckpointError(
+                f"{path}: more than {_MOST_CUTS} ways to cut a token in two; expected fewer"
+            )
+        for *_, at in found:
+            yield whole[:at]
+            yield whole[at:]
