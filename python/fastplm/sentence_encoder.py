@@ -34,7 +34,7 @@ class SentenceEncoder:
 
     def __init__(
         self,
-        path_or_id: str | os.PathLike[str],
+        model_name_or_path: str | os.PathLike[str],
         *,
         dtype: Any = "float32",
         device: Any = "cpu",
@@ -56,7 +56,7 @@ class SentenceEncoder:
         """
         arrays.check_device(device)
         folder = resolve(
-            path_or_id,
+            model_name_or_path,
             revision=revision,
             cache_dir=cache_folder,
             token=token,

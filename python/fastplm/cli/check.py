@@ -46,10 +46,10 @@ _DESCRIPTION = f"""Runs MODEL here and in transformers (eager attention, float32
 every layer's hidden states and mean-pooled texts. float32 passes if every value is within
 {ABSOLUTE:g} + {RELATIVE:g} |value| of that of transformers, bfloat16 if no text's cosine is under {COSINE}.
 
-The tokenizer of the folder, or of a file (tokenizer.json, .model, .tiktoken, tekken.json), is looked into: its components
-and special tokens, a token for what is unknown, ids that the post-processor or the model's embeddings do not
-have, texts that come back from their ids. --against transformers compares ids, offsets and decoded texts too.
-A folder without weights has only this check. Exit code 1 if something does not pass."""
+The tokenizer of the folder, or of a file (tokenizer.json, .model, .tiktoken, tekken.json), is looked into:
+its components and special tokens, a token for what is unknown, ids that the post-processor or the model's
+embeddings do not have, texts that come back from their ids. --against transformers compares ids, offsets and
+decoded texts too. A folder without weights has only this check. Exit code 1 if something does not pass."""
 
 _EXAMPLES = """examples:
   fastplm check path/to/model
