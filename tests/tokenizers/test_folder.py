@@ -99,6 +99,28 @@ def test_model_type_alone(folder: Any, model_type: str) -> None:
     assert_equal(*folder(vocab=True, json_file=False, config={"model_type": model_type}))
 
 
+def test_model_type_of_the_caller(folder: Any, tmp_path: Path) -> None:
+    """A configuration or a type given with the call comes before the files."""
+    folder(config={"model_type": "gpt2"}, tokenizer_config={"tokenizer_class": "PreTrainedTokenizerFast"})
+    for options in ({"config": transformers.BertConfig()}, {"tokenizer_type": "bert"}):
+        assert_equal(
+            *(
+                auto.from_pretrained(tmp_path / "model", **options)
+                for auto in (AutoTokenizer, transformers.AutoTokenizer)
+            )
+        )
+    (tmp_path / "model/tokenizer_config.json").unlink()
+    for options in ({"config": transformers.BertConfig()}, {"tokenizer_type": "electra"}):
+        assert_equal(
+            *(
+                auto.from_pretrained(tmp_path / "model", **options)
+                for auto in (AutoTokenizer, transformers.AutoTokenizer)
+            )
+        )
+    with pytest.raises(ValueError, match="tokenizer_type='none'; expected a model type"):
+        AutoTokenizer.from_pretrained(tmp_path / "model", tokenizer_type="none")
+
+
 def test_other_classes_take_the_file_as_it_is(folder: Any, settings: dict[str, Any]) -> None:
     settings["normalizer"]["lowercase"] = False
     settings["post_processor"]["single"].pop()

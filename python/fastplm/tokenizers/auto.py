@@ -19,7 +19,12 @@ class AutoTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: Any = None,
+        tokenizer_type: str | None = None,
+        **kwargs: Any,
     ) -> Tokenizer:
         """The tokenizer of a folder, a tokenizer.json file, or a model on the hub.
 
@@ -27,19 +32,21 @@ class AutoTokenizer:
         AutoTokenizer gives. subfolder names the one of its folders to take; revision, cache_dir, token,
         local_files_only and force_download choose the hub's snapshot, of which no weights are downloaded;
         other keyword arguments (model_max_length, padding_side, do_lower_case, pad_token, ...) come before
-        the folder's tokenizer_config.json.
+        the folder's tokenizer_config.json. config: the model's configuration, which says before config.json
+        which class of tokenizers it uses. tokenizer_type: the model type whose class it is, as "bert".
 
         Raises FileNotFoundError, CheckpointError (a damaged file, named), UnsupportedError (a component that
         this version does not know).
         """
         for name in ("use_fast", "trust_remote_code"):
             kwargs.pop(name, None)  # there is one kind of tokenizer, and it runs no code of the checkpoint
-        tokenizer = _load(pretrained_model_name_or_path, kwargs)
+        chosen = {"model_config": config, "tokenizer_type": tokenizer_type}
+        tokenizer = _load(pretrained_model_name_or_path, chosen, kwargs)
         _engine.trim_memory()  # reading a large vocabulary takes several times what it leaves
         return tokenizer
 
 
-def _load(path_or_id: str | os.PathLike[str], kwargs: dict[str, Any]) -> Tokenizer:
+def _load(path_or_id: str | os.PathLike[str], chosen: dict[str, Any], kwargs: dict[str, Any]) -> Tokenizer:
     hub = {name: kwargs.pop(name) for name in _WHERE if name in kwargs}
     path = Path(path_or_id).expanduser()
     if path.is_file():
@@ -47,4 +54,4 @@ def _load(path_or_id: str | os.PathLike[str], kwargs: dict[str, Any]) -> Tokeniz
     from fastplm.hub import resolve
 
     folder = resolve(path_or_id, weights=False, **hub)
-    return load_folder(folder, name=os.fspath(path_or_id), **kwargs)
+    return load_folder(folder, name=os.fspath(path_or_id), **chosen, **kwargs)

@@ -67,15 +67,30 @@ def _baked(source: Source) -> tuple[tuple[str, dict[str, Any] | None], ...]:
     return ("truncation", source.truncation), ("padding", source.padding)
 
 
-def load_folder(folder: Path, *, name: str, **kwargs: Any) -> Tokenizer:
-    """The tokenizer of a model folder; kwargs come before what its files say."""
+def load_folder(
+    folder: Path, *, name: str, model_config: Any = None, tokenizer_type: str | None = None, **kwargs: Any
+) -> Tokenizer:
+    """The tokenizer of a model folder; kwargs come before what its files say.
+
+    model_config: an object whose model_type and tokenizer_class come before those of config.json.
+    tokenizer_type: the model type whose class is taken, whatever the files name.
+    """
     config_path = folder / "tokenizer_config.json"
     config = read_object(config_path) | kwargs
     json_path = folder / "tokenizer.json"
     file = read_tokenizer_json(json_path) if json_path.is_file() else None
-    class_name, chosen = choose_class(
-        config, read_object(folder / "config.json"), file is not None and has_byte_level(file.sections)
-    )
+    byte_level = file is not None and has_byte_level(file.sections)
+    if tokenizer_type is not None:
+        class_name, chosen = choose_class({}, {"model_type": tokenizer_type}, byte_level)
+        if class_name is None:
+            raise ValueError(
+                f"tokenizer_type={tokenizer_type!r}; expected a model type such as 'bert' or 't5'"
+            )
+    elif model_config is not None:
+        settings = {key: getattr(model_config, key, None) for key in ("model_type", "tokenizer_class")}
+        class_name, chosen = choose_class(config, settings, byte_level)
+    else:
+        class_name, chosen = choose_class(config, read_object(folder / "config.json"), byte_level)
     if file is None and (folder / TEKKEN).is_file():
         chosen = PLAIN  # whatever class is asked for
     elif file is None and class_name is None:
