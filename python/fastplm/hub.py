@@ -20,7 +20,7 @@ def resolve(
     token: str | bool | None = None,
     local_files_only: bool = False,
     force_download: bool = False,
-    subfolder: str = "",
+    subfolder: str | None = None,
     weights: bool = True,
 ) -> Path:
     """The folder that `path_or_id` names: an existing folder as it is, else a hub id's snapshot.
@@ -32,23 +32,22 @@ def resolve(
     """
     path = Path(path_or_id).expanduser()
     if not path.is_dir():
-        patterns = [
-            f"{subfolder}/{p}" if subfolder else p for p in (*_PATTERNS, *(_WEIGHTS if weights else ()))
-        ]
+        prefix = f"{subfolder}/" if subfolder else ""
         cache = None if cache_dir is None else os.fspath(cache_dir)
         path = _snapshot(
             path_or_id, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
-            force_download=force_download, allow_patterns=patterns, ignore_patterns=_OTHER_BACKENDS,
+            force_download=force_download, ignore_patterns=_OTHER_BACKENDS,
+            allow_patterns=[prefix + pattern for pattern in (*_PATTERNS, *(_WEIGHTS if weights else ()))],
         )  # fmt: skip
     if subfolder and not (path / subfolder).is_dir():
         raise FileNotFoundError(f"{os.fspath(path_or_id)}: no folder {subfolder} in it")
-    return path / subfolder
+    return path / (subfolder or "")
 
 
 def _snapshot(path_or_id: str | os.PathLike[str], **download: Any) -> Path:
-    path = Path(path_or_id).expanduser()
+    """What is no folder here: the folder that the hub gives."""
     name = os.fspath(path_or_id)
-    if path.exists():
+    if Path(path_or_id).expanduser().exists():
         raise ValueError(f"{name} is a file; expected a folder with config.json and model.safetensors")
     if isinstance(path_or_id, os.PathLike) or not _HUB_ID.fullmatch(name) or ".." in name or "--" in name:
         raise FileNotFoundError(f"{name}: no such folder, and not a hub id (name or owner/name)")

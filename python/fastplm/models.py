@@ -53,7 +53,7 @@ class PreTrainedModel:
         token: str | bool | None = None,
         local_files_only: bool = False,
         force_download: bool = False,
-        subfolder: str = "",
+        subfolder: str | None = None,
         torch_dtype: Any = None,
     ) -> Self:
         """Loads a folder or a hub id, or the `subfolder` of one.

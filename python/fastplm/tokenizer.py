@@ -2,7 +2,8 @@
 
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.auto import AutoTokenizer
-from fastplm.tokenizers.batch_encoding import BatchEncoding, CharSpan, Encoding, TokenSpan
+from fastplm.tokenizers.batch_encoding import BatchEncoding, CharSpan, TokenSpan
+from fastplm.tokenizers.encoding import Encoding
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["AddedToken", "AutoTokenizer", "BatchEncoding", "CharSpan", "Encoding", "TokenSpan", "Tokenizer"]

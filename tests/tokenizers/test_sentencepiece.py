@@ -10,7 +10,7 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
-from fastplm.tokenizers.cuts import cuts
+from fastplm.tokenizers.recovered_merges import recover_merges
 from fastplm.tokenizers.sentencepiece import read_sentencepiece
 
 FILES = [
@@ -141,7 +141,7 @@ def test_merges(proto: Any) -> None:
     for _ in range(50):
         words = {"".join(rng.choices("ab▁", k=rng.randint(1, 6))) for _ in range(rng.randint(1, 80))}
         vocabulary = {word: i for i, word in enumerate(rng.sample(sorted(words), len(words)))}
-        sides = list(cuts("some.model", vocabulary, by_sides=False))
+        sides = list(recover_merges("some.model", vocabulary, by_sides=False))
         assert list(zip(sides[::2], sides[1::2], strict=True)) == generate_merges(vocabulary)
 
 

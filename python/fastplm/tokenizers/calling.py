@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastplm.tokenizers.batch_encoding import NO_PADDING, BatchEncoding, RowPadding, Rows
+from fastplm.tokenizers.batch_encoding import BatchEncoding
+from fastplm.tokenizers.encoding import NO_PADDING, RowPadding, Rows
 from fastplm.tokenizers.framing import Framing
 from fastplm.tokenizers.shape import PADDINGS, TRUNCATIONS, UNLIMITED, Shape, check_side, strategy
 

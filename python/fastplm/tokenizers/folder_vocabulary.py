@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.classes.parts import Token, TokenizerClass
-from fastplm.tokenizers.cuts import cuts
 from fastplm.tokenizers.folder_tokens import FolderTokens
+from fastplm.tokenizers.recovered_merges import recover_merges
 from fastplm.tokenizers.sentencepiece import read_sentencepiece
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.tekken import TEKKEN, is_tekken, read_tekken
-from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken
+from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken, special_tokens
 from fastplm.tokenizers.token_table import Strings, TokenTable
 from fastplm.tokenizers.vocab_files import read_merges_txt, read_vocab_json, read_vocab_txt
 
@@ -114,7 +114,7 @@ def _from_tiktoken(path: Path, tokens: FolderTokens) -> Vocabulary:
         for i in range(base, last + 1)
     ]
     names += [str(token) for token in tokens.extra if str(token) not in set(names)]
-    return Vocabulary(read_tiktoken(path, names) if names else source)
+    return Vocabulary(replace(source, added_tokens=special_tokens(names)))
 
 
 def _from_model_file(
@@ -129,7 +129,10 @@ def _from_model_file(
     names = {key: str(value) for key, value in tokens.named.items()}
     table, made = source.vocabulary, dict[str, Any]()
     if chosen.model == "BPE":
-        made["merges"] = table.merge_sides(Strings.of(cuts(table.path, table.to_dict(), by_sides=False)))
+        made["merges"] = source.model.get("merges")
+        if made["merges"] is None:  # a Unigram model, for a class that merges
+            sides = recover_merges(table.path, table.to_dict(), by_sides=False)
+            made["merges"] = table.merge_sides(Strings.of(sides))
     else:
         scores = source.model.get("scores", array("d", bytes(8 * len(table))))
         pieces = list(zip(table, scores.tolist(), strict=True))  # a piece's id is its place

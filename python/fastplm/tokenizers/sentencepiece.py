@@ -22,7 +22,7 @@ from fastplm.tokenizers.components import (
     sequence,
     unigram,
 )
-from fastplm.tokenizers.cuts import cuts
+from fastplm.tokenizers.recovered_merges import recover_merges
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.token_table import Strings, TokenTable
 
@@ -80,7 +80,7 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
             fuse_unk=True,
             byte_fallback=model.byte_fallback,
         )
-        settings["merges"] = table.merge_sides(Strings.of(cuts(name, vocabulary, by_sides=False)))
+        settings["merges"] = table.merge_sides(Strings.of(recover_merges(name, vocabulary, by_sides=False)))
     normalizers = [replace(" ", SPACE)]
     if model.charsmap:
         normalizers.insert(0, precompiled(base64.b64encode(model.charsmap).decode()))

@@ -48,8 +48,7 @@ def read_tekken(path: str | os.PathLike[str]) -> Source:
         if token in ranks:
             raise CheckpointError(f"{name}: vocab[{rank}] is the token of vocab[{ranks[token]}]")
         ranks[token] = rank
-    others = {token: i for i, token in enumerate(special)}
-    return ranked(name, ranks, len(special), _member(name, config, "pattern", str), others, special)
+    return ranked(name, ranks, _member(name, config, "pattern", str), special)
 
 
 def _special_tokens(name: str, value: Any, config: dict[str, Any]) -> list[str]:

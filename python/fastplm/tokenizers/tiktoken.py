@@ -3,7 +3,7 @@
 import base64
 import binascii
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastplm.errors import CheckpointError
@@ -11,7 +11,7 @@ from fastplm.jsonfile import MAX_BYTES, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.classes.byte_level import BYTES, CL100K_WORDS
 from fastplm.tokenizers.components import bpe, byte_level, byte_level_split
-from fastplm.tokenizers.cuts import cuts
+from fastplm.tokenizers.recovered_merges import recover_merges
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.token_table import Strings, TokenTable
 
@@ -25,43 +25,40 @@ def byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-def read_tiktoken(path: str | os.PathLike[str], extra_special_tokens: Iterable[str] = ()) -> Source:
+def read_tiktoken(path: str | os.PathLike[str]) -> Source:
     """The tokenizer that transformers makes of a tiktoken file.
 
     The file has a token in base64 and its rank, with a space between, in each line. It says neither how text
-    is split nor what its special tokens are: the split is that of cl100k_base, and `extra_special_tokens`
-    come after the ranks. Raises FileNotFoundError, CheckpointError naming the file and the line.
+    is split nor what its special tokens are: the split is that of cl100k_base. Raises FileNotFoundError,
+    CheckpointError naming the file and the line.
     """
     name = os.fspath(path)
-    ranks = _read_ranks(name, read_bytes(path, MAX_BYTES))
-    return ranked(name, ranks, 0, CL100K_WORDS, {}, extra_special_tokens)
+    return ranked(name, _read_ranks(name, read_bytes(path, MAX_BYTES)), CL100K_WORDS)
 
 
-def ranked(
-    path: str,
-    ranks: Mapping[bytes, int],
-    first_id: int,
-    words: str,
-    others: Mapping[str, int],
-    special_tokens: Iterable[str],
-) -> Source:
-    """Byte-level BPE of tokens with their ranks: the id of a token is first_id + its rank.
+def special_tokens(contents: Iterable[str]) -> tuple[AddedToken, ...]:
+    """As files of tokens with ranks have them."""
+    return tuple(AddedToken(content, normalized=False, special=True) for content in contents)
 
-    words: the regular expression that text is split by. others: tokens of the vocabulary that no merge makes,
-    with their ids. Raises CheckpointError naming `path`.
+
+def ranked(path: str, ranks: Mapping[bytes, int], words: str, special: Sequence[str] = ()) -> Source:
+    """Byte-level BPE of tokens with their ranks, on text that is split by the regular expression `words`.
+
+    Special tokens have the first ids, the others the ranks behind them. Raises CheckpointError naming `path`.
     """
     letters = byte_alphabet()
 
     def text(token: bytes) -> str:
         return "".join([letters[byte] for byte in token])
 
-    table = TokenTable.of(path, {**{text(token): first_id + rank for token, rank in ranks.items()}, **others})
+    ids = {text(token): len(special) + rank for token, rank in ranks.items()}
+    table = TokenTable.of(path, ids | {token: i for i, token in enumerate(special)})
     return Source(
         path=path,
         vocabulary=table,
         model={
             **bpe(prefix=None, suffix=None, ignore_merges=True),
-            "merges": table.merge_sides(Strings.of(map(text, cuts(path, ranks, by_sides=True)))),
+            "merges": table.merge_sides(Strings.of(map(text, recover_merges(path, ranks, by_sides=True)))),
         },
         sections={
             "normalizer": None,
@@ -69,7 +66,7 @@ def ranked(
             "post_processor": byte_level(prefix_space=True, trim_offsets=False),
             "decoder": BYTES,
         },
-        added_tokens=tuple(AddedToken(token, normalized=False, special=True) for token in special_tokens),
+        added_tokens=special_tokens(special),
     )
 
 

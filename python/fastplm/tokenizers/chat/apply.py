@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from fastplm import _engine
-from fastplm.tokenizers.batch_encoding import NO_PADDING, BatchEncoding
+from fastplm.tokenizers.batch_encoding import BatchEncoding
 from fastplm.tokenizers.chat.control import Marker, control_tokens, encode_marked
 from fastplm.tokenizers.chat.render import Rendered, literals, plain, render
+from fastplm.tokenizers.encoding import NO_PADDING
 from fastplm.tokenizers.padding import Padding
 from fastplm.tokenizers.shape import Shape
 

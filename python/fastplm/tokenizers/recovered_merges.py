@@ -12,7 +12,7 @@ _MOST_CUTS = 1 << 22
 _Token = TypeVar("_Token", str, bytes)
 
 
-def cuts(path: str, ids: Mapping[_Token, int], *, by_sides: bool) -> Iterator[_Token]:
+def recover_merges(path: str, ids: Mapping[_Token, int], *, by_sides: bool) -> Iterator[_Token]:
     """Every cut of a token in two tokens, left and right sides in turn.
 
     They come by the id of the whole, then by those of the sides (by_sides) or from the shortest left side on.
