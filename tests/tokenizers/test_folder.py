@@ -117,6 +117,8 @@ def test_model_type_of_the_caller(folder: Any, tmp_path: Path) -> None:
                 for auto in (AutoTokenizer, transformers.AutoTokenizer)
             )
         )
+    with pytest.raises(TypeError, match="config is a str; expected a model's configuration"):
+        AutoTokenizer.from_pretrained(tmp_path / "model", config="bert")
     with pytest.raises(ValueError, match="tokenizer_type='none'; expected a model type"):
         AutoTokenizer.from_pretrained(tmp_path / "model", tokenizer_type="none")
 

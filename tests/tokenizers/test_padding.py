@@ -130,6 +130,9 @@ def test_bad_input(both: tuple[Any, Any]) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             ours.pad(rows)
+    for rows in ("ids", [[1, 2]]):
+        with pytest.raises(TypeError, match=r"a row is a \w+; expected a dict with input_ids"):
+            ours.pad(rows)
     with pytest.raises(ValueError, match="tensor_type"):
         BatchEncoding({"x": [1]}).convert_to_tensors("tf")
 

@@ -30,8 +30,8 @@ class AutoTokenizer:
         SentencePiece .model or a .tiktoken file.
 
         A tokenizer.json gives what tokenizers' Tokenizer.from_file gives; a folder or hub id gives what
-        transformers' AutoTokenizer gives. subfolder names the one of its folders to take. revision, cache_dir,
-        token, local_files_only and force_download choose the hub's snapshot, of which no weights are fetched.
+        transformers' AutoTokenizer gives. subfolder names the one of its folders to take. revision, token,
+        cache_dir, local_files_only and force_download choose the hub's snapshot; no weights are fetched.
         config: the model's configuration, which says before config.json which class of tokenizers it uses.
         tokenizer_type: the model type whose class it is, as "bert". Other keyword arguments
         (model_max_length, padding_side, do_lower_case, pad_token, ...) come before tokenizer_config.json.

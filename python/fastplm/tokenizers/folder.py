@@ -87,6 +87,8 @@ def load_folder(
                 f"tokenizer_type={tokenizer_type!r}; expected a model type such as 'bert' or 't5'"
             )
     elif model_config is not None:
+        if not hasattr(model_config, "model_type"):
+            raise TypeError(f"config is a {type(model_config).__name__}; expected a model's configuration")
         settings = {key: getattr(model_config, key, None) for key in ("model_type", "tokenizer_class")}
         class_name, chosen = choose_class(config, settings, byte_level)
     else:

@@ -27,11 +27,14 @@ class Padding(Calling):
 
         input_ids, attention_mask, token_type_ids and special_tokens_mask are padded, other entries stay as
         they are. Arguments as in a call; return_tensors is by default what the rows are: lists, arrays or
-        tensors. Calling the tokenizer with padding=True is faster. Raises ValueError.
+        tensors. Calling the tokenizer with padding=True is faster. Raises ValueError, TypeError.
         """
         if isinstance(encoded_inputs, Mapping):
             data = dict(encoded_inputs)
         else:
+            for row in encoded_inputs:
+                if not isinstance(row, Mapping):
+                    raise TypeError(f"a row is a {type(row).__name__}; expected a dict with input_ids")
             data = {key: [row[key] for row in encoded_inputs] for key in (encoded_inputs or [{}])[0]}
         name = self.model_input_names[0]
         if name not in data:
