@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_COUNT = 2**63 - 1  # more than any text has tokens
 
+_TOO_LONG = "sequence-length-is-longer-than-the-specified-maximum"  # transformers' name of the warning
+
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 
@@ -207,8 +209,8 @@ class Calling(Framing):
         return fields
 
     def _warn_of_length(self, length: int) -> None:
-        if "length" not in self._warned_of:
-            self._warned_of.add("length")
+        if not self.deprecation_warnings.get(_TOO_LONG):
+            self.deprecation_warnings[_TOO_LONG] = True
             warnings.warn(
                 f"a text has {length} tokens, but model_max_length is {self.model_max_length}: the model "
                 "cannot read all of them; truncation=True cuts it",

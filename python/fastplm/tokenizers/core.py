@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
@@ -44,6 +44,7 @@ class Core:
         own_frame: Frame | None = None,
         src_lang: str | None = None,
         tgt_lang: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
             check_side(name, side)
@@ -62,13 +63,15 @@ class Core:
         self.chat_template = chat_template
         self.chat_control_tokens = chat_control_tokens
         self._word_end = word_end  # what decoding turns into a space at last
-        self._warned_of: set[str] = set()
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._own_frame = own_frame
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
         self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
+        more = {**_attributes(), **(attributes or {})}
+        self.__dict__.update(more)
+        self._attributes = tuple(more)
         self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 
     def _options(self) -> dict[str, Any]:
@@ -93,6 +96,7 @@ class Core:
             "own_frame": self._own_frame,
             "src_lang": self._src_lang,
             "tgt_lang": self._tgt_lang,
+            "attributes": {name: self.__dict__[name] for name in self._attributes},
         }
 
     def _with_engine(self, engine: _engine.Tokenizer) -> Self:
@@ -103,11 +107,33 @@ class Core:
 
     def __reduce__(self) -> Any:
         others = {name: value for name, value in self.__dict__.items() if name not in self._own}
-        return _rebuild, (type(self), self._source, self._options()), others
+        return make, (type(self), self._source, self._options()), others
 
     def __bool__(self) -> bool:
         return True
 
 
-def _rebuild(kind: type[Core], source: Source, options: dict[str, Any]) -> Core:
-    return kind(source, **options)
+_T = TypeVar("_T", bound=Core)
+
+
+def make(kind: type[_T], source: Source, options: Mapping[str, Any]) -> _T:
+    """A tokenizer of this type, whatever arguments the type's own constructor takes."""
+    tokenizer = object.__new__(kind)
+    Core.__init__(tokenizer, source, **options)
+    return tokenizer
+
+
+def _attributes() -> dict[str, Any]:
+    """What transformers keeps on a tokenizer besides its options, as it is without settings."""
+    return {
+        "add_prefix_space": False,
+        "backend": "tokenizers",
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": False,
+        "deprecation_warnings": {},  # by name: whether a warning was given; True keeps it from coming
+        "files_loaded": [],
+        "init_inputs": (),
+        "init_kwargs": {},
+        "response_template": None,
+        "verbose": False,
+        "_processor_class": None,
+    }

@@ -37,7 +37,11 @@ class Decoding(Core):
             if clean_up_tokenization_spaces is None
             else clean_up_tokenization_spaces
         )
-        if clean and self._source.model["type"] != "BPE":  # where it would take spaces that the text had
+        # Of a BPE model it would take spaces that the text had, so that needs a word more.
+        if clean and (
+            self._source.model["type"] != "BPE"
+            or self.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output
+        ):
             text = self.clean_up_tokenization(text)
         return text
 

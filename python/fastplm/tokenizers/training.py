@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.core import make
 from fastplm.tokenizers.corpus import count_files, count_texts, new_counter, words_of
 from fastplm.tokenizers.source import Source, source_of
 from fastplm.tokenizers.tiktoken import byte_alphabet
@@ -139,7 +140,7 @@ class Training(Vocabulary):
         options = self._options()
         options["named_tokens"] = {name: renamed.get(token, token) for name, token in self._named.items()}
         options["extra_tokens"] = [*self._extra, *map(str, new_special_tokens)]
-        tokenizer = type(self)(trained, **options)
+        tokenizer = make(type(self), trained, options)
         tokenizer._add_again(self.added_tokens_decoder.values())
         return tokenizer
 
