@@ -19,7 +19,7 @@ from fastplm.tokenizers.classes.parts import TokenizerClass
 from fastplm.tokenizers.components import bpe, unigram
 from fastplm.tokenizers.core import Core
 from fastplm.tokenizers.folder import assemble
-from fastplm.tokenizers.folder_tokens import FolderTokens, read_tokens
+from fastplm.tokenizers.folder_tokens import FolderTokens, read_tokens, token_list
 from fastplm.tokenizers.folder_vocabulary import Vocabulary, vocabulary_of_files
 from fastplm.tokenizers.known_settings import check_arguments
 from fastplm.tokenizers.source import Source, check_vocabulary, read_tokenizer_json, source_of
@@ -58,7 +58,11 @@ def construct(
     elif chosen is PLAIN:
         config.setdefault("bos_token", "<s>")
         config.setdefault("eos_token", "</s>")
-    tokens = read_tokens(None, name, config, config, chosen, file)
+    more = None
+    if config.get("extra_special_tokens") is None:
+        more = token_list(name, config, "additional_special_tokens")
+        config.pop("additional_special_tokens", None)
+    tokens = read_tokens(None, name, config, config, chosen, file, more)
     if file is not None:
         vocabulary = Vocabulary(file)
     else:
@@ -115,6 +119,10 @@ def _vocabulary(
     model: dict[str, Any] = {}
     if scored:
         table, model["scores"] = _scored(name, vocab)
+        if name == "MBart50Tokenizer" and "en_XX" not in table:
+            raise CheckpointError(
+                f"{name}: vocab has no language codes; expected them, or the name of a SentencePiece .model"
+            )
         if chosen is PLAIN:
             model |= unigram(config.get("unk_id", 0))
     else:

@@ -108,7 +108,10 @@ def load_class_file(path: Path, kind: type[TokenizersBackend], **kwargs: Any) ->
     source, options = assemble(
         str(path), kind, chosen, config, tokens, vocabulary, file, name=os.fspath(path),
         chat_template=check_chat_template(str(path), config.get("chat_template")),
-        more={} if file else {"vocab_file": os.fspath(path)},
+        more={
+            "name_or_path": os.fspath(path), "is_local": False, "added_tokens_decoder": tokens.added,
+            **({} if file else {"vocab_file": os.fspath(path)}),
+        },
     )  # fmt: skip
     return make(kind, source, options)
 
@@ -151,7 +154,7 @@ def load_folder(
     source, options = assemble(
         where, kind, chosen, config, tokens, vocabulary, file, name=name,
         chat_template=read_chat_template(folder, config_path, config, kwargs),
-        more={"is_local": Path(name).is_dir()},
+        more={"name_or_path": name, "is_local": Path(name).is_dir(), "added_tokens_decoder": tokens.added},
     )  # fmt: skip
     return make(kind, fixed_of_mistral(folder, config, source), options)
 
@@ -249,9 +252,7 @@ def assemble(
         "own_frame": chosen.frame,
         "src_lang": parts.text("src_lang"),
         "tgt_lang": parts.text("tgt_lang"),
-        "attributes": _attributes(
-            config, arguments_of(kind.class_name).settings, {**more, "name_or_path": name}, tokens
-        ),
+        "attributes": _attributes(config, arguments_of(kind.class_name).settings, more, tokens),
     }
 
 
@@ -317,7 +318,7 @@ def class_of_saved(tokenizer: Tokenizer, config: dict[str, Any]) -> str:
     if chosen.build is None or chosen.word_end or chosen.languages is not None:  # those decode and call otherwise
         return kind.class_name
     source = tokenizer._source
-    config = {key: value for key, value in config.items() if value is not None}
+    config = dict(config)
     chosen, _ = _for_file(chosen, source, config, {})
     tokens = read_tokens(None, kind.class_name, config, {}, chosen, source)
     try:
@@ -390,16 +391,14 @@ def _attributes(
     kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
     init = {**{name: settings[name] for name in defaults}, **kept}
     if tokens is not None:
-        init |= {**tokens.named, "added_tokens_decoder": dict(tokens.added)}
+        init |= tokens.named
         if tokens.extra:
             init["extra_special_tokens"] = list(tokens.extra)
             init.pop("additional_special_tokens", None)
-    attributes = {
+    return {
         **settings,
         "files_loaded": list(settings["files_loaded"] or ()),
+        "vocab_file": more.get("vocab_file"),
         "_processor_class": config.get("processor_class"),
         "init_kwargs": {**init, **more, "backend": settings["backend"]},
     }
-    if (vocab_file := more.get("vocab_file")) is not None:
-        attributes["vocab_file"] = vocab_file
-    return attributes

@@ -1,6 +1,7 @@
 """What a folder's files say about tokens: which are added, which are special, and what those are called."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,16 +44,16 @@ def read_tokens(
     kwargs: Mapping[str, Any],
     tokenizer_class: TokenizerClass,
     file: Source | None,
+    given: list[Token] | None = None,
 ) -> FolderTokens:
     """From tokenizer_config.json (`config`, keyword arguments included), or, where that lists no added
     tokens, from special_tokens_map.json, added_tokens.json and tokenizer.json. Raises CheckpointError, which
     names `where`.
 
-    folder: None if there is none, for a constructor. What special_tokens_map.json says is entered into
-    `config`.
+    folder: None if there is none, for a constructor. given: tokens that the class adds its own to. What
+    special_tokens_map.json says is entered into `config`.
     """
-    listed = _list(where, config, "extra_special_tokens") or _list(where, config, "additional_special_tokens")
-    given: list[Token] | None = None
+    listed = token_list(where, config, LISTS[0]) or token_list(where, config, LISTS[1])
     if "added_tokens_decoder" in config:
         added = _added_tokens(where, config["added_tokens_decoder"])
     elif folder is None:
@@ -72,21 +73,32 @@ def read_tokens(
     by_content = {token.content: token for token in added.values()}
 
     named: dict[str, Token] = {k: v for k, v in tokenizer_class.tokens.items() if v is not None}
-    names = [*NAMED_TOKENS, *(key for key in config if _is_name(key, config[key]))]
-    extra_names = config.get("extra_special_tokens")
-    settings = {**config, **(extra_names if isinstance(extra_names, dict) else {})}
-    for key in dict.fromkeys([*names, *(extra_names if isinstance(extra_names, dict) else ())]):
+    own = {**_own_names(where, config, "model_specific_special_tokens"), **_own_names(where, config, LISTS[0])}
+    names = [*NAMED_TOKENS, *(key for key in config if _is_name(key, config[key])), *own]
+    settings = {**own, **config}
+    for key in dict.fromkeys(names):
         if key in settings:
             named.pop(key, None)
             if settings[key] is not None:
-                value = _read(where, key, settings[key])
-                named[key] = by_content.get(str(value), value)
+                value = by_content.get(str(settings[key]), _read(where, key, settings[key]))
+                usual = tokenizer_class.tokens.get(key)
+                if isinstance(value, str) and isinstance(usual, AddedToken):  # a name alone has its flags
+                    value = replace(usual, content=value)
+                named[key] = value
     order = {name: i for i, name in enumerate(NAMED_TOKENS)}
     named = dict(sorted(named.items(), key=lambda item: order.get(item[0], len(order))))
     lists_extra = listed is not None or given is not None
     if listed is None:
         listed = given if tokenizer_class.extra is None else tokenizer_class.extra(config, given)
     return FolderTokens(added, named, listed or [], lists_extra)
+
+
+def _own_names(path: str, config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The tokens that `key` names, where it holds an object; a list has no names."""
+    value = config.get(key)
+    if key != LISTS[0] and not isinstance(value, dict | None):
+        raise CheckpointError(f"{path}: {key} is {value!r}; expected names with their tokens")
+    return value if isinstance(value, dict) else {}
 
 
 def _is_name(key: str, value: Any) -> bool:
@@ -106,7 +118,7 @@ def _read(path: str, name: str, value: Any) -> Token:
         raise CheckpointError(f"{path}: {name} is {value!r}; expected a token") from None
 
 
-def _list(path: str, config: Mapping[str, Any], key: str) -> list[Token] | None:
+def token_list(path: str, config: Mapping[str, Any], key: str) -> list[Token] | None:
     """None if there is none; the named form, an object, is no list."""
     value = config.get(key)
     if value is None or isinstance(value, dict):

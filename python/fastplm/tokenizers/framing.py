@@ -83,7 +83,7 @@ class Framing(SpecialTokens):
     def lang_code_to_id(self) -> dict[str, int]:
         """The languages' codes, for forced_bos_token_id."""
         codes = self._needs_languages("lang_code_to_id").codes
-        return {code: self._known(code) for code in codes}
+        return {code: self.convert_tokens_to_ids(code) for code in codes}
 
     def _needs_languages(self, name: str) -> Languages:
         if self._languages is None:

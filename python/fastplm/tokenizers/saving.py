@@ -112,6 +112,7 @@ class Saving(Vocabulary):
                if name not in _NOT_SAVED},
             "backend": self.backend,
             **{name: getattr(self, name) for name in _SAVED_OPTIONS},
+            **{name: None for name in NAMED_TOKENS if name in self.init_kwargs},
             **named,
         }
         if languages:
@@ -128,7 +129,7 @@ class Saving(Vocabulary):
             config["processor_class"] = self._processor_class
         from fastplm.tokenizers.folder import class_of_saved  # which makes tokenizers, and so imports this
 
-        config["tokenizer_class"] = class_of_saved(self, config)
+        config["tokenizer_class"] = class_of_saved(self, config).removesuffix("Fast")
         return dict(sorted(config.items()))
 
     def _tokens_map(self) -> dict[str, Any]:

@@ -15,18 +15,28 @@ from fastplm.tokenizers.classes.parts import (
 from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, template, wordpiece
 
 
-def _bert(parts: Parts) -> Pipeline:
+def _words(parts: Parts, *, clean: bool = True, prefix: str = "##") -> Pipeline:
+    """prefix: what the decoder takes off the inside of words."""
     return Pipeline(
         wordpiece(parts.tokens.get("unk_token", "[UNK]")),
         bert_normalizer(
-            clean=True,
+            clean=clean,
             chinese=parts.flag("tokenize_chinese_chars", True),
             strip_accents=parts.optional_flag("strip_accents"),
             lowercase=parts.flag("do_lower_case", True),
         ),
         {"type": "BertPreTokenizer"},
-        {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        {"type": "WordPiece", "prefix": prefix, "cleanup": True},
     )
+
+
+def _bert(parts: Parts) -> Pipeline:
+    return _words(parts)
+
+
+def _funnel(parts: Parts) -> Pipeline:
+    prefix = parts.text("wordpieces_prefix")
+    return _words(parts, clean=parts.flag("clean_text", True), prefix="##" if prefix is None else prefix)
 
 
 def _dpr(parts: Parts) -> Pipeline:
@@ -69,9 +79,13 @@ WORDPIECE = {
     **dict.fromkeys(
         ("DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer"), replace(_BERT, build=_dpr)
     ),
+    **dict.fromkeys(
+        ("ConvBertTokenizer", "DPRContextEncoderTokenizerFast", "DPRQuestionEncoderTokenizerFast"),
+        replace(_BERT, file_as_it_is=True),
+    ),
     "DistilBertTokenizer": TokenizerClass(_bert, cls_sep(), "WordPiece", ("vocab.txt",), BERT_TOKENS),
     "FunnelTokenizer": TokenizerClass(
-        _bert, cls_sep(2), "WordPiece", ("vocab.txt",),
+        _funnel, cls_sep(2), "WordPiece", ("vocab.txt",),
         {
             "unk_token": "<unk>", "sep_token": "<sep>", "pad_token": "<pad>", "cls_token": "<cls>",
             "mask_token": "<mask>", "bos_token": "<s>", "eos_token": "</s>",
