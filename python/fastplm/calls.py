@@ -128,6 +128,8 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
             f"attention_mask: shape {list(flags.shape)}; expected [{batch}, {length}], [1, {length}], "
             f"[{batch}, {length}, {length}] or [{batch}, 1, {length}, {length}]"
         )
+    if flags.ndim == 3:
+        _check_rows(flags)
     return flags
 
 
@@ -151,8 +153,17 @@ def _scores_mask(array: arrays.Array, batch: int, length: int, config: Pretraine
     else:
         raise TypeError(f"attention_mask: dtype {array.dtype} in four dimensions; expected bool or floats")
     pairs = np.broadcast_to(sees[:, 0], (batch, length, length))
+    _check_rows(pairs)
     _check_window(pairs, length, config)
     return np.ascontiguousarray(pairs, np.uint8)
+
+
+def _check_rows(pairs: arrays.Array) -> None:
+    """Raises ValueError for a token that sees none: each way of attention makes something else of it."""
+    blind = np.argwhere(~pairs.any(-1))
+    if len(blind):
+        row, token = blind[0]
+        raise ValueError(f"attention_mask: token {token} of row {row} sees none; expected one at the least")
 
 
 def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:

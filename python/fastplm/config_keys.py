@@ -68,7 +68,10 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "transformers_weights": ((None, "model.safetensors", "model.safetensors.index.json"), _NO_FILES),
     "distributed_config": ((None, {}), "fastplm runs in one process"),
     "fusion_config": ((None, {}), "fastplm takes no patches of modules"),
-    "use_return_dict": ((None,), "transformers does not load such a file; expected return_dict"),
+    **dict.fromkeys(
+        ("is_heterogeneous", "per_layer_attributes", "use_return_dict"),
+        ((None,), "transformers derives it, and loads no file that has it"),
+    ),
     "attribute_map": ((None,), "fastplm's families have names of their own"),
     "base_config_key": ((None, ""), "fastplm's families have no configs inside configs"),
     "sub_configs_defaults": ((None, {}), "fastplm's families have no configs inside configs"),

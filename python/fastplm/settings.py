@@ -68,6 +68,12 @@ _CONFIG = {
         ),
         _RUNTIME,
     ),
+    **dict.fromkeys(("partial_rotary_factor", "rope_theta"), "no family here reads it"),
+    **dict.fromkeys(
+        ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
+        "only acts with per_layer_config, which is refused",
+    ),
+    "_auto_class": "only acts where a config is saved",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",
 }  # fmt: skip
