@@ -188,7 +188,7 @@ def _check_config(config: Any, file: str) -> None:
 
 def _check_number(value: Any, name: str, file: str, whole: bool = False) -> None:
     kinds = (int,) if whole else (int, float)
-    if type(value) not in kinds or not math.isfinite(value) or (whole and value < 1):
+    if type(value) not in kinds or not abs(value) <= 1e9 or (whole and value < 1):
         raise CheckpointError(
             f"{file}: {name} is {value!r}; expected a {'positive integer' if whole else 'number'}"
         )

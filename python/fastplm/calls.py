@@ -24,8 +24,10 @@ _POSITIONAL = {
     "modernbert": ("input_ids", "attention_mask", "position_ids", "inputs_embeds"),
     "t5": ("input_ids", "attention_mask", "inputs_embeds"),
 }  # fmt: skip
-_HONOURED = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds",
-             "output_hidden_states", "output_attentions", "return_dict", "labels")  # fmt: skip
+_HONOURED = dict.fromkeys(
+    ("input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds", "output_hidden_states",
+     "output_attentions", "return_dict", "labels")
+).keys()  # fmt: skip
 
 # Refused unless None or False: argument, and why.
 _NO_CACHE, _NO_DECODER = "an encoder keeps no cache", "this version runs encoders only"
@@ -64,7 +66,7 @@ def signature(model_type: str) -> inspect.Signature:
 
 
 def bind(model_type: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call that are honoured, by name.
+    """The arguments of a call, by name.
 
     Raises TypeError (more arguments than the family has, one given twice, an unknown name), UnsupportedError
     (one that asks for what an encoder does not do).
@@ -75,17 +77,18 @@ def bind(model_type: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict
             f"forward() got {len(args)} arguments; expected at most {len(order)}: {', '.join(order)}"
         )
     given = dict(zip(order, args, strict=False))
-    for name in kwargs:
+    for name, value in kwargs.items():
         if name in given:
             raise TypeError(f"forward() got {name!r} twice: by position and by name")
-        if name not in _HONOURED and name not in _REFUSED and name not in WITHOUT_EFFECT["forward"]:
-            raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
-    given |= kwargs
-    for name, reason in _REFUSED.items():
-        value = given.pop(name, None)
-        if value is not None and value is not False:
-            raise UnsupportedError(f"{name}: {type(value).__name__} given; expected None: {reason}")
-    return {name: given.get(name) for name in _HONOURED}
+        given[name] = value
+    for name in given.keys() - _HONOURED:
+        if name not in _REFUSED:
+            if name not in WITHOUT_EFFECT["forward"]:
+                raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
+        elif given[name] is not None and given[name] is not False:
+            got = type(given[name]).__name__
+            raise UnsupportedError(f"{name}: {got} given; expected None: {_REFUSED[name]}")
+    return given
 
 
 def layers_of(value: Any, config: PretrainedConfig) -> bool | frozenset[int]:
@@ -121,7 +124,7 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
     if array.ndim == 4:
         return _scores_mask(array, batch, length, config)
     flags = arrays.flags(array, "attention_mask")
-    if flags.shape == (1, length):
+    if batch != 1 and flags.shape == (1, length):
         flags = arrays.repeat_row(flags, batch)
     if flags.shape not in ((batch, length), (batch, length, length)):
         raise ValueError(
@@ -184,7 +187,7 @@ def per_token(value: Any, name: str, batch: int, length: int, shared: bool = Fal
     if value is None:
         return None
     array = arrays.integers(value, name)
-    if shared and array.shape == (1, length):
+    if shared and batch != 1 and array.shape == (1, length):
         array = arrays.repeat_row(array, batch)
     if array.shape != (batch, length):
         raise ValueError(f"{name}: shape {list(array.shape)}; expected [{batch}, {length}]")

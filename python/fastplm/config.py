@@ -102,13 +102,13 @@ class PretrainedConfig:
         values = self.__dict__.get("_values", {})  # empty while unpickling
         if name in values:
             return values[name]
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
         for names in _SIZES:
             if name in names:
                 for other in names:
                     if other in values:
                         return values[other]
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
         raise AttributeError(f"config.json has no setting {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -155,10 +155,12 @@ def check(values: Any, file: str) -> None:
         if not any(name in values for name in names if name in known):
             names = tuple(name for name in names if name in known)
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
-    if family != "t5":
-        _check_heads(values, file)
-    else:
+    if family == "t5":
         _check_derived(values, file)
+    else:
+        _check_heads(values, file)
+    if family == "modernbert":
+        _check_rope(values, file)
     for name in _EPSILONS:
         if name in values and name in known:
             _check_epsilon(values[name], name, file)
@@ -226,6 +228,16 @@ def _check_heads(values: dict[str, Any], file: str) -> None:
             f"{file}: head_dim is {values['head_dim']}; expected {width // heads}, hidden_size by "
             "num_attention_heads"
         )
+
+
+def _check_rope(values: dict[str, Any], file: str) -> None:
+    """The older name of rope_type, which the engine does not read."""
+    parameters = values.get("rope_parameters")
+    for own in parameters.values() if isinstance(parameters, dict) else ():
+        if isinstance(own, dict) and "rope_type" not in own and own.get("type", "default") != "default":
+            raise UnsupportedError(
+                f"{file}: rope_parameters has type {_short(own['type'])}; this version runs 'default' only"
+            )
 
 
 def _check_derived(values: dict[str, Any], file: str) -> None:

@@ -165,23 +165,23 @@ class PreTrainedModel:
         unknown arguments), UnsupportedError (what an encoder does not do).
         """
         given = calls.bind(self.model_type, args, kwargs)
-        if given["labels"] is not None:
+        if given.get("labels") is not None:
             raise UnsupportedError(f"labels: {_TRAINING}")
-        input_ids, embeds = given["input_ids"], given["inputs_embeds"]
+        input_ids, embeds = given.get("input_ids"), given.get("inputs_embeds")
         if (input_ids is None) == (embeds is None):
             got = "neither" if input_ids is None else "both"
             raise ValueError(f"input_ids and inputs_embeds: got {got}; expected exactly one")
         config = self.config
-        layers = calls.layers_of(given["output_hidden_states"], config)
+        layers = calls.layers_of(given.get("output_hidden_states"), config)
         ids, embeds, batch, length = self._tokens(input_ids, embeds)
         results = self.engine.forward(
             ids,
             embeds,
-            calls.mask(given["attention_mask"], batch, length, config),
-            calls.per_token(given["position_ids"], "position_ids", batch, length, shared=True),
-            calls.per_token(given["token_type_ids"], "token_type_ids", batch, length),
+            calls.mask(given.get("attention_mask"), batch, length, config),
+            calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+            calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
             layers is not False,
-            calls.switch(given["output_attentions"], "output_attentions", config.output_attentions),
+            calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
         )
         if not self._pooled:
             results["pooler_output"] = None
@@ -189,7 +189,7 @@ class PreTrainedModel:
             results["hidden_states"] = calls.selected(results["hidden_states"], layers)
         as_torch = any(arrays.is_torch(value) for value in given.values())
         output = ModelOutput(**{name: self._give(value, as_torch) for name, value in results.items()})
-        named = calls.switch(given["return_dict"], "return_dict", config.return_dict)
+        named = calls.switch(given.get("return_dict"), "return_dict", config.return_dict)
         return output if named else output.to_tuple()
 
     def _tokens(
@@ -297,8 +297,9 @@ class AutoModel(PreTrainedModel):
 
     @classmethod
     def _check_code(cls, config: PretrainedConfig) -> None:
+        code = config.get("auto_map")
         for name in ("AutoConfig", "AutoModel"):
-            if name in (config.get("auto_map") or ()):
+            if isinstance(code, dict) and name in code:
                 raise UnsupportedError(
                     f"{config.name_or_path}: its auto_map has {name}, code that trust_remote_code=True runs; "
                     "fastplm runs none: without trust_remote_code it loads its own class"

@@ -171,7 +171,7 @@ REFUSED = {
     "use_bdlora": {"a": 1}, "use_dora": True, "use_qalora": True, "velora_config": {"a": 1},
     "rank_pattern": {"(a+)+b": 2}, "alpha_pattern": {"(": 2},
 }  # fmt: skip
-DAMAGED = {"r": 0, "lora_alpha": "x", "rank_pattern": [1], "alpha_pattern": {"query": None}}
+DAMAGED = {"r": 10**400, "lora_alpha": float("nan"), "rank_pattern": [1], "alpha_pattern": {"query": None}}
 
 
 def test_refused(folder):

@@ -233,6 +233,10 @@ def test_auto_dtype(tmp_path):
     for stored, expected in ((torch.bfloat16, torch.bfloat16), (torch.float16, torch.float32)):
         save_tiny("bert", tmp_path).to(stored).save_pretrained(tmp_path)
         assert fastplm.AutoModel.from_pretrained(tmp_path, dtype="auto").dtype == expected
+        config = json.loads((tmp_path / "config.json").read_text())
+        del config["dtype"]  # then the weights tell
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert fastplm.AutoModel.from_pretrained(tmp_path, dtype="auto").dtype == expected
 
 
 def test_other_dtypes_and_devices(folder, model):

@@ -178,6 +178,10 @@ def numbers_of(family):
         yield name, value if isinstance(value, dict) else {name: value}
 
 
+def test_every_family_has_its_keys():
+    assert set(FAMILIES) == set(fastplm.architectures())
+
+
 def test_every_name_is_in_a_table(family):
     known = set(WITHOUT_EFFECT["config.json"]) | OF_THEIR_OWN | set(REFUSED) | set(REFUSED_BY.get(family, ()))
     known |= set(NUMBERS[family]) | set(SHAPES[family]) | set(LIMITS.get(family, ())) | UNREAD
@@ -216,6 +220,17 @@ def test_refused(family, folder, tmp_path):
         with pytest.raises(UnsupportedError, match=rf"config\.json: {name} is "):
             fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
     assert set(ONLY) | set(ATTENTION_KEYS) == set(REFUSED)
+
+
+def test_rope_of_other_types(tmp_path):
+    save_tiny("modernbert", tmp_path)
+    for name, kind in (("rope_type", "linear"), ("type", "linear"), ("type", "yarn")):
+        own = {name: kind, "factor": 2.0, "rope_theta": 1e4}
+        for layers in ("full_attention", "sliding_attention"):
+            with pytest.raises(UnsupportedError, match=rf"type.* ['\"]{kind}['\"]"):
+                fastplm.AutoModel.from_pretrained(
+                    with_settings(tmp_path, tmp_path, rope_parameters={layers: own})
+                )
 
 
 def test_values_that_ask_for_nothing(family, folder, tmp_path):
