@@ -49,7 +49,7 @@ class Checkpoint(NamedTuple):
     def _opened(self) -> Iterator[list[Tensor]]:
         """The tensors as the engine takes them: float64 rounded to float32, and the adapter added."""
         changed = {} if self.lora is None else self.lora.changes(self.tensors, self.config.model_type)
-        wide = [t for t in self.tensors if t.dtype == "F64" and t.name not in changed]
+        wide = [t for t in self.tensors if t.dtype == "F64"]
         if not changed and not wide:
             yield self.tensors
             return

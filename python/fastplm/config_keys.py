@@ -94,10 +94,6 @@ def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
     for alias, name in family.aliases.items():
         if alias in values:
             settings[name] = values[alias]
-    if values["model_type"] == "modernbert":
-        if "sliding_window" in values:  # half of the other
-            settings["local_attention"] = 2 * values["sliding_window"]
-        for name in ("layer_types", "rope_parameters"):  # null means their defaults
-            if settings.get(name, 0) is None:
-                del settings[name]
+    if values["model_type"] == "modernbert" and "sliding_window" in values:  # half of the other
+        settings["local_attention"] = 2 * values["sliding_window"]
     return settings

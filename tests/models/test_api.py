@@ -309,6 +309,7 @@ def test_config(model, folder, tmp_path):
         (dict(input_ids=[[5]], attention_mask=[[[[0.0, 0.0]]]]), ValueError, r"shape \[1, 1, 1, 2\]"),
         (dict(input_ids=[[5]], attention_mask=[[[[0.0]], [[0.0]]]]), ValueError, r"shape \[1, 2, 1, 1\]"),
         (dict(input_ids=[[5]], attention_mask=[[[[-1.0]]]]), ValueError, "the engine adds nothing else"),
+        (dict(input_ids=[[5]], attention_mask=[[[[1.0]]]]), ValueError, "the engine adds nothing else"),
         (dict(input_ids=[[5]], attention_mask=[[[[float("nan")]]]]), ValueError, "adds nothing else"),
         (dict(input_ids=[[5]], attention_mask=[[[[1]]]]), TypeError, "int64 in four dimensions"),
         (dict(input_ids=[[5]], attention_mask={"full_attention": None}), TypeError, "attention_mask"),

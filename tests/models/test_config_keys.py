@@ -340,6 +340,16 @@ def test_an_unknown_key_is_warned_of_once(family, folder, tmp_path):
         assert f"{path / 'config.json'}: fastplm does not know the setting '{name}'" in str(warning.message)
 
 
+def test_null_means_the_default(tmp_path):
+    """Of the settings that transformers lets be null."""
+    save_tiny("modernbert", tmp_path)
+    path = with_settings(
+        tmp_path, tmp_path, layer_types=None, rope_parameters=None, global_attn_every_n_layers=1
+    )
+    want, got = both("modernbert", path)
+    assert_layers([got], [want])
+
+
 def test_aliases_win(tmp_path):
     """As in transformers, T5's general names overrule its own."""
     save_tiny("t5", tmp_path)
