@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fastplm import _ops
-from tests.ops.cases import CASES, Case, linear, normal, starts
+from tests.ops.cases import ACTS, CASES, Case, linear, normal, starts
 
 # float32: the project's parity tolerance. bfloat16: one rounding of the result (2^-8) and of attention's
 # probabilities; inputs are already bfloat16, so they add nothing.
@@ -34,7 +34,7 @@ def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype) -> None:
 
 def test_nan_and_infinity_reach_the_result() -> None:
     x = torch.tensor([[1.0, math.nan, 3.0]])
-    for act in ("none", "relu", "gelu", "gelu_tanh", "silu", "tanh"):
+    for act in ACTS:
         y = linear(x, torch.eye(3), None, act, None, None, False)
         assert y.isnan().all(), act
     big = torch.tensor([[1e30, -1e30]])
