@@ -1,4 +1,4 @@
-"""Both binding modules raise the same exceptions in the same sentences and are interrupted in the same way."""
+"""Both binding modules raise the same exceptions in the same sentences, and are interrupted the same way."""
 
 import ctypes
 import subprocess
