@@ -10,6 +10,7 @@
 #include "ops/check.h"
 #include "ops/cu_seqlens.h"
 #include "ops/dispatch.h"
+#include "ops/rows.h"
 
 namespace fastplm::ops {
 
@@ -92,6 +93,7 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
     const int64_t units = sequences * o.heads;
     const int64_t shares = std::min({workspace.shape.count() / share, int64_t(num_threads()), units});
     parallel_for(shares, 1, [&](int64_t begin, int64_t) {
+      Stops stops;
       for (int64_t unit; (unit = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
         const int64_t sequence = unit / o.heads;
         float* sequence_weights = weights.as<float>();
@@ -101,8 +103,9 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
             sequence_weights += o.heads * length * length;
           }
         }
-        if (start[sequence + 1] > start[sequence])
-          run(sequence, unit % o.heads, sequence_weights, workspace.as<std::byte>() + begin * share);
+        const int64_t length = start[sequence + 1] - start[sequence];
+        stops.before(2 * length * length * o.head_dim);
+        if (length > 0) run(sequence, unit % o.heads, sequence_weights, workspace.as<std::byte>() + begin * share);
       }
     });
   });
