@@ -63,8 +63,8 @@ class Saving(Vocabulary):
 
         special_tokens_map.json, which older versions read, is written too. filename_prefix: goes before every
         name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Every file
-        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than "hf"
-        (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and push_to_hub=True.
+        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than
+        "hf" (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and push_to_hub=True.
         """
         if save_format not in (None, "hf", "mistral"):
             raise ValueError(f'save_format is {save_format!r}; expected "hf" or "mistral"')
