@@ -50,7 +50,7 @@ def construct(
     charsmap = config.pop("_spm_precompiled_charsmap", None)
     file = None
     if made is not None:
-        file = _source_of_object(name, made)
+        file = source_of_object(name, made)
     elif path is not None:
         file = read_tokenizer_json(path).as_tokenizers_reads()
     if file is not None:
@@ -85,7 +85,7 @@ def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[s
     return {**given, **kwargs}
 
 
-def _source_of_object(name: str, made: Any) -> Source:
+def source_of_object(name: str, made: Any) -> Source:
     """Of a tokenizer of the library `tokenizers`, or of this one."""
     if isinstance(made, Core):
         return made._source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
@@ -11,6 +11,9 @@ from fastplm.tokenizers.chat.files import ChatTemplate
 from fastplm.tokenizers.classes.parts import Frame, Languages
 from fastplm.tokenizers.shape import check_side
 from fastplm.tokenizers.source import Source
+
+if TYPE_CHECKING:
+    from fastplm.tokenizers.backend import Link
 
 NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
 
@@ -68,7 +71,7 @@ class Core:
         self._own_frame = own_frame
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
-        self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
+        self._link: Link | None = None  # to backend_tokenizer, once it was asked for
         more = {**_attributes(), **(attributes or {})}
         self.__dict__.update(more)
         self._attributes = tuple(more)
@@ -102,8 +105,16 @@ class Core:
     def _with_engine(self, engine: _engine.Tokenizer) -> Self:
         """This tokenizer, with everything it shares but its engine."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _engine=engine)
+        other.__dict__.update(self.__dict__, _engine=engine, _source=self._source, _link=None)
         return other
+
+    def _become(self, source: Source, like: _engine.Tokenizer | None = None) -> None:
+        """Takes the source in place of its own. like: an engine as Source.build knows it."""
+        engine = source.build(like=like)
+        if self._link is not None:
+            self._link.follow(source, engine)
+        else:
+            self._engine, self._source = engine, source
 
     def __reduce__(self) -> Any:
         others = {name: value for name, value in self.__dict__.items() if name not in self._own}

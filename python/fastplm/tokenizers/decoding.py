@@ -80,8 +80,8 @@ class Decoding(Core):
     def decode_stream(self, token_ids: Iterable[int], skip_special_tokens: bool = False) -> Iterator[str]:
         """The text of ids that come one at a time, each part as soon as it is whole characters.
 
-        Raises ValueError where an id changes text that was given already, as with a CTC decoder; TypeError and
-        ValueError for what is no id.
+        Raises ValueError where an id changes text that was given already, as with a CTC decoder; TypeError
+        and ValueError for what is no id.
         """
         stream = _engine.DecodeStream(skip_special_tokens)
         for token_id in token_ids:
