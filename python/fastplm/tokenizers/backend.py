@@ -44,7 +44,7 @@ class BackendTokenizer:
     def __init__(self, link: Link) -> None:
         object.__setattr__(self, "_link", link)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:  # so that isinstance says what it is used as
         import tokenizers
 
@@ -257,7 +257,7 @@ class Link:
 def _state(name: str, part: Any) -> Any:
     """What tells whether a part was changed: its JSON; of a model, which is large, its attributes."""
     if name == "model":
-        return tuple((key, getattr(part, key)) for key in _attributes(type(part)))
+        return tuple((key, getattr(part, key)) for key in _attributes(part.__class__))
     try:
         return part.__getstate__()
     except Exception as error:  # the other library has no type of its own for it
@@ -268,7 +268,7 @@ def _state(name: str, part: Any) -> Any:
 
 
 @cache
-def _attributes(kind: type) -> tuple[str, ...]:
+def _attributes(kind: Any) -> tuple[str, ...]:
     """Those that can be set."""
     return tuple(key for key in dir(kind) if isinstance(getattr(kind, key), GetSetDescriptorType))
 

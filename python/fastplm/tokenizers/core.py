@@ -23,6 +23,12 @@ class Core:
 
     is_fast = True
     pad_token_type_id = 0
+    # Of _attributes():
+    backend: str
+    clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: bool
+    init_kwargs: dict[str, Any]
+    response_template: Any
+    _processor_class: Any
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from fastplm.tokenizers.class_types import TokenizersBackend, recipe, type_of
 from fastplm.tokenizers.classes import CLASSES, PLAIN
 from fastplm.tokenizers.classes.choice import choose_class, has_byte_level
 from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end
-from fastplm.tokenizers.core import make
+from fastplm.tokenizers.core import Core, make
 from fastplm.tokenizers.folder_tokens import LISTS, FolderTokens, missing_tokens, read_object, read_tokens
 from fastplm.tokenizers.folder_vocabulary import (
     Vocabulary,
@@ -308,7 +308,7 @@ def _source(parts: Parts, chosen: TokenizerClass, vocabulary: Vocabulary, tokens
     return source.with_post_processor(post_processor)
 
 
-def class_of_saved(tokenizer: Tokenizer, config: dict[str, Any]) -> str:
+def class_of_saved(tokenizer: Core, config: dict[str, Any]) -> str:
     """The tokenizer_class to write: the tokenizer's own, if it makes the same of what is written."""
     kind = type(tokenizer)
     if not issubclass(kind, TokenizersBackend):
