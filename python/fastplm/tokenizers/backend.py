@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, wraps
 from threading import RLock
@@ -93,8 +94,8 @@ class Link:
         value = getattr(self.inner, name)
         if name in _PARTS and value is not None:
             with self.lock:
-                self._look()
-                self._watch(name, value)
+                if name not in self.parts:
+                    self._watch(name, value)
         if name not in _CHANGING:
             return value
 
@@ -153,9 +154,7 @@ class Link:
                 [tokenizers.AddedToken(**token.settings()) for token in source.added_tokens[known:]]
             )
             if source.sections != before.sections:
-                made = tokenizers.Tokenizer.from_str(
-                    json.dumps({"version": "1.0", "added_tokens": [], "model": _NO_MODEL, **source.sections})
-                )
+                made = _with_parts(source.sections)
                 for name in SECTIONS:
                     if source.sections[name] != before.sections[name]:
                         setattr(self.inner, name, getattr(made, name))
@@ -181,11 +180,25 @@ class Link:
         changed = [name for name, (part, state) in self.parts.items() if _state(name, part) != state]
         if not changed:
             return
+        if "normalizer" in changed:
+            self._check_normal_forms()
         if "model" in changed:
             self._read_model_settings()
         self._read_sections([name for name in changed if name != "model"])
         for name in changed:
             self._watch(name, self.parts[name][0])
+
+    def _check_normal_forms(self) -> None:
+        """Added tokens are searched for in normalized text by their own normal form. `tokenizers` makes that
+        when a normalizer is assigned, not when a step of one is changed. Raises UnsupportedError.
+        """
+        before, now = _with_parts(self.source.sections).normalizer, self.inner.normalizer
+        for token in self.source.added_tokens:
+            if token.normalized and before.normalize_str(token.content) != now.normalize_str(token.content):
+                raise UnsupportedError(
+                    f"{_NAME}: a change in the normalizer makes the added token {token.content!r} another; "
+                    f"expected the normalizer to be assigned: {_NAME}.normalizer = ..."
+                )
 
     def _read_sections(self, names: list[str]) -> None:
         parts = {name: getattr(self.inner, name) for name in names}
@@ -265,6 +278,14 @@ def _state(name: str, part: Any) -> Any:
             f"{_NAME}: {name} is a {type(part).__name__} that cannot be written ({error}); expected parts of "
             "tokenizers, none of them custom"
         ) from None
+
+
+def _with_parts(sections: Mapping[str, Any]) -> Any:
+    """A tokenizers.Tokenizer with these parts."""
+    import tokenizers
+
+    settings = {"version": "1.0", "added_tokens": [], "model": _NO_MODEL, **sections}
+    return tokenizers.Tokenizer.from_str(json.dumps(settings))
 
 
 @cache
