@@ -9,13 +9,11 @@ from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import ChatTemplate
 from fastplm.tokenizers.classes.parts import Frame, Languages
-from fastplm.tokenizers.shape import check_side
+from fastplm.tokenizers.shape import NO_MAX_LENGTH, check_side
 from fastplm.tokenizers.source import Source
 
 if TYPE_CHECKING:
     from fastplm.tokenizers.backend import Link
-
-NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
 
 
 class Core:

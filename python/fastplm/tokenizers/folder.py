@@ -30,6 +30,7 @@ from fastplm.tokenizers.folder_vocabulary import (
 )
 from fastplm.tokenizers.known_settings import BPE_CLEAN_UP, check_auto_map, check_file, versioned_name
 from fastplm.tokenizers.mistral_regex import fixed_of_mistral
+from fastplm.tokenizers.shape import read_max_length
 from fastplm.tokenizers.source import Source, read_tokenizer_json
 from fastplm.tokenizers.tekken import NAMES, TEKKEN, is_tekken
 from fastplm.tokenizers.tokenizer import Tokenizer
@@ -37,7 +38,6 @@ from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 _OPTIONS: dict[str, Any] = {
-    "model_max_length": int | float,
     "padding_side": str,
     "truncation_side": str,
     "clean_up_tokenization_spaces": bool,
@@ -228,7 +228,8 @@ def assemble(
     if file and file.padding and "pad_token" not in config and "pad_token" not in chosen.tokens:
         tokens.named["pad_token"] = file.padding["pad_token"]
     for key in tokens.named:
-        if key not in NAMED_TOKENS and hasattr(Tokenizer, key) | (key in _OPTIONS) | (key == "chat_template"):
+        others = (*_OPTIONS, "chat_template", "model_max_length")
+        if key not in NAMED_TOKENS and (hasattr(Tokenizer, key) or key in others):
             raise CheckpointError(f"{where}: {key} names a special token; expected another name for it")
     languages = None if chosen.languages is None else chosen.languages(parts)
     codes = languages.codes if languages and languages.are_extra else ()
@@ -352,8 +353,9 @@ def _again(how: str, tokens: FolderTokens) -> list[AddedToken]:
 def _read_options(where: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Those options of Core that are settings, checked. Raises CheckpointError."""
     options: dict[str, Any] = {}
-    if config.get("max_len") is not None:
-        options["model_max_length"] = config["max_len"]
+    for key in ("max_len", "model_max_length"):  # the newer name last
+        if config.get(key) is not None:
+            options["model_max_length"] = read_max_length(f"{where}: {key}", config[key])
     for key, kind in _OPTIONS.items():
         value = config.get(key)
         if value is None:
