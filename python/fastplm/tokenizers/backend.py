@@ -177,7 +177,8 @@ class Link:
 
     def _look(self) -> None:
         """Takes in what was changed in parts that were given out."""
-        changed = [name for name, (part, state) in self.parts.items() if _state(name, part) != state]
+        states = {name: _state(name, part) for name, (part, _) in self.parts.items()}
+        changed = [name for name, state in states.items() if state != self.parts[name][1]]
         if not changed:
             return
         if "normalizer" in changed:
@@ -185,8 +186,7 @@ class Link:
         if "model" in changed:
             self._read_model_settings()
         self._read_sections([name for name in changed if name != "model"])
-        for name in changed:
-            self._watch(name, self.parts[name][0])
+        self.parts.update({name: (self.parts[name][0], states[name]) for name in changed})
 
     def _check_normal_forms(self) -> None:
         """Added tokens are searched for in normalized text by their own normal form. `tokenizers` makes that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from operator import index
 from typing import Any
@@ -37,13 +38,13 @@ class Decoding(Core):
     def _decode(self, ids: list[Any], skip_special_tokens: bool, clean: bool | None) -> str:
         """The text of one row."""
         try:
-            row = list(map(index, ids))
+            row = array("I", ids).tolist()
         except TypeError:
             wrong = next(item for item in ids if not _is_integer(item))
             raise TypeError(f"token_ids has {_shown(wrong)}; expected integers, or rows of them") from None
-        if row and (min(row) < 0 or max(row) > _MAX_ID):
-            wrong = next(item for item in row if not 0 <= item <= _MAX_ID)
-            raise ValueError(f"token_ids has {wrong}; expected ids from 0 to {_MAX_ID}")
+        except OverflowError:
+            wrong = next(item for item in map(index, ids) if not 0 <= item <= _MAX_ID)
+            raise ValueError(f"token_ids has {wrong}; expected ids from 0 to {_MAX_ID}") from None
         text = self._engine.decode(row, skip_special_tokens)
         if self._word_end:
             text = text.replace(self._word_end, " ").strip()
