@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from fastplm.tokenizer import AutoTokenizer
 
 _HOMES = {
+    "AddedToken": "tokenizer",
     "AutoModel": "models",
     "AutoTokenizer": "tokenizer",
+    "BatchEncoding": "tokenizer",
     "CheckpointError": "errors",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
+    "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
+    "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
     "architectures": "runtime",
     "cpu_info": "runtime",
@@ -58,7 +62,9 @@ def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
     elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
-        value = importlib.import_module("fastplm.tokenizer").AutoTokenizer  # the file tells the kind
+        value = importlib.import_module("fastplm.tokenizers.class_types").class_type(name)
+        if value is None:
+            raise AttributeError(f"module 'fastplm' has no tokenizer class {name!r}")
     elif name[:1].isupper():
         value = importlib.import_module("fastplm.models").model_class(name)
     else:

@@ -141,6 +141,56 @@ _ADAPTER = {
     ),
 }  # fmt: skip
 
+_SAVED = "says where or how the files were saved; the folder itself is read"
+_SLOW = "of slow tokenizers, which transformers 5 has no more"
+_OTHER_CODE = "names code that is not run"
+_CALL = "transformers keeps it and reads it nowhere: a call says it"
+
+_TOKENIZER_CONFIG = {
+    "_commit_hash": _SAVED,
+    "auto_map": "code of a folder is never run",
+    "config_class": _OTHER_CODE,
+    "device_map": _SAVED,
+    "do_basic_tokenize": _SLOW,
+    "errors": "bytes that are no UTF-8 become U+FFFD in transformers 5, whatever this says",
+    "from_slow": _SLOW,
+    "full_tokenizer_file": _SAVED,
+    "init_inputs": "refused unless it is empty",
+    "is_local": _SAVED,
+    "local_files_only": _SAVED,
+    "max_length": _CALL,
+    "merges_file": _SAVED,
+    "never_split": _SLOW,
+    "pad_to_multiple_of": _CALL,
+    "pad_token_type_id": "transformers 5 keeps it and pads with type 0",
+    "padding": _CALL,
+    "remove_space": "transformers 5 keeps it and reads it nowhere",
+    "response_schema": "transformers 5 drops it",
+    "return_special_tokens_mask": _CALL,
+    "slow_tokenizer_class": _SLOW,
+    "sp_model_kwargs": "options of the library sentencepiece, which does not run here",
+    "spaces_between_special_tokens": _SLOW,
+    "special_tokens_map_file": _SAVED,
+    "stride": _CALL,
+    "tokenizer_file": _SAVED,
+    "transformers_version": _SAVED,
+    "truncation": _CALL,
+    "truncation_strategy": _CALL,
+    "use_default_system_prompt": "chat templates say it in transformers 5",
+    "use_fast": _SLOW,
+    "vocab_file": _SAVED,
+}
+
+_AUTO_TOKENIZER = {
+    "_commit_hash": _SAVED,
+    "_from_auto": "only tells the hub who asks",
+    "_from_pipeline": "only tells the hub who asks",
+    "code_revision": "code of a folder is never run",
+    "resume_download": "the hub's client resumes by itself",
+    "use_fast": _SLOW,
+    "user_agent": "only tells the hub who asks",
+}
+
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "config.json": _CONFIG,
@@ -148,7 +198,8 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "adapter_config.json": _ADAPTER,
     "from_pretrained": _FROM_PRETRAINED,
     "forward": _FORWARD,
-    "tokenizer_config.json": {},
+    "tokenizer_config.json": _TOKENIZER_CONFIG,
+    "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "sentence_bert_config.json": {},
     "config_sentence_transformers.json": {},
     "modules.json": {},

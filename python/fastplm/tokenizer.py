@@ -3,7 +3,10 @@
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.auto import AutoTokenizer
 from fastplm.tokenizers.batch_encoding import BatchEncoding, CharSpan, TokenSpan
+from fastplm.tokenizers.class_types import TokenizersBackend
 from fastplm.tokenizers.encoding import Encoding
 from fastplm.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["AddedToken", "AutoTokenizer", "BatchEncoding", "CharSpan", "Encoding", "TokenSpan", "Tokenizer"]
+PreTrainedTokenizerBase = Tokenizer  # as transformers calls what all tokenizers are
+
+__all__ = ["AddedToken", "AutoTokenizer", "BatchEncoding", "CharSpan", "Encoding", "PreTrainedTokenizerBase", "TokenSpan", "Tokenizer", "TokenizersBackend"]

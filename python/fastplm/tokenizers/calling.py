@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_COUNT = 2**63 - 1  # more than any text has tokens
 
+_TOO_LONG = "sequence-length-is-longer-than-the-specified-maximum"  # transformers' name of the warning
+
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 
@@ -207,8 +209,8 @@ class Calling(Framing):
         return fields
 
     def _warn_of_length(self, length: int) -> None:
-        if "length" not in self._warned_of:
-            self._warned_of.add("length")
+        if not self.deprecation_warnings.get(_TOO_LONG):
+            self.deprecation_warnings[_TOO_LONG] = True
             warnings.warn(
                 f"a text has {length} tokens, but model_max_length is {self.model_max_length}: the model "
                 "cannot read all of them; truncation=True cuts it",
@@ -263,8 +265,8 @@ class Calling(Framing):
             truncation, max_length, stride = baked["strategy"], baked["max_length"], stride or baked["stride"]
         elif max_length is not None and not padding and truncation is None:
             truncation = "longest_first"
-        baked = self._source.padding if self._call_defaults else None
-        if baked and padding is None:
+        baked = self._source.padding if self._call_defaults and padding is None else None
+        if baked:
             padding, side, multiple = True, baked["side"], multiple or baked["multiple_of"]
             if baked["length"] is not None:
                 cut = strategy("truncation", truncation, TRUNCATIONS)
@@ -286,6 +288,7 @@ class Calling(Framing):
             and multiple
             and max_length
             and max_length % multiple
+            and not baked
         ):
             raise ValueError(
                 f"max_length is {max_length} with truncation and padding; expected a multiple of "

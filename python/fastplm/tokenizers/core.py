@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import ChatTemplate
 from fastplm.tokenizers.classes.parts import Frame, Languages
-from fastplm.tokenizers.shape import check_side
+from fastplm.tokenizers.shape import NO_MAX_LENGTH, check_side
 from fastplm.tokenizers.source import Source
 
-NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
+if TYPE_CHECKING:
+    from fastplm.tokenizers.backend import Link
 
 
 class Core:
@@ -20,6 +21,12 @@ class Core:
 
     is_fast = True
     pad_token_type_id = 0
+    # Of _attributes():
+    backend: str
+    clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: bool
+    init_kwargs: dict[str, Any]
+    response_template: Any
+    _processor_class: Any
 
     def __init__(
         self,
@@ -44,6 +51,7 @@ class Core:
         own_frame: Frame | None = None,
         src_lang: str | None = None,
         tgt_lang: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
             check_side(name, side)
@@ -62,13 +70,15 @@ class Core:
         self.chat_template = chat_template
         self.chat_control_tokens = chat_control_tokens
         self._word_end = word_end  # what decoding turns into a space at last
-        self._warned_of: set[str] = set()
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._own_frame = own_frame
         self._src_lang = src_lang or (languages.default if languages else "")
         self._tgt_lang = tgt_lang
-        self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
+        self._link: Link | None = None  # to backend_tokenizer, once it was asked for
+        more = {**_attributes(), **(attributes or {})}
+        self.__dict__.update(more)
+        self._attributes = tuple(more)
         self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 
     def _options(self) -> dict[str, Any]:
@@ -93,21 +103,52 @@ class Core:
             "own_frame": self._own_frame,
             "src_lang": self._src_lang,
             "tgt_lang": self._tgt_lang,
+            "attributes": {name: self.__dict__[name] for name in self._attributes},
         }
 
     def _with_engine(self, engine: _engine.Tokenizer) -> Self:
         """This tokenizer, with everything it shares but its engine."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _engine=engine)
+        other.__dict__.update(self.__dict__, _engine=engine, _source=self._source, _link=None)
         return other
+
+    def _become(self, source: Source, like: _engine.Tokenizer | None = None) -> None:
+        """Takes the source in place of its own. like: an engine as Source.build knows it."""
+        engine = source.build(like=like)
+        if self._link is not None:
+            self._link.follow(source, engine)
+        else:
+            self._engine, self._source = engine, source
 
     def __reduce__(self) -> Any:
         others = {name: value for name, value in self.__dict__.items() if name not in self._own}
-        return _rebuild, (type(self), self._source, self._options()), others
+        return make, (type(self), self._source, self._options()), others
 
     def __bool__(self) -> bool:
         return True
 
 
-def _rebuild(kind: type[Core], source: Source, options: dict[str, Any]) -> Core:
-    return kind(source, **options)
+_T = TypeVar("_T", bound=Core)
+
+
+def make(kind: type[_T], source: Source, options: Mapping[str, Any]) -> _T:
+    """A tokenizer of this type, whatever arguments the type's own constructor takes."""
+    tokenizer = object.__new__(kind)
+    Core.__init__(tokenizer, source, **options)
+    return tokenizer
+
+
+def _attributes() -> dict[str, Any]:
+    """What transformers keeps on a tokenizer besides its options, as it is without settings."""
+    return {
+        "add_prefix_space": False,
+        "backend": "tokenizers",
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": False,
+        "deprecation_warnings": {},  # by name: whether a warning was given; True keeps it from coming
+        "files_loaded": [],
+        "init_inputs": (),
+        "init_kwargs": {},
+        "response_template": None,
+        "verbose": False,
+        "_processor_class": None,
+    }

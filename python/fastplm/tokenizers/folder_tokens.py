@@ -11,7 +11,7 @@ from fastplm.tokenizers.classes.parts import Token, TokenizerClass
 from fastplm.tokenizers.source import Source, check_vocabulary
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
-_LISTS = ("extra_special_tokens", "additional_special_tokens")  # the second is the older name
+LISTS = ("extra_special_tokens", "additional_special_tokens")  # the second is the older name
 
 
 class FolderTokens(NamedTuple):
@@ -37,27 +37,31 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_tokens(
-    folder: Path,
+    folder: Path | None,
+    where: str,
     config: dict[str, Any],
     kwargs: Mapping[str, Any],
     tokenizer_class: TokenizerClass,
     file: Source | None,
 ) -> FolderTokens:
     """From tokenizer_config.json (`config`, keyword arguments included), or, where that lists no added
-    tokens, from special_tokens_map.json, added_tokens.json and tokenizer.json. Raises CheckpointError.
+    tokens, from special_tokens_map.json, added_tokens.json and tokenizer.json. Raises CheckpointError, which
+    names `where`.
 
-    What special_tokens_map.json says is entered into `config`.
+    folder: None if there is none, for a constructor. What special_tokens_map.json says is entered into
+    `config`.
     """
-    path = folder / "tokenizer_config.json"
-    listed = _list(path, config, "extra_special_tokens") or _list(path, config, "additional_special_tokens")
+    listed = _list(where, config, "extra_special_tokens") or _list(where, config, "additional_special_tokens")
     given: list[Token] | None = None
     if "added_tokens_decoder" in config:
-        added = _added_tokens(path, config["added_tokens_decoder"])
+        added = _added_tokens(where, config["added_tokens_decoder"])
+    elif folder is None:
+        added = {}
     else:
         map_path = folder / "special_tokens_map.json"
         for key, value in read_object(map_path).items():
-            if key in _LISTS and isinstance(value, list):
-                tokens = [_read(map_path, key, token) for token in value]
+            if key in LISTS and isinstance(value, list):
+                tokens = [_read(str(map_path), key, token) for token in value]
                 if key == "additional_special_tokens":
                     given = tokens
                 else:
@@ -75,7 +79,7 @@ def read_tokens(
         if key in settings:
             named.pop(key, None)
             if settings[key] is not None:
-                value = _read(path, key, settings[key])
+                value = _read(where, key, settings[key])
                 named[key] = by_content.get(str(value), value)
     order = {name: i for i, name in enumerate(NAMED_TOKENS)}
     named = dict(sorted(named.items(), key=lambda item: order.get(item[0], len(order))))
@@ -93,7 +97,7 @@ def _is_name(key: str, value: Any) -> bool:
     return key.endswith("_token") and is_token
 
 
-def _read(path: Path, name: str, value: Any) -> Token:
+def _read(path: str, name: str, value: Any) -> Token:
     if isinstance(value, str):
         return value
     try:
@@ -102,7 +106,7 @@ def _read(path: Path, name: str, value: Any) -> Token:
         raise CheckpointError(f"{path}: {name} is {value!r}; expected a token") from None
 
 
-def _list(path: Path, config: Mapping[str, Any], key: str) -> list[Token] | None:
+def _list(path: str, config: Mapping[str, Any], key: str) -> list[Token] | None:
     """None if there is none; the named form, an object, is no list."""
     value = config.get(key)
     if value is None or isinstance(value, dict):
@@ -112,7 +116,7 @@ def _list(path: Path, config: Mapping[str, Any], key: str) -> list[Token] | None
     return [_read(path, key, token) for token in value]
 
 
-def _added_tokens(path: Path, decoder: Any) -> dict[int, AddedToken]:
+def _added_tokens(path: str, decoder: Any) -> dict[int, AddedToken]:
     if not isinstance(decoder, dict):
         raise CheckpointError(f"{path}: added_tokens_decoder is {decoder!r}; expected an object")
     added = {}
@@ -130,7 +134,7 @@ def _legacy_added_tokens(
 ) -> dict[int, AddedToken]:
     path = folder / "added_tokens.json"
     special = {
-        str(_read(folder / "tokenizer_config.json", key, config[key]))
+        str(_read(str(folder / "tokenizer_config.json"), key, config[key]))
         for key in NAMED_TOKENS
         if config.get(key)
     }

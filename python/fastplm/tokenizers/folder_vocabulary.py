@@ -1,5 +1,6 @@
 """The vocabulary of a folder: from tokenizer.json, tekken.json, or the older files of its class."""
 
+import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -55,24 +56,12 @@ def read_vocabulary(
 ) -> Vocabulary:
     """Raises FileNotFoundError, CheckpointError, UnsupportedError."""
     if file is not None:
-        if chosen.model is not None and file.model["type"] != chosen.model:
-            raise CheckpointError(
-                f"{file.path}: model.type is {file.model['type']}; expected {chosen.model} for a {class_name}"
-            )
-        return Vocabulary(file, _charsmap(file))
+        return of_tokenizer_json(file, chosen, class_name)
     if (folder / TEKKEN).is_file():
         return Vocabulary(read_tekken(folder / TEKKEN))
     if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
         paths = [folder / name for name in chosen.files]
-        model: dict[str, Any] = {}
-        if chosen.files[0] == "vocab.txt":
-            table = TokenTable.of(str(paths[0]), read_vocab_txt(paths[0]))
-        elif chosen.files[0] == "vocab.json":
-            table = TokenTable.of(str(paths[0]), read_vocab_json(paths[0]))
-            model["merges"] = table.merge_sides(Strings.of(read_merges_txt(paths[1])))
-        else:
-            return _from_model_file(paths[0], chosen, config, tokens)
-        return Vocabulary(Source(str(paths[0]), table, model, dict(_EMPTY)))
+        return vocabulary_of_files(class_name or "", paths, chosen, config, tokens)
     for name in ("tokenizer.model", "tiktoken.model"):
         if (folder / name).is_file():
             return _from_model_file(folder / name, chosen, config, tokens)
@@ -88,6 +77,54 @@ def read_vocabulary(
         dict.fromkeys(["tokenizer.json", *(chosen.files if class_name else ["vocab.txt"])])
     )
     raise FileNotFoundError(f"{folder}: no {files} in the folder")
+
+
+def of_tokenizer_json(file: Source, chosen: TokenizerClass, class_name: str | None) -> Vocabulary:
+    """What a class takes of a tokenizer.json. Raises CheckpointError."""
+    if chosen.build is not None and file.model["type"] != chosen.model:
+        file = _of_other_kind(file, chosen, class_name)
+    return Vocabulary(file, _charsmap(file))
+
+
+def vocabulary_of_files(
+    class_name: str,
+    paths: Sequence[Path],
+    chosen: TokenizerClass,
+    config: Mapping[str, Any],
+    tokens: FolderTokens,
+) -> Vocabulary:
+    """Of vocab.txt, of vocab.json and merges.txt, or of a SentencePiece or tiktoken model.
+
+    Raises ValueError if the class needs another number of files, and what read_vocabulary raises.
+    """
+    if len(paths) != len(chosen.files):
+        names = " and ".join(chosen.files)
+        raise ValueError(f"{class_name}: got {len(paths)} vocabulary file(s); expected {names}")
+    path = os.fspath(paths[0])
+    model: dict[str, Any] = {}
+    if chosen.files[0] == "vocab.txt":
+        table = TokenTable.of(path, read_vocab_txt(path))
+    elif chosen.files[0] == "vocab.json":
+        table = TokenTable.of(path, read_vocab_json(path))
+        model["merges"] = table.merge_sides(Strings.of(read_merges_txt(paths[1])))
+    else:
+        return _from_model_file(paths[0], chosen, config, tokens)
+    return Vocabulary(Source(path, table, model, dict(_EMPTY)))
+
+
+def _of_other_kind(file: Source, chosen: TokenizerClass, class_name: str | None) -> Source:
+    """The vocabulary of a tokenizer.json whose model is not the class's: only its tokens and ids count.
+
+    Raises CheckpointError where scores are needed and there are none.
+    """
+    if chosen.model == "Unigram":
+        raise CheckpointError(
+            f"{file.path}: model.type is {file.model['type']}; expected {chosen.model} for a {class_name}"
+        )
+    model: dict[str, Any] = {"type": chosen.model}
+    if chosen.model == "BPE":
+        model["merges"] = file.vocabulary.merge_sides(Strings.of(()))
+    return replace(file, model=model, written_scores=None)
 
 
 def _charsmap(file: Source) -> str | None:

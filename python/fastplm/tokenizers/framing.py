@@ -105,8 +105,7 @@ class Framing(SpecialTokens):
         self._frame(self._needs_languages("src_lang").frame(code, eos, self._known))
 
     def _frame(self, post_processor: Component) -> None:
-        source = self._source.with_post_processor(post_processor)
-        self._engine, self._source = source.build(like=self._engine), source
+        self._become(self._source.with_post_processor(post_processor), like=self._engine)
 
     def _id_or_unknown(self, token: str) -> int:
         unknown = self._named.get("unk_token")

@@ -17,6 +17,16 @@ _SAVED_OPTIONS = (
     *("model_max_length", "padding_side", "truncation_side", "model_input_names"),
     *("clean_up_tokenization_spaces", "split_special_tokens"),
 )
+# Arguments that are not settings, and what is written from elsewhere.
+_NOT_SAVED = frozenset(
+    (
+        *("name_or_path", "vocab", "merges", "vocab_file", "merges_file", "tokenizer_file", "init_inputs"),
+        *("special_tokens_map_file", "files_loaded", "slow_tokenizer_class", "device_map", "auto_map"),
+        *("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "chat_template"),
+        *("model_specific_special_tokens", "add_bos_token", "add_eos_token", "max_len", "tokenizer_class"),
+        *NAMED_TOKENS,
+    )
+)
 
 
 class Saving(Vocabulary):
@@ -24,19 +34,31 @@ class Saving(Vocabulary):
 
     @property
     def backend_tokenizer(self) -> Any:
-        """A tokenizers.Tokenizer that does the same, for code that looks into its parts.
+        """This tokenizer as a tokenizers.Tokenizer, for code that looks into its parts or changes them.
 
-        Made when first asked for; a change to it changes nothing here. Needs the package `tokenizers`.
+        What is changed there is changed here: parts assigned or altered, tokens added; see BackendTokenizer.
+        Needs the package `tokenizers`.
         """
-        source, (made_of, backend) = self._source, self._backend
-        if made_of is not source:
-            import tokenizers
+        if self._link is None:
+            from fastplm.tokenizers.backend import Link
 
-            backend = tokenizers.Tokenizer.from_str(json.dumps(source.to_json()))
-            self._backend = (source, backend)
-        return backend
+            self._link = Link(self)
+        return self._link.tokenizer
 
-    _tokenizer = backend_tokenizer  # which pipelines of transformers ask for
+    @property
+    def _tokenizer(self) -> Any:  # as transformers calls the same object, which pipelines ask for
+        return self.backend_tokenizer
+
+    @_tokenizer.setter
+    def _tokenizer(self, made: Any) -> None:
+        from fastplm.tokenizers.construct import source_of_object
+
+        self._become(source_of_object("_tokenizer", made))
+
+    @property
+    def decoder(self) -> Any:
+        """That of backend_tokenizer."""
+        return self.backend_tokenizer.decoder
 
     def save_pretrained(
         self,
@@ -44,6 +66,7 @@ class Saving(Vocabulary):
         legacy_format: bool | None = None,
         filename_prefix: str | None = None,
         push_to_hub: bool = False,
+        save_format: str | None = None,
         *,
         save_jinja_files: bool = True,
     ) -> tuple[str, ...]:
@@ -52,9 +75,14 @@ class Saving(Vocabulary):
 
         special_tokens_map.json, which older versions read, is written too. filename_prefix: goes before every
         name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Every file
-        is written whole or not at all. Raises NotADirectoryError; UnsupportedError for legacy_format=True and
+        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than
+        "hf" (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and
         push_to_hub=True.
         """
+        if save_format not in (None, "hf", "mistral"):
+            raise ValueError(f'save_format is {save_format!r}; expected "hf" or "mistral"')
+        if save_format == "mistral":
+            raise UnsupportedError('save_format="mistral"; fastplm writes no tekken.json; expected "hf"')
         if push_to_hub:
             raise UnsupportedError(
                 "push_to_hub=True; fastplm uploads nothing: save, then huggingface_hub.upload_folder"
@@ -84,13 +112,21 @@ class Saving(Vocabulary):
         return tuple(os.path.join(os.fspath(save_directory), name) for name in texts)
 
     def _config(self) -> dict[str, Any]:
-        """tokenizer_config.json: a class that takes tokenizer.json as it is, and what the file cannot say."""
+        """tokenizer_config.json: the class, its settings as they are now, and what tokenizer.json cannot say.
+
+        Where the class would not make this tokenizer of the files, its pipeline having been changed, the one
+        that takes tokenizer.json as it is stands in for it.
+        """
         named = self.special_tokens_map
         own = {name: token for name, token in named.items() if name not in NAMED_TOKENS}
         languages = self._languages
         config: dict[str, Any] = {
-            "backend": "tokenizers",
-            "tokenizer_class": languages.class_name if languages else "TokenizersBackend",
+            **{
+                name: self.__dict__.get(name, value)
+                for name, value in self.init_kwargs.items()
+                if name not in _NOT_SAVED
+            },
+            "backend": self.backend,
             **{name: getattr(self, name) for name in _SAVED_OPTIONS},
             **named,
         }
@@ -102,6 +138,13 @@ class Saving(Vocabulary):
             config["extra_special_tokens"] = list(self._extra)
         if own:
             config["model_specific_special_tokens"] = own
+        if self.response_template is not None:
+            config["response_template"] = self.response_template
+        if self._processor_class is not None:
+            config["processor_class"] = self._processor_class
+        from fastplm.tokenizers.folder import class_of_saved  # which makes tokenizers, and so imports this
+
+        config["tokenizer_class"] = class_of_saved(self, config)
         return dict(sorted(config.items()))
 
     def _tokens_map(self) -> dict[str, Any]:

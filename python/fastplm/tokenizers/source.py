@@ -13,7 +13,7 @@ from fastplm.jsonfile import MAX_BYTES, parse_json, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores, TokenTable
 
-_SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 _STRATEGIES = {"LongestFirst": "longest_first", "OnlyFirst": "only_first", "OnlySecond": "only_second"}
 
@@ -96,7 +96,7 @@ class Source:
             self,
             model={"type": "WordLevel", "unk_token": ""},
             written_scores=None,
-            sections=dict.fromkeys(_SECTIONS),
+            sections=dict.fromkeys(SECTIONS),
         )
         return plain.build().added_tokens()
 
@@ -105,8 +105,8 @@ class Source:
         added = [{"id": token_id, **flags} for token_id, flags in sorted(self._added().items())]
         return {
             "version": "1.0",
-            "truncation": None,
-            "padding": None,
+            "truncation": _truncation_to_json(self.truncation),
+            "padding": _padding_to_json(self.padding),
             "added_tokens": added,
             **self.sections,
             "model": self.as_python_reads()._model_to_json(),
@@ -197,6 +197,30 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
         "stride": _count(path, "truncation.stride", settings.get("stride")),
         "strategy": _STRATEGIES[strategy],
         "side": _side(path, "truncation.direction", settings.get("direction", "Right")),
+    }
+
+
+def _truncation_to_json(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    (strategy,) = (name for name, meant in _STRATEGIES.items() if meant == settings["strategy"])
+    return {
+        "direction": settings["side"].capitalize(),
+        "max_length": settings["max_length"],
+        "strategy": strategy,
+        "stride": settings["stride"],
+    }
+
+
+def _padding_to_json(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    length = settings["length"]
+    return {
+        "strategy": "BatchLongest" if length is None else {"Fixed": length},
+        "direction": settings["side"].capitalize(),
+        "pad_to_multiple_of": settings["multiple_of"],
+        **{name: settings[name] for name in ("pad_id", "pad_type_id", "pad_token")},
     }
 
 
@@ -320,7 +344,7 @@ def source_of(name: str, root: Any) -> Source:
     if not isinstance(prefix, str | None):
         raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
     sections = {}
-    for section in _SECTIONS:
+    for section in SECTIONS:
         settings = root.get(section)
         if settings is not None and (
             not isinstance(settings, dict) or not isinstance(settings.get("type"), str)

@@ -19,16 +19,16 @@ class Tokenizer(Chat, Streaming, Decoding, Saving, Training):
     {bos,eos,unk,sep,pad,cls,mask}_token and ..._token_id (None if there is none), name_or_path.
     """
 
-    @staticmethod
-    def from_pretrained(pretrained_model_name_or_path: Any, **kwargs: Any) -> Tokenizer:
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *init_inputs: Any, **kwargs: Any) -> Any:
         """AutoTokenizer.from_pretrained."""
         from fastplm.tokenizers.auto import AutoTokenizer  # which imports this module
 
-        return AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        return AutoTokenizer.from_pretrained(pretrained_model_name_or_path, *init_inputs, **kwargs)
 
     def __repr__(self) -> str:
         return (
-            f"Tokenizer(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
+            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
             f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
             f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastplm.jsonfile import parse_json
 from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.core import make
 from fastplm.tokenizers.corpus import count_files, count_texts, new_counter, words_of
 from fastplm.tokenizers.source import Source, source_of
 from fastplm.tokenizers.tiktoken import byte_alphabet
@@ -139,7 +140,7 @@ class Training(Vocabulary):
         options = self._options()
         options["named_tokens"] = {name: renamed.get(token, token) for name, token in self._named.items()}
         options["extra_tokens"] = [*self._extra, *map(str, new_special_tokens)]
-        tokenizer = type(self)(trained, **options)
+        tokenizer = make(type(self), trained, options)
         tokenizer._add_again(self.added_tokens_decoder.values())
         return tokenizer
 
@@ -173,8 +174,9 @@ class Training(Vocabulary):
         return new_counter(self._source.path, self._source.sections)
 
     def _learn(self, counter: _engine.WordCounter, trainer: Trainer) -> None:
-        source = _learned(self._source, trainer.learn(words_of(counter), _settings(self._source)), trainer)
-        self._engine, self._source = source.build(), source
+        self._become(
+            _learned(self._source, trainer.learn(words_of(counter), _settings(self._source)), trainer)
+        )
 
 
 def _is_byte_level(pre_tokenizer: Mapping[str, Any] | None) -> bool:

@@ -85,6 +85,11 @@ _BY_MODEL_TYPE = {
 _MISLABELED = {"hyperclovax_vision_v2", "qwen2", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen4_exp"}
 
 
+def class_of_model_type(model_type: str) -> str | None:
+    """The class that models of this type use; None if the type is unknown."""
+    return _BY_MODEL_TYPE.get(model_type)
+
+
 def choose_class(
     config: dict[str, Any], model_config: dict[str, Any], byte_level: bool
 ) -> tuple[str | None, TokenizerClass]:
