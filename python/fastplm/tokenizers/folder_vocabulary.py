@@ -1,5 +1,7 @@
 """The vocabulary of a folder: from tokenizer.json, tekken.json, or the older files of its class."""
 
+import base64
+import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,10 +10,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.classes.parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
 from fastplm.tokenizers.recovered_merges import recover_merges
-from fastplm.tokenizers.sentencepiece import read_sentencepiece
+from fastplm.tokenizers.sentencepiece import control_tokens, make_source, read_sentencepiece
+from fastplm.tokenizers.sentencepiece_file import CONTROL, USER_DEFINED, Model, read_model
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.tekken import TEKKEN, is_tekken, read_tekken
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken, special_tokens
@@ -122,35 +126,48 @@ def _from_model_file(
 ) -> Vocabulary:
     if is_tiktoken(path):
         return _from_tiktoken(path, tokens)
-    source = read_sentencepiece(path)
-    extra: list[Token] = list(source.added_tokens)
+    model = read_model(path)
+    name = os.fspath(path)
     if chosen.build is None:
-        return Vocabulary(replace(source, added_tokens=()), None, extra, _names(source))
+        return _of_no_class(name, model, config, tokens)
     names = {key: str(value) for key, value in tokens.named.items()}
-    table, made = source.vocabulary, dict[str, Any]()
+    pieces = [(piece.text, piece.score) for piece in model.pieces]
+    made = dict[str, Any]()
+    if chosen.reorder is not None:
+        pieces = chosen.reorder(pieces, config, names)
+    table = TokenTable.of(name, {piece: i for i, (piece, _) in enumerate(pieces)})
     if chosen.model == "BPE":
-        made["merges"] = source.model.get("merges")
-        if made["merges"] is None:  # a Unigram model, for a class that merges
-            sides = recover_merges(table.path, table.to_dict(), by_sides=False)
-            made["merges"] = table.merge_sides(Strings.of(sides))
+        made["merges"] = table.merge_sides(
+            Strings.of(recover_merges(name, {p.text: i for i, p in enumerate(model.pieces)}, by_sides=False))
+        )
     else:
-        scores = source.model.get("scores", array("d", bytes(8 * len(table))))
-        pieces = list(zip(table, scores.tolist(), strict=True))  # a piece's id is its place
-        if chosen.reorder is not None:
-            pieces = chosen.reorder(pieces, config, names)
-        table = TokenTable.of(table.path, {piece: i for i, (piece, _) in enumerate(pieces)})
         made["scores"] = array("d", [score for _, score in pieces])
+    extra: list[Token] = [
+        AddedToken(piece.text, normalized=False, special=piece.kind == CONTROL)
+        for piece in model.pieces
+        if piece.kind in (CONTROL, USER_DEFINED)
+    ]
     if chosen.extra is not None:
         extra = chosen.extra(config, extra)
-    bare = replace(source, vocabulary=table, model=made, sections=dict(_EMPTY), added_tokens=())
-    return Vocabulary(bare, _charsmap(source), extra)
+    charsmap = model.normalizer.charsmap
+    encoded = base64.b64encode(charsmap).decode() if charsmap else None
+    return Vocabulary(Source(name, table, made, dict(_EMPTY)), encoded, extra)
 
 
-def _names(source: Source) -> dict[str, str]:
-    """The begin, end and unknown tokens of a SentencePiece model, by their usual names."""
-    special = {token.content for token in source.added_tokens if token.special}
-    named = {k: v for k, v in (("bos_token", "<s>"), ("eos_token", "</s>")) if v in special}
-    unknown = source.model.get("unk_token")
-    if (unk_id := source.model.get("unk_id")) is not None:
-        unknown = next((piece for piece, i in source.vocabulary.items() if i == unk_id), None)
-    return {**named, **({"unk_token": unknown} if isinstance(unknown, str) else {})}
+def _of_no_class(name: str, model: Model, config: Mapping[str, Any], tokens: FolderTokens) -> Vocabulary:
+    """As transformers adds tokens to it: control symbols are special tokens, which texts may hold.
+
+    Listed tokens give other names to the pieces with their ids, but for Unigram models.
+    """
+    names: dict[int, str] = {}
+    if model.kind != "unigram":
+        names = {i: token.content for i, token in tokens.added.items() if i < len(model.pieces)}
+        kept = {piece.text for i, piece in enumerate(model.pieces) if i not in names}
+        names = {i: text for i, text in names.items() if text not in kept}
+    if model.normalizer.add_dummy_prefix:
+        # Found in the text as it came, so that each part between them gets its own space in front.
+        for i, token in tokens.added.items():
+            tokens.added[i] = replace(token, normalized=False)
+    source = make_source(name, model, legacy=bool(config.get("legacy", True)), named=names)
+    named = {key: text for key, (i, text) in model.named.items() if i >= 0 and key != "pad_token"}
+    return Vocabulary(source, None, list(control_tokens(model)), named)
