@@ -41,10 +41,10 @@ class PieceWriter {
     bytes_.append(text_.bytes, begin, end - begin);
     if (text_.aligned) spans_.insert(spans_.end(), text_.spans.begin() + begin, text_.spans.begin() + end);
   }
-  // Bytes that no character of the caller's text stands for, before its character `at`.
-  void insert(std::string_view bytes, uint32_t at) {
+  // Bytes that are not in the old text.
+  void insert(std::string_view bytes, Span span) {
     bytes_ += bytes;
-    if (text_.aligned) spans_.insert(spans_.end(), bytes.size(), Span{at, at});
+    if (text_.aligned) spans_.insert(spans_.end(), bytes.size(), span);
   }
   // What was put since the last piece is the next one, unless it is nothing.
   void end(int32_t id = -1) {

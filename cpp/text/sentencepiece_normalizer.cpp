@@ -1,5 +1,7 @@
 #include "text/sentencepiece_normalizer.h"
 
+#include <cstring>
+
 #include "text/piece_writer.h"
 
 namespace fastplm::text {
@@ -8,6 +10,11 @@ constexpr std::string_view kReplacementCharacter = "\xef\xbf\xbd";   // U+FFFD
 
 static std::string_view space_of(const Value& settings) {
   return settings.b("escape_whitespaces") ? std::string_view("\u2581") : std::string_view(" ");
+}
+
+static const char* find_space(const char* p, const char* end) {
+  const void* const found = std::memchr(p, ' ', size_t(end - p));
+  return found ? static_cast<const char*>(found) : end;
 }
 
 static std::vector<std::string_view> read_symbols(const Value& settings) {
@@ -24,6 +31,8 @@ SentencePieceNormalizer::SentencePieceNormalizer(const Value& settings)
       space_(space_of(settings)) {
   if (const Value* charsmap = settings.find("precompiled_charsmap"))
     charsmap_.emplace(charsmap->string("precompiled_charsmap"));
+  only_spaces_ = !charsmap_ && symbols_.empty();
+  if (only_spaces_) return;
   const auto leads_on = [&](std::string_view text) { return charsmap_ && charsmap_->leads_on(text); };
   plain_.emplace([&](char32_t c) {
     char bytes[4];
@@ -44,6 +53,7 @@ SentencePieceNormalizer::SentencePieceNormalizer(const Value& settings)
 }
 
 const char* SentencePieceNormalizer::skip_plain(const char* p, const char* end) const {
+  if (only_spaces_) return find_space(p, end);
   const auto is_ascii = [&](const char* q) { return uint8_t(*q) < 0x80; };
   while (true) {
     const char* const begin = p;
@@ -120,22 +130,34 @@ SentencePieceSpace::SentencePieceSpace(const Value& settings)
     : space_(space_of(settings)), suffix_(settings.b("suffix")), first_only_(settings.b("first_only")) {}
 
 void SentencePieceSpace::run(Text& text, std::vector<Piece>& pieces) const {
+  const auto size = uint32_t(text.bytes.size()), space = uint32_t(space_.size());
+  const auto span = [&](uint32_t at, bool behind) {
+    const uint32_t character = !text.aligned ? 0 : behind ? text.spans[at].end : text.spans[at].begin;
+    return Span{character, character};
+  };
   if (text.emptied && !first_only_) {
     text.bytes = space_;
-    text.spans.assign(text.aligned ? space_.size() : 0, Span{text.origin, text.origin});
-    pieces.assign(1, {0, uint32_t(space_.size())});
+    text.spans.assign(text.aligned ? space : 0, Span{text.origin, text.origin});
+    pieces.assign(1, {0, space});
     return;
   }
-  const auto size = uint32_t(text.bytes.size());
+  if (pieces.size() == 1 && pieces[0].id < 0 && !first_only_) {   // nearly always
+    const auto at = suffix_ ? size : 0;
+    if (text.aligned)
+      text.spans.insert(text.spans.begin() + at, space, suffix_ ? span(size - 1, true) : span(0, false));
+    text.bytes.insert(at, space_);
+    pieces[0].end += space;
+    return;
+  }
   PieceWriter writer(text, pieces);
   writer.run([&](const Piece& piece) {
     const std::string_view bytes(text.bytes.data() + piece.begin, piece.end - piece.begin);
     const bool has_space = suffix_ ? bytes.ends_with(space_) : bytes.starts_with(space_);
     const bool outermost = suffix_ ? piece.end == size : piece.begin == 0;
     const bool wanted = first_only_ ? !has_space && text.begins_at(piece.begin) : outermost || !has_space;
-    if (wanted && !suffix_) writer.insert(space_, text.aligned ? text.spans[piece.begin].begin : 0);
+    if (wanted && !suffix_) writer.insert(space_, span(piece.begin, false));
     writer.copy(piece.begin, piece.end);
-    if (wanted && suffix_) writer.insert(space_, text.aligned ? text.spans[piece.end - 1].end : 0);
+    if (wanted && suffix_) writer.insert(space_, span(piece.end - 1, true));
   });
 }
 

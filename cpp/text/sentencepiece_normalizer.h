@@ -33,6 +33,7 @@ class SentencePieceNormalizer final : public Normalizer {
   std::optional<Charsmap> charsmap_;
   bool removes_spaces_, suffix_;
   std::string_view space_;  // what a space is written as
+  bool only_spaces_ = false;  // nothing else changes
   std::optional<CharacterBits> plain_;  // characters that stay, whatever follows them
   bool plain_ascii_[128] = {};  // ASCII that stays before other ASCII
 };

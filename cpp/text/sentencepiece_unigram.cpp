@@ -25,13 +25,20 @@ SentencePieceUnigram::SentencePieceUnigram(const Value& settings, const Vocabula
 SentencePieceUnigram::SentencePieceUnigram(const Value& settings, const Vocabulary& vocabulary,
                                            const std::vector<float>& scores)
     : SentencePieceModel(settings, vocabulary), pieces_(pieces(), [&](const TrieUnit& unit) {
-        return Unit{unit.link, unit.value, unit.value < 0 ? 0 : scores[size_t(unit.value)]};
+        return Unit{unit.link, unit.value, unit.value < 0 ? 0 : score_of(unit.value, scores)};
       }) {
   float least = std::numeric_limits<float>::max();
   for (int32_t id = 0; id < ids_end(); ++id) {
     if (kind(id) == Kind::kNormal) least = std::min(least, scores[size_t(id)]);
   }
   unknown_score_ = least - kUnknownPenalty;
+}
+
+float SentencePieceUnigram::score_of(int32_t id, const std::vector<float>& scores) const {
+  if (kind(id) != Kind::kUserDefined) return scores[size_t(id)];
+  std::string_view piece;
+  vocabulary_.find(id, &piece);
+  return float(0.1 * (double(piece.size()) - 1));
 }
 
 template <class Found>
@@ -59,9 +66,7 @@ void SentencePieceUnigram::cut(std::string_view text, Found&& found) const {
       ++q;
       if (node.unit->value < 0) continue;
       const auto size = size_t(q - p);
-      const bool by_user = kind(node.unit->value) == Kind::kUserDefined;
-      const float own = by_user ? float(0.1 * (double(size) - 1)) : node.unit->score;
-      path.lead(at, at + size, own + score, node.unit->value);
+      path.lead(at, at + size, node.unit->score + score, node.unit->value);
       alone |= size == character;
     }
     if (!alone) path.lead(at, at + character, unknown_score_ + score, kUnknown);

@@ -25,6 +25,7 @@ class SentencePieceUnigram final : public SentencePieceModel {
   };
   SentencePieceUnigram(const Value& settings, const Vocabulary& vocabulary, const std::vector<float>& scores);
   std::vector<std::pair<std::string_view, int32_t>> pieces() const;
+  float score_of(int32_t id, const std::vector<float>& scores) const;
   template <class Found>
   void cut(std::string_view text, Found&& found) const;
 

@@ -22,6 +22,8 @@ class UserSymbols {
     trie_.emplace(keys, [](const TrieUnit& unit) { return unit; });
   }
 
+  bool empty() const { return !trie_; }
+
   // Bytes of the longest symbol at p; 0: none begins there.
   size_t longest(const char* p, const char* end) const {
     size_t size = 0;
