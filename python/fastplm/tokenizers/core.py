@@ -66,8 +66,11 @@ class Core:
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._own_frame = own_frame
-        self._src_lang = src_lang or (languages.default if languages else "")
-        self._tgt_lang = tgt_lang
+        self._src_lang, self._tgt_lang = src_lang or "", tgt_lang
+        if languages:
+            self._src_lang = languages.written(src_lang or languages.default)
+            target = tgt_lang or languages.default_target
+            self._tgt_lang = target and languages.written(target)
         self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
         self._own = frozenset((*self.__dict__, "_own"))  # attributes; others are the user's
 

@@ -54,10 +54,12 @@ def read_vocabulary(
     class_name: str | None,
     chosen: TokenizerClass,
     file: Source | None,
-    config: Mapping[str, Any],
+    config: dict[str, Any],
     tokens: FolderTokens,
 ) -> Vocabulary:
-    """Raises FileNotFoundError, CheckpointError, UnsupportedError."""
+    """What a SentencePiece model says is entered into `config`, and into `tokens`.
+
+    Raises FileNotFoundError, CheckpointError, UnsupportedError."""
     if file is not None:
         if chosen.model is not None and file.model["type"] != chosen.model:
             raise CheckpointError(
@@ -66,7 +68,9 @@ def read_vocabulary(
         return Vocabulary(file, _charsmap(file))
     if (folder / TEKKEN).is_file():
         return Vocabulary(read_tekken(folder / TEKKEN))
-    if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
+    if chosen.needs_json:
+        raise _needs_json(folder, class_name)
+    if chosen.files and all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
         paths = [folder / name for name in chosen.files]
         model: dict[str, Any] = {}
         if chosen.files[0] == "vocab.txt":
@@ -83,15 +87,19 @@ def read_vocabulary(
     ranks = sorted(folder.glob("*.tiktoken"))
     if len(ranks) == 1:
         return _from_tiktoken(ranks[0], tokens)
-    if class_name is not None and chosen.build is None:
-        raise UnsupportedError(
-            f"{folder}: {class_name} without a tokenizer.json; expected one, or a class that needs none "
-            "(BertTokenizer, GPT2Tokenizer, ...)"
-        )
+    if class_name is not None and (chosen.build is None or not chosen.files):
+        raise _needs_json(folder, class_name)
     files = " and no ".join(
         dict.fromkeys(["tokenizer.json", *(chosen.files if class_name else ["vocab.txt"])])
     )
     raise FileNotFoundError(f"{folder}: no {files} in the folder")
+
+
+def _needs_json(folder: Path, class_name: str | None) -> UnsupportedError:
+    return UnsupportedError(
+        f"{folder}: {class_name} without a tokenizer.json; expected one, or a class that needs none "
+        "(BertTokenizer, GPT2Tokenizer, ...)"
+    )
 
 
 def _charsmap(file: Source) -> str | None:
@@ -122,26 +130,27 @@ def _from_tiktoken(path: Path, tokens: FolderTokens) -> Vocabulary:
 
 
 def _from_model_file(
-    path: Path, chosen: TokenizerClass, config: Mapping[str, Any], tokens: FolderTokens
+    path: Path, chosen: TokenizerClass, config: dict[str, Any], tokens: FolderTokens
 ) -> Vocabulary:
     if is_tiktoken(path):
         return _from_tiktoken(path, tokens)
-    model = read_model(path)
-    name = os.fspath(path)
+    name, model = os.fspath(path), read_model(path)
     if chosen.build is None:
-        return _of_no_class(name, model, config, tokens)
-    names = {key: str(value) for key, value in tokens.named.items()}
+        return _of_no_class(name, model, chosen, config, tokens)
     pieces = [(piece.text, piece.score) for piece in model.pieces]
-    made = dict[str, Any]()
     if chosen.reorder is not None:
-        pieces = chosen.reorder(pieces, config, names)
-    table = TokenTable.of(name, {piece: i for i, (piece, _) in enumerate(pieces)})
+        pieces = chosen.reorder(pieces, config, {key: str(value) for key, value in tokens.named.items()})
+    ids = {piece: i for i, (piece, _) in enumerate(pieces)}
+    unknown = model.named["unk_token"][1]
+    if len(ids) < len(pieces) and sum(piece == unknown for piece, _ in pieces) > 1:
+        raise CheckpointError(f"{name}: the piece {unknown!r} comes twice in this class; expected it once")
+    table, made = TokenTable.of(name, ids), dict[str, Any]()
     if chosen.model == "BPE":
-        made["merges"] = table.merge_sides(
-            Strings.of(recover_merges(name, {p.text: i for i, p in enumerate(model.pieces)}, by_sides=False))
-        )
+        whole = {piece.text: i for i, piece in enumerate(model.pieces)}
+        made["merges"] = table.merge_sides(Strings.of(recover_merges(name, whole, by_sides=False)))
     else:
         made["scores"] = array("d", [score for _, score in pieces])
+        config["unk_id"] = model.named["unk_token"][0]
     extra: list[Token] = [
         AddedToken(piece.text, normalized=False, special=piece.kind == CONTROL)
         for piece in model.pieces
@@ -154,11 +163,16 @@ def _from_model_file(
     return Vocabulary(Source(name, table, made, dict(_EMPTY)), encoded, extra)
 
 
-def _of_no_class(name: str, model: Model, config: Mapping[str, Any], tokens: FolderTokens) -> Vocabulary:
+def _of_no_class(
+    name: str, model: Model, chosen: TokenizerClass, config: Mapping[str, Any], tokens: FolderTokens
+) -> Vocabulary:
     """As transformers adds tokens to it: control symbols are special tokens, which texts may hold.
 
-    Listed tokens give other names to the pieces with their ids, but for Unigram models.
+    Listed tokens give other names to the pieces with their ids, but for Unigram models. A class that builds
+    nothing itself (FNet's) has the pipeline that transformers has.
     """
+    if chosen.model == "Unigram":
+        model = model._replace(kind="unigram")
     names: dict[int, str] = {}
     if model.kind != "unigram":
         names = {i: token.content for i, token in tokens.added.items() if i < len(model.pieces)}
@@ -170,4 +184,9 @@ def _of_no_class(name: str, model: Model, config: Mapping[str, Any], tokens: Fol
             tokens.added[i] = replace(token, normalized=False)
     source = make_source(name, model, legacy=bool(config.get("legacy", True)), named=names)
     named = {key: text for key, (i, text) in model.named.items() if i >= 0 and key != "pad_token"}
-    return Vocabulary(source, None, list(control_tokens(model)), named)
+    named = {key: text for key, text in named.items() if key not in config}
+    for key in named:  # it comes before the class's own
+        tokens.named.pop(key, None)
+    return Vocabulary(
+        source if chosen.model is None else source.without_exact(), None, list(control_tokens(model)), named
+    )

@@ -107,6 +107,25 @@ class Source:
         prefix = len(model.get("continuing_subword_prefix") or "")
         return {**model, "rules": self.vocabulary.merge_rules(model.pop("merges"), prefix)}
 
+    def _merges_by_score(self) -> Any:
+        found = merges_by_score(
+            self.path, self.vocabulary, self.model["scores"], self.model["sentencepiece"]
+        )
+        return self.vocabulary.merge_sides(Strings.of(found))
+
+    def without_exact(self) -> Source:
+        """What other programs make of it: without anything under "sentencepiece"."""
+        model = dict(self.model)
+        if model["type"] == "BPE" and "scores" in model:
+            model.setdefault("merges", self._merges_by_score())
+            del model["scores"]
+        model.pop("sentencepiece", None)
+        sections = {
+            name: section and {key: value for key, value in section.items() if key != "sentencepiece"}
+            for name, section in self.sections.items()
+        }
+        return replace(self, model=model, sections=sections)
+
     def ids_of_added_tokens(self) -> dict[str, int]:
         """Which ids the added tokens get."""
         return {flags["content"]: token_id for token_id, flags in self._added().items()}
@@ -138,11 +157,8 @@ class Source:
         tokens = list(vocabulary)
         model: dict[str, Any] = {**self.model, "vocab": vocabulary}
         if model["type"] == "BPE" and "scores" in model:
-            scores = model.pop("scores").tolist()
-            model["sentencepiece"] = {**model["sentencepiece"], "scores": scores}
-            if "merges" not in model:
-                found = merges_by_score(self.path, vocabulary, scores, model["sentencepiece"])
-                model["merges"] = self.vocabulary.merge_sides(Strings.of(found))
+            model |= {"merges": self._merges_by_score()} if "merges" not in model else {}
+            model["sentencepiece"] = {**model["sentencepiece"], "scores": model.pop("scores").tolist()}
         if "merges" in model:
             sides = [tokens[place] for place in model["merges"].tolist()]
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
