@@ -53,7 +53,8 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
     if source is None:
         source = read_tokenizer_json(path).as_tokenizers_reads()
     contents = {token.content for token in source.added_tokens if token.special}
-    named: dict[str, str | AddedToken] = {k: v for k, v in usual.items() if v in contents} | dict(source.names)
+    named: dict[str, str | AddedToken] = {k: v for k, v in usual.items() if v in contents}
+    named.update(source.names)
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
     sides = {f"{name}_side": baked["side"] for name, baked in _baked(source) if baked}

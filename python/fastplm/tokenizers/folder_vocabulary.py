@@ -70,7 +70,11 @@ def read_vocabulary(
         return Vocabulary(read_tekken(folder / TEKKEN))
     if chosen.needs_json:
         raise _needs_json(folder, class_name)
-    if chosen.files and all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
+    if (
+        chosen.files
+        and all((folder / name).is_file() for name in chosen.files)
+        and chosen.files[0] != "tokenizer.model"
+    ):
         paths = [folder / name for name in chosen.files]
         model: dict[str, Any] = {}
         if chosen.files[0] == "vocab.txt":

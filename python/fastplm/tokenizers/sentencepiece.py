@@ -49,17 +49,24 @@ def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
     """
     model = read_model(path)
     controls = [piece.text for piece in model.pieces if piece.kind == CONTROL]
-    return dataclasses.replace(make_source(os.fspath(path), model, invisible=controls), names=_named_tokens(model))
+    return dataclasses.replace(
+        make_source(os.fspath(path), model, invisible=controls), names=_named_tokens(model)
+    )
 
 
 def make_source(
-    path: str, model: Model, *, invisible: Sequence[str] = (), legacy: bool = True, named: Mapping[int, str] = {}
+    path: str,
+    model: Model,
+    *,
+    invisible: Sequence[str] = (),
+    legacy: bool = True,
+    named: Mapping[int, str] = {},
 ) -> Source:
     """Of a model that was read from `path`, without added tokens.
 
-    invisible: pieces that leave nothing when ids become text. legacy: every part of a text between added tokens
-    gets the space that the model puts in front of texts; else only the one that begins the text, if it does not
-    begin with one. named: other texts for pieces, by id.
+    invisible: pieces that leave nothing when ids become text. legacy: every part of a text between added
+    tokens gets the space that the model puts in front of texts; else only the one that begins the text, if it
+    does not begin with one. named: other texts for pieces, by id.
     """
     pieces = [piece._replace(text=named.get(i, piece.text)) for i, piece in enumerate(model.pieces)]
     model = model._replace(pieces=pieces)
@@ -115,7 +122,7 @@ def _check(path: str, model: Model) -> None:
     expected = {f"<0x{byte:02X}>" for byte in range(256)} if model.byte_fallback else set()
     if got != expected:
         raise fail(
-            f"{len(got)} pieces for bytes, and byte_fallback is {model.byte_fallback}; expected {len(expected)}"
+            f"{len(got)} pieces for bytes; expected {len(expected)}: byte_fallback is {model.byte_fallback}"
         )
 
 

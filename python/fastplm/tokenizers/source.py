@@ -34,8 +34,9 @@ class Source:
     What has an entry per token is kept in arrays: the vocabulary; of a BPE model "merges", the places of left
     and right sides in the vocabulary, int32 [2 * merges]; of a Unigram model "scores", float64 by id.
 
-    A section or model with "sentencepiece" is run by what stands there (null: there is no such stage); the rest
-    of it, which other programs read, comes near to that. Such a BPE model has scores; merges are optional.
+    A section or model with "sentencepiece" is run by what stands there (null: there is no such stage). The
+    rest of it, which other programs read, comes near to that. Such a BPE model has scores; merges may be
+    missing.
     """
 
     path: str  # to name in errors
@@ -48,7 +49,9 @@ class Source:
     padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
     # A Unigram model's scores as the file writes them, commas between, until it is said how to read them.
     written_scores: bytes | None = field(default=None, repr=False)
-    names: Mapping[str, str] = field(default_factory=dict)  # of special tokens, where the file itself tells them
+    names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of special tokens, where the file itself tells them
 
     def with_tokens(self, tokens: list[AddedToken]) -> Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
@@ -108,9 +111,7 @@ class Source:
         return {**model, "rules": self.vocabulary.merge_rules(model.pop("merges"), prefix)}
 
     def _merges_by_score(self) -> Any:
-        found = merges_by_score(
-            self.path, self.vocabulary, self.model["scores"], self.model["sentencepiece"]
-        )
+        found = merges_by_score(self.path, self.vocabulary, self.model["scores"], self.model["sentencepiece"])
         return self.vocabulary.merge_sides(Strings.of(found))
 
     def without_exact(self) -> Source:

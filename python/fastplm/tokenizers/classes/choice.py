@@ -10,6 +10,7 @@ _BY_MODEL_TYPE = {
     model_type: name
     for name, model_types in {
         "AlbertTokenizer": "albert yoso",
+        "BartTokenizer": "florence2",
         "BarthezTokenizer": "barthez",
         "BertTokenizer": (
             "align bark bert blip bros chinese_clip convbert distilbert electra ernie flava git "
@@ -57,8 +58,7 @@ _BY_MODEL_TYPE = {
         "ReformerTokenizer": "reformer",
         "RemBertTokenizer": "rembert",
         "RobertaTokenizer": (
-            "bart bridgetower clap data2vec-text florence2 ibert lilt longformer mega mra roberta "
-            "roberta-prelayernorm"
+            "bart bridgetower clap data2vec-text ibert lilt longformer mega mra roberta roberta-prelayernorm"
         ),
         "SplinterTokenizer": "splinter",
         "T5Tokenizer": "mt5 musicgen musicgen_melody switch_transformers t5",
@@ -67,6 +67,7 @@ _BY_MODEL_TYPE = {
         "XLNetTokenizer": "xlnet",
         "BartphoTokenizer": "bartpho",
         "BertGenerationTokenizer": "bert-generation",
+        "BertJapaneseTokenizer": "bert-japanese",
         "CodeLlamaTokenizer": "code_llama",
         "CpmTokenizer": "cpm",
         "GPTSw3Tokenizer": "gpt-sw3",
@@ -95,8 +96,9 @@ _BY_MODEL_TYPE = {
             "glm4v glm4v_moe glm_image glmasr got_ocr2 gpt_bigcode gradium_phonon_tts granite "
             "granitemoe granitemoehybrid granitemoeshared kimi_k25 kimi_linear kosmos-2 mimo_v2_flash "
             "minicpm_ocr minicpmv4_6 minicpmv4_7 ministral ministral3 mistral mistral3 mistral_large4 "
-            "mixtral nemo_speechlm nystromformer olmo2 omniasr olmo3 olmo_hybrid pegasus_x persimmon pix2struct "
-            "pixtral pocket_tts stablelm umt5 voxtral voxtral_realtime xlm-roberta-xl internlm3 fuyu "
+            "mixtral nemo_speechlm nystromformer olmo2 omniasr olmo3 olmo_hybrid pegasus_x "
+            "persimmon pix2struct pixtral pocket_tts stablelm umt5 voxtral voxtral_realtime "
+            "xlm-roberta-xl internlm3 fuyu "
             "minimax_m2 vipllava llava_next molmo2 internlm2 step3_vl camembertv2-base hyperclovax_vlm "
             "jamba openvla phi3_v opencua minicpmv chatlm iquestcoder phi3 hyperclovax "
             "modernbert-decoder arctic ernie4_5_moe nemotron molmo ernie4_5 minicpm3 paddleocr_vl "
@@ -110,16 +112,14 @@ _MISLABELED = {"hyperclovax_vision_v2", "qwen2", "qwen3_5", "qwen3_5_moe", "qwen
 
 
 # Those have rules of their own for their older files, which fastplm does not know.
-_NEED_JSON = dict.fromkeys(
-    (
-        "BartphoTokenizer BertGenerationTokenizer CodeLlamaTokenizer CpmTokenizer GPTSw3Tokenizer "
-        "LasrTokenizer LayoutXLMTokenizer M2M100Tokenizer MLukeTokenizer MarianTokenizer NougatTokenizer "
-        "PLBartTokenizer ParakeetTokenizer Siglip2Tokenizer SiglipTokenizer Speech2TextTokenizer "
-        "SpeechT5Tokenizer Tipsv2Tokenizer UdopTokenizer VideoPrismTokenizer"
-    ).split(),
-    TokenizerClass(needs_json=True),
-)
-_KNOWN = {**CLASSES, **_NEED_JSON}
+_NEED_JSON = (
+    "BartphoTokenizer", "BertGenerationTokenizer", "BertJapaneseTokenizer", "CodeLlamaTokenizer",
+    "CpmTokenizer", "GPTSw3Tokenizer", "LasrTokenizer", "LayoutXLMTokenizer", "M2M100Tokenizer",
+    "MLukeTokenizer", "MarianTokenizer", "NougatTokenizer", "PLBartTokenizer", "ParakeetTokenizer",
+    "Siglip2Tokenizer", "SiglipTokenizer", "Speech2TextTokenizer", "SpeechT5Tokenizer", "Tipsv2Tokenizer",
+    "UdopTokenizer", "VideoPrismTokenizer",
+)  # fmt: skip
+_KNOWN = {**CLASSES, **dict.fromkeys(_NEED_JSON, TokenizerClass(needs_json=True))}
 
 
 def choose_class(

@@ -83,7 +83,9 @@ def _seamless(parts: Parts) -> Pipeline:
         replace_regex(f" +{SPACE}", SPACE), replace_regex(f"^{SPACE}+$", ""), replace_regex(" {2,}", SPACE),
     ]  # fmt: skip
     return spaced_bpe(parts)._replace(
-        normalizer=sequence("normalizers", steps), pre_tokenizer=metaspace("first"), decoder=metaspace("first")
+        normalizer=sequence("normalizers", steps),
+        pre_tokenizer=metaspace("first"),
+        decoder=metaspace("first"),
     )
 
 

@@ -222,8 +222,10 @@ def _pegasus_extra(settings: Mapping[str, Any], given: list[Token] | None) -> li
 
 
 def _pegasus_pieces(pieces: Pieces, settings: Mapping[str, Any], _: Tokens) -> Pieces:
-    """Padding, the end, the masks and reserved tokens come first, as transformers numbers them: without settings
-    the masks are called the other way around than elsewhere."""
+    """Padding, the end, the masks and reserved tokens come first, as transformers numbers them.
+
+    Without settings the two masks have each other's names.
+    """
 
     def token(name: str, default: str) -> list[str]:
         value = settings.get(name, default)
@@ -289,7 +291,8 @@ UNIGRAM = {
     ),
     "AlbertTokenizer": _ALBERT,
     "FNetTokenizer": TokenizerClass(
-        model="Unigram", files=("spiece.model",), tokens=_ALBERT_TOKENS, inputs=("input_ids", "token_type_ids")
+        model="Unigram", files=("spiece.model",), tokens=_ALBERT_TOKENS,
+        inputs=("input_ids", "token_type_ids"),
     ),
     "RemBertTokenizer": TokenizerClass(
         _rembert, cls_sep(), "Unigram", ("sentencepiece.model",), _ALBERT_TOKENS, readd="named"
