@@ -1,5 +1,6 @@
 // SentencePiece's user-defined symbols: strings that are found in the text before anything else is, the longest first.
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,8 +12,9 @@ namespace fastplm::text {
 
 class UserSymbols {
  public:
-  // They are different.
-  explicit UserSymbols(const std::vector<std::string_view>& symbols) {
+  explicit UserSymbols(std::vector<std::string_view> symbols) {
+    std::ranges::sort(symbols);
+    symbols.erase(std::unique(symbols.begin(), symbols.end()), symbols.end());
     if (symbols.empty()) return;
     std::vector<std::pair<std::string_view, int32_t>> keys;
     for (std::string_view symbol : symbols) {

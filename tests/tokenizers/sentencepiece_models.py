@@ -81,7 +81,7 @@ def train(lines: list[str], folder: Path, **settings: Any) -> bytes:
     made = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines), model_writer=made, num_threads=1, minloglevel=2,
-        **{"vocab_size": 1100, "character_coverage": 0.98, "seed_sentencepiece_size": 20000, **settings},
+        **{"vocab_size": 1000, "character_coverage": 0.98, "seed_sentencepiece_size": 20000, **settings},
     )  # fmt: skip
     if escape:
         return made.getvalue()

@@ -183,6 +183,39 @@ def test_damaged_files(tmp_path: Path, raw: bytes, message: str) -> None:
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "section, change, message",
+    [
+        ("model", {"kind": "words"}, "kind is 'words'"),
+        ("model", {"scores": "x"}, "model.sentencepiece.scores"),
+        ("model", {"scores": [1.0]}, "1 scores for 11 pieces"),
+        ("model", {"unk_id": 11}, "unk_id is 11"),
+        ("model", {"unk_id": None}, "no piece stands for unknown text"),
+        ("model", {"reserved": [-1]}, "reserved is -1"),
+        ("model", {"user_defined": ["a"]}, "user_defined"),
+        ("model", {"byte_fallback": True}, "without a piece"),
+        ("normalizer", {"user_defined_symbols": [1]}, "user_defined_symbols"),
+        ("normalizer", {"precompiled_charsmap": "!"}, "base64"),
+        ("pre_tokenizer", {"suffix": 1}, "suffix"),
+        ("decoder", {"strip": "all"}, 'strip is "all"'),
+        ("decoder", {"denormalizer": {"precompiled_charsmap": ""}}, "user_defined_symbols"),
+        ("decoder", None, "decoder.sentencepiece"),
+    ],
+)
+def test_damaged_settings(section: str, change: Any, message: str, tmp_path: Path) -> None:
+    """Of a tokenizer.json as fastplm writes it."""
+    path = tmp_path / "tokenizer.model"
+    path.write_bytes(model(field(2, field(3, 2))))
+    written = read_sentencepiece(path).to_json()
+    settings = written[section]["sentencepiece"]
+    written[section]["sentencepiece"] = 3 if change is None else {**settings, **change}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(written))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        AutoTokenizer.from_pretrained(path)
+    assert str(path) in str(caught.value)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_sentencepiece(tmp_path / "tokenizer.model")

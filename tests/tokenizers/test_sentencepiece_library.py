@@ -1,5 +1,6 @@
 """SentencePiece models without a class, trained here: ids and texts are those of the library."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -198,12 +199,40 @@ def test_folders(
     ordinary = [text for text in texts if not any(token in text for token in special)]
     saved = tmp_path / "saved"
     tokenizer.save_pretrained(saved)
+    pytest.importorskip("tokenizers").Tokenizer.from_file(str(saved / "tokenizer.json"))  # it reads it
     for one in (tokenizer, AutoTokenizer.from_pretrained(saved)):
         for text, ids in zip(ordinary, one(ordinary)["input_ids"], strict=True):
             assert ids == library.encode(text), repr(text)
             assert one.decode(ids) == library.decode(ids), repr(text)
         want = [*library.encode("a"), one.convert_tokens_to_ids("<ctrl>"), *library.encode(" b ")]
         assert one("a<ctrl> b ")["input_ids"] == want
+
+
+@pytest.mark.parametrize("config", [{}, {"legacy": False}], ids=str)
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_tokens_that_are_added(
+    kind: str, config: dict[str, Any], models: dict[str, Any], lines: list[str], tmp_path: Path
+) -> None:
+    """Each part between them is a text by itself, as in transformers."""
+    transformers = pytest.importorskip("transformers")
+    model = edit(models[kind], "not at all")
+    model.normalizer_spec.precompiled_charsmap = b""
+    model.normalizer_spec.remove_extra_whitespaces = False
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    listed = {"content": "<two>", "normalized": True, "special": False, "lstrip": False, "rstrip": False,
+              "single_word": False}  # fmt: skip
+    config = {"tokenizer_class": "TokenizersBackend", "added_tokens_decoder": {"1000": listed}, **config}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    both = [auto.from_pretrained(tmp_path) for auto in (AutoTokenizer, transformers.AutoTokenizer)]
+    for tokenizer in both:
+        tokenizer.add_tokens(["one", "some words"])
+        tokenizer.add_tokens(["<three>"], special_tokens=True)
+    added = ["one", "some words", "<two>", "<three>", "<ctrl>", "</s>", "a", " b", "  ", "c "]
+    rng = random.Random(0)
+    texts = ["".join(rng.choices(added, k=rng.randint(1, 7))) for _ in range(300)]
+    for text in texts:
+        mine, theirs = (tokenizer(text)["input_ids"] for tokenizer in both)
+        assert mine == theirs, repr(text)
 
 
 def test_what_the_library_refuses(models: dict[str, Any], tmp_path: Path) -> None:
