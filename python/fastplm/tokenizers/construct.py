@@ -106,7 +106,9 @@ def _vocabulary(
         if isinstance(merges, (str, os.PathLike)) or merges is None:
             paths = [Path(vocab), *([] if merges is None else [Path(merges)])]
             return vocabulary_of_files(name, paths, chosen, config, tokens)
-        raise TypeError(f"{name}: vocab is a file and merges a {type(merges).__name__}; expected files or lists")
+        raise TypeError(
+            f"{name}: vocab is a file and merges a {type(merges).__name__}; expected files or lists"
+        )
     if vocab is None:
         raise TypeError(
             f"{name}: no vocabulary; expected vocab or vocab_file, or tokenizer_object or tokenizer_file"

@@ -73,8 +73,11 @@ class Core:
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._own_frame = own_frame
-        self._src_lang = src_lang or (languages.default if languages else "")
-        self._tgt_lang = tgt_lang
+        self._src_lang, self._tgt_lang = src_lang or "", tgt_lang
+        if languages:
+            self._src_lang = languages.written(src_lang or languages.default)
+            target = tgt_lang or languages.default_target
+            self._tgt_lang = target and languages.written(target)
         self._link: Link | None = None  # to backend_tokenizer, once it was asked for
         more = {**_attributes(), **(attributes or {})}
         self.__dict__.update(more)

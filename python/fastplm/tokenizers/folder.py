@@ -66,6 +66,7 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
         source = read_tokenizer_json(path).as_tokenizers_reads()
     contents = {token.content for token in source.added_tokens if token.special}
     named: dict[str, str | AddedToken] = {k: v for k, v in usual.items() if v in contents}
+    named.update(source.names)
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
     config = {"model_input_names": _ALL_INPUTS, **_sides(source), **kwargs}
@@ -235,13 +236,19 @@ def assemble(
     codes = languages.codes if languages and languages.are_extra else ()
     inputs = [*chosen.inputs, *(["token_type_ids"] if config.get("return_token_type_ids") is True
                                 and "return_token_type_ids" in arguments_of(kind.class_name).settings else [])]  # fmt: skip
-    usual = {"padding_side": chosen.padding_side, "model_input_names": inputs, **(_sides(file) if file else {})}
+    usual = {
+        "padding_side": chosen.padding_side,
+        "model_input_names": inputs,
+        **(_sides(file) if file else {}),
+    }
     given = {key: value for key, value in config.items() if value is not None}
     return source, {
         **_read_options(where, usual | given),
         "name_or_path": name,
         "named_tokens": tokens.named,
-        "extra_tokens": list(dict.fromkeys([*map(str, tokens.extra), *codes]) if codes else map(str, tokens.extra)),
+        "extra_tokens": list(
+            dict.fromkeys([*map(str, tokens.extra), *codes]) if codes else map(str, tokens.extra)
+        ),
         "word_end": chosen.word_end,
         "chat_template": chat_template,
         "add_bos_token": parts.flag("add_bos_token", False),
@@ -315,7 +322,9 @@ def class_of_saved(tokenizer: Core, config: dict[str, Any]) -> str:
     if not issubclass(kind, TokenizersBackend):
         return TokenizersBackend.class_name
     chosen = recipe(kind.class_name)
-    if chosen.build is None or chosen.word_end or chosen.languages is not None:  # those decode and call otherwise
+    if (
+        chosen.build is None or chosen.word_end or chosen.languages is not None
+    ):  # those decode and call otherwise
         return kind.class_name
     source = tokenizer._source
     config = {key: value for key, value in config.items() if value is not None}
