@@ -96,8 +96,14 @@ NB_MODULE(_ops, m) {
   m.def(
       "glu", [](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); }, "x"_a, "act"_a,
       "y"_a, Release());
-  m.def("rope_table", &ops::rope_table, "theta"_a, "table"_a, Release());
-  m.def("rope", &ops::rope, "x"_a, "heads"_a, "table"_a, "position_ids"_a, Release());
+  m.def(
+      "rope_table",
+      [](TensorView frequencies, double factor, TensorView table) {
+        Check{"rope_table"}.matches("frequencies", frequencies, DType::kF32, {table.shape.last() / 2});
+        ops::rope_table({frequencies.as<float>(), size_t(frequencies.shape.count())}, factor, 0, table);
+      },
+      "frequencies"_a, "factor"_a, "table"_a, Release());
+  m.def("rope", &ops::rope, "x"_a, "heads"_a, "head_dim"_a, "table"_a, "position_ids"_a, Release());
   m.def(
       "pool",
       [](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
@@ -144,21 +150,36 @@ NB_MODULE(_ops, m) {
         return ops::attention_workspace(like.dtype, head_dim, longest);
       },
       "like"_a, "head_dim"_a, "longest"_a);
-  m.def("bucket_bias", &ops::bucket_bias, "table"_a, "max_distance"_a, "distance_bias"_a, Release());
+  m.def("bucket_bias", &ops::bucket_bias, "table"_a, "max_distance"_a, "both_ways"_a, "distance_bias"_a, Release());
+  // q [tokens, heads head_dim], k and v [key tokens, kv_heads head_dim]; back, ahead: below 0 for all.
   m.def(
       "attention",
-      [](TensorView qkv, TensorView cu_seqlens, int64_t heads, double scale, int64_t window, TensorView distance_bias,
-         TensorView index, TensorView mask, TensorView out, TensorView weights, TensorView workspace) {
-        ops::attention(qkv, cu_seqlens,
-                       {.heads = heads,
-                        .head_dim = out.shape.last() / std::max<int64_t>(1, heads),
+      [](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, TensorView cu_seqlens_k, int64_t heads,
+         int64_t kv_heads, double scale, int64_t back, int64_t ahead, TensorView distance_bias, TensorView index,
+         TensorView mask, TensorView out, TensorView weights, TensorView workspace) {
+        const Check check{"attention"};
+        const int64_t dim = out.shape.last() / std::max<int64_t>(1, heads), tokens = q.shape[0], key_tokens = k.shape[0];
+        const Sequences queries = sequences_of("attention", cu_seqlens, tokens);
+        const Sequences keys = cu_seqlens_k ? sequences_of("attention", cu_seqlens_k, key_tokens) : queries;
+        check.shape("q", q, {tokens, heads * dim});
+        check.matches("k", k, q.dtype, {keys.tokens(), kv_heads * dim});
+        check.matches("v", v, q.dtype, k.shape);
+        check.matches("out", out, q.dtype, q.shape);
+        check.optional("index", index, DType::kI32, {keys.tokens()});
+        ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
+                       {.dtype = q.dtype,
+                        .heads = heads,
+                        .kv_heads = kv_heads,
+                        .head_dim = dim,
                         .scale = scale,
-                        .window = window,
+                        .back = back < 0 ? kFar : back,
+                        .ahead = ahead < 0 ? kFar : ahead,
                         .distance_bias = distance_bias,
                         .index = index,
                         .mask = mask},
-                       out, weights, workspace);
+                       {out.data, out.shape[1]}, weights.as<float>(), workspace);
       },
-      "qkv"_a, "cu_seqlens"_a, "heads"_a, "scale"_a, "window"_a, "distance_bias"_a.none(), "index"_a.none(),
-      "mask"_a.none(), "out"_a, "weights"_a.none(), "workspace"_a, Release());
+      "q"_a, "k"_a, "v"_a, "cu_seqlens"_a, "cu_seqlens_k"_a.none(), "heads"_a, "kv_heads"_a, "scale"_a, "back"_a,
+      "ahead"_a, "distance_bias"_a.none(), "index"_a.none(), "mask"_a.none(), "out"_a, "weights"_a.none(),
+      "workspace"_a, Release());
 }
