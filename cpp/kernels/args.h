@@ -9,7 +9,24 @@
 
 namespace fastplm {
 
-enum class Act : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kSilu, kTanh };
+enum class Act : uint8_t {
+  kNone,
+  kRelu,
+  kGeluErf,
+  kGeluTanh,
+  kSilu,
+  kTanh,
+  // rarer, and a little slower: rare_act in math.inl.h
+  kGelu10,
+  kHardSwish,
+  kLaplace,
+  kLeakyRelu,
+  kMish,
+  kQuickGelu,
+  kRelu2,
+  kRelu6,
+  kSigmoid
+};
 enum class NormKind : uint8_t { kLayer, kRms };
 enum class PoolKind : uint8_t { kMean, kCls, kMax, kMeanSqrtLength, kLast };
 

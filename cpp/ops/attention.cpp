@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/rows.h"
 
 namespace fastplm::ops {
 
@@ -165,9 +166,11 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
     const int64_t units = queries.count * o.kv_heads;
     const int64_t shares = std::min({workspace.shape.count() / share, int64_t(num_threads()), units});
     parallel_for(shares, 1, [&](int64_t begin, int64_t) {
+      Stops stops;
       for (int64_t unit; (unit = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
-        const int64_t s = unit / o.kv_heads;
-        if (queries.length(s) > 0) call.run(s, unit % o.kv_heads, workspace.as<std::byte>() + begin * share);
+        const int64_t s = unit / o.kv_heads, count = queries.length(s);
+        stops.before(2 * count * keys.sequences.length(s) * o.head_dim * (o.heads / o.kv_heads));
+        if (count > 0) call.run(s, unit % o.kv_heads, workspace.as<std::byte>() + begin * share);
       }
     });
   });

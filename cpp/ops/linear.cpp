@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/rows.h"
 
 namespace fastplm::ops {
 
@@ -124,12 +125,14 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
       GemmArgs<T> args = all;
       args.workspace = workspace_of_thread(workspace);
       int64_t ready = -1;
+      Stops stops;
       for (int64_t i = 0; i < runs; ++i) {
         const int64_t run = (own + i) % runs, begin = units * run / runs, end = units * (run + 1) / runs;
         std::atomic<int64_t>& next = taken[size_t(run)].next;
         for (int64_t unit; (unit = begin + next.fetch_add(1, std::memory_order_relaxed)) < end;) {
           const int64_t row = unit / panels * rows, panel = unit % panels;
           const Range these = {row, std::min(m, row + rows)};
+          stops.before(these.size() * w.k * kernel.layout.panel);
           if (row != ready) kernel.gemm_rows(args, these);
           ready = row;
           kernel.gemm(args, these, {panel, panel + 1});

@@ -9,16 +9,20 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from transformers.activations import ACT2FN
 
 from fastplm import _ops
 
 ACTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "none": lambda x: x,
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
-    "tanh": torch.tanh,
+    "none": ACT2FN["linear"],
+    "gelu_tanh": ACT2FN["gelu_pytorch_tanh"],
+    **{
+        name: ACT2FN[name]
+        for name in (
+            *("relu", "gelu", "silu", "tanh", "gelu_10", "hardswish", "laplace", "leaky_relu", "mish"),
+            *("quick_gelu", "relu2", "relu6", "sigmoid"),
+        )
+    },
 }
 
 
@@ -206,6 +210,12 @@ def glu_reference(x: torch.Tensor, act: str) -> torch.Tensor:
     return ACTS[act](gate) * up
 
 
+def wide_inputs(g: torch.Generator, dtype: torch.dtype, act: str) -> tuple[Any, ...]:
+    """Gates from -30 to 30, beyond every bend, and factors that leave them as they are."""
+    gate = torch.linspace(-30, 30, 1201).to(dtype)[None]
+    return torch.cat([gate, torch.ones_like(gate)], dim=-1), act
+
+
 def rope(x, heads, theta, positions):  # type: ignore[no-untyped-def]
     table = torch.empty(int(positions.max()) + 1, x.shape[1] // heads)
     _ops.rope_table(theta, table)
@@ -302,6 +312,7 @@ CASES = [
         Case(f"glu-{act}", lambda g, t, act=act: (normal(g, 7, 66, dtype=t), act), glu, glu_reference)
         for act in ACTS
     ),
+    *(Case(f"act-{act}", lambda g, t, act=act: wide_inputs(g, t, act), glu, glu_reference) for act in ACTS),
     Case(
         "rope",
         lambda g, t: (normal(g, 9, 3 * 26, dtype=t), 3, 1e4, torch.arange(0, 90, 10, dtype=torch.int32)),

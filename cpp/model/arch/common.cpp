@@ -8,14 +8,42 @@
 
 namespace fastplm {
 
-// Names: transformers ACT2FN.
+// Names: transformers ACT2FN. Several stand for one function, up to rounding. Missing are prelu and xielu, which have
+// learned parameters, and sqrtsoftplus, which scores the experts of a router.
+static constexpr struct {
+  const char* name;
+  Act act;
+} kActivations[] = {
+    {"gelu", Act::kGeluErf},
+    {"gelu_10", Act::kGelu10},
+    {"gelu_accurate", Act::kGeluTanh},
+    {"gelu_fast", Act::kGeluTanh},
+    {"gelu_new", Act::kGeluTanh},
+    {"gelu_python", Act::kGeluErf},
+    {"gelu_python_tanh", Act::kGeluTanh},
+    {"gelu_pytorch_tanh", Act::kGeluTanh},
+    {"hardswish", Act::kHardSwish},
+    {"laplace", Act::kLaplace},
+    {"leaky_relu", Act::kLeakyRelu},
+    {"linear", Act::kNone},
+    {"mish", Act::kMish},
+    {"quick_gelu", Act::kQuickGelu},
+    {"relu", Act::kRelu},
+    {"relu2", Act::kRelu2},
+    {"relu6", Act::kRelu6},
+    {"sigmoid", Act::kSigmoid},
+    {"silu", Act::kSilu},
+    {"swish", Act::kSilu},
+    {"tanh", Act::kTanh},
+};
+
 Act act_from(const std::string& hf_name) {
-  if (hf_name == "gelu") return Act::kGeluErf;
-  if (hf_name == "gelu_new" || hf_name == "gelu_pytorch_tanh" || hf_name == "gelu_fast") return Act::kGeluTanh;
-  if (hf_name == "relu") return Act::kRelu;
-  if (hf_name == "silu" || hf_name == "swish") return Act::kSilu;
-  fail(ErrorKind::kUnsupported, "activation \"", hf_name,
-       "\" is not supported; known: gelu gelu_new gelu_pytorch_tanh gelu_fast relu silu swish");
+  std::string known;
+  for (const auto& [name, act] : kActivations) {
+    if (hf_name == name) return act;
+    known += std::string(" ") + name;
+  }
+  fail(ErrorKind::kUnsupported, "activation \"", hf_name, "\" is not supported; known:", known);
 }
 
 int64_t head_dim_of(int64_t width, int64_t heads) {
