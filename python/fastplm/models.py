@@ -108,7 +108,7 @@ class PreTrainedModel:
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
-        model.engine = checkpoint.build(cls.__name__, dtype)
+        model.engine = checkpoint.build(_engine_class(cls), dtype)
         return model
 
     @classmethod
@@ -343,6 +343,12 @@ def _make_class(name: str, model_type: str, encoder_only: bool) -> type[PreTrain
         "__module__": "fastplm",  # where pickles find it
     }
     return type(name, (PreTrainedModel,), members)
+
+
+def _engine_class(cls: type[PreTrainedModel]) -> str:
+    """What the engine builds for `cls`: of encoder-decoders the encoder alone."""
+    known = _engine.classes(cls.model_type)
+    return next((name for name, stacks in known.items() if stacks == "encoder"), cls.__name__)
 
 
 def _load_again(
