@@ -158,8 +158,13 @@ NB_MODULE(_ops, m) {
          {"x", "kind", "weight", "bias", "eps", "y"});
   define(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
          {"x", "act", "y"});
-  define(m, "rope_table", &ops::rope_table, {"theta", "table"});
-  define(m, "rope", &ops::rope, {"x", "heads", "table", "position_ids"});
+  define(m, "rope_table",
+         +[](TensorView frequencies, double factor, TensorView table) {
+           Check{"rope_table"}.matches("frequencies", frequencies, DType::kF32, {table.shape.last() / 2});
+           ops::rope_table({frequencies.as<float>(), size_t(frequencies.shape.count())}, factor, 0, table);
+         },
+         {"frequencies", "factor", "table"});
+  define(m, "rope", &ops::rope, {"x", "heads", "head_dim", "table", "position_ids"});
   define(m, "pool",
          +[](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
            ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
@@ -198,20 +203,37 @@ NB_MODULE(_ops, m) {
            return ops::attention_workspace(like.dtype, head_dim, longest);
          },
          {"like", "head_dim", "longest"});
-  define(m, "bucket_bias", &ops::bucket_bias, {"table", "max_distance", "distance_bias"});
+  define(m, "bucket_bias", &ops::bucket_bias, {"table", "max_distance", "both_ways", "distance_bias"});
+  // q [tokens, heads head_dim], k and v [key tokens, kv_heads head_dim]; cu_seqlens_k: None, as cu_seqlens; back,
+  // ahead: below 0 for all.
   define(m, "attention",
-         +[](TensorView qkv, TensorView cu_seqlens, int64_t heads, double scale, int64_t window, Maybe distance_bias,
-             Maybe index, Maybe mask, TensorView out, Maybe weights, TensorView workspace) {
-           ops::attention(qkv, cu_seqlens,
-                          {.heads = heads,
-                           .head_dim = out.shape.last() / std::max<int64_t>(1, heads),
+         +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
+             int64_t kv_heads, double scale, int64_t back, int64_t ahead, Maybe distance_bias, Maybe index, Maybe mask,
+             TensorView out, Maybe weights, TensorView workspace) {
+           const Check check{"attention"};
+           check.rank("q", q, 2);
+           check.rank("k", k, 2);
+           const int64_t dim = out.shape.last() / std::max<int64_t>(1, heads);
+           const Sequences queries = sequences_of("attention", cu_seqlens, q.shape[0]);
+           const Sequences keys = cu_seqlens_k ? sequences_of("attention", cu_seqlens_k, k.shape[0]) : queries;
+           check.shape("q", q, {queries.tokens(), heads * dim});
+           check.matches("k", k, q.dtype, {keys.tokens(), kv_heads * dim});
+           check.matches("v", v, q.dtype, k.shape);
+           check.matches("out", out, q.dtype, q.shape);
+           check.optional("index", index, DType::kI32, {keys.tokens()});
+           ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
+                          {.dtype = q.dtype,
+                           .heads = heads,
+                           .kv_heads = kv_heads,
+                           .head_dim = dim,
                            .scale = scale,
-                           .window = window,
+                           .back = back < 0 ? kFar : back,
+                           .ahead = ahead < 0 ? kFar : ahead,
                            .distance_bias = distance_bias,
                            .index = index,
                            .mask = mask},
-                          out, weights, workspace);
+                          {out.data, out.shape[1]}, weights.as<float>(), workspace);
          },
-         {"qkv", "cu_seqlens", "heads", "scale", "window", "distance_bias", "index", "mask", "out", "weights",
-          "workspace"});
+         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "back", "ahead", "distance_bias",
+          "index", "mask", "out", "weights", "workspace"});
 }

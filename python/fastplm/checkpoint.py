@@ -35,12 +35,15 @@ class Checkpoint(NamedTuple):
         said = self.config.get("dtype") or self.config.get("torch_dtype")
         return said or next((FLOATS[t.dtype] for t in self.tensors if t.dtype in FLOATS), None)
 
-    def build(self, dtype: str) -> _engine.Model:
-        """The model in the engine. Raises CheckpointError or UnsupportedError, which name the files."""
+    def build(self, class_name: str, dtype: str) -> _engine.Model:
+        """The model in the engine, as that class of transformers.
+
+        Raises CheckpointError or UnsupportedError, which name the files.
+        """
         settings = engine_settings(self.config.to_dict())
         with self._opened() as tensors:
             try:
-                return _engine.Model(self.config.model_type, settings, tensors, dtype)
+                return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype)
             except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files
                 message = self._in_files(str(error), tensors)
                 raise type(error)(f"{self.weights} with its config.json: {message}") from None

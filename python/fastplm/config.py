@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastplm import _engine
-from fastplm.config_keys import ATTENTION, ATTENTION_KEYS, ONLY, honoured
+from fastplm.config_keys import ATTENTION, ATTENTION_KEYS, FAMILIES, ONLY, honoured
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
@@ -141,7 +140,7 @@ def check(values: Any, file: str) -> None:
     family = values.get("model_type")
     if not isinstance(family, str):
         raise CheckpointError(f"{file}: model_type is {_short(family)}; expected one of {_families()}")
-    if family not in _engine.architectures():
+    if family not in FAMILIES:
         raise UnsupportedError(f"{file}: model_type is {_short(family)}; this version runs {_families()}")
     known = honoured(family)
     _check_only(values, file)
@@ -173,7 +172,7 @@ def check(values: Any, file: str) -> None:
 def _overrides(settings: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """`settings` as given by keyword: TypeError for a name that no config has, as in transformers."""
     family = values.get("model_type")
-    known = honoured(family) if family in _engine.architectures() else frozenset()
+    known = honoured(family) if family in FAMILIES else frozenset()
     for name in settings:
         if name not in values and name not in known and name not in WITHOUT_EFFECT["config.json"]:
             raise TypeError(
@@ -266,7 +265,7 @@ def _check_epsilon(value: Any, name: str, file: str) -> None:
 
 
 def _families() -> str:
-    return ", ".join(_engine.architectures())
+    return ", ".join(FAMILIES)
 
 
 def _short(value: Any) -> str:

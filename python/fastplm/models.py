@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from fastplm import _engine, arrays, calls, loading
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
+from fastplm.config_keys import FAMILIES
 from fastplm.errors import UnsupportedError
 from fastplm.hub import resolve
 from fastplm.loading import Source
@@ -107,7 +108,7 @@ class PreTrainedModel:
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
-        model.engine = checkpoint.build(dtype)
+        model.engine = checkpoint.build(_engine_class(cls), dtype)
         return model
 
     @classmethod
@@ -174,12 +175,13 @@ class PreTrainedModel:
         config = self.config
         layers = calls.layers_of(given.get("output_hidden_states"), config)
         ids, embeds, batch, length = self._tokens(input_ids, embeds)
-        results = self.engine.forward(
+        results = self.engine.encode(
             ids,
             embeds,
             calls.mask(given.get("attention_mask"), batch, length, config),
             calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
             calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
+            None,
             layers is not False,
             calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
         )
@@ -312,7 +314,7 @@ def model_class(name: str) -> type[PreTrainedModel]:
     Raises AttributeError if this version has none, with the reason.
     """
     match = CLASS_NAME.fullmatch(name)
-    families = {squeeze(family): family for family in _engine.architectures()}
+    families = {squeeze(family): family for family in FAMILIES}
     if not match or squeeze(match[1]) not in families:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
@@ -321,7 +323,9 @@ def model_class(name: str) -> type[PreTrainedModel]:
         raise AttributeError(
             f"fastplm.{name}: this version has no heads; fastplm.{match[1]}Model gives hidden states"
         )
-    return _make_class(name, families[squeeze(match[1])], match[2] == "EncoderModel")
+    family = families[squeeze(match[1])]
+    known = {squeeze(cls): cls for cls in _engine.classes(family)}
+    return _make_class(known[squeeze(name)], family, match[2] == "EncoderModel")
 
 
 @functools.cache
@@ -339,6 +343,12 @@ def _make_class(name: str, model_type: str, encoder_only: bool) -> type[PreTrain
         "__module__": "fastplm",  # where pickles find it
     }
     return type(name, (PreTrainedModel,), members)
+
+
+def _engine_class(cls: type[PreTrainedModel]) -> str:
+    """What the engine builds for `cls`: of encoder-decoders the encoder alone."""
+    known = _engine.classes(cls.model_type)
+    return next((name for name, stacks in known.items() if stacks == "encoder"), cls.__name__)
 
 
 def _load_again(

@@ -118,12 +118,14 @@ LONG = {
     """,
     "attention": """
     tokens, length = 1 << 17, 2048
-    qkv, out = np.zeros((tokens, 3 * 64), np.float32), np.zeros((tokens, 64), np.float32)
+    q, out = np.zeros((tokens, 64), np.float32), np.zeros((tokens, 64), np.float32)
     workspace = space(_ops.attention_workspace(like, 64, length))
 
     def work(rows=tokens):
         starts = np.arange(0, rows + 1, min(rows, length), dtype=np.int32)
-        _ops.attention(qkv[:rows], starts, 1, 0.1, -1, None, None, None, out[:rows], None, workspace)
+        q1 = q[:rows]
+        none = (None, None, None)
+        _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, -1, -1, *none, out[:rows], None, workspace)
     """,
 }
 

@@ -2,6 +2,8 @@
 
 import math
 
+import itertools
+
 import pytest
 import torch
 
@@ -52,13 +54,13 @@ def test_nan_and_infinity_reach_the_result() -> None:
 def test_buckets_are_those_of_t5() -> None:
     from transformers.models.t5.modeling_t5 import T5Attention
 
-    for buckets, distance in ((32, 128), (8, 20), (6, 50)):
+    for (buckets, distance), both_ways in itertools.product(((32, 128), (8, 20), (6, 50)), (True, False)):
         table = torch.arange(buckets, dtype=torch.float32)[:, None].contiguous()
         reach = 600
         got = torch.empty(1, 2 * reach - 1)
-        _ops.bucket_bias(table, distance, got)
+        _ops.bucket_bias(table, distance, both_ways, got)
         offsets = torch.arange(-(reach - 1), reach)
-        want = T5Attention._relative_position_bucket(offsets, True, buckets, distance)
+        want = T5Attention._relative_position_bucket(offsets, both_ways, buckets, distance)
         assert got[0].long().tolist() == want.tolist()
 
 
