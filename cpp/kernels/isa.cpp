@@ -16,9 +16,10 @@ namespace {
 
 #include "kernels/pack.inl.h"
 
+#include "kernels/keys.inl.h"
+
 // Each of the above builds on the one before it; the order of those below does not matter.
 #include "kernels/ascii.inl.h"
-#include "kernels/keys.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
 #include "kernels/gemm.inl.h"

@@ -42,7 +42,7 @@ static void write_page_values(const T* v, int64_t ld, int64_t count, int64_t at,
   for (int64_t c = 0; c < head_dim; c += kPanel, page += rows * kPanel) {
     const int64_t n = smaller(kPanel, head_dim - c);
     int64_t r = 0;
-    for (; (at + r) % kStep && r < count; ++r) {   // the second half of a step
+    for (; (at + r) % kStep && r < count; ++r) {  // the second half of a step
       T* line = page + (at + r) / kStep * kStep * kPanel + (at + r) % kStep;
       for (int64_t i = 0; i < n; ++i) line[i * kStep] = v[r * ld + c + i];
     }
@@ -59,7 +59,7 @@ static void write_keys(const WriteKeysArgs<T>& a) noexcept {
     T* page = to.pages[(a.at + r) / to.rows];
     T* values = page + to.values_at;
     write_page_keys(a.k + r * a.ld, a.ld, n, at, to.head_dim, page + to.keys_at);
-    if (a.last) {   // up to the next step of the tile, and the columns behind the head
+    if (a.last) {  // up to the next step of the tile, and the columns behind the head
       const int64_t end = at + n, stop = round_up(end, Tiles<T>::kStep);
       for (int64_t c = 0; c < to.head_dim; c += kPanel) {
         T* panel = values + c * to.rows;

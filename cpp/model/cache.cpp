@@ -114,8 +114,7 @@ ops::PagedKeys KeyStore::keys(int64_t layer, int64_t first) const {
 Cache::Cache(const StackSpec& spec, DType dtype, const void* model)
     : model(model), own(spec, Source::kSelf, dtype), encoder(spec, Source::kEncoder, dtype) {}
 
-Cache::Cache(const Cache& other)
-    : model(other.model), own(other.own), encoder(other.encoder), columns(other.columns) {}
+Cache::Cache(const Cache& other) : model(other.model), own(other.own), encoder(other.encoder), columns(other.columns) {}
 
 void Cache::reorder(const std::vector<int64_t>& rows) {
   for (int64_t row : rows) {
@@ -133,6 +132,9 @@ void Cache::crop(int64_t count) {
     own.crop(s, std::ranges::lower_bound(kept, int32_t(std::min<int64_t>(count, columns))) - kept.begin());
   }
   columns = std::min(count, columns);
+  if (columns > 0) return;
+  own.resize(0);   // empty: it may take other rows
+  encoder.resize(0);
 }
 
 }  // namespace fastplm

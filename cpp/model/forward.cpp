@@ -71,7 +71,11 @@ struct Step {
 class Walk {
  public:
   Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Space& a, const KeySequences& keys)
-      : call_(call), batch_(batch), out_(out), a_(a), keys_(keys),
+      : call_(call),
+        batch_(batch),
+        out_(out),
+        a_(a),
+        keys_(keys),
         share_(share_of(batch.tokens(), alone, num_threads())) {}
 
   void run() {

@@ -132,8 +132,7 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
   if (decoding.cache) call.own = &decoding.cache->own;
   std::optional<KeyStore> keys;
   if (spec_.encoder) {
-    call.encoder = decoding.cache ? &decoding.cache->encoder
-                                  : &keys.emplace(*spec_.decoder, Source::kEncoder, dtype_);
+    call.encoder = decoding.cache ? &decoding.cache->encoder : &keys.emplace(*spec_.decoder, Source::kEncoder, dtype_);
     if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding.states, decoding.starts);
     if (call.encoder->sequences() != batch.sequences()) {
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",

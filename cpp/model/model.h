@@ -41,7 +41,8 @@ class FASTPLM_EXPORT Model {
 
   void check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const;
   void run(StackCall call, const Batch& batch, const Outputs& out) const;
-  void run_groups(const StackCall& call, const Batch& batch, const Outputs& out, const std::vector<Group>& groups) const;
+  void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
+                  const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
   void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
 

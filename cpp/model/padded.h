@@ -13,10 +13,10 @@ struct PaddedInput {
   const float* embeds = nullptr;           // [batch, length, width]
   // Of all columns, those of the cache's tokens first:
   const uint8_t* mask = nullptr;           // [batch, columns], 0: not a token; or null
-  const uint8_t* pair_mask = nullptr;      // [batch, length, columns], 0: the row does not attend to the column; or null
-  const int32_t* position_ids = nullptr;   // [batch, length], or null
-  const int32_t* segment_ids = nullptr;    // [batch, length], or null
-  const int32_t* gather = nullptr;         // [batch] columns of new tokens, or null
+  const uint8_t* pair_mask = nullptr;  // [batch, length, columns], 0: the row does not attend to the column; or null
+  const int32_t* position_ids = nullptr;  // [batch, length], or null
+  const int32_t* segment_ids = nullptr;  // [batch, length], or null
+  const int32_t* gather = nullptr;  // [batch] columns of new tokens, or null
 };
 
 // The head's results of each row whose first position the mask hides. transformers pools what becomes of the padding
@@ -32,7 +32,7 @@ class FASTPLM_EXPORT Packing {
   Packing(const PaddedInput& input, const StackSpec& spec, Cache* cache = nullptr);
 
   const Batch& batch() const { return batch_; }
-  std::vector<int64_t> past() const { return past_; }   // columns before, for each row; empty without a cache
+  std::vector<int64_t> past() const { return past_; }  // columns before, for each row; empty without a cache
 
   // [tokens, width] to [batch, length, width]; what was dropped becomes zero.
   void unpack_rows(const float* packed, int64_t width, float* padded) const;
@@ -43,11 +43,11 @@ class FASTPLM_EXPORT Packing {
   int64_t attention_size(int64_t heads, const Packing* encoder = nullptr) const;  // values of the packed form
 
  private:
-  std::vector<int32_t> keys_of(size_t row, const Packing* encoder) const;   // their columns
+  std::vector<int32_t> keys_of(size_t row, const Packing* encoder) const;  // their columns
 
   int64_t length_, columns_;
   std::vector<int32_t> start_, column_, ids_, segment_ids_, position_ids_, index_, gather_;
-  std::vector<std::vector<int32_t>> key_columns_;   // of each row, with a cache
+  std::vector<std::vector<int32_t>> key_columns_;  // of each row, with a cache
   std::vector<int64_t> past_;
   std::vector<float> embeds_;
   std::vector<uint8_t> mask_;

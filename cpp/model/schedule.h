@@ -34,7 +34,8 @@ Share share_of(int64_t tokens, bool alone, int threads);
 template <class Step>
 void for_passes(Share share, int64_t tokens, const Step& step) {
   switch (share) {
-    case Share::kRows: return parallel_for(tokens, kPassRows, [&](int64_t begin, int64_t end) { step(begin, end, begin); });
+    case Share::kRows:
+      return parallel_for(tokens, kPassRows, [&](int64_t begin, int64_t end) { step(begin, end, begin); });
     case Share::kColumns: return step(0, tokens, 0);
     case Share::kNothing:
       for (int64_t begin = 0; begin < tokens; begin += kPassRows) step(begin, std::min(tokens, begin + kPassRows), 0);

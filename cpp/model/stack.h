@@ -25,7 +25,9 @@ struct StackWeights {
   NormWeights last;
   TensorView buckets;                 // [buckets, heads] f32, or empty
 
-  const LayerWeights& layer(const StackSpec& spec, int64_t n) const { return layers[size_t(spec.weights_of[size_t(n)])]; }
+  const LayerWeights& layer(const StackSpec& spec, int64_t n) const {
+    return layers[size_t(spec.weights_of[size_t(n)])];
+  }
 };
 
 // encoder_width: of the states that the stack attends to, if it does. packed_tokens: see load_embed.

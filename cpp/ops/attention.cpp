@@ -127,8 +127,8 @@ struct Call {
 
 }  // namespace
 
-void attention(Rows q, const Sequences& queries, const Keys& keys, const AttentionOptions& o, Rows out,
-               float* weights, TensorView workspace) {
+void attention(Rows q, const Sequences& queries, const Keys& keys, const AttentionOptions& o, Rows out, float* weights,
+               TensorView workspace) {
   const Check check{"attention"};
   check.positive("scale", o.scale);
   if (o.kv_heads < 1 || o.heads % o.kv_heads) {
@@ -143,8 +143,8 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
   if (o.mask) {
     check.dtype("mask", o.mask, DType::kU8);
     if (o.mask.shape.rank != 2 || o.mask.shape[0] != queries.tokens() || o.mask.shape[1] < longest) {
-      fail(ErrorKind::kValue, "attention: mask has shape ", o.mask.shape, "; expected [", queries.tokens(), ", ", longest,
-           " or more]");
+      fail(ErrorKind::kValue, "attention: mask has shape ", o.mask.shape, "; expected [", queries.tokens(), ", ",
+           longest, " or more]");
     }
   }
   if (queries.tokens() == 0) return;
@@ -179,7 +179,7 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
 void bucket_bias(TensorView table, int64_t max_distance, bool both_ways, TensorView distance_bias) {
   const Check check{"bucket_bias"};
   check.rank("table", table, 2);
-  const int64_t heads = table.shape[1], buckets = both_ways ? table.shape[0] / 2 : table.shape[0];   // of one direction
+  const int64_t heads = table.shape[1], buckets = both_ways ? table.shape[0] / 2 : table.shape[0];  // of one direction
   const int64_t exact = buckets / 2;
   const int64_t width = distance_bias.shape[1], reach = (width + 1) / 2;
   check.matches("distance_bias", distance_bias, DType::kF32, {heads, width});

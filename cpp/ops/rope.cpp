@@ -28,8 +28,8 @@ void rope(TensorView x, int64_t heads, int64_t head_dim, TensorView table, Tenso
   const int64_t rows = x.shape[0], dims = table.shape[1];
   check.ids("position_ids", position_ids, rows, table.shape[0]);
   if (dims % 2 || dims > head_dim || heads * head_dim > x.shape[1]) {
-    fail(ErrorKind::kValue, "rope: ", heads, " heads of ", head_dim, " with ", dims, " rotated values do not fit rows of ",
-         x.shape[1], "; expected an even number of values and heads that fit");
+    fail(ErrorKind::kValue, "rope: ", heads, " heads of ", head_dim, " with ", dims,
+         " rotated values do not fit rows of ", x.shape[1], "; expected an even number of values and heads that fit");
   }
   with_float_type("rope", x.dtype, [&]<class T>() {
     const RopeArgs<T> args{.x = x.as<T>(),

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <exception>
 #include <sstream>
 
 #include "core/error.h"
@@ -151,8 +152,14 @@ struct Results {
 
   Results(const Model& model, const StackSpec& spec, const Arguments& a, py::ssize_t columns,
           py::ssize_t encoder_columns, bool with_states, bool with_attentions, bool with_heads)
-      : model(model), spec(spec), batch(a.batch), length(a.length), columns(columns), encoder_columns(encoder_columns),
-        with_heads(with_heads), last(Sizes{a.batch, a.length, py::ssize_t(spec.width)}) {
+      : model(model),
+        spec(spec),
+        batch(a.batch),
+        length(a.length),
+        columns(columns),
+        encoder_columns(encoder_columns),
+        with_heads(with_heads),
+        last(Sizes{a.batch, a.length, py::ssize_t(spec.width)}) {
     for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) { attention_heads = attention.heads; });
     const auto make = [&](std::vector<Floats>& list, int64_t count, const Sizes& shape) {
       for (int64_t i = 0; i < count; ++i) list.emplace_back(shape);
@@ -276,6 +283,23 @@ class Busy {
   Cache* cache_;
 };
 
+// A call that fails leaves the cache as it was.
+class CacheGuard {
+ public:
+  explicit CacheGuard(Cache* cache)
+      : cache_(cache), columns_(cache ? cache->columns : 0), thrown_(std::uncaught_exceptions()) {}
+  ~CacheGuard() {
+    if (cache_ && std::uncaught_exceptions() > thrown_) cache_->crop(columns_);
+  }
+  CacheGuard(const CacheGuard&) = delete;
+  CacheGuard& operator=(const CacheGuard&) = delete;
+
+ private:
+  Cache* cache_;
+  int64_t columns_;
+  int thrown_;
+};
+
 py::dict decode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& gather, Cache* cache, const MaybeArray<float>& encoder_states,
@@ -308,6 +332,7 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
     const ReleaseGil released;
     std::optional<Packing> encoder;
     if (model.spec().encoder) encoder.emplace(states, *model.spec().encoder);
+    const CacheGuard guard(cache);
     results.compute(input, cache, encoder ? &*encoder : nullptr, [&](const Packing& packing, const Outputs& out) {
       Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .past = packing.past()};
       if (encoder) {

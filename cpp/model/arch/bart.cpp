@@ -11,7 +11,8 @@ static StackSpec stack(const Value& c, bool decoder) {
   const auto setting = [&](const char* encoders, const char* decoders, int64_t standard) {
     return c.i_in(decoder ? decoders : encoders, standard, 0, kMaxSize);
   };
-  const int64_t width = c.i_in("d_model", 1024, 1, kMaxSize), positions = c.i_in("max_position_embeddings", 1024, 1, kMaxSize);
+  const int64_t width = c.i_in("d_model", 1024, 1, kMaxSize),
+                positions = c.i_in("max_position_embeddings", 1024, 1, kMaxSize);
   const int64_t layers = setting("encoder_layers", "decoder_layers", 12);
   const int64_t heads = setting("encoder_attention_heads", "decoder_attention_heads", 16);
   if (heads < 1) fail(ErrorKind::kFile, "attention heads: 0; expected 1 or more");

@@ -25,14 +25,14 @@ static Spec gpt2(const Value& c) {
     }
   }
   return {.encoder = {},
-          .decoder = StackSpec{.width = width,
-                               .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
-                                         .positions = LearnedPositions{positions}},
-                               .kinds = kinds,
-                               .kind_of = kind_of,
-                               .weights_of = own_weights(layers),
-                               .last = norm,
-                               .max_length = positions}};
+          .decoder =
+              StackSpec{.width = width,
+                        .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .positions = LearnedPositions{positions}},
+                        .kinds = kinds,
+                        .kind_of = kind_of,
+                        .weights_of = own_weights(layers),
+                        .last = norm,
+                        .max_length = positions}};
 }
 
 static constexpr WeightRow kWeights[] = {

@@ -64,8 +64,8 @@ static std::vector<HeadOutput> causal_lm(const Value&) {
   return {{"logits", {{.kind = Step::kVocab, .name = "lm_head"}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
-  return {{"logits",
-           {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
+  return {
+      {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
 }
 static std::vector<HeadOutput> token_classes(const Value& c) {
   return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c)}}}};

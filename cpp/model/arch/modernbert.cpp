@@ -19,7 +19,12 @@ static double theta_of(const Value& c, const char* kind, const char* flat_name, 
   return c.d(flat_name, standard);
 }
 
-enum Kind : int { kGlobal, kLocal, kFirstGlobal, kFirstLocal };   // the first layer attends to the embeddings as they are
+enum Kind : int {
+  kGlobal,
+  kLocal,
+  kFirstGlobal,
+  kFirstLocal
+};   // the first layer attends to the embeddings as they are
 
 static std::vector<int> kinds_of(const Value& c, int64_t layers) {
   std::vector<int> kinds;

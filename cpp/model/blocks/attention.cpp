@@ -50,8 +50,8 @@ void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, i
   ops::linear(slice(a.h, begin, end), weights.in.weight, weights.in.bias, Act::kNone, {}, slice(qkv, begin, end));
 }
 
-void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys,
-            int64_t layer, TensorView rope, Space& a, float* weights_out) {
+void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
+            TensorView rope, Space& a, float* weights_out) {
   const bool cross = spec.keys == Source::kEncoder;
   const int64_t inner = spec.inner(), kv = spec.kv_inner(), width = cross ? inner : inner + 2 * kv;
   const TensorView qkv = of_width(a.qkv, width), context = of_width(a.context, inner);

@@ -51,8 +51,8 @@ struct KeyView {
 };
 
 // a.context = attention(a.qkv). rope: weights.rope's table, or empty; weights_out as ops::attention has it.
-void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys,
-            int64_t layer, TensorView rope, Space& a, float* weights_out);
+void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
+            TensorView rope, Space& a, float* weights_out);
 
 // x += context Wout for the rows [begin, end).
 void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);

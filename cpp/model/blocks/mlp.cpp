@@ -24,8 +24,7 @@ static TensorView rows_of(const TensorView& space, int64_t begin, int64_t end, i
   return view;
 }
 
-void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end,
-               int64_t scratch) {
+void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch) {
   const int64_t stop = scratch + (end - begin);
   const TensorView up = rows_of(a.up, scratch, stop, weights.up.weight.n), x = slice(a.x, begin, end);
   ops::linear(slice(a.h, begin, end), weights.up.weight, weights.up.bias, spec.gated ? Act::kNone : spec.act, {}, up);
