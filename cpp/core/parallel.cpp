@@ -78,12 +78,6 @@ void poll_interrupts() {
   if (should_stop()) fail(ErrorKind::kInterrupted, "interrupted");
 }
 
-// Leaves the body that is running if its job is over. A piece can be long; what it calls in turn passes here.
-void leave_if_stopped() {
-  if (t_current.job->cancelled.load(std::memory_order_relaxed)) fail(ErrorKind::kInterrupted, "interrupted");
-  if (t_current.is_caller) poll_interrupts();
-}
-
 void run_pieces(Job& job, bool is_caller) {
   t_current = {&job, is_caller};
   try {
@@ -188,11 +182,17 @@ Pool& pool() {
 
 }  // namespace
 
+void leave_if_stopped() {
+  if (!t_current.job) return;
+  if (t_current.job->cancelled.load(std::memory_order_relaxed)) fail(ErrorKind::kInterrupted, "interrupted");
+  if (t_current.is_caller) poll_interrupts();
+}
+
 void detail::parallel_for(int64_t count, int64_t grain, Piece piece, const void* body) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   if (t_current.job) {
-    leave_if_stopped();
+    leave_if_stopped();   // a piece can be long; what it calls in turn passes here
     return piece(body, 0, count);
   }
   const int64_t pieces = (count + grain - 1) / grain;

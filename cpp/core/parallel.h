@@ -18,6 +18,10 @@ namespace fastplm {
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body);
 
+// For bodies whose pieces are long, to call every some million multiply-adds: throws Error(kInterrupted) if the job
+// that the calling thread works on is over.
+FASTPLM_EXPORT void leave_if_stopped();
+
 FASTPLM_EXPORT int num_threads();
 
 // Throws kValue unless 1 <= n <= 1024. Takes effect at the next parallel_for.
@@ -35,8 +39,8 @@ FASTPLM_EXPORT CpuLimits cpu_limits();
 // Bytes of the second-level cache of one core; 1 MiB if the system does not say.
 int64_t second_level_cache();
 
-// A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces and at nested calls, at
-// most every 20 ms, on the thread that called parallel_for.
+// A function that says whether the calling thread should stop (Ctrl-C). Polled between pieces, at nested calls and by
+// leave_if_stopped, at most every 20 ms, on the thread that called parallel_for.
 FASTPLM_EXPORT void set_interrupt_check(bool (*should_stop)());
 
 namespace detail {

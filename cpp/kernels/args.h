@@ -9,7 +9,24 @@
 
 namespace fastplm {
 
-enum class Act : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kSilu, kTanh };
+enum class Act : uint8_t {
+  kNone,
+  kRelu,
+  kGeluErf,
+  kGeluTanh,
+  kSilu,
+  kTanh,
+  // rarer, and a little slower: rare_act in math.inl.h
+  kGelu10,
+  kHardSwish,
+  kLaplace,
+  kLeakyRelu,
+  kMish,
+  kQuickGelu,
+  kRelu2,
+  kRelu6,
+  kSigmoid
+};
 enum class NormKind : uint8_t { kLayer, kRms };
 enum class PoolKind : uint8_t { kMean, kCls, kMax, kMeanSqrtLength, kLast };
 
@@ -18,13 +35,15 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-// Element (n, k) of a matrix to pack is source[n * stride_n + k * stride_k]; one of the strides is 1.
+// Element (n, k) of a matrix to pack is source[n * stride_n + k * stride_k]; one of the strides is 1. With rows,
+// it is rows[n][k] instead: rows that lie in several places, or in another order.
 template <class From, class T>
 struct PackArgs {
   const From* source;
   int64_t stride_n, stride_k;
   int64_t n, k;
   T* panels;
+  const From* const* rows = nullptr;
 };
 
 template <class T>
@@ -55,8 +74,9 @@ struct NormArgs {
 };
 
 template <class T>
-struct EmbedArgs {          // y = tokens[ids] (or x) + segments[segment_ids] + positions[position_ids]
-  const T* tokens;          // [vocab, dim]
+struct EmbedArgs {          // y = tokens[ids] (or x) * scale + segments[segment_ids] + positions[position_ids]
+  const T* tokens;          // [vocab, dim], or null, and then
+  const T* panels;          // the same, packed
   const float* segments;    // [segments, dim] or null
   const float* positions;   // [positions, dim] or null
   const int32_t* ids;       // [rows], or null: the rows of x instead
@@ -77,27 +97,56 @@ struct GluArgs {            // y = act(x[:, :dim]) * x[:, dim:]
 };
 
 template <class T>
-struct RopeArgs {           // rotates the two halves of each head, in place
+struct RopeArgs {           // rotates the two halves of the first `dims` values of each head, in place
   T* x;                     // [rows, heads * head_dim], rows ldx apart
-  int64_t ldx, heads, head_dim;
-  const float* cos_sin;     // [positions, head_dim]: cosines, then sines, of head_dim / 2 frequencies
+  int64_t ldx, heads, head_dim, dims;
+  const float* cos_sin;     // [positions, dims]: cosines, then sines, of dims / 2 frequencies
   const int32_t* position_ids;   // [rows]
 };
 
+// The keys and values of one head of one sequence, in the panels that attention multiplies with: of a page's keys
+// [rows, head_dim], then of its values transposed, [head_dim, rows].
 template <class T>
-struct AttentionArgs {      // one head of one sequence; rows are the sequence's tokens
-  const T *q, *k, *v;       // [length, head_dim], rows ld apart
-  int64_t ld;
-  int64_t length, head_dim;
+struct KeyPages {
+  T* const* pages;          // page p holds the keys p * rows to (p + 1) * rows - 1
+  int64_t rows;             // of a page: divides kKeyBlock, or one page holds all; a multiple of the panel
+  int64_t keys_at, values_at;    // where the head's panels begin in each page
+  int64_t head_dim;
+};
+
+template <class T>
+struct WriteKeysArgs {      // puts rows of keys and values behind those that are there
+  const T *k, *v;           // [count, head_dim], rows ld apart
+  int64_t ld, count;
+  int64_t at;               // how many are there
+  bool last;                // memory behind the rows may hold anything: clear what attention will read of it
+  KeyPages<T> to;
+};
+
+// A query's sums over keys are cut at multiples of this, whatever else is computed: so they do not depend on it. A
+// multiple of every table's panel.
+constexpr int64_t kKeyBlock = 576;
+
+constexpr int64_t kFar = int64_t(1) << 62;   // sees everything on that side
+
+template <class T>
+struct AttentionArgs {      // some rows of queries over the keys of one sequence
+  const T* q;               // [count, head_dim], rows ldq apart
+  int64_t ldq, count;
+  KeyPages<T> keys;
+  int64_t length;           // keys
+  // Query r stands where key first + r * step does: rows are successive tokens (1), or heads of one token (0).
+  int64_t first, step;
   float scale;
-  int64_t window;           // a token sees those at most this far away; < 0: all
+  int64_t back, ahead;      // a token sees those at most this far before and behind it; kFar: all
   const float* distance_bias;    // added to the score of (query i, key j) at [index j - index i], or null
-  const int32_t* index;     // [length], increasing: where tokens stand in the padded row; null: 0, 1, 2, ...
-  const uint8_t* mask;      // [length, mask_ld], 0: add the lowest float to the score; or null
+  int64_t bias_step;        // from one query's distance_bias to the next one's
+  const int32_t* index;     // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
+  const uint8_t* mask;      // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
-  T* out;                   // [length, head_dim], rows ldo apart
+  T* out;                   // [count, head_dim], rows ldo apart
   int64_t ldo;
-  float* weights;           // [length, weights_ld] attention probabilities, or null
+  float* weights;           // [count, weights_ld] attention probabilities, or null
   int64_t weights_ld;
   void* workspace;          // attention_workspace(head_dim, length) bytes, 64-byte aligned
 };

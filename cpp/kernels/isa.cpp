@@ -16,6 +16,8 @@ namespace {
 
 #include "kernels/pack.inl.h"
 
+#include "kernels/keys.inl.h"
+
 // Each of the above builds on the one before it; the order of those below does not matter.
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
@@ -43,6 +45,9 @@ constexpr FloatKernels<T> float_kernels() {
       .embed = embed<T>,
       .glu = glu<T>,
       .rope = rope<T>,
+      .write_keys = write_keys<T>,
+      .value_columns = value_columns<T>,
+      .key_columns = key_columns<T>,
       .attention = attention<T>,
       .attention_workspace = attention_workspace<T>,
       .from_f32 = convert<float, T>,

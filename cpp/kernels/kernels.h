@@ -25,6 +25,9 @@ struct FloatKernels {
   void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
   void (*glu)(const GluArgs<T>&, Range rows) noexcept;
   void (*rope)(const RopeArgs<T>&, Range rows) noexcept;
+  void (*write_keys)(const WriteKeysArgs<T>&) noexcept;
+  int64_t (*value_columns)(int64_t head_dim) noexcept;   // that a page holds for each row
+  int64_t (*key_columns)(int64_t head_dim) noexcept;
   void (*attention)(const AttentionArgs<T>&) noexcept;
   int64_t (*attention_workspace)(int64_t head_dim, int64_t length) noexcept;   // in bytes
   void (*from_f32)(const float* x, T* y, int64_t n) noexcept;

@@ -2,7 +2,7 @@
 
 // Rows of k are contiguous (a Linear weight, or keys of attention): whole vectors of steps are transposed.
 template <class T>
-static void pack_rows(const T* source, int64_t stride_n, int64_t n, int64_t k, T* panel) {
+static void pack_rows(const T* const* source, int64_t n, int64_t k, T* panel) {
   constexpr int64_t kPanel = Tiles<T>::kPanel, kStep = Step<T>::kSize, kWidth = F32::kLanes * kStep;
   for (int64_t n0 = 0; n0 < n; n0 += F32::kLanes) {
     const int64_t rows = smaller(F32::kLanes, n - n0);
@@ -11,13 +11,12 @@ static void pack_rows(const T* source, int64_t stride_n, int64_t n, int64_t k, T
       alignas(64) T block[F32::kLanes][kWidth];
       F32 lanes[F32::kLanes];
       for (int64_t r = 0; r < F32::kLanes; ++r) {
-        const T* row = source + (n0 + r) * stride_n + k0;
         if (r < rows && count == kWidth) {
-          lanes[r] = load((const float*)row);
+          lanes[r] = load((const float*)(source[n0 + r] + k0));
           continue;
         }
         fill_zero(block[r], kWidth);
-        if (r < rows) __builtin_memcpy(block[r], row, uint64_t(count) * sizeof(T));
+        if (r < rows) __builtin_memcpy(block[r], source[n0 + r] + k0, uint64_t(count) * sizeof(T));
         lanes[r] = load((const float*)block[r]);
       }
       transpose(lanes);
@@ -46,14 +45,29 @@ static void pack_columns(const T* source, int64_t stride_k, int64_t n, int64_t k
   }
 }
 
-// One panel: columns [0, n) of it, n <= kPanel; the rest of the panel becomes zero.
+// Where n rows begin that lie `stride` apart.
 template <class T>
-static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int64_t n, int64_t k, T* panel) {
+struct RowsOf {
+  const T* rows[Tiles<T>::kPanel];
+
+  RowsOf(const T* source, int64_t stride, int64_t n) {
+    for (int64_t r = 0; r < n; ++r) rows[r] = source + r * stride;
+  }
+};
+
+template <class T>
+static void clear_edges(int64_t n, int64_t k, T* panel) {
   constexpr int64_t kPanel = Tiles<T>::kPanel;
   const int64_t padded_k = round_up(k, Tiles<T>::kStep);
   if (n < kPanel || k < padded_k) fill_zero(panel, kPanel * padded_k);
+}
+
+// One panel: columns [0, n) of it, n <= kPanel; the rest of the panel becomes zero.
+template <class T>
+static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int64_t n, int64_t k, T* panel) {
+  clear_edges(n, k, panel);
   if (stride_k == 1)
-    pack_rows(source, stride_n, n, k, panel);
+    pack_rows(RowsOf<T>(source, stride_n, n).rows, n, k, panel);
   else
     pack_columns(source, stride_k, n, k, panel);
 }
@@ -61,23 +75,27 @@ static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int6
 template <class From, class T>
 static void pack(const PackArgs<From, T>& a, Range panels) noexcept {
   constexpr int64_t kPanel = Tiles<T>::kPanel;
-  constexpr bool kSame = __is_same(From, T);
   const int64_t padded_k = round_up(a.k, Tiles<T>::kStep);
   for (int64_t p = panels.begin; p < panels.end; ++p) {
     const int64_t n0 = p * kPanel, n = smaller(kPanel, a.n - n0);
     const From* source = a.source + n0 * a.stride_n;
     T* panel = a.panels + n0 * padded_k;
-    if constexpr (kSame) {
-      pack_panel(source, a.stride_n, a.stride_k, n, a.k, panel);
+    const From* rows[kPanel];
+    for (int64_t i = 0; i < n; ++i) rows[i] = a.rows ? a.rows[n0 + i] : source + i * a.stride_n;
+    clear_edges(n, a.k, panel);
+    if constexpr (__is_same(From, T)) {
+      if (a.stride_k == 1)
+        pack_rows(rows, n, a.k, panel);
+      else
+        pack_columns(source, a.stride_k, n, a.k, panel);
     } else {   // of another dtype: converted in pieces, each packed where it belongs
-      fill_zero(panel, kPanel * padded_k);
       constexpr int64_t kPiece = 64;
       alignas(64) T piece[kPanel * kPiece];
       for (int64_t k0 = 0; k0 < a.k; k0 += kPiece) {
         const int64_t k = smaller(kPiece, a.k - k0);
         if (a.stride_k == 1) {
-          for (int64_t i = 0; i < n; ++i) convert(source + i * a.stride_n + k0, piece + i * kPiece, k);
-          pack_rows(piece, kPiece, n, k, panel + k0 * kPanel);
+          for (int64_t i = 0; i < n; ++i) convert(rows[i] + k0, piece + i * kPiece, k);
+          pack_rows(RowsOf<T>(piece, kPiece, n).rows, n, k, panel + k0 * kPanel);
         } else {
           for (int64_t i = 0; i < k; ++i) convert(source + (k0 + i) * a.stride_k, piece + i * kPanel, n);
           pack_columns(piece, kPanel, n, k, panel + k0 * kPanel);

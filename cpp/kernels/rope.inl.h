@@ -1,9 +1,9 @@
 // Rotary position embedding. Contract: ops/rope.h.
 template <class T>
 static void rope(const RopeArgs<T>& a, Range rows) noexcept {
-  const int64_t half = a.head_dim / 2;
+  const int64_t half = a.dims / 2;
   for (int64_t r = rows.begin; r < rows.end; ++r) {
-    const float* cosine = a.cos_sin + int64_t(a.position_ids[r]) * a.head_dim;
+    const float* cosine = a.cos_sin + int64_t(a.position_ids[r]) * a.dims;
     const float* sine = cosine + half;
     for (int64_t h = 0; h < a.heads; ++h) {
       T *first = a.x + r * a.ldx + h * a.head_dim, *second = first + half;

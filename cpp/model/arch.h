@@ -1,5 +1,6 @@
-// A model family: how its config becomes a Spec and what its checkpoints call each weight.
+// A model family: how its config becomes a Spec, what its checkpoints call each weight, which classes it has.
 #pragma once
+#include <cmath>
 #include <span>
 #include <string>
 
@@ -8,50 +9,53 @@
 
 namespace fastplm {
 
-enum class Slot {
-  kTokenEmbed,
-  kPositionEmbed,
-  kSegmentEmbed,
-  kEmbedNorm,
-  kAttentionNorm,
-  kQkv,
-  kQuery,
-  kKey,
-  kValue,
-  kAttentionOut,
-  kDistanceBias,
-  kMlpNorm,
-  kMlpUp,
-  kMlpGate,
-  kMlpDown,
-  kFinalNorm,
-  kPooler,
+// How a weight is stored.
+enum class Load : uint8_t {
+  kAsIs,
+  kTransposed,   // [in, out]: Conv1D of GPT-2
+  kByHead,       // queries, keys and values of each head in turn
 };
 
-// Where a weight is found: `name` + ".weight" and, where the Spec has one, ".bias". {n} is the layer number.
+// `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
+// (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias"; {n} is the layer number.
 // Several rows of one slot are alternatives; the first that the checkpoint has is used.
-//   kQkv: queries, keys and values in one matrix; otherwise kQuery, kKey, kValue.
-//   kMlpUp, gated: without kMlpGate, one matrix with the activated half first; otherwise kMlpGate is the
-//   activated half.
 struct WeightRow {
-  Slot slot;
+  const char* slot;
   const char* name;
+  Load load = Load::kAsIs;
+};
+
+enum class Stacks : uint8_t { kAll, kEncoder };
+
+struct ModelClass {
+  const char* names;   // in transformers, space-separated
+  std::vector<HeadOutput> (*head)(const Value& config) = nullptr;
+  Stacks stacks = Stacks::kAll;
 };
 
 struct Arch {
   const char* model_type;   // of config.json
   const char* prefix;       // what checkpoints of models with a head put before every name
   Spec (*spec)(const Value& config);
-  std::span<const WeightRow> weights;
+  std::span<const WeightRow> encoder, decoder;   // weights of each stack
+  std::span<const ModelClass> classes;
+  bool tied = true;         // unless config.json says otherwise (tie_word_embeddings)
 };
 
 FASTPLM_EXPORT std::span<const Arch* const> architectures();   // the explicit list: arch/list.cpp
-const Arch& arch_of(const std::string& model_type);   // throws kUnsupported, naming the known ones
+FASTPLM_EXPORT const Arch& arch_of(const std::string& model_type);   // throws kUnsupported, naming the known ones
+const ModelClass& class_of(const Arch& arch, const std::string& name);   // throws kUnsupported
 
 // Shared by families.
-Act act_from(const std::string& hf_name);       // throws kUnsupported
+constexpr int64_t kMaxSize = 1 << 24;                // no dimension of a real model is larger
+Act act_from(const std::string& hf_name);            // throws kUnsupported
 int64_t head_dim_of(int64_t width, int64_t heads);   // throws kFile unless heads divide width
 double inverse_sqrt(int64_t n);
-constexpr int64_t kMaxSize = 1 << 24;           // no dimension of a real model is larger
+int64_t labels_of(const Value& config);              // num_labels, or as many as id2label names
+std::vector<float> rope_frequencies(double theta, int64_t dims);
+LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
+LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
+std::vector<int> one_kind(int64_t layers);           // 0, 0, 0, ...
+std::vector<int> own_weights(int64_t layers);        // 0, 1, 2, ...
 
 }  // namespace fastplm

@@ -2,9 +2,11 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "core/tensor.h"
 #include "kernels/args.h"
+#include "ops/sequences.h"
 
 namespace fastplm {
 
@@ -14,8 +16,9 @@ struct Batch {
   TensorView embeds;         // [tokens, width] f32: input vectors in place of token embeddings
   TensorView segment_ids;    // [tokens] i32, or empty: all 0
   TensorView position_ids;   // [tokens] i32, or empty: as the Spec counts them
-  TensorView index;          // [tokens] i32, or empty: a token's column in the padded row it came from
-  TensorView mask;           // [tokens, longest] u8, or empty: which tokens of its sequence each one attends to
+  TensorView index;          // i32 of each key, or empty: a token's column in the padded row it came from
+  TensorView mask;           // [tokens, longest keys] u8, or empty: which keys of its sequence each token sees
+  TensorView gather;         // [sequences] i32, or empty: the row of each sequence that heads gather
 
   int64_t sequences() const { return cu_seqlens.shape[0] - 1; }
   int64_t tokens() const { return cu_seqlens.as<int32_t>()[sequences()]; }
@@ -24,8 +27,9 @@ struct Batch {
 struct Outputs {             // each is written if it is not empty
   TensorView last_hidden;    // [tokens, width] f32
   TensorView hidden_states;  // [layers + 1, tokens, width] f32: after the embeddings, after each layer
-  TensorView attentions;     // f32: per layer, per sequence, [heads, length, length]
-  TensorView pooler;         // [sequences, width] f32
+  TensorView attentions;     // [layers, n] f32: in each layer, per sequence, [heads, queries, keys]
+  TensorView cross_attentions;   // the same for the encoder's keys
+  std::vector<TensorView> heads;   // of each output of the model's head, [tokens or sequences, width] f32; or none
   TensorView pooled;         // [sequences, width] f32, made by
   PoolKind pool = PoolKind::kMean;
   bool normalize = false;

@@ -1,43 +1,57 @@
 // A loaded model and its forward pass.
 #pragma once
-#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "core/value.h"
-#include "model/batch.h"
-#include "model/weights.h"
+#include "model/cache.h"
+#include "model/forward.h"
 
 namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // dtype: kF32 or kBF16. Throws kFile, kUnsupported.
-  Model(const std::string& model_type, const Value& config, const std::vector<TensorEntry>& tensors, DType dtype);
+  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. Throws kFile, kUnsupported.
+  Model(const std::string& model_type, const std::string& class_name, const Value& config,
+        const std::vector<TensorEntry>& tensors, DType dtype);
   ~Model();
 
   const Spec& spec() const { return spec_; }
+  const StackSpec& last() const { return spec_.decoder ? *spec_.decoder : *spec_.encoder; }   // what heads follow
   DType dtype() const { return dtype_; }
-  int64_t bytes() const { return weights_.bytes; }   // of the weights in memory
-  bool has_pooler() const { return bool(weights_.pooler.weight); }
+  int64_t bytes() const { return memory_.bytes; }   // of the weights in memory
+  const std::vector<LoadedHead>& heads() const { return heads_; }
+  const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
 
-  // Runs the encoder. Any number of threads may call it at once. Throws kValue, kType for ids out of range,
-  // sequences longer than spec().max_length and views of the wrong shape.
-  void forward(const Batch& batch, const Outputs& out) const;
+  Cache new_cache() const;   // throws kValue for a model without a decoder
+
+  // Runs one stack: the encoder, or the decoder (encoder: false). Any number of threads may call it at once, each
+  // with a cache of its own. Throws kValue, kType for ids out of range, sequences longer than the stack's max_length
+  // and views of the wrong shape.
+  struct Decoding {
+    Cache* cache = nullptr;             // extended for the batch's tokens already; or null
+    TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    std::vector<int64_t> past;          // [sequences] positions taken before, or empty
+  };
+  void encode(const Batch& batch, const Outputs& out) const;
+  void decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const;
 
  private:
-  struct Group;   // sequences that one thread, or all of them, carry through the whole model
-  class Lease;    // workspace on loan
+  class Lease;   // workspace on loan
 
-  void run(const Batch& batch, const Outputs& out, bool alone) const;
-  void run_groups(const Batch& batch, const Outputs& out, const std::vector<Group>& groups) const;
-  void check(const Batch& batch) const;
+  void check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const;
+  void run(StackCall call, const Batch& batch, const Outputs& out) const;
+  void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
+                  const std::vector<Group>& groups) const;
+  void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
+  void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
 
   Spec spec_;
   DType dtype_;
-  Weights weights_;
-  std::vector<Buffer> rope_memory_;
-  std::vector<TensorView> rope_;   // of spec_.attention[i]; empty if it has none
+  Memory memory_;
+  StackWeights encoder_, decoder_;
+  std::vector<LoadedHead> heads_;
+  std::vector<std::string> missing_;
 
   mutable std::mutex free_lock_;
   mutable std::vector<Arena> free_;   // workspaces not on loan

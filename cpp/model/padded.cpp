@@ -13,35 +13,67 @@ static TensorView view_of(std::vector<T>& v, DType dtype, const Shape& shape) {
   return v.empty() ? TensorView{} : TensorView{v.data(), dtype, Device::kCpu, shape};
 }
 
-Packing::Packing(const PaddedInput& in, const Spec& spec) : length_(in.length) {
+Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : length_(in.length) {
   constexpr int64_t kMost = 1ll << 31;   // cu_seqlens is i32
-  if (in.batch * in.length >= kMost) {
-    fail(ErrorKind::kValue, "forward: the batch has ", in.batch * in.length, " tokens; expected fewer than ", kMost);
+  const int64_t past = cache ? cache->columns : 0;
+  columns_ = past + in.length;
+  if (in.batch * columns_ >= kMost) {
+    fail(ErrorKind::kValue, "forward: the batch has ", in.batch * columns_, " tokens; expected fewer than ", kMost);
+  }
+  if (cache && cache->own.sequences() == 0) cache->own.resize(in.batch);
+  if (cache && cache->own.sequences() != in.batch) {
+    fail(ErrorKind::kValue, "forward: ", in.batch, " rows; the cache has ", cache->own.sequences());
   }
   start_.push_back(0);
-  bool holes = false, dropped = false;
+  bool holes = false, dropped = false, hidden = false;   // hidden: cached tokens that the mask hides now
   for (int64_t b = 0; b < in.batch; ++b) {
+    std::vector<int32_t> fresh;
     for (int64_t i = 0; i < in.length; ++i) {
-      if (in.mask && !in.mask[b * in.length + i]) {
+      if (in.mask && !in.mask[b * columns_ + past + i]) {
         dropped = true;
         continue;
       }
-      if (int64_t(column_.size()) > start_.back() && column_.back() != i - 1) holes = true;
+      fresh.push_back(int32_t(past + i));
       column_.push_back(int32_t(i));
     }
     start_.push_back(int32_t(column_.size()));
+    std::vector<int32_t> keys = fresh;
+    if (cache) {
+      keys = cache->own.columns(b);
+      for (int64_t c = 0, k = 0; in.mask && c < past; ++c) {
+        const bool cached = k < int64_t(keys.size()) && keys[size_t(k)] == c, shown = in.mask[b * columns_ + c];
+        k += cached;
+        hidden |= cached && !shown;
+        if (shown && !cached) {
+          fail(ErrorKind::kValue, "forward: attention_mask shows column ", c, " of row ", b,
+               "; it was hidden when the cache was filled");
+        }
+      }
+      keys.insert(keys.end(), fresh.begin(), fresh.end());
+      past_.push_back(past);
+    }
+    for (size_t k = 1; k < keys.size(); ++k) holes |= keys[k] != keys[k - 1] + 1;
+    key_columns_.push_back(std::move(keys));
   }
 
   const int64_t tokens = start_.back(), width = spec.width;
-  const bool positions = in.position_ids || dropped;
+  const bool positions = in.position_ids || dropped, masked = in.pair_mask || hidden;
+  size_t longest = 0;
+  for (const auto& keys : key_columns_) longest = std::max(longest, keys.size());
   std::vector<int32_t> row_positions(size_t(in.length));
   for (int64_t b = 0; b < in.batch; ++b) {
     const int64_t row = b * in.length;
+    const auto& keys = key_columns_[size_t(b)];
     if (in.position_ids) {
       std::copy_n(in.position_ids + row, in.length, row_positions.begin());
     } else if (dropped) {
       const auto ids = in.ids ? std::span(in.ids + row, size_t(in.length)) : std::span<const int32_t>();
-      count_positions(spec.embed, ids, in.length, row_positions.data());
+      count_positions(spec.embed, ids, in.length, past, row_positions.data());
+    }
+    if (holes) index_.insert(index_.end(), keys.begin(), keys.end());
+    if (in.gather) {   // of what is left of the row; a hidden column: the last one before it
+      const auto begin = column_.begin() + start_[size_t(b)], end = column_.begin() + start_[size_t(b) + 1];
+      gather_.push_back(std::max(0, int32_t(std::upper_bound(begin, end, in.gather[b]) - begin) - 1));
     }
     for (int64_t t = start_[size_t(b)]; t < start_[size_t(b) + 1]; ++t) {
       const int64_t i = column_[size_t(t)];
@@ -49,17 +81,30 @@ Packing::Packing(const PaddedInput& in, const Spec& spec) : length_(in.length) {
       if (in.segment_ids) segment_ids_.push_back(in.segment_ids[row + i]);
       if (in.embeds) embeds_.insert(embeds_.end(), in.embeds + (row + i) * width, in.embeds + (row + i + 1) * width);
       if (positions) position_ids_.push_back(row_positions[size_t(i)]);
-      if (in.pair_mask)
-        mask_.insert(mask_.end(), in.pair_mask + (row + i) * in.length, in.pair_mask + (row + i + 1) * in.length);
+      if (!masked) continue;
+      const size_t at = mask_.size();
+      mask_.resize(at + longest, 0);
+      for (size_t k = 0; k < keys.size(); ++k) {
+        const bool pair = !in.pair_mask || in.pair_mask[(row + i) * columns_ + keys[k]];
+        mask_[at + k] = pair && (!in.mask || in.mask[b * columns_ + keys[k]]);
+      }
     }
+  }
+  if (cache) {
+    for (int64_t b = 0; b < in.batch; ++b) {
+      const auto& keys = key_columns_[size_t(b)];
+      cache->own.extend(b, {keys.begin() + cache->own.length(b), keys.end()});
+    }
+    cache->columns = columns_;
   }
   batch_ = {.cu_seqlens = view_of(start_, DType::kI32, {in.batch + 1}),
             .ids = view_of(ids_, DType::kI32, {tokens}),
             .embeds = view_of(embeds_, DType::kF32, {tokens, width}),
             .segment_ids = view_of(segment_ids_, DType::kI32, {tokens}),
             .position_ids = view_of(position_ids_, DType::kI32, {tokens}),
-            .index = holes ? view_of(column_, DType::kI32, {tokens}) : TensorView{},
-            .mask = view_of(mask_, DType::kU8, {tokens, in.length})};
+            .index = view_of(index_, DType::kI32, {int64_t(index_.size())}),
+            .mask = view_of(mask_, DType::kU8, {tokens, int64_t(longest)}),
+            .gather = view_of(gather_, DType::kI32, {in.batch})};
 }
 
 void Packing::unpack_rows(const float* packed, int64_t width, float* padded) const {
@@ -73,32 +118,31 @@ void Packing::unpack_rows(const float* packed, int64_t width, float* padded) con
   }
 }
 
-int64_t Packing::attention_size(int64_t heads) const {
+int64_t Packing::attention_size(int64_t heads, const Packing* encoder) const {
   int64_t size = 0;
   for (size_t b = 0; b + 1 < start_.size(); ++b) {
-    const int64_t length = start_[b + 1] - start_[b];
-    size += heads * length * length;
+    const auto& keys = (encoder ? encoder : this)->key_columns_[b];
+    size += heads * (start_[b + 1] - start_[b]) * int64_t(keys.size());
   }
   return size;
 }
 
-void Packing::unpack_attention(const float* packed, int64_t heads, float* padded) const {
-  const int64_t batch = int64_t(start_.size()) - 1;
-  std::memset(padded, 0, size_t(batch * heads * length_ * length_) * sizeof(float));
+void Packing::unpack_attention(const float* packed, int64_t heads, float* padded, const Packing* encoder) const {
+  const int64_t batch = int64_t(start_.size()) - 1, columns = (encoder ? encoder : this)->columns_;
+  std::memset(padded, 0, size_t(batch * heads * length_ * columns) * sizeof(float));
   for (int64_t b = 0; b < batch; ++b) {
-    const int32_t* column = column_.data() + start_[size_t(b)];
-    const int64_t length = start_[size_t(b) + 1] - start_[size_t(b)];
+    const auto& keys = (encoder ? encoder : this)->key_columns_[size_t(b)];
     for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t i = 0; i < length; ++i, packed += length) {
-        float* row = padded + ((b * heads + h) * length_ + column[i]) * length_;
-        for (int64_t j = 0; j < length; ++j) row[column[j]] = packed[j];
+      for (int64_t t = start_[size_t(b)]; t < start_[size_t(b) + 1]; ++t, packed += keys.size()) {
+        float* row = padded + ((b * heads + h) * length_ + column_[size_t(t)]) * columns;
+        for (size_t j = 0; j < keys.size(); ++j) row[keys[j]] = packed[j];
       }
     }
   }
 }
 
-void pool_hidden(const Model& model, const PaddedInput& in, float* pooler) {
-  const Spec& spec = model.spec();
+void pool_hidden(const Model& model, const PaddedInput& in, const std::vector<TensorView>& out) {
+  const StackSpec& spec = *model.spec().encoder;
   for (int64_t b = 0; in.mask && in.length > 0 && b < in.batch; ++b) {
     const int64_t row = b * in.length;
     const uint8_t* mask = in.mask + row;
@@ -114,7 +158,12 @@ void pool_hidden(const Model& model, const PaddedInput& in, float* pooler) {
                           .position_ids = from(in.position_ids, 1),
                           .segment_ids = from(in.segment_ids, 1)};
     const Packing packing(one, spec);
-    model.forward(packing.batch(), {.pooler = {pooler + b * spec.width, DType::kF32, Device::kCpu, {1, spec.width}}});
+    Outputs results;
+    for (size_t i = 0; i < out.size(); ++i) {
+      const bool wanted = out[i] && model.heads()[i].spec.per_sequence();
+      results.heads.push_back(wanted ? slice(out[i], b, b + 1) : TensorView{});
+    }
+    model.encode(packing.batch(), results);
   }
 }
 

@@ -1,8 +1,8 @@
-// What a Transformer is, as data. Filled in by arch/<name>.cpp, executed by blocks/.
+// What a Transformer is, as data: stacks of layers of sublayers. Filled in by arch/<family>.cpp, executed by
+// forward.cpp and blocks/.
 //
-// Every axis is a closed set. A model that needs something new adds one alternative here and its one case in
-// blocks/; architecture names never appear outside arch/. Decoders add a stack kind (causal attention, cross
-// attention) and heads add a list of steps; both belong here, beside what they extend.
+// Every axis is a closed set. A model that needs something new adds one alternative here and its one case in the
+// block that owns the axis; family names never appear outside arch/.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -13,47 +13,46 @@
 
 namespace fastplm {
 
-enum class NormPlace { kPre, kPost };
-
-// A table of position vectors. Positions begin at `first`; with skip_padding, tokens equal to padding_id keep
-// position padding_id and are not counted.
-struct LearnedPositions {
-  int64_t count, first = 0;
-  bool skip_padding = false;
-  int64_t padding_id = 0;
-};
-
-// What attention adds to (or does to) its scores.
-struct NoBias {};
-struct Rope {
-  double theta;
-};
-struct BucketBias {
-  int64_t buckets, max_distance;
-};   // learned per head and bucketed distance, shared by the layers
-using ScoreBias = std::variant<NoBias, Rope, BucketBias>;
-
-struct EmbedSpec {
-  int64_t vocab;
-  int64_t segments = 0;
-  std::optional<LearnedPositions> positions;
-  bool norm = false;
-};
-
 struct NormSpec {
   NormKind kind;
-  NormPlace place;
   double eps;
   bool bias = true;
 };
 
-struct AttentionSpec {
-  int64_t heads, head_dim;
-  double scale;
-  bool bias = true;
-  ScoreBias score = NoBias{};
+// --- attention ------------------------------------------------------------------------------------------
+
+enum class Source : uint8_t { kSelf, kEncoder };   // whose hidden states give the keys
+
+struct Visible {
+  bool causal = false;
   int64_t window = -1;   // a token sees those at most this far away; < 0: all
 };
+
+// What attention adds to, or does to, its scores.
+struct Rope {
+  std::vector<float> frequencies;   // one for each pair of rotated values; the rest of a head stays as it is
+  double factor = 1.0;              // of cosine and sine
+  bool operator==(const Rope&) const = default;
+};
+struct Buckets {   // learned for each head and bucketed distance; the stack owns the table
+  int64_t count, max_distance;
+  bool both_ways;
+};
+using ScoreBias = std::variant<std::monostate, Rope, Buckets>;
+
+struct AttentionSpec {
+  int64_t heads, kv_heads, head_dim;
+  double scale;
+  bool qkv_bias = true, out_bias = true;
+  Visible see;
+  Source keys = Source::kSelf;
+  ScoreBias score;
+
+  int64_t inner() const { return heads * head_dim; }
+  int64_t kv_inner() const { return kv_heads * head_dim; }
+};
+
+// --- the other operation of a sublayer --------------------------------------------------------------------
 
 struct MlpSpec {
   int64_t width;
@@ -62,18 +61,88 @@ struct MlpSpec {
   bool bias = true;
 };
 
-struct Spec {
-  int64_t width, layers;
-  EmbedSpec embed;
-  NormSpec norm;
-  std::vector<AttentionSpec> attention;   // layer n uses attention[n % size]
-  MlpSpec mlp;
-  bool first_attention_norm = true;   // false: with kPre, layer 0 attends to the embeddings as they are
-  bool final_norm = false;
-  bool pooler = false;        // tanh(dense(first token))
-  int64_t max_length = 0;     // tokens of one sequence; 0: no limit
+// --- layers and stacks ------------------------------------------------------------------------------------
 
-  const AttentionSpec& attention_of(int64_t layer) const { return attention[size_t(layer) % attention.size()]; }
+// x = after(x + the sum over branches of op(before(x))); all branches read x before it changes.
+struct Branch {
+  std::optional<NormSpec> before;
+  std::variant<AttentionSpec, MlpSpec> op;
+};
+struct Sublayer {
+  std::vector<Branch> branches;
+  std::optional<NormSpec> after;
+};
+using LayerSpec = std::vector<Sublayer>;
+
+// A table of position vectors. Positions begin at `first`; tokens equal to padding_id keep it as their position
+// and are not counted.
+struct LearnedPositions {
+  int64_t count, first = 0;
+  std::optional<int64_t> padding_id;
+};
+
+struct EmbedSpec {   // the sum of its tables, then the norm
+  int64_t vocab, segments = 0;
+  std::optional<LearnedPositions> positions;
+  double scale = 1.0;   // of the token's row
+  std::optional<NormSpec> norm;
+};
+
+struct StackSpec {
+  int64_t width;
+  EmbedSpec embed;
+  std::vector<LayerSpec> kinds;            // the different layers there are
+  std::vector<int> kind_of, weights_of;    // of each layer; equal weights_of: shared weights
+  std::optional<NormSpec> last;            // after the layers
+  int64_t max_length = 0;                  // tokens of one sequence; 0: no limit
+
+  int64_t layers() const { return int64_t(kind_of.size()); }
+  const LayerSpec& layer(int64_t n) const { return kinds[size_t(kind_of[size_t(n)])]; }
+};
+
+struct Spec {
+  std::optional<StackSpec> encoder, decoder;
+};
+
+// Calls fn(branch's spec) for each attention (or each MLP) of the stack's kinds of layers.
+template <class Op, class Fn>
+void for_each(const StackSpec& stack, const Fn& fn) {
+  for (const LayerSpec& layer : stack.kinds) {
+    for (const Sublayer& sublayer : layer) {
+      for (const Branch& branch : sublayer.branches) {
+        if (const Op* op = std::get_if<Op>(&branch.op)) fn(*op);
+      }
+    }
+  }
+}
+
+// --- heads ------------------------------------------------------------------------------------------------
+
+// What is made of the last stack's hidden states, step by step.
+struct HeadStep {
+  enum Kind : uint8_t {
+    kFirst,     // each sequence's first row
+    kGather,    // the row of each sequence that the caller names
+    kDense,     // a linear layer and an activation
+    kNorm,
+    kScale,
+    kVocab,     // a projection to the vocabulary: by the token embeddings if the model ties them, else its own
+  } kind;
+  const char* name = nullptr;   // of the weight; may be null for kVocab that is always tied
+  const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
+  int64_t width = 0;            // of the output; 0: as the input
+  Act act = Act::kNone;
+  bool has_bias = true;
+  NormSpec norm{};
+  double factor = 1.0;
+};
+
+struct HeadOutput {
+  const char* name;             // as transformers calls the result
+  std::vector<HeadStep> steps;
+  bool optional = false;        // left out if the checkpoint lacks it
+
+  bool per_sequence() const { return steps.front().kind <= HeadStep::kGather; }
 };
 
 }  // namespace fastplm

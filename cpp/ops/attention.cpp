@@ -8,30 +8,39 @@
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 #include "ops/check.h"
-#include "ops/cu_seqlens.h"
 #include "ops/dispatch.h"
+#include "ops/rows.h"
 
 namespace fastplm::ops {
 
-int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest) {
+// Keys of a sequence in one page: a whole number of panels.
+static int64_t page_rows(DType dtype, int64_t length) {
+  int64_t rows = 0;
+  with_float_type("attention", dtype, [&]<class T>() {
+    const int64_t panel = kernels().of<T>().layout.panel;
+    rows = (length + panel - 1) / panel * panel;
+  });
+  return rows;
+}
+
+static int64_t scratch_bytes(DType dtype, int64_t head_dim, int64_t longest) {
   int64_t bytes = 0;
   with_float_type("attention", dtype,
                   [&]<class T>() { bytes = kernels().of<T>().attention_workspace(head_dim, longest); });
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
-static int64_t longest_of(const int32_t* start, int64_t sequences) {
-  int64_t longest = 0;
-  for (int64_t s = 0; s < sequences; ++s) longest = std::max<int64_t>(longest, start[s + 1] - start[s]);
-  return longest;
+int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest) {
+  const HeadPages page{dtype, head_dim, page_rows(dtype, longest)};
+  return page.bytes() + scratch_bytes(dtype, head_dim, longest);
 }
 
-// Every distance within a sequence must have its place in distance_bias.
-static void check_reach(const AttentionOptions& o, const int32_t* start, int64_t sequences, int64_t reach) {
+// Every distance between a query and a key of its sequence must have its place in distance_bias.
+static void check_reach(const AttentionOptions& o, const Sequences& keys, int64_t reach) {
   const int32_t* index = o.index.as<int32_t>();
-  for (int64_t s = 0; s < sequences; ++s) {
-    if (start[s] == start[s + 1]) continue;
-    const int64_t first = start[s], last = start[s + 1] - 1;
+  for (int64_t s = 0; s < keys.count; ++s) {
+    if (keys.length(s) == 0) continue;
+    const int64_t first = keys.start[s], last = keys.start[s + 1] - 1;
     const int64_t distance = index ? int64_t(index[last]) - index[first] : last - first;
     if (distance < reach) continue;
     fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; distance_bias reaches ",
@@ -39,20 +48,107 @@ static void check_reach(const AttentionOptions& o, const int32_t* start, int64_t
   }
 }
 
-void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o, TensorView out, TensorView weights,
+namespace {
+
+// One call's arguments, checked; run() computes some query heads of one sequence that share a key head.
+template <class T>
+struct Call {
+  const AttentionOptions& o;
+  Rows q, out;
+  const Sequences& queries;
+  const Keys& keys;
+  float* weights;
+  int64_t reach;
+
+  int64_t group() const { return o.heads / o.kv_heads; }
+
+  void run(int64_t s, int64_t kv_head, std::byte* memory) const {
+    const int64_t count = queries.length(s), length = keys.sequences.length(s);
+    const int64_t first = queries.start[s], first_key = keys.sequences.start[s];
+    constexpr int64_t kSize = int64_t(sizeof(T));
+    KeyPages<T> pages{.head_dim = o.head_dim};
+    T* own = nullptr;
+    std::byte* scratch = memory;
+    if (keys.pages) {
+      const HeadPages& head = keys.pages->head;
+      const int64_t at = keys.pages->offset + kv_head * head.bytes();
+      pages.pages = reinterpret_cast<T* const*>(keys.pages->pages[s]);
+      pages.rows = head.rows;
+      pages.keys_at = at / kSize;
+      pages.values_at = (at + head.key_bytes()) / kSize;
+    } else {
+      const HeadPages head{o.dtype, o.head_dim, page_rows(o.dtype, length)};
+      own = reinterpret_cast<T*>(memory);
+      pages.pages = &own;
+      pages.rows = head.rows;
+      pages.keys_at = 0;
+      pages.values_at = head.key_bytes() / kSize;
+      scratch += head.bytes();
+      kernels().of<T>().write_keys(
+          {.k = static_cast<const T*>(keys.k.data) + first_key * keys.k.ld + kv_head * o.head_dim,
+           .v = static_cast<const T*>(keys.v.data) + first_key * keys.v.ld + kv_head * o.head_dim,
+           .ld = keys.k.ld,
+           .count = length,
+           .at = 0,
+           .last = true,
+           .to = pages});
+    }
+    float* here = weights;
+    for (int64_t i = 0; here && i < s; ++i) here += o.heads * queries.length(i) * keys.sequences.length(i);
+    const auto attend = [&](int64_t head, int64_t heads, int64_t tokens, int64_t ldq, int64_t ldo, int64_t step) {
+      kernels().of<T>().attention(
+          {.q = static_cast<const T*>(q.data) + first * q.ld + head * o.head_dim,
+           .ldq = ldq,
+           .count = heads * tokens,
+           .keys = pages,
+           .length = length,
+           .first = length - count,
+           .step = step,
+           .scale = float(o.scale),
+           .back = o.back,
+           .ahead = o.ahead,
+           .distance_bias =
+               o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
+           .bias_step = step ? 0 : 2 * reach - 1,
+           .index = o.index ? o.index.as<int32_t>() + first_key : nullptr,
+           .mask = o.mask ? o.mask.as<uint8_t>() + first * o.mask.shape[1] : nullptr,
+           .mask_ld = step && o.mask ? o.mask.shape[1] : 0,
+           .out = static_cast<T*>(out.data) + first * out.ld + head * o.head_dim,
+           .ldo = ldo,
+           .weights = here ? here + head * count * length : nullptr,
+           .weights_ld = length,
+           .workspace = scratch});
+    };
+    const int64_t head = kv_head * group();
+    if (count == 1) return attend(head, group(), 1, o.head_dim, o.head_dim, 0);   // all heads of one token at once
+    for (int64_t h = head; h < head + group(); ++h) attend(h, 1, count, q.ld, out.ld, 1);
+  }
+};
+
+}  // namespace
+
+void attention(Rows q, const Sequences& queries, const Keys& keys, const AttentionOptions& o, Rows out, float* weights,
                TensorView workspace) {
   const Check check{"attention"};
-  check.rank("qkv", qkv, 2);
-  const int64_t tokens = qkv.shape[0], inner = o.heads * o.head_dim;
-  const int64_t sequences = check_cu_seqlens("attention", cu_seqlens, tokens);
-  const int32_t* start = cu_seqlens.as<int32_t>();
-  const int64_t longest = longest_of(start, sequences), share = attention_workspace(qkv.dtype, o.head_dim, longest);
-  check.shape("qkv", qkv, {tokens, 3 * inner});
-  check.matches("out", out, qkv.dtype, {tokens, inner});
-  check.optional("index", o.index, DType::kI32, {tokens});
-  check.optional("mask", o.mask, DType::kU8, {tokens, longest});
   check.positive("scale", o.scale);
-  if (tokens == 0) return;
+  if (o.kv_heads < 1 || o.heads % o.kv_heads) {
+    fail(ErrorKind::kValue, "attention: ", o.heads, " heads over ", o.kv_heads,
+         " key heads; expected the same number for each");
+  }
+  if (keys.sequences.count != queries.count) {
+    fail(ErrorKind::kValue, "attention: ", queries.count, " sequences of queries, ", keys.sequences.count,
+         " of keys; expected the same");
+  }
+  const int64_t longest = keys.sequences.longest;
+  if (o.mask) {
+    check.dtype("mask", o.mask, DType::kU8);
+    if (o.mask.shape.rank != 2 || o.mask.shape[0] != queries.tokens() || o.mask.shape[1] < longest) {
+      fail(ErrorKind::kValue, "attention: mask has shape ", o.mask.shape, "; expected [", queries.tokens(), ", ",
+           longest, " or more]");
+    }
+  }
+  if (queries.tokens() == 0) return;
+  const int64_t share = attention_workspace(o.dtype, o.head_dim, longest);
   if (workspace.shape.count() < share) {
     fail(ErrorKind::kValue, "attention: workspace has ", workspace.shape.count(), " bytes; expected ", share,
          " or more");
@@ -60,58 +156,31 @@ void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& o,
   const int64_t reach = o.distance_bias ? (o.distance_bias.shape[1] + 1) / 2 : 0;
   if (o.distance_bias) {
     check.matches("distance_bias", o.distance_bias, DType::kF32, {o.heads, 2 * reach - 1});
-    check_reach(o, start, sequences, reach);
+    check_reach(o, keys.sequences, reach);
   }
 
-  with_float_type("attention", qkv.dtype, [&]<class T>() {
-    const auto run = [&](int64_t sequence, int64_t head, float* sequence_weights, std::byte* memory) {
-      const int64_t first = start[sequence], length = start[sequence + 1] - first;
-      const T* q = qkv.as<T>() + first * 3 * inner + head * o.head_dim;
-      kernels().of<T>().attention(
-          {.q = q,
-           .k = q + inner,
-           .v = q + 2 * inner,
-           .ld = 3 * inner,
-           .length = length,
-           .head_dim = o.head_dim,
-           .scale = float(o.scale),
-           .window = o.window,
-           .distance_bias =
-               o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
-           .index = o.index ? o.index.as<int32_t>() + first : nullptr,
-           .mask = o.mask ? o.mask.as<uint8_t>() + first * longest : nullptr,
-           .mask_ld = longest,
-           .out = out.as<T>() + first * inner + head * o.head_dim,
-           .ldo = inner,
-           .weights = sequence_weights ? sequence_weights + head * length * length : nullptr,
-           .weights_ld = length,
-           .workspace = memory});
-    };
-    // Each thread at work takes one share of the workspace, and then one (sequence, head) after another.
+  with_float_type("attention", o.dtype, [&]<class T>() {
+    const Call<T> call{o, q, out, queries, keys, weights, reach};
+    // Each thread at work takes one share of the workspace, and then one (sequence, key head) after another.
     std::atomic<int64_t> next{0};
-    const int64_t units = sequences * o.heads;
+    const int64_t units = queries.count * o.kv_heads;
     const int64_t shares = std::min({workspace.shape.count() / share, int64_t(num_threads()), units});
     parallel_for(shares, 1, [&](int64_t begin, int64_t) {
+      Stops stops;
       for (int64_t unit; (unit = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
-        const int64_t sequence = unit / o.heads;
-        float* sequence_weights = weights.as<float>();
-        if (sequence_weights) {
-          for (int64_t s = 0; s < sequence; ++s) {
-            const int64_t length = start[s + 1] - start[s];
-            sequence_weights += o.heads * length * length;
-          }
-        }
-        if (start[sequence + 1] > start[sequence])
-          run(sequence, unit % o.heads, sequence_weights, workspace.as<std::byte>() + begin * share);
+        const int64_t s = unit / o.kv_heads, count = queries.length(s);
+        stops.before(2 * count * keys.sequences.length(s) * o.head_dim * (o.heads / o.kv_heads));
+        if (count > 0) call.run(s, unit % o.kv_heads, workspace.as<std::byte>() + begin * share);
       }
     });
   });
 }
 
-void bucket_bias(TensorView table, int64_t max_distance, TensorView distance_bias) {
+void bucket_bias(TensorView table, int64_t max_distance, bool both_ways, TensorView distance_bias) {
   const Check check{"bucket_bias"};
   check.rank("table", table, 2);
-  const int64_t buckets = table.shape[0] / 2, heads = table.shape[1], exact = buckets / 2;   // of one direction
+  const int64_t heads = table.shape[1], buckets = both_ways ? table.shape[0] / 2 : table.shape[0];  // of one direction
+  const int64_t exact = buckets / 2;
   const int64_t width = distance_bias.shape[1], reach = (width + 1) / 2;
   check.matches("distance_bias", distance_bias, DType::kF32, {heads, width});
   const float log_range = float(std::log(double(max_distance) / double(exact)));
@@ -124,7 +193,8 @@ void bucket_bias(TensorView table, int64_t max_distance, TensorView distance_bia
     for (int64_t h = 0; h < heads; ++h) {
       float* row = distance_bias.as<float>() + h * width + reach - 1;
       row[-distance] = table.as<float>()[bucket * heads + h];
-      row[distance] = table.as<float>()[(bucket + (distance > 0 ? buckets : 0)) * heads + h];
+      const int64_t ahead = !both_ways ? 0 : distance > 0 ? bucket + buckets : bucket;
+      row[distance] = table.as<float>()[ahead * heads + h];
     }
   }
 }

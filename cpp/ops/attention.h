@@ -1,38 +1,54 @@
-// Self-attention over packed sequences, without padding.
-//   out[i] = sum_j softmax_j(scale q_i . k_j + bias(j - i)) v_j,  j over the tokens of i's own sequence
+// Attention of packed queries to packed keys, without padding.
+//   out[i] = sum_j softmax_j(scale q_i . k_j + bias(j - i)) v_j,  j over the keys of i's own sequence
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"
+#include "ops/keys.h"
+#include "ops/sequences.h"
 
 namespace fastplm::ops {
 
-struct AttentionOptions {
-  int64_t heads = 1, head_dim = 1;
-  double scale = 1.0;        // > 0
-  int64_t window = -1;       // a token sees those at most this far away; < 0: all
-  TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
-  TensorView index;          // [tokens] i32, increasing within a sequence: where tokens stand for window and
-                             // distance_bias; empty: 0, 1, 2, ...
-  TensorView mask;           // [tokens, longest] u8: where 0, the lowest f32 is added to the score; or empty
+// Rows of a matrix that lie `ld` values apart.
+struct Rows {
+  void* data = nullptr;
+  int64_t ld = 0;
 };
 
-//   qkv          [tokens, 3 heads head_dim]  f32 | bf16: queries, keys, values
-//   cu_seqlens   [sequences + 1]  i32, where sequences begin
-//   out          [tokens, heads head_dim]  same dtype
-//   weights      f32, for each sequence in turn its probabilities [heads, length, length]; or empty
-//   workspace    a multiple of attention_workspace() bytes, 64-byte aligned: one share per thread at work
-//
-// A sequence's result does not depend on the others. Throws kValue, kType.
-// Paper: arXiv:2205.14135 (blocks and running softmax).
-FASTPLM_EXPORT void attention(TensorView qkv, TensorView cu_seqlens, const AttentionOptions& options, TensorView out,
-                              TensorView weights, TensorView workspace);
+// The keys and values of each sequence: rows [key tokens, kv_heads head_dim], or pages that hold them already.
+struct Keys {
+  Sequences sequences;
+  Rows k, v;
+  const PagedKeys* pages = nullptr;   // in place of k and v
+};
 
-// Bytes for one thread, for sequences of up to `longest` tokens.
+struct AttentionOptions {
+  DType dtype = DType::kF32;
+  int64_t heads = 1, kv_heads = 1, head_dim = 1;   // query head h reads key head h / (heads / kv_heads)
+  double scale = 1.0;        // > 0
+  int64_t back = kFar, ahead = kFar;   // a token sees those at most this far before and behind it
+  TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
+  TensorView index;          // i32 of each key, increasing within a sequence: where it stands for back, ahead and
+                             // distance_bias; empty: 0, 1, 2, ...
+  TensorView mask;           // [query tokens, longest keys or more] u8: where 0, the lowest f32 is added; or empty
+};
+
+//   q           [query tokens, heads head_dim] of dtype
+//   queries     where their sequences begin; the last queries of a sequence stand where its last keys do
+//   out         [query tokens, heads head_dim] of dtype
+//   weights     f32, for each sequence in turn its probabilities [heads, queries, keys]; or null
+//   workspace   a multiple of attention_workspace() bytes, 64-byte aligned: one share per thread at work
+//
+// A query's result depends on its own sequence's keys alone, and is the same from rows and from pages.
+// Throws kValue, kType. Paper: arXiv:2205.14135 (blocks and running softmax).
+FASTPLM_EXPORT void attention(Rows q, const Sequences& queries, const Keys& keys, const AttentionOptions& options,
+                              Rows out, float* weights, TensorView workspace);
+
+// Bytes for one thread, for sequences of up to `longest` keys.
 FASTPLM_EXPORT int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest);
 
-// Fills distance_bias [heads, 2 reach - 1] for distances -(reach - 1) to reach - 1 from a table
-// [buckets, heads] f32 of learned biases, as T5 buckets distances in both directions.
+// Fills distance_bias [heads, 2 reach - 1] for distances -(reach - 1) to reach - 1 from a table [buckets, heads]
+// f32 of learned biases, as T5 buckets distances: in both directions, or all that lies ahead as distance 0.
 // Source: T5Attention._relative_position_bucket of transformers, in its f32 arithmetic.
-FASTPLM_EXPORT void bucket_bias(TensorView table, int64_t max_distance, TensorView distance_bias);
+FASTPLM_EXPORT void bucket_bias(TensorView table, int64_t max_distance, bool both_ways, TensorView distance_bias);
 
 }  // namespace fastplm::ops

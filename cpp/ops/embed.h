@@ -3,11 +3,13 @@
 #include "core/export.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
+#include "ops/linear.h"
 
 namespace fastplm::ops {
 
 struct EmbedTables {
-  TensorView tokens;      // [vocab, dim]      f32 | bf16
+  TensorView tokens;      // [vocab, dim]      f32 | bf16; or empty, and then
+  PackedWeight packed;    // [vocab, dim]      the same as a weight of linear()
   TensorView segments;    // [segments, dim]   f32, or empty
   TensorView positions;   // [positions, dim]  f32, or empty
   double scale = 1.0;     // of the token's row

@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/rows.h"
 
 namespace fastplm::ops {
 
@@ -33,19 +34,40 @@ static auto pack_kernel() {
     return kernels().of<T>().pack_bf16;
 }
 
+template <class From, class T>
+static void pack_panels(const PackArgs<From, T>& args) {
+  parallel_for(ceil_div(args.n, kernels().of<T>().layout.panel), 1,
+               [&](int64_t begin, int64_t end) { pack_kernel<From, T>()(args, Range{begin, end}); });
+}
+
 void pack(TensorView w, bool transposed, const PackedWeight& out) {
   const Check check{"pack"};
   check.shape("w", w, transposed ? Shape{out.k, out.n} : Shape{out.n, out.k});
   with_float_type("pack", out.dtype, [&]<class T>() {
     with_stored_type("pack", w.dtype, [&]<class From>() {
-      const PackArgs<From, T> args{.source = w.as<From>(),
-                                   .stride_n = transposed ? 1 : out.k,
-                                   .stride_k = transposed ? out.n : 1,
-                                   .n = out.n,
-                                   .k = out.k,
-                                   .panels = static_cast<T*>(out.panels)};
-      parallel_for(ceil_div(out.n, kernels().of<T>().layout.panel), 1,
-                   [&](int64_t begin, int64_t end) { pack_kernel<From, T>()(args, Range{begin, end}); });
+      pack_panels<From, T>({.source = w.as<From>(),
+                            .stride_n = transposed ? 1 : out.k,
+                            .stride_k = transposed ? out.n : 1,
+                            .n = out.n,
+                            .k = out.k,
+                            .panels = static_cast<T*>(out.panels)});
+    });
+  });
+}
+
+void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeight& out) {
+  if (int64_t(rows.size()) != out.n) {
+    fail(ErrorKind::kValue, "pack: ", rows.size(), " rows; expected ", out.n);
+  }
+  with_float_type("pack", out.dtype, [&]<class T>() {
+    with_stored_type("pack", stored, [&]<class From>() {
+      pack_panels<From, T>({.source = nullptr,
+                            .stride_n = 0,
+                            .stride_k = 1,
+                            .n = out.n,
+                            .k = out.k,
+                            .panels = static_cast<T*>(out.panels),
+                            .rows = reinterpret_cast<const From* const*>(rows.data())});
     });
   });
 }
@@ -103,12 +125,14 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
       GemmArgs<T> args = all;
       args.workspace = workspace_of_thread(workspace);
       int64_t ready = -1;
+      Stops stops;
       for (int64_t i = 0; i < runs; ++i) {
         const int64_t run = (own + i) % runs, begin = units * run / runs, end = units * (run + 1) / runs;
         std::atomic<int64_t>& next = taken[size_t(run)].next;
         for (int64_t unit; (unit = begin + next.fetch_add(1, std::memory_order_relaxed)) < end;) {
           const int64_t row = unit / panels * rows, panel = unit % panels;
           const Range these = {row, std::min(m, row + rows)};
+          stops.before(these.size() * w.k * kernel.layout.panel);
           if (row != ready) kernel.gemm_rows(args, these);
           ready = row;
           kernel.gemm(args, these, {panel, panel + 1});

@@ -1,5 +1,7 @@
 // Linear layers:  out = act(a w^T + bias) + residual,  with w packed once.
 #pragma once
+#include <span>
+
 #include "core/export.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
@@ -19,6 +21,9 @@ FASTPLM_EXPORT int64_t packed_bytes(DType dtype, int64_t n, int64_t k);
 //   w            f32 | f16 | bf16, [out.n, out.k]; or [out.k, out.n] if transposed
 //   out.panels   written; out.dtype f32 | bf16: values are rounded to it
 FASTPLM_EXPORT void pack(TensorView w, bool transposed, const PackedWeight& out);
+
+//   rows   out.n pointers to out.k values of `stored` each, wherever they are
+FASTPLM_EXPORT void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeight& out);
 
 //   a          [m, w.k]  of w.dtype
 //   bias       [w.n]     f32, or empty

@@ -2,8 +2,8 @@
 
 #include "kernels/kernels.h"
 #include "ops/check.h"
-#include "ops/cu_seqlens.h"
 #include "ops/rows.h"
+#include "ops/sequences.h"
 
 namespace fastplm::ops {
 
@@ -11,7 +11,7 @@ void pool(TensorView x, TensorView cu_seqlens, PoolKind kind, bool normalize, Te
   const Check check{"pool"};
   check.rank("x", x, 2);
   check.dtype("x", x, DType::kF32);
-  const int64_t tokens = x.shape[0], dim = x.shape[1], sequences = check_cu_seqlens("pool", cu_seqlens, tokens);
+  const int64_t tokens = x.shape[0], dim = x.shape[1], sequences = sequences_of("pool", cu_seqlens, tokens).count;
   check.matches("y", y, DType::kF32, {sequences, dim});
   const int32_t* start = cu_seqlens.as<int32_t>();
   parallel_rows(sequences, (tokens / std::max<int64_t>(1, sequences) + 1) * dim * 4, [&](Range range) {

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "text/spaced_words.h"
 #include "text/utf8.h"
 
 namespace fastplm::text {
-
-constexpr std::string_view kSpace = "\u2581";   // SentencePiece's sign for a space
 
 // The ids of left, right and what they make, in turn.
 static std::vector<Merges::Rule> read_rules(const Value& settings) {
@@ -22,9 +21,9 @@ static bool can_cut(const std::vector<Merges::Rule>& rules, const Vocabulary& vo
     std::string_view left, right;
     vocabulary.find(rule.left, &left);
     vocabulary.find(rule.right, &right);
-    return right.starts_with(kSpace) && !left.ends_with(kSpace);
+    return right.starts_with(kSpaceSign) && !left.ends_with(kSpaceSign);
   };
-  return vocabulary.id_of(kSpace) >= 0 && std::ranges::none_of(rules, joins);
+  return vocabulary.id_of(kSpaceSign) >= 0 && std::ranges::none_of(rules, joins);
 }
 
 Bpe::Bpe(const Value& settings, const Vocabulary& vocabulary) : Bpe(settings, vocabulary, read_rules(settings)) {}
@@ -114,16 +113,10 @@ void Bpe::start_unknown(std::string_view character, std::string_view written, st
 
 template <class Part>
 void Bpe::cut(std::string_view word, Part&& part) const {
-  size_t begin = 0;
-  while (cuts_ && begin < word.size()) {
-    // The next U+2581 with something else before it.
-    size_t at = word.find(kSpace, begin + 1);
-    while (at != word.npos && word.substr(0, at).ends_with(kSpace)) at = word.find(kSpace, at + kSpace.size());
-    if (at == word.npos) break;
-    part(begin, at);
-    begin = at;
+  for (size_t begin = 0, end = 0; begin < word.size(); begin = end) {
+    end = cuts_ ? end_of_spaced_word(word, begin) : word.size();
+    part(begin, end);
   }
-  part(begin, word.size());
 }
 
 std::span<const Symbol> Bpe::symbols_of(std::string_view part) const {

@@ -4,6 +4,7 @@
 
 #include "text/byte_level.h"
 #include "text/replacement.h"
+#include "text/sentencepiece_decoder.h"
 #include "text/stage.h"
 #include "text/utf8.h"
 
@@ -254,6 +255,7 @@ struct {
     {"Fuse", make<Fuse>},
     {"Metaspace", make<MetaspaceDecoder>},
     {"Replace", make<ReplaceDecoder>},
+    {"SentencePiece", make<SentencePieceDecoder>},
     {"Sequence", make<DecoderSequence>},
     {"Strip", make<StripDecoder>},
     {"WordPiece", make<WordPieceDecoder>},

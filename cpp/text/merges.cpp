@@ -13,7 +13,7 @@ namespace fastplm::text {
 constexpr int64_t kShort = 64;   // up to here a search through all pairs is cheaper than a heap
 constexpr size_t kMostRules = (1u << 31) / kShort - 1;
 
-Merges::Merges(std::span<const Rule> rules)
+Merges::Merges(std::span<const Rule> rules, std::span<const uint32_t> ranks)
     : count_(std::bit_ceil(rules.size() * 2 + 16)),
       shift_(64 - std::countr_zero(count_)),
       memory_(int64_t(count_ * sizeof(Slot) + (count_ << kFilterShift) / 8)) {
@@ -23,14 +23,14 @@ Merges::Merges(std::span<const Rule> rules)
     fail(ErrorKind::kFile, "tokenizer.json: model.merges has ", rules.size(), " rules; expected fewer than ",
          kMostRules);
   }
-  for (size_t rank = 0; rank < rules.size(); ++rank) {
-    const Rule& rule = rules[rank];
+  for (size_t i = 0; i < rules.size(); ++i) {
+    const Rule& rule = rules[i];
     const uint64_t pair = key(rule.left, rule.right);
     const uint64_t hash = hash_of(pair), bit = hash >> (shift_ - kFilterShift);
     filter()[bit / 64] |= uint64_t(1) << bit % 64;
     size_t at = hash >> shift_;
     while (slots()[at].pair != kFree && slots()[at].pair != pair) at = next(at);
-    slots()[at] = {pair, {uint32_t(rank), rule.result}};
+    slots()[at] = {pair, {ranks.empty() ? uint32_t(i) : ranks[i], rule.result}};
   }
 }
 

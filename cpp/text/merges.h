@@ -22,8 +22,9 @@ class Merges {
     int32_t result = -1;
   };
 
-  // A rule's rank is its place; the last of several rules for one pair counts.
-  explicit Merges(std::span<const Rule> rules);
+  // A rule's rank is its place, unless `ranks`, as many as rules and none above their number, say it; the last of
+  // several rules for one pair counts.
+  explicit Merges(std::span<const Rule> rules, std::span<const uint32_t> ranks = {});
 
   Merge of(int32_t left, int32_t right) const {
     const uint64_t pair = key(left, right), hash = hash_of(pair);

@@ -1,5 +1,7 @@
 // The "model" section of tokenizer.json.
 #include "text/bpe.h"
+#include "text/sentencepiece_bpe.h"
+#include "text/sentencepiece_unigram.h"
 #include "text/stage.h"
 #include "text/unigram.h"
 #include "text/word_level.h"
@@ -26,6 +28,9 @@ struct {
   MakeModel make;
 } constexpr kModels[] = {
     {"BPE", make<Bpe>},
+    {"SentencePieceBpe", make<SentencePieceBpe>},
+    {"SentencePieceUnigram", make<SentencePieceUnigram>},
+    {"SentencePieceWords", make<SentencePieceWords>},
     {"Unigram", make<Unigram>},
     {"WordLevel", make<WordLevel>},
     {"WordPiece", make<WordPiece>},

@@ -7,6 +7,7 @@
 #include "text/normal_form.h"
 #include "text/precompiled.h"
 #include "text/replacement.h"
+#include "text/sentencepiece_normalizer.h"
 #include "text/stage.h"
 #include "text/transform.h"
 #include "text/unicode.h"
@@ -205,6 +206,7 @@ struct {
     {"Precompiled", make<Precompiled>},
     {"Prepend", make<Prepend>},
     {"Replace", make<Replace>},
+    {"SentencePiece", make<SentencePieceNormalizer>},
     {"Sequence", make<NormalizerSequence>},
     {"Strip", make<Strip>},
     {"StripAccents", make<StripAccents>},

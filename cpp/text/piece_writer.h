@@ -22,7 +22,7 @@ class PieceWriter {
       if (piece.id < 0) {
         write(piece);
       } else {
-        for (uint32_t i = piece.begin; i < piece.end; ++i) put(std::string_view(&text_.bytes[i], 1), i);
+        copy(piece.begin, piece.end);
       }
       end(piece.id);
     }
@@ -35,6 +35,16 @@ class PieceWriter {
   void put(std::string_view bytes, uint32_t from) {
     bytes_ += bytes;
     if (text_.aligned) spans_.insert(spans_.end(), bytes.size(), text_.spans[from]);
+  }
+  // These bytes of the old text.
+  void copy(uint32_t begin, uint32_t end) {
+    bytes_.append(text_.bytes, begin, end - begin);
+    if (text_.aligned) spans_.insert(spans_.end(), text_.spans.begin() + begin, text_.spans.begin() + end);
+  }
+  // Bytes that are not in the old text.
+  void insert(std::string_view bytes, Span span) {
+    bytes_ += bytes;
+    if (text_.aligned) spans_.insert(spans_.end(), bytes.size(), span);
   }
   // What was put since the last piece is the next one, unless it is nothing.
   void end(int32_t id = -1) {

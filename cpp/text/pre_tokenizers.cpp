@@ -3,6 +3,7 @@
 #include "text/byte_level_pre_tokenizer.h"
 #include "text/metaspace.h"
 #include "text/properties.h"
+#include "text/sentencepiece_normalizer.h"
 #include "text/sequence.h"
 #include "text/split.h"
 #include "text/stage.h"
@@ -133,6 +134,7 @@ struct {
     {"FixedLength", make<FixedLength>},
     {"Metaspace", make<MetaspacePreTokenizer>},
     {"Punctuation", make<Punctuation>},
+    {"SentencePiece", make<SentencePieceSpace>},
     {"Sequence", make<SequencePreTokenizer>},
     {"Split", make_split},
     {"UnicodeScripts", make<UnicodeScripts>},

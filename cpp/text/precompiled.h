@@ -3,12 +3,10 @@
 // The text is taken by extended grapheme clusters. The shortest key that a cluster of fewer than 6 bytes begins with
 // replaces all of it; where there is none, and in longer clusters, each character is looked up by itself.
 #pragma once
-#include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 #include "text/character_bits.h"
+#include "text/charsmap.h"
 #include "text/graphemes.h"
 #include "text/stage.h"
 
@@ -16,9 +14,7 @@ namespace fastplm::text {
 
 class Precompiled final : public Normalizer {
  public:
-  // settings: precompiled_charsmap, in base64: the size of the array in bytes, the array (units of the Darts-clone
-  // library; all integers are 32 bits, little-endian), then the strings, each up to a zero byte. Throws Error(kFile)
-  // if it leaves its own bounds anywhere, so that run() need not look.
+  // settings: precompiled_charsmap, in base64. Throws Error(kFile) if it is damaged.
   explicit Precompiled(const Value& settings);
   void run(Text& text) const override;
   bool keeps(std::string_view text) const override {
@@ -26,8 +22,6 @@ class Precompiled final : public Normalizer {
   }
 
  private:
-  // What stands for `key`, or nothing.
-  std::optional<std::string_view> find(std::string_view key) const;
   bool stays(char32_t c) const;   // whether c remains what it is, if it is a cluster of its own
   // Whether stays() and there is a boundary between c and its like.
   bool is_plain(char32_t c) const { return Graphemes::is_separate(graphemes_.property(c)) && stays(c); }
@@ -37,11 +31,8 @@ class Precompiled final : public Normalizer {
   template <class Edit>
   void find_edits(const char* p, const char* end, Edit&& edit) const;
 
-  void read(std::string_view charsmap);
-
   const Graphemes& graphemes_;
-  std::vector<uint32_t> units_;
-  std::string strings_;
+  Charsmap charsmap_;
   std::optional<CharacterBits> plain_;   // those that is_plain() says it of
 };
 

@@ -19,6 +19,7 @@ struct Text {
   bool aligned = false;      // whether spans are kept
   uint32_t origin = 0;       // the character the text began at, whatever has been removed since
   bool first = false;        // whether this is the beginning of the caller's text
+  bool emptied = false;      // whether nothing is left of text for which SentencePiece still puts a space
 
   // Whether what begins at byte `at` begins with the first character of the caller's text. Once a normalizer has run,
   // only spans can tell.

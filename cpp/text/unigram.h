@@ -32,7 +32,6 @@ class Unigram final : public Model {
     int32_t value;   // the id
     double score;
   };
-  class Search;
   Unigram(const Value& settings, const Vocabulary& vocabulary, const std::vector<double>& scores);
   // Passes the tokens of `word` to add(id, begin, end). Returns an unknown character where unk_id is null, else "".
   template <class Add>

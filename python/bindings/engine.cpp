@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "errors.h"
 #include "strings.h"
 
 using namespace fastplm;
@@ -57,41 +58,9 @@ static Value to_value_at(py::handle o, int depth) {
 
 Value to_value(py::handle object) { return to_value_at(object, 0); }
 
-static void raise(const Error& error) {
-  const auto raise_ours = [&](const char* name) {
-    const py::object type = py::module_::import("fastplm.errors").attr(name);
-    PyErr_SetString(type.ptr(), error.what());
-  };
-  switch (error.kind) {
-    case ErrorKind::kValue: return PyErr_SetString(PyExc_ValueError, error.what());
-    case ErrorKind::kType: return PyErr_SetString(PyExc_TypeError, error.what());
-    case ErrorKind::kFile: return raise_ours("CheckpointError");
-    case ErrorKind::kUnsupported: return raise_ours("UnsupportedError");
-    case ErrorKind::kInterrupted:
-      if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
-      return;
-    case ErrorKind::kInternal: return PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-}
-
-// Runs Python's signal handlers; an exception one of them raises stays set and ends the native call. Python runs
-// them on the main thread only. Others must not even ask for the GIL here: while the interpreter shuts down, asking
-// ends the thread.
-static bool signal_raised() {
-  if (gettid() != getpid()) return false;
-  const py::gil_scoped_acquire gil;
-  return PyErr_CheckSignals() != 0;
-}
-
 PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   m.doc() = "fastplm's native engine. Use the names of the fastplm package instead.";
-  py::register_local_exception_translator([](std::exception_ptr p) {
-    try {
-      std::rethrow_exception(p);
-    } catch (const Error& error) {
-      raise(error);
-    }
-  });
+  py::register_local_exception_translator([](std::exception_ptr thrown) { translate(thrown); });
   set_interrupt_check(signal_raised);
   bind_runtime(m);
   bind_tokenizer(m);

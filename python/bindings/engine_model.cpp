@@ -2,6 +2,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <exception>
+#include <sstream>
+
 #include "core/error.h"
 #include "engine.h"
 #include "model/model.h"
@@ -48,8 +51,8 @@ DType stored_dtype_from(const std::string& name) {   // as safetensors spells th
 
 using EntryTuple = std::tuple<std::string, std::string, std::string, std::vector<int64_t>, int64_t, int64_t>;
 
-std::unique_ptr<Model> load(const std::string& model_type, py::dict config, const std::vector<EntryTuple>& tensors,
-                            const std::string& dtype) {
+std::unique_ptr<Model> load(const std::string& model_type, const std::string& class_name, py::dict config,
+                            const std::vector<EntryTuple>& tensors, const std::string& dtype) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, path, type, shape, offset, bytes] : tensors) {
     if (shape.size() > size_t(Shape::kMaxRank)) continue;   // no weight we know has so many dimensions
@@ -61,7 +64,7 @@ std::unique_ptr<Model> load(const std::string& model_type, py::dict config, cons
   const Value settings = to_value(config);
   const DType compute = dtype_from(dtype);
   const ReleaseGil released;
-  return std::make_unique<Model>(model_type, settings, entries, compute);
+  return std::make_unique<Model>(model_type, class_name, settings, entries, compute);
 }
 
 template <class T>
@@ -90,79 +93,256 @@ std::vector<int32_t> to_int32(const py::array& ids) {
   return out;
 }
 
-py::dict forward(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
-                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
-                 const MaybeArray<int32_t>& segments, bool hidden_states, bool attentions) {
-  const Spec& spec = model.spec();
-  if (input_ids.has_value() == embeds.has_value()) {
-    fail(ErrorKind::kValue, "forward: expected either input_ids or inputs_embeds, and got ",
-         input_ids ? "both" : "neither");
-  }
-  const py::array& shaped = input_ids ? *input_ids : *embeds;
-  if (shaped.ndim() != (input_ids ? 2 : 3)) {
-    fail(ErrorKind::kValue, "forward: ", input_ids ? "input_ids" : "inputs_embeds", " has ", shaped.ndim(),
-         " dimensions; expected ", input_ids ? "[batch, length]" : "[batch, length, width]");
-  }
-  const py::ssize_t batch = shaped.shape(0), length = shaped.shape(1);
-  expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.width)});
-  const bool pairs = mask && mask->ndim() == 3;
-  expect_shape("attention_mask", mask,
-               pairs ? std::vector<py::ssize_t>{batch, length, length} : std::vector<py::ssize_t>{batch, length});
-  expect_shape("position_ids", positions, {batch, length});
-  expect_shape("token_type_ids", segments, {batch, length});
+using Floats = Array<float>;
+using Sizes = std::vector<py::ssize_t>;
 
-  const std::vector<int32_t> ids = input_ids ? to_int32(*input_ids) : std::vector<int32_t>();
-  const int64_t heads = spec.attention[0].heads, states = spec.layers + 1;
-  Array<float> last({batch, length, py::ssize_t(spec.width)});
-  std::optional<Array<float>> pooler;
-  if (model.has_pooler()) pooler.emplace(std::vector<py::ssize_t>{batch, py::ssize_t(spec.width)});
-  std::vector<Array<float>> layers, weights;
-  for (int64_t i = 0; hidden_states && i < states; ++i)
-    layers.emplace_back(std::vector<py::ssize_t>{batch, length, py::ssize_t(spec.width)});
-  for (int64_t i = 0; attentions && i < spec.layers; ++i)
-    weights.emplace_back(std::vector<py::ssize_t>{batch, py::ssize_t(heads), length, length});
-  std::vector<float*> layer_data, weight_data;
-  for (auto& a : layers) layer_data.push_back(a.mutable_data());
-  for (auto& a : weights) weight_data.push_back(a.mutable_data());
-  float* last_data = last.mutable_data();
-  float* pooler_data = pooler ? pooler->mutable_data() : nullptr;
-  const PaddedInput input{.batch = batch,
-                          .length = length,
-                          .ids = input_ids ? ids.data() : nullptr,
-                          .embeds = embeds ? embeds->data() : nullptr,
-                          .mask = mask && !pairs ? mask->data() : nullptr,
-                          .pair_mask = pairs ? mask->data() : nullptr,
-                          .position_ids = positions ? positions->data() : nullptr,
-                          .segment_ids = segments ? segments->data() : nullptr};
+// What a caller of forward passes, checked against the stack.
+struct Arguments {
+  std::optional<py::array> input_ids;
+  MaybeArray<float> embeds;
+  MaybeArray<uint8_t> mask;
+  MaybeArray<int32_t> positions, segments, gather;
+
+  py::ssize_t batch = 0, length = 0;
+  std::vector<int32_t> ids;   // memory of input()
+
+  void check(const StackSpec& spec, int64_t past) {
+    if (input_ids.has_value() == embeds.has_value()) {
+      fail(ErrorKind::kValue, "forward: expected either input_ids or inputs_embeds, and got ",
+           input_ids ? "both" : "neither");
+    }
+    const py::array& shaped = input_ids ? *input_ids : *embeds;
+    if (shaped.ndim() != (input_ids ? 2 : 3)) {
+      fail(ErrorKind::kValue, "forward: ", input_ids ? "input_ids" : "inputs_embeds", " has ", shaped.ndim(),
+           " dimensions; expected ", input_ids ? "[batch, length]" : "[batch, length, width]");
+    }
+    batch = shaped.shape(0);
+    length = shaped.shape(1);
+    const py::ssize_t columns = past + length;
+    expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.width)});
+    expect_shape("attention_mask", mask, pairs() ? Sizes{batch, length, columns} : Sizes{batch, columns});
+    expect_shape("position_ids", positions, {batch, length});
+    expect_shape("token_type_ids", segments, {batch, length});
+    expect_shape("gather", gather, {batch});
+    if (input_ids) ids = to_int32(*input_ids);
+  }
+  bool pairs() const { return mask && mask->ndim() == 3; }
+  PaddedInput input() const {
+    return {.batch = batch,
+            .length = length,
+            .ids = input_ids ? ids.data() : nullptr,
+            .embeds = embeds ? embeds->data() : nullptr,
+            .mask = mask && !pairs() ? mask->data() : nullptr,
+            .pair_mask = pairs() ? mask->data() : nullptr,
+            .position_ids = positions ? positions->data() : nullptr,
+            .segment_ids = segments ? segments->data() : nullptr,
+            .gather = gather ? gather->data() : nullptr};
+  }
+};
+
+// The padded results of one stack, and the packed ones they come from.
+struct Results {
+  const Model& model;
+  const StackSpec& spec;
+  py::ssize_t batch, length, columns, encoder_columns;
+  bool with_heads;
+  Floats last;
+  std::vector<Floats> states, attentions, cross_attentions, heads;
+  int64_t attention_heads = 1;
+
+  Results(const Model& model, const StackSpec& spec, const Arguments& a, py::ssize_t columns,
+          py::ssize_t encoder_columns, bool with_states, bool with_attentions, bool with_heads)
+      : model(model),
+        spec(spec),
+        batch(a.batch),
+        length(a.length),
+        columns(columns),
+        encoder_columns(encoder_columns),
+        with_heads(with_heads),
+        last(Sizes{a.batch, a.length, py::ssize_t(spec.width)}) {
+    for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) { attention_heads = attention.heads; });
+    const auto make = [&](std::vector<Floats>& list, int64_t count, const Sizes& shape) {
+      for (int64_t i = 0; i < count; ++i) list.emplace_back(shape);
+    };
+    make(states, with_states ? spec.layers() + 1 : 0, {batch, length, py::ssize_t(spec.width)});
+    make(attentions, with_attentions ? spec.layers() : 0, {batch, py::ssize_t(attention_heads), length, columns});
+    make(cross_attentions, with_attentions && encoder_columns ? spec.layers() : 0,
+         {batch, py::ssize_t(attention_heads), length, encoder_columns});
+    for (size_t i = 0; with_heads && i < model.heads().size(); ++i) {
+      const LoadedHead& head = model.heads()[i];
+      heads.emplace_back(head.spec.per_sequence() ? Sizes{batch, py::ssize_t(head.width)}
+                                                  : Sizes{batch, length, py::ssize_t(head.width)});
+    }
+    for (auto* list : {&states, &attentions, &cross_attentions, &heads}) {
+      for (Floats& a : *list) data_.push_back(a.mutable_data());
+    }
+    last_data_ = last.mutable_data();
+  }
+
+  // Without the GIL: packs, calls run(packing's batch, outputs), and brings the results back.
+  template <class Run>
+  void compute(const PaddedInput& input, Cache* cache, const Packing* encoder, const Run& run) {
+    const Packing packing(input, spec, cache);
+    const int64_t tokens = packing.batch().tokens(), width = spec.width;
+    const int64_t own = attentions.empty() ? 0 : packing.attention_size(attention_heads);
+    const int64_t cross = cross_attentions.empty() ? 0 : packing.attention_size(attention_heads, encoder);
+    const auto view = [](Buffer& memory, const Shape& shape) {
+      memory = Buffer(std::max<int64_t>(1, shape.count()) * 4);
+      return TensorView{memory.data(), DType::kF32, Device::kCpu, shape};
+    };
+    Buffer last_memory, state_memory, own_memory, cross_memory;
+    std::vector<Buffer> head_memory(heads.size());
+    Outputs out{.last_hidden = view(last_memory, {tokens, width})};
+    if (!states.empty()) out.hidden_states = view(state_memory, {int64_t(states.size()), tokens, width});
+    if (!attentions.empty()) out.attentions = view(own_memory, {spec.layers(), own});
+    if (!cross_attentions.empty()) out.cross_attentions = view(cross_memory, {spec.layers(), cross});
+    const size_t first_head = states.size() + attentions.size() + cross_attentions.size();
+    std::vector<TensorView> per_sequence(heads.size());
+    for (size_t i = 0; i < heads.size(); ++i) {
+      const LoadedHead& head = model.heads()[i];
+      if (head.spec.per_sequence()) {
+        per_sequence[i] = {data_[first_head + i], DType::kF32, Device::kCpu, {batch, head.width}};
+        out.heads.push_back(per_sequence[i]);
+      } else {
+        out.heads.push_back(view(head_memory[i], {tokens, head.width}));
+      }
+    }
+    run(packing, out);
+    if (model.spec().encoder && &spec == &*model.spec().encoder && !heads.empty())
+      pool_hidden(model, input, per_sequence);
+    packing.unpack_rows(last_memory.as<float>(), width, last_data_);
+    size_t next = 0;
+    for (size_t i = 0; i < states.size(); ++i)
+      packing.unpack_rows(state_memory.as<float>() + int64_t(i) * tokens * width, width, data_[next++]);
+    for (size_t i = 0; i < attentions.size(); ++i)
+      packing.unpack_attention(own_memory.as<float>() + int64_t(i) * own, attention_heads, data_[next++]);
+    for (size_t i = 0; i < cross_attentions.size(); ++i)
+      packing.unpack_attention(cross_memory.as<float>() + int64_t(i) * cross, attention_heads, data_[next++], encoder);
+    for (size_t i = 0; i < heads.size(); ++i, ++next) {
+      if (!per_sequence[i]) packing.unpack_rows(head_memory[i].as<float>(), model.heads()[i].width, data_[next]);
+    }
+  }
+
+  py::dict give() const {
+    py::dict result;
+    for (size_t i = 0; i < heads.size(); ++i) result[model.heads()[i].spec.name] = heads[i];
+    result["last_hidden_state"] = last;
+    const auto list = [&](const char* name, const std::vector<Floats>& arrays) {
+      result[name] = arrays.empty() ? py::object(py::none()) : py::object(py::cast(arrays));
+    };
+    list("hidden_states", states);
+    list("attentions", attentions);
+    list("cross_attentions", cross_attentions);
+    return result;
+  }
+
+ private:
+  std::vector<float*> data_;
+  float* last_data_;
+};
+
+py::dict encode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
+                const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
+                const MaybeArray<int32_t>& segments, const MaybeArray<int32_t>& gather, bool hidden_states,
+                bool attentions) {
+  if (!model.spec().encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
+  const StackSpec& spec = *model.spec().encoder;
+  Arguments a{input_ids, embeds, mask, positions, segments, gather};
+  a.check(spec, 0);
+  Results results(model, spec, a, a.length, 0, hidden_states, attentions, !model.spec().decoder);
+  const PaddedInput input = a.input();
   {
     const ReleaseGil released;
-    const Packing packing(input, spec);
-    const int64_t tokens = packing.batch().tokens(), weight_count = attentions ? packing.attention_size(heads) : 0;
-    Buffer packed_last(tokens * spec.width * 4);
-    Buffer packed_states(hidden_states ? states * tokens * spec.width * 4 : 0),
-        packed_weights(spec.layers * weight_count * 4);
-    Outputs out{.last_hidden = {packed_last.data(), DType::kF32, Device::kCpu, {tokens, spec.width}}};
-    if (packed_states.size())
-      out.hidden_states = {packed_states.data(), DType::kF32, Device::kCpu, {states, tokens, spec.width}};
-    if (packed_weights.size())
-      out.attentions = {packed_weights.data(), DType::kF32, Device::kCpu, {spec.layers, weight_count}};
-    if (pooler) out.pooler = {pooler_data, DType::kF32, Device::kCpu, {batch, spec.width}};
-    model.forward(packing.batch(), out);
-    if (pooler) pool_hidden(model, input, pooler_data);
-    packing.unpack_rows(packed_last.as<float>(), spec.width, last_data);
-    for (int64_t i = 0; i < int64_t(layer_data.size()); ++i) {
-      packing.unpack_rows(packed_states.as<float>() + i * tokens * spec.width, spec.width, layer_data[size_t(i)]);
+    results.compute(input, nullptr, nullptr,
+                    [&](const Packing& packing, const Outputs& out) { model.encode(packing.batch(), out); });
+  }
+  return results.give();
+}
+
+// A cache in a forward pass belongs to it alone.
+class Busy {
+ public:
+  Busy(Cache* cache, const Model& model) : cache_(cache) {
+    if (!cache) return;
+    if (cache->model != &model) {
+      cache_ = nullptr;
+      fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
     }
-    for (int64_t i = 0; i < int64_t(weight_data.size()); ++i) {
-      packing.unpack_attention(packed_weights.as<float>() + i * weight_count, heads, weight_data[size_t(i)]);
+    if (cache->busy.exchange(true)) {
+      cache_ = nullptr;
+      fail(ErrorKind::kValue, "forward: the cache is used by another call at the same time; expected one for each");
     }
   }
-  py::dict result;
-  result["last_hidden_state"] = last;
-  result["pooler_output"] = pooler;
-  result["hidden_states"] = hidden_states ? py::object(py::cast(layers)) : py::none();
-  result["attentions"] = attentions ? py::object(py::cast(weights)) : py::none();
-  return result;
+  ~Busy() {
+    if (cache_) cache_->busy = false;
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Cache* cache_;
+};
+
+// A call that fails leaves the cache as it was.
+class CacheGuard {
+ public:
+  explicit CacheGuard(Cache* cache)
+      : cache_(cache), columns_(cache ? cache->columns : 0), thrown_(std::uncaught_exceptions()) {}
+  ~CacheGuard() {
+    if (cache_ && std::uncaught_exceptions() > thrown_) cache_->crop(columns_);
+  }
+  CacheGuard(const CacheGuard&) = delete;
+  CacheGuard& operator=(const CacheGuard&) = delete;
+
+ private:
+  Cache* cache_;
+  int64_t columns_;
+  int thrown_;
+};
+
+py::dict decode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
+                const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
+                const MaybeArray<int32_t>& gather, Cache* cache, const MaybeArray<float>& encoder_states,
+                const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
+  if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
+  const StackSpec& spec = *model.spec().decoder;
+  const Busy busy(cache, model);
+  Arguments a{input_ids, embeds, mask, positions, std::nullopt, gather};
+  const int64_t past = cache ? cache->columns : 0;
+  a.check(spec, past);
+  py::ssize_t encoder_columns = 0;
+  if (model.spec().encoder) {
+    if (!encoder_states) fail(ErrorKind::kValue, "forward: expected the encoder's states");
+    if (encoder_states->ndim() != 3) {
+      fail(ErrorKind::kValue, "forward: encoder_outputs has ", encoder_states->ndim(),
+           " dimensions; expected [batch, length, width]");
+    }
+    encoder_columns = encoder_states->shape(1);
+    expect_shape("encoder_outputs", encoder_states,
+                 {a.batch, encoder_columns, py::ssize_t(model.spec().encoder->width)});
+    expect_shape("encoder_attention_mask", encoder_mask, {a.batch, encoder_columns});
+  }
+  Results results(model, spec, a, past + a.length, encoder_columns, hidden_states, attentions, true);
+  const PaddedInput input = a.input();
+  const PaddedInput states{.batch = a.batch,
+                           .length = encoder_columns,
+                           .embeds = encoder_states ? encoder_states->data() : nullptr,
+                           .mask = encoder_mask ? encoder_mask->data() : nullptr};
+  {
+    const ReleaseGil released;
+    std::optional<Packing> encoder;
+    if (model.spec().encoder) encoder.emplace(states, *model.spec().encoder);
+    const CacheGuard guard(cache);
+    results.compute(input, cache, encoder ? &*encoder : nullptr, [&](const Packing& packing, const Outputs& out) {
+      Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .past = packing.past()};
+      if (encoder) {
+        decoding.states = encoder->batch().embeds;
+        decoding.starts = encoder->batch().cu_seqlens;
+      }
+      model.decode(packing.batch(), decoding, out);
+    });
+  }
+  return results.give();
 }
 
 Batch packed_batch(const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, const MaybeArray<int32_t>& segments) {
@@ -174,10 +354,10 @@ Batch packed_batch(const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, 
 Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens,
                             const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
-  Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.spec().width)});
+  Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.last().width)});
   const Outputs out{.last_hidden = view_of(last)};
   const ReleaseGil released;
-  model.forward(batch, out);
+  model.encode(batch, out);
   return last;
 }
 
@@ -185,11 +365,21 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
                    const std::string& pooling, bool normalize, const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
-  Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.spec().width)});
+  Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().width)});
   const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
   const ReleaseGil released;
-  model.forward(batch, out);
+  model.encode(batch, out);
   return pooled;
+}
+
+// Of each class of a family in transformers: its name, and which stacks it runs.
+py::dict classes_of(const std::string& model_type) {
+  py::dict classes;
+  for (const ModelClass& known : arch_of(model_type).classes) {
+    std::istringstream names(known.names);
+    for (std::string name; names >> name;) classes[name.c_str()] = known.stacks == Stacks::kEncoder ? "encoder" : "all";
+  }
+  return classes;
 }
 
 }  // namespace
@@ -200,22 +390,49 @@ void bind_model(py::module_& m) {
     for (const Arch* arch : architectures()) names.push_back(arch->model_type);
     return names;
   });
+  m.def("classes", &classes_of, py::arg("model_type"));
+  py::class_<Cache>(m, "Cache")
+      .def("copy", [](const Cache& c) { return std::make_unique<Cache>(c); })
+      .def("crop", &Cache::crop, py::arg("columns"))
+      .def("reorder", &Cache::reorder, py::arg("rows"))
+      .def_readonly("columns", &Cache::columns)
+      .def_property_readonly("rows", [](const Cache& c) { return c.own.sequences(); })
+      .def_property_readonly("nbytes", [](const Cache& c) { return c.own.bytes() + c.encoder.bytes(); });
   py::class_<Model>(m, "Model")
-      .def(py::init(&load), py::arg("model_type"), py::arg("config"), py::arg("tensors"), py::arg("dtype"))
-      .def("forward", &forward, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
-           py::arg("position_ids"), py::arg("token_type_ids"), py::arg("hidden_states"), py::arg("attentions"))
+      .def(py::init(&load), py::arg("model_type"), py::arg("class_name"), py::arg("config"), py::arg("tensors"),
+           py::arg("dtype"))
+      .def("encode", &encode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
+           py::arg("position_ids"), py::arg("token_type_ids"), py::arg("gather"), py::arg("hidden_states"),
+           py::arg("attentions"))
+      .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
+           py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
+           py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
+      .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); })
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),
            py::arg("normalize"), py::arg("token_type_ids") = py::none())
       .def_property_readonly("dtype", [](const Model& m) { return m.dtype() == DType::kF32 ? "float32" : "bfloat16"; })
-      .def_property_readonly("width", [](const Model& m) { return m.spec().width; })
-      .def_property_readonly("layers", [](const Model& m) { return m.spec().layers; })
-      .def_property_readonly("heads", [](const Model& m) { return m.spec().attention[0].heads; })
-      .def_property_readonly("vocab_size", [](const Model& m) { return m.spec().embed.vocab; })
+      .def_property_readonly("width", [](const Model& m) { return m.last().width; })
+      .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
+      .def_property_readonly("heads",
+                             [](const Model& m) {
+                               int64_t heads = 0;
+                               for_each<AttentionSpec>(m.last(), [&](const AttentionSpec& a) { heads = a.heads; });
+                               return heads;
+                             })
+      .def_property_readonly("vocab_size", [](const Model& m) { return m.last().embed.vocab; })
+      .def_property_readonly("has_encoder", [](const Model& m) { return m.spec().encoder.has_value(); })
+      .def_property_readonly("has_decoder", [](const Model& m) { return m.spec().decoder.has_value(); })
       .def_property_readonly(
           "max_length",
-          [](const Model& m) { return m.spec().max_length ? std::optional(m.spec().max_length) : std::nullopt; })
-      .def_property_readonly("has_pooler", &Model::has_pooler)
+          [](const Model& m) { return m.last().max_length ? std::optional(m.last().max_length) : std::nullopt; })
+      .def_property_readonly("outputs",
+                             [](const Model& m) {
+                               std::vector<std::string> names;
+                               for (const LoadedHead& head : m.heads()) names.push_back(head.spec.name);
+                               return names;
+                             })
+      .def_property_readonly("missing", &Model::missing)
       .def_property_readonly("nbytes", &Model::bytes);
 }

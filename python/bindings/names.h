@@ -40,7 +40,13 @@ inline fastplm::NormKind norm_kind(const std::string& name) {
 
 inline fastplm::Act act(const std::string& name) {
   using fastplm::Act;
-  static constexpr Named<Act> kKnown[] = {{"none", Act::kNone},          {"relu", Act::kRelu}, {"gelu", Act::kGeluErf},
-                                          {"gelu_tanh", Act::kGeluTanh}, {"silu", Act::kSilu}, {"tanh", Act::kTanh}};
+  static constexpr Named<Act> kKnown[] = {{"none", Act::kNone},       {"relu", Act::kRelu},
+                                          {"gelu", Act::kGeluErf},    {"gelu_tanh", Act::kGeluTanh},
+                                          {"silu", Act::kSilu},       {"tanh", Act::kTanh},
+                                          {"gelu_10", Act::kGelu10},  {"hardswish", Act::kHardSwish},
+                                          {"laplace", Act::kLaplace}, {"leaky_relu", Act::kLeakyRelu},
+                                          {"mish", Act::kMish},       {"quick_gelu", Act::kQuickGelu},
+                                          {"relu2", Act::kRelu2},     {"relu6", Act::kRelu6},
+                                          {"sigmoid", Act::kSigmoid}};
   return choose("act", name, kKnown);
 }

@@ -1,11 +1,18 @@
-// _ops: stateless tensor functions. A TensorView argument accepts anything with __dlpack__, contiguous, without
-// a copy; None is an empty view. Contracts: cpp/ops/<op>.h.
+// _ops: stateless tensor functions. Anything with __dlpack__ is a tensor, if it is contiguous; nothing is copied.
+// Contracts: cpp/ops/<op>.h.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <array>
+#include <optional>
+#include <tuple>
+
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/tensor.h"
+#include "errors.h"
+#include "gil.h"
 #include "names.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
@@ -18,12 +25,16 @@
 #include "ops/softmax.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
 using namespace fastplm;
 
 namespace {
 
-DType dtype_of(nb::dlpack::dtype t) {
+struct Place {   // of an argument, for errors
+  const char *op, *name;
+  friend std::ostream& operator<<(std::ostream& out, const Place& p) { return out << p.op << ": " << p.name; }
+};
+
+DType dtype_of(nb::dlpack::dtype t, const Place& place) {
   const auto is = [&](nb::dlpack::dtype_code code, int bits) {
     return t.code == uint8_t(code) && t.bits == bits && t.lanes == 1;
   };
@@ -34,131 +45,195 @@ DType dtype_of(nb::dlpack::dtype t) {
   if (is(Code::Int, 32)) return DType::kI32;
   if (is(Code::Int, 64)) return DType::kI64;
   if (is(Code::UInt, 8)) return DType::kU8;
-  fail(ErrorKind::kType, "a tensor has a dtype of code ", int(t.code), " and ", int(t.bits),
-       " bits; expected f32, f16, bf16, i32, i64 or u8");
+  constexpr const char* kCodes[] = {"i", "u", "f", "handle", "bf", "c", "bool"};
+  fail(ErrorKind::kType, place, " is ", t.code < std::size(kCodes) ? kCodes[t.code] : "of another kind, ", int(t.bits),
+       "; expected f32, f16, bf16, i32, i64 or u8");
 }
 
-TensorView view_of(const nb::ndarray<nb::c_contig>& a) {
-  if (a.ndim() > size_t(Shape::kMaxRank)) {
-    fail(ErrorKind::kValue, "a tensor has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
+bool is_contiguous(const nb::ndarray<>& a) {
+  int64_t step = 1;
+  for (size_t i = a.ndim(); i-- > 0; step *= int64_t(a.shape(i))) {
+    if (a.shape(i) != 1 && a.stride(i) != step) return a.size() == 0;
   }
+  return true;
+}
+
+TensorView view_of(const nb::ndarray<>& a, const Place& place) {
   if (a.device_type() != nb::device::cpu::value) {
-    fail(ErrorKind::kUnsupported, "a tensor is on device type ", a.device_type(), "; these ops run on the CPU");
+    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU");
   }
-  TensorView view{a.data(), dtype_of(a.dtype()), Device::kCpu, {}};
+  TensorView view{a.data(), dtype_of(a.dtype(), place), Device::kCpu, {}};
+  if (a.ndim() > size_t(Shape::kMaxRank)) {
+    fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
+  }
   for (size_t i = 0; i < a.ndim(); ++i) view.shape.dims[size_t(view.shape.rank++)] = int64_t(a.shape(i));
+  if (!is_contiguous(a)) fail(ErrorKind::kValue, place, " has gaps or another order; expected it to be contiguous");
   return view;
+}
+
+// A parameter of an op: how Python gives it, and its value while the op runs.
+template <class T>
+class Parameter {
+ public:
+  using Given = T;
+  Parameter(const Place&, const T& given) : value(given) {}
+  T value;
+};
+
+template <>
+class Parameter<TensorView> {
+  nb::ndarray<> owner_;   // keeps the memory alive
+
+ public:
+  using Given = nb::object;   // whatever it is: what is wrong with it is for us to say
+  Parameter(const Place& place, const nb::object& given) {
+    if (!nb::try_cast(given, owner_, false)) {
+      fail(ErrorKind::kType, place, " is a ", Py_TYPE(given.ptr())->tp_name,
+           "; expected a tensor whose memory may be shared and written (__dlpack__)");
+    }
+    value = view_of(owner_, place);
+  }
+  TensorView value;
+};
+
+struct Maybe : TensorView {};   // None: an empty view
+
+template <>
+class Parameter<Maybe> {
+  std::optional<Parameter<TensorView>> tensor_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) {
+    if (given.is_none()) return;
+    value = {tensor_.emplace(place, given).value};
+  }
+  Maybe value;
+};
+
+template <class T>
+using ParameterOf = Parameter<std::remove_cvref_t<T>>;
+
+template <class T>
+auto annotation(const char* name) {
+  if constexpr (std::is_same_v<typename ParameterOf<T>::Given, nb::object>)
+    return nb::arg(name).none();   // a tensor that is None is refused in our words
+  else
+    return nb::arg(name);
+}
+
+template <class... Args>
+using Names = std::array<const char*, sizeof...(Args)>;
+
+template <class Result, class... Args, size_t... kAt>
+void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names,
+            std::index_sequence<kAt...>) {
+  m.def(
+      op,
+      [=](typename ParameterOf<Args>::Given... given) {
+        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt]}, given)...};
+        const ReleaseGil released;
+        return run(std::get<kAt>(parameters).value...);
+      },
+      annotation<Args>(names[kAt])...);
+}
+
+template <class Result, class... Args>
+void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
+  define(m, op, run, names, std::index_sequence_for<Args...>());
 }
 
 }  // namespace
 
-template <>
-struct nb::detail::type_caster<TensorView> {
-  NB_TYPE_CASTER(TensorView, const_name("Tensor"))
-  nb::ndarray<nb::c_contig> owner;   // keeps the memory alive while the GIL is released
-
-  bool from_python(handle src, uint8_t, cleanup_list* cleanup) noexcept {
-    if (src.is_none()) {
-      value = {};
-      return true;
-    }
-    make_caster<nb::ndarray<nb::c_contig>> array;
-    if (!array.from_python(src, 0, cleanup)) return false;   // 0: never convert, never copy
-    owner = array.value;
-    try {
-      value = view_of(owner);
-    } catch (const std::exception&) {
-      return false;   // nanobind then names the function and the types it got
-    }
-    return true;
-  }
-};
-
 NB_MODULE(_ops, m) {
-  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
-    try {
-      std::rethrow_exception(p);
-    } catch (const Error& error) {
-      const bool type = error.kind == ErrorKind::kType, value = error.kind != ErrorKind::kInternal;
-      PyErr_SetString(type ? PyExc_TypeError : value ? PyExc_ValueError : PyExc_RuntimeError, error.what());
-    }
-  });
-  using Release = nb::call_guard<nb::gil_scoped_release>;
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) { translate(thrown); });
+  set_interrupt_check(signal_raised);
 
-  m.def("convert", &ops::convert, "x"_a, "y"_a, Release());
-  m.def("softmax", &ops::softmax, "x"_a, "y"_a, Release());
-  m.def(
-      "norm",
-      [](TensorView x, const std::string& kind, TensorView weight, TensorView bias, double eps, TensorView y) {
-        ops::norm(x, norm_kind(kind), weight, bias, eps, y);
-      },
-      "x"_a, "kind"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, "y"_a, Release());
-  m.def(
-      "glu", [](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); }, "x"_a, "act"_a,
-      "y"_a, Release());
-  m.def("rope_table", &ops::rope_table, "theta"_a, "table"_a, Release());
-  m.def("rope", &ops::rope, "x"_a, "heads"_a, "table"_a, "position_ids"_a, Release());
-  m.def(
-      "pool",
-      [](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
-        ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
-      },
-      "x"_a, "cu_seqlens"_a, "kind"_a, "normalize"_a, "y"_a, Release());
-  m.def(
-      "embed",
-      [](TensorView tokens, TensorView segments, TensorView positions, TensorView ids, TensorView segment_ids,
-         TensorView position_ids, TensorView y) {
-        ops::embed({.tokens = tokens, .segments = segments, .positions = positions}, ids, {}, segment_ids, position_ids,
-                   y);
-      },
-      "tokens"_a, "segments"_a.none(), "positions"_a.none(), "ids"_a, "segment_ids"_a.none(), "position_ids"_a.none(),
-      "y"_a, Release());
+  define(m, "convert", &ops::convert, {"x", "y"});
+  define(m, "softmax", &ops::softmax, {"x", "y"});
+  define(m, "norm",
+         +[](TensorView x, const std::string& kind, Maybe weight, Maybe bias, double eps, TensorView y) {
+           ops::norm(x, norm_kind(kind), weight, bias, eps, y);
+         },
+         {"x", "kind", "weight", "bias", "eps", "y"});
+  define(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
+         {"x", "act", "y"});
+  define(m, "rope_table",
+         +[](TensorView frequencies, double factor, TensorView table) {
+           Check{"rope_table"}.matches("frequencies", frequencies, DType::kF32, {table.shape.last() / 2});
+           ops::rope_table({frequencies.as<float>(), size_t(frequencies.shape.count())}, factor, 0, table);
+         },
+         {"frequencies", "factor", "table"});
+  define(m, "rope", &ops::rope, {"x", "heads", "head_dim", "table", "position_ids"});
+  define(m, "pool",
+         +[](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
+           ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
+         },
+         {"x", "cu_seqlens", "kind", "normalize", "y"});
+  define(m, "embed",
+         +[](TensorView tokens, Maybe segments, Maybe positions, TensorView ids, Maybe segment_ids, Maybe position_ids,
+             TensorView y) {
+           ops::embed({.tokens = tokens, .segments = segments, .positions = positions}, ids, {}, segment_ids,
+                      position_ids, y);
+         },
+         {"tokens", "segments", "positions", "ids", "segment_ids", "position_ids", "y"});
 
   // A packed weight crosses as the u8 buffer it lies in, packed_bytes(like, n, k) long.
-  m.def(
-      "packed_bytes", [](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },
-      "like"_a, "n"_a, "k"_a);
-  m.def(
-      "pack",
-      [](TensorView w, bool transposed, TensorView like, TensorView panels) {
-        const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
-        if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k))
-          fail(ErrorKind::kValue, "pack: panels is too short");
-        ops::pack(w, transposed, {panels.data, like.dtype, n, k});
-      },
-      "w"_a, "transposed"_a, "like"_a, "panels"_a, Release());
-  m.def(
-      "linear",
-      [](TensorView a, TensorView panels, TensorView bias, const std::string& name, TensorView residual,
-         TensorView out) {
-        const int64_t n = out.shape.last(), k = a.shape.last();
-        if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k))
-          fail(ErrorKind::kValue, "linear: panels is too short");
-        ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
-      },
-      "a"_a, "panels"_a, "bias"_a.none(), "act"_a, "residual"_a.none(), "out"_a, Release());
+  define(m, "packed_bytes", +[](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },
+         {"like", "n", "k"});
+  define(m, "pack",
+         +[](TensorView w, bool transposed, TensorView like, TensorView panels) {
+           const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
+           if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k))
+             fail(ErrorKind::kValue, "pack: panels is too short");
+           ops::pack(w, transposed, {panels.data, like.dtype, n, k});
+         },
+         {"w", "transposed", "like", "panels"});
+  define(m, "linear",
+         +[](TensorView a, TensorView panels, Maybe bias, const std::string& name, Maybe residual, TensorView out) {
+           const int64_t n = out.shape.last(), k = a.shape.last();
+           if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k))
+             fail(ErrorKind::kValue, "linear: panels is too short");
+           ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
+         },
+         {"a", "panels", "bias", "act", "residual", "out"});
 
-  m.def(
-      "attention_workspace",
-      [](TensorView like, int64_t head_dim, int64_t longest) {
-        return ops::attention_workspace(like.dtype, head_dim, longest);
-      },
-      "like"_a, "head_dim"_a, "longest"_a);
-  m.def("bucket_bias", &ops::bucket_bias, "table"_a, "max_distance"_a, "distance_bias"_a, Release());
-  m.def(
-      "attention",
-      [](TensorView qkv, TensorView cu_seqlens, int64_t heads, double scale, int64_t window, TensorView distance_bias,
-         TensorView index, TensorView mask, TensorView out, TensorView weights, TensorView workspace) {
-        ops::attention(qkv, cu_seqlens,
-                       {.heads = heads,
-                        .head_dim = out.shape.last() / std::max<int64_t>(1, heads),
-                        .scale = scale,
-                        .window = window,
-                        .distance_bias = distance_bias,
-                        .index = index,
-                        .mask = mask},
-                       out, weights, workspace);
-      },
-      "qkv"_a, "cu_seqlens"_a, "heads"_a, "scale"_a, "window"_a, "distance_bias"_a.none(), "index"_a.none(),
-      "mask"_a.none(), "out"_a, "weights"_a.none(), "workspace"_a, Release());
+  define(m, "attention_workspace",
+         +[](TensorView like, int64_t head_dim, int64_t longest) {
+           return ops::attention_workspace(like.dtype, head_dim, longest);
+         },
+         {"like", "head_dim", "longest"});
+  define(m, "bucket_bias", &ops::bucket_bias, {"table", "max_distance", "both_ways", "distance_bias"});
+  // q [tokens, heads head_dim], k and v [key tokens, kv_heads head_dim]; cu_seqlens_k: None, as cu_seqlens; back,
+  // ahead: below 0 for all.
+  define(m, "attention",
+         +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
+             int64_t kv_heads, double scale, int64_t back, int64_t ahead, Maybe distance_bias, Maybe index, Maybe mask,
+             TensorView out, Maybe weights, TensorView workspace) {
+           const Check check{"attention"};
+           check.rank("q", q, 2);
+           check.rank("k", k, 2);
+           const int64_t dim = out.shape.last() / std::max<int64_t>(1, heads);
+           const Sequences queries = sequences_of("attention", cu_seqlens, q.shape[0]);
+           const Sequences keys = cu_seqlens_k ? sequences_of("attention", cu_seqlens_k, k.shape[0]) : queries;
+           check.shape("q", q, {queries.tokens(), heads * dim});
+           check.matches("k", k, q.dtype, {keys.tokens(), kv_heads * dim});
+           check.matches("v", v, q.dtype, k.shape);
+           check.matches("out", out, q.dtype, q.shape);
+           check.optional("index", index, DType::kI32, {keys.tokens()});
+           ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
+                          {.dtype = q.dtype,
+                           .heads = heads,
+                           .kv_heads = kv_heads,
+                           .head_dim = dim,
+                           .scale = scale,
+                           .back = back < 0 ? kFar : back,
+                           .ahead = ahead < 0 ? kFar : ahead,
+                           .distance_bias = distance_bias,
+                           .index = index,
+                           .mask = mask},
+                          {out.data, out.shape[1]}, weights.as<float>(), workspace);
+         },
+         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "back", "ahead", "distance_bias",
+          "index", "mask", "out", "weights", "workspace"});
 }

@@ -12,8 +12,21 @@ __version__: str
 _F32 = npt.NDArray[np.float32]
 _I32 = npt.NDArray[np.int32]
 
+class Cache:
+    """The keys and values of the tokens that a decoder has seen. columns: how many each padded row has."""
+
+    columns: int
+    rows: int
+    nbytes: int
+
+    def copy(self) -> Cache: ...
+    def crop(self, columns: int) -> None: ...
+    def reorder(self, rows: Sequence[int]) -> None: ...
+
 class Model:
-    """A model in the engine. The constructor reads and packs the weights; any thread may call."""
+    """A loaded model. outputs: the names of its class's results beside hidden states. missing: the weights of
+    its head that the checkpoint lacks, drawn at random.
+    """
 
     dtype: str
     width: int
@@ -21,25 +34,53 @@ class Model:
     heads: int
     vocab_size: int
     max_length: int | None
-    has_pooler: bool
+    has_encoder: bool
+    has_decoder: bool
+    outputs: list[str]
+    missing: list[str]
     nbytes: int
 
     def __init__(
-        self, model_type: str, config: dict[str, Any], tensors: Sequence[Tensor], dtype: str
+        self,
+        model_type: str,
+        class_name: str,
+        config: dict[str, Any],
+        tensors: Sequence[tuple[str, str, str, Sequence[int], int, int]],
+        dtype: str,
     ) -> None: ...
-    def forward(
+    def encode(
         self,
         input_ids: npt.NDArray[Any] | None,
         inputs_embeds: npt.NDArray[Any] | None,
         attention_mask: npt.NDArray[Any] | None,
         position_ids: npt.NDArray[Any] | None,
         token_type_ids: npt.NDArray[Any] | None,
+        gather: npt.NDArray[Any] | None,
         hidden_states: bool,
         attentions: bool,
-    ) -> dict[str, Any]: ...
+    ) -> dict[str, Any]:
+        """gather: [batch] columns whose rows the class's head takes."""
+    def decode(
+        self,
+        input_ids: npt.NDArray[Any] | None,
+        inputs_embeds: npt.NDArray[Any] | None,
+        attention_mask: npt.NDArray[Any] | None,
+        position_ids: npt.NDArray[Any] | None,
+        gather: npt.NDArray[Any] | None,
+        cache: Cache | None,
+        encoder_states: npt.NDArray[Any] | None,
+        encoder_mask: npt.NDArray[Any] | None,
+        hidden_states: bool,
+        attentions: bool,
+    ) -> dict[str, Any]:
+        """attention_mask: of all columns, the cache's first."""
+    def new_cache(self) -> Cache: ...
     def forward_packed(self, ids: _I32, cu_seqlens: _I32, token_type_ids: _I32 | None = None) -> _F32: ...
-    def embed(self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool) -> _F32: ...
+    def embed(
+        self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool, token_type_ids: _I32 | None = None
+    ) -> _F32: ...
 
+def classes(model_type: str) -> dict[str, str]: ...
 def architectures() -> list[str]: ...
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fastplm import _engine
+from fastplm.config_keys import FAMILIES
 
 
 def cpu_info() -> dict[str, Any]:
@@ -41,7 +42,7 @@ def set_num_threads(n: int) -> None:
 
 def architectures() -> list[str]:
     """The model_type values (see config.json) of the families that this version runs."""
-    return _engine.architectures()
+    return list(FAMILIES)
 
 
 def library_folder() -> Path:

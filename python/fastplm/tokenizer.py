@@ -9,4 +9,14 @@ from fastplm.tokenizers.tokenizer import Tokenizer
 
 PreTrainedTokenizerBase = Tokenizer  # as transformers calls what all tokenizers are
 
-__all__ = ["AddedToken", "AutoTokenizer", "BatchEncoding", "CharSpan", "Encoding", "PreTrainedTokenizerBase", "TokenSpan", "Tokenizer", "TokenizersBackend"]
+__all__ = [
+    "AddedToken",
+    "AutoTokenizer",
+    "BatchEncoding",
+    "CharSpan",
+    "Encoding",
+    "PreTrainedTokenizerBase",
+    "TokenSpan",
+    "Tokenizer",
+    "TokenizersBackend",
+]

@@ -9,16 +9,20 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from transformers.activations import ACT2FN
 
 from fastplm import _ops
 
 ACTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "none": lambda x: x,
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
-    "tanh": torch.tanh,
+    "none": ACT2FN["linear"],
+    "gelu_tanh": ACT2FN["gelu_pytorch_tanh"],
+    **{
+        name: ACT2FN[name]
+        for name in (
+            *("relu", "gelu", "silu", "tanh", "gelu_10", "hardswish", "laplace", "leaky_relu", "mish"),
+            *("quick_gelu", "relu2", "relu6", "sigmoid"),
+        )
+    },
 }
 
 
@@ -96,32 +100,51 @@ def linear_case(
 # --- attention ----------------------------------------------------------------------------------------
 
 
-def attention(qkv, cu, heads, scale, window, bias, index, mask):  # type: ignore[no-untyped-def]
-    dim = qkv.shape[1] // 3 // heads
-    longest = int((cu[1:] - cu[:-1]).max())
-    out = torch.empty(len(qkv), heads * dim, dtype=qkv.dtype)
-    share = _ops.attention_workspace(qkv, dim, longest)
+@dataclass(frozen=True)
+class Seen:
+    """How many key heads there are, and which keys a query sees: `back` before it, `ahead` behind it; < 0: all."""
+
+    kv_heads: int
+    back: int = -1
+    ahead: int = -1
+
+
+def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type: ignore[no-untyped-def]
+    dim = q.shape[1] // heads
+    starts = cu if cu_k is None else cu_k
+    out = torch.empty_like(q)
+    share = _ops.attention_workspace(q, dim, int((starts[1:] - starts[:-1]).max()))
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
-    _ops.attention(qkv, cu, heads, scale, window, bias, index, mask, out, None, space)
+    _ops.attention(
+        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.back, seen.ahead, bias, index, mask, out, None, space
+    )  # fmt: skip
     return out
 
 
-def attention_reference(qkv, cu, heads, scale, window, bias, index, mask):  # type: ignore[no-untyped-def]
-    dim = qkv.shape[1] // 3 // heads
-    out = torch.empty(len(qkv), heads * dim, dtype=torch.float64)
-    for a, b in zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True):
-        q, k, v = qkv[a:b].double().view(b - a, 3, heads, dim).permute(1, 2, 0, 3)
-        scores = q @ k.transpose(1, 2) * scale
-        place = torch.arange(b - a) if index is None else index[a:b].long()
-        distance = place[None, :] - place[:, None]
+def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type: ignore[no-untyped-def]
+    dim, group = q.shape[1] // heads, heads // seen.kv_heads
+    starts = cu if cu_k is None else cu_k
+    out = torch.empty(q.shape, dtype=torch.float64)
+    for i in range(len(cu) - 1):
+        (a, b), (c, d) = cu[i : i + 2].tolist(), starts[i : i + 2].tolist()
+        query = q[a:b].double().view(b - a, heads, dim).transpose(0, 1)
+        key, value = (
+            t[c:d].double().view(d - c, seen.kv_heads, dim).transpose(0, 1).repeat_interleave(group, 0)
+            for t in (k, v)
+        )
+        scores = query @ key.transpose(1, 2) * scale
+        place = torch.arange(d - c) if index is None else index[c:d].long()
+        distance = place[None, :] - place[d - c - (b - a) :, None]
         if bias is not None:
             scores = scores + bias.double()[:, distance + (bias.shape[1] - 1) // 2]
         if mask is not None:
-            scores = scores.masked_fill(mask[a:b, : b - a] == 0, -torch.inf)
-        if window >= 0:
-            scores = scores.masked_fill(distance.abs() > window, -torch.inf)
-        out[a:b] = (scores.softmax(-1) @ v).transpose(0, 1).reshape(b - a, -1)
+            scores = scores.masked_fill(mask[a:b, : d - c] == 0, -torch.inf)
+        if seen.back >= 0:
+            scores = scores.masked_fill(-distance > seen.back, -torch.inf)
+        if seen.ahead >= 0:
+            scores = scores.masked_fill(distance > seen.ahead, -torch.inf)
+        out[a:b] = (scores.softmax(-1) @ value).transpose(0, 1).reshape(b - a, -1)
     return out
 
 
@@ -135,18 +158,27 @@ def attention_case(
     bias: bool = False,
     holes: bool = False,
     mask: bool = False,
+    kv_heads: int | None = None,
+    causal: bool = False,
+    queries: tuple[int, ...] | None = None,
 ) -> Case:
+    """lengths: of keys; queries: of the queries, the last tokens; default: as many."""
+    seen = Seen(kv_heads or heads, window, 0 if causal else window)
+
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
-        tokens, longest = sum(lengths), max(lengths)
+        keys, tokens, longest = sum(lengths), sum(queries or lengths), max(lengths)
         gaps = [torch.randint(1, 4, (n,), generator=g).cumsum(0) for n in lengths]
         visible = (torch.rand(tokens, longest, generator=g) > 0.3).to(torch.uint8)
         visible[:, 0] = 1
         return (
-            normal(g, tokens, 3 * heads * dim, dtype=dtype),
-            starts(*lengths),
+            normal(g, tokens, heads * dim, dtype=dtype),
+            normal(g, keys, seen.kv_heads * dim, dtype=dtype),
+            normal(g, keys, seen.kv_heads * dim, dtype=dtype),
+            starts(*(queries or lengths)),
+            starts(*lengths) if queries else None,
             heads,
+            seen,
             dim**-0.5,
-            window,
             normal(g, heads, 2 * 4 * longest - 1) if bias else None,
             torch.cat(gaps).to(torch.int32) if holes else None,
             visible if mask else None,
@@ -206,22 +238,30 @@ def glu_reference(x: torch.Tensor, act: str) -> torch.Tensor:
     return ACTS[act](gate) * up
 
 
-def rope(x, heads, theta, positions):  # type: ignore[no-untyped-def]
-    table = torch.empty(int(positions.max()) + 1, x.shape[1] // heads)
-    _ops.rope_table(theta, table)
+def wide_inputs(g: torch.Generator, dtype: torch.dtype, act: str) -> tuple[Any, ...]:
+    """Gates from -30 to 30, beyond every bend, and factors that leave them as they are."""
+    gate = torch.linspace(-30, 30, 1201).to(dtype)[None]
+    return torch.cat([gate, torch.ones_like(gate)], dim=-1), act
+
+
+def frequencies(theta: float, dims: int) -> torch.Tensor:
+    return (1.0 / theta ** (torch.arange(dims // 2, dtype=torch.float64) / (dims // 2))).float()
+
+
+def rope(x, heads, dims, factor, theta, positions):  # type: ignore[no-untyped-def]
+    table = torch.empty(int(positions.max()) + 1, dims)
+    _ops.rope_table(frequencies(theta, dims), factor, table)
     y = x.clone()
-    _ops.rope(y, heads, table, positions)
+    _ops.rope(y, heads, x.shape[1] // heads, table, positions)
     return y
 
 
-def rope_reference(x, heads, theta, positions):  # type: ignore[no-untyped-def]
+def rope_reference(x, heads, dims, factor, theta, positions):  # type: ignore[no-untyped-def]
     x = x.double().view(len(x), heads, -1)
-    half = x.shape[-1] // 2
-    frequency = (1.0 / theta ** (torch.arange(half, dtype=torch.float64) / half)).float()
-    angle = (positions.float()[:, None] * frequency).double()[:, None, :]
-    a, b = x.split(half, dim=-1)
-    y = torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], dim=-1)
-    return y.reshape(len(x), -1)
+    angle = (positions.float()[:, None] * frequencies(theta, dims)).double()[:, None, :]
+    cos, sin = angle.cos() * factor, angle.sin() * factor
+    a, b, rest = x.split([dims // 2, dims // 2, x.shape[-1] - dims], dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=-1).reshape(len(x), -1)
 
 
 def pool(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
@@ -282,6 +322,13 @@ CASES = [
         for s in (torch.float16, torch.bfloat16)
     ),
     *(attention_case(f"head{d}", (1, 7, 31, 40), 2, d) for d in (1, 3, 16, 31, 32, 64, 80, 256)),
+    attention_case("causal", (1, 7, 33, 100), 2, 16, causal=True),
+    attention_case("causal-long", (577, 1200), 1, 32, causal=True),
+    attention_case("causal-window", (5, 70), 2, 8, causal=True, window=9, holes=True),
+    attention_case("grouped", (3, 40), 6, 24, kv_heads=2, causal=True),
+    attention_case("one-token-grouped", (1, 97, 600), 6, 24, kv_heads=2, queries=(1, 1, 1), bias=True),
+    attention_case("last-queries", (9, 650), 4, 16, kv_heads=4, causal=True, queries=(2, 40)),
+    attention_case("other-keys", (31, 5), 2, 13, queries=(7, 40)),
     attention_case("long", (1100, 529), 1, 16),
     attention_case("window", (1, 40, 700), 2, 24, window=9),
     attention_case("window-holes", (33, 130), 2, 24, window=5, holes=True),
@@ -302,11 +349,18 @@ CASES = [
         Case(f"glu-{act}", lambda g, t, act=act: (normal(g, 7, 66, dtype=t), act), glu, glu_reference)
         for act in ACTS
     ),
-    Case(
-        "rope",
-        lambda g, t: (normal(g, 9, 3 * 26, dtype=t), 3, 1e4, torch.arange(0, 90, 10, dtype=torch.int32)),
-        rope,
-        rope_reference,
+    *(Case(f"act-{act}", lambda g, t, act=act: wide_inputs(g, t, act), glu, glu_reference) for act in ACTS),
+    *(
+        Case(
+            f"rope-{dims}",
+            lambda g, t, dims=dims, factor=factor: (
+                *(normal(g, 9, 3 * 26, dtype=t), 3, dims, factor, 1e4),
+                torch.arange(0, 90, 10, dtype=torch.int32),
+            ),
+            rope,
+            rope_reference,
+        )
+        for dims, factor in ((26, 1.0), (10, 1.3))
     ),
     *(
         Case(

@@ -2,11 +2,13 @@
 
 import math
 
+import itertools
+
 import pytest
 import torch
 
 from fastplm import _ops
-from tests.ops.cases import CASES, Case, linear, normal, starts
+from tests.ops.cases import ACTS, CASES, Case, linear, normal, starts
 
 # float32: the project's parity tolerance. bfloat16: one rounding of the result (2^-8) and of attention's
 # probabilities; inputs are already bfloat16, so they add nothing.
@@ -34,7 +36,7 @@ def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype) -> None:
 
 def test_nan_and_infinity_reach_the_result() -> None:
     x = torch.tensor([[1.0, math.nan, 3.0]])
-    for act in ("none", "relu", "gelu", "gelu_tanh", "silu", "tanh"):
+    for act in ACTS:
         y = linear(x, torch.eye(3), None, act, None, None, False)
         assert y.isnan().all(), act
     big = torch.tensor([[1e30, -1e30]])
@@ -52,13 +54,13 @@ def test_nan_and_infinity_reach_the_result() -> None:
 def test_buckets_are_those_of_t5() -> None:
     from transformers.models.t5.modeling_t5 import T5Attention
 
-    for buckets, distance in ((32, 128), (8, 20), (6, 50)):
+    for (buckets, distance), both_ways in itertools.product(((32, 128), (8, 20), (6, 50)), (True, False)):
         table = torch.arange(buckets, dtype=torch.float32)[:, None].contiguous()
         reach = 600
         got = torch.empty(1, 2 * reach - 1)
-        _ops.bucket_bias(table, distance, got)
+        _ops.bucket_bias(table, distance, both_ways, got)
         offsets = torch.arange(-(reach - 1), reach)
-        want = T5Attention._relative_position_bucket(offsets, True, buckets, distance)
+        want = T5Attention._relative_position_bucket(offsets, both_ways, buckets, distance)
         assert got[0].long().tolist() == want.tolist()
 
 
@@ -89,8 +91,19 @@ def test_buckets_are_those_of_t5() -> None:
             ValueError,
             "input_ids holds 7 at token 0; expected 0 to 2",
         ),
-        (lambda x: _ops.softmax(x.double(), x), TypeError, "softmax"),
-        (lambda x: _ops.softmax(x.T, x), TypeError, "softmax"),
+        (lambda x: _ops.softmax(x.half(), x), TypeError, "softmax: x is f16; expected f32"),
+        (lambda x: _ops.softmax(x, x.double()), TypeError, "softmax: y is f64; expected f32, f16, bf16"),
+        (lambda x: _ops.softmax(x.bool(), x), TypeError, "softmax: x is bool8; expected f32, f16, bf16"),
+        (lambda x: _ops.softmax([1.0], x), TypeError, "softmax: x is a list; expected a tensor"),
+        (lambda x: _ops.softmax(x, None), TypeError, "softmax: y is a NoneType; expected a tensor"),
+        (lambda x: _ops.softmax(x.T, x), ValueError, "softmax: x has gaps or another order; expected"),
+        (lambda x: _ops.softmax(x[:, :2], x), ValueError, "softmax: x has gaps or another order; expected"),
+        (
+            lambda x: _ops.softmax(x.view(1, 1, 1, 1, 3, 4), x),
+            ValueError,
+            "x has 6 dimensions; expected at most 5",
+        ),
+        (lambda x: _ops.norm(x, "rms", [1.0], None, 1.0, x), TypeError, "norm: weight is a list; expected"),
     ],
 )
 def test_bad_arguments(call, error, text) -> None:  # type: ignore[no-untyped-def]

@@ -484,16 +484,64 @@ def test_decoding_what_comes(both: tuple[Any, Any]) -> None:
     ours, reference = both
     ids = reference(TEXTS[0], add_special_tokens=False)["input_ids"]
     flat = [ids, tuple(ids), np.array(ids), torch.tensor(ids), list(torch.tensor(ids)), list(np.array(ids))]
-    for row in (*flat, ids[0], np.int64(ids[0]), [], {"input_ids": ids}):
+    for row in (*flat, [], {"input_ids": ids}, [ids[0], 10**6, 2**31, 2**32 - 1], [True]):
         assert ours.decode(row) == reference.decode(row)
         assert ours.batch_decode(row) == reference.batch_decode(row)
+    for scalar in (ids[0], np.int64(ids[0]), torch.tensor(ids[0])):
+        assert ours.decode(scalar) == reference.decode(scalar)
     rows = [[ids, ids[:2]], [np.array(ids)] * 2, list(torch.tensor([ids, ids])), torch.tensor([ids, ids])]
-    for batch in (*rows, np.array([ids, ids])):
+    for batch in (*rows, np.array([ids, ids]), (ids, tuple(ids)), [[]], [ids, ids[0]], np.zeros((0, 3), int)):
         assert ours.decode(batch) == reference.decode(batch)
         assert ours.batch_decode(batch) == reference.batch_decode(batch)
-    for wrong in ("hello", [5.0], ["a"], None, np.array([1.5])):
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("hello", "token_ids is the str 'hello'"),
+        (None, "token_ids is the NoneType None"),
+        (5.0, "token_ids is the float 5.0"),
+        ({5, 6}, "token_ids is the set"),
+        ([5.0], "token_ids has the float 5.0"),
+        (np.array([1.5]), "token_ids has the float 1.5"),
+        (["a"], "token_ids has the str 'a'"),
+        ([5, None], "token_ids has the NoneType None"),
+        ([5, [6]], r"token_ids has the list \[6\]"),
+        ([[[5]]], r"token_ids has the list \[5\]"),
+        ([[5], None], "token_ids is the NoneType None"),
+        ([5, -100], "token_ids has -100; expected ids from 0"),
+        (-1, "token_ids has -1; expected ids from 0"),
+        ([[5], [2**32]], "token_ids has 4294967296; expected ids from 0"),
+    ],
+    ids=str,
+)
+def test_what_is_no_id_is_not_decoded(both: tuple[Any, Any], wrong: Any, message: str) -> None:
+    ours, reference = both
+    with pytest.raises((TypeError, OverflowError)) as error:
+        reference.decode(wrong)
+    kind = ValueError if error.type is OverflowError else TypeError
+    with pytest.raises(kind, match=message):
+        ours.decode(wrong)
+    if not isinstance(wrong, (int, float)):
+        with pytest.raises(kind, match=message):
+            ours.batch_decode(wrong)
+
+
+def test_a_number_is_no_batch_of_ids(both: tuple[Any, Any]) -> None:
+    ours, reference = both
+    for wrong in (5, np.int64(5), np.array(5)):
         with pytest.raises(TypeError):
-            ours.decode(wrong)
+            reference.batch_decode(wrong)
+        with pytest.raises(TypeError, match="expected rows of ids"):
+            ours.batch_decode(wrong)
+
+
+def test_a_stream_takes_ids_only(both: tuple[Any, Any]) -> None:
+    ours, _ = both
+    with pytest.raises(ValueError, match="a token id is -1; expected one from 0"):
+        list(ours.decode_stream([-1]))
+    with pytest.raises(TypeError, match="float"):
+        list(ours.decode_stream([5.5]))
 
 
 def test_a_dtype_moves_nothing(both: tuple[Any, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 
@@ -55,6 +56,57 @@ def assert_equal(ours: Any, reference: Any) -> None:
     assert ours.batch_decode(ids, skip_special_tokens=True) == reference.batch_decode(
         ids, skip_special_tokens=True
     )
+
+
+@pytest.mark.parametrize("key", ["model_max_length", "max_len"])
+@pytest.mark.parametrize("written", [9, 9.0, "9", " 9 "], ids=repr)
+def test_a_length_in_other_types(folder: Any, key: str, written: Any) -> None:
+    """transformers keeps them as they are and fails at the first call."""
+    ours, _ = folder(vocab=True, tokenizer_config={"tokenizer_class": "BertTokenizer", key: written})
+    _, reference = folder(vocab=True, tokenizer_config={"tokenizer_class": "BertTokenizer", key: 9})
+    assert type(ours.model_max_length) is int
+    assert ours.model_max_length == reference.model_max_length == 9
+    options = {"truncation": True, "padding": "max_length"}
+    assert ours(TEXTS, **options).data == reference(TEXTS, **options).data
+
+
+@pytest.mark.parametrize("written", [10**30, 10**40, 1e30, float("inf"), None], ids=repr)
+def test_a_length_without_end(folder: Any, written: Any) -> None:
+    ours, reference = folder(
+        vocab=True, tokenizer_config={"tokenizer_class": "BertTokenizer", "model_max_length": written}
+    )
+    for options in ({"truncation": True}, {"padding": "max_length"}):
+        assert ours(TEXTS, **options).data == reference(TEXTS, **options).data
+
+
+@pytest.mark.parametrize("written", ["long", "", "1e30", 9.5, float("nan"), True, [9]], ids=repr)
+def test_what_is_no_length(folder: Any, tmp_path: Path, written: Any) -> None:
+    for key in ("model_max_length", "max_len"):
+        with pytest.raises(
+            CheckpointError, match=rf"tokenizer_config.json: {key} is .*; expected a whole number"
+        ):
+            folder(vocab=True, tokenizer_config={"tokenizer_class": "BertTokenizer", key: written})
+
+
+def test_white_space_in_vocab_txt(folder: Any, tmp_path: Path) -> None:
+    """Line ends of every kind, blank lines, and what Unicode and what Python calls white space."""
+    ours, _ = folder(vocab=True, json_file=False, tokenizer_config={"tokenizer_class": "BertTokenizer"})
+    spaces = [
+        *(" ", "\t", " \t ", "\r", "\v", "\f", "\x1c", "\x1f", "\x85", "\xa0", "\u1680", "\u180e", "\u2000"),
+        *("\u200a", "\u200b", "\u2028", "\u2029", "\u202f", "\u205f", "\u2060", "\u3000", "\ufeff"),
+    ]
+    lines = [*ours.get_vocab(), "", "x\ry", " left", "two words", *spaces]
+    lines += [f"w{i}{space}" for i, space in enumerate(spaces)]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "model" / "vocab.txt").write_bytes(end.join([*lines, "", "last"]).encode())
+        ours, reference = (
+            library.AutoTokenizer.from_pretrained(tmp_path / "model") for library in (fastplm, transformers)
+        )
+        assert ours.get_vocab() == reference.get_vocab()
+        assert len(reference.get_vocab()) < len(lines)
+        by_class = fastplm.BertTokenizer(tmp_path / "model" / "vocab.txt")
+        assert by_class.get_vocab() == reference.get_vocab()
+        assert ours(["w0 w1 w2 w3"]).data == reference(["w0 w1 w2 w3"]).data
 
 
 BERT = {"model_type": "bert"}

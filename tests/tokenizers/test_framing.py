@@ -17,11 +17,14 @@ pytest.importorskip("tokenizers")
 from tests.tokenizers.test_sources import both, make_file  # noqa: E402 - needs the two above
 
 TEXTS, TARGETS = ["the cat", "at the sea ab"], ["ab a", "cat"]
+# By class, two languages that it knows.
+LANGUAGES = {"NllbTokenizer": ("eng_Latn", "fra_Latn"), "SeamlessM4TTokenizer": ("eng", "__fra__")}
 
 
 def folder(path: Path, name: str, **config: Any) -> Path:
-    kind = "BPE" if name == "NllbTokenizer" else "Unigram"
-    (path / "tokenizer.json").write_text(json.dumps(make_file(kind, codes=("en_XX", "ro_RO", "eng_Latn"))))
+    kind = "BPE" if name in ("NllbTokenizer", "SeamlessM4TTokenizer") else "Unigram"
+    codes = ("en_XX", "ro_RO", "eng_Latn", "__eng__", "__fra__")
+    (path / "tokenizer.json").write_text(json.dumps(make_file(kind, codes=codes)))
     (path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name, **config}))
     return path
 
@@ -45,7 +48,7 @@ def test_targets(name: str, options: dict[str, Any], tmp_path: Path) -> None:
     ours, reference = both(folder(tmp_path, name, pad_token="<pad>"))
     for tokenizer in (ours, reference):
         if name in TRANSLATION:
-            tokenizer.tgt_lang = "fra_Latn" if name == "NllbTokenizer" else "ro_RO"
+            tokenizer.tgt_lang = LANGUAGES.get(name, ("en_XX", "ro_RO"))[1]
     for args in (
         (TEXTS, None, TARGETS),
         (TEXTS, TARGETS, TARGETS, TEXTS),
@@ -106,7 +109,7 @@ def test_splinter_keeps_its_frame(tmp_path: Path, vocabulary: dict[str, int]) ->
 @pytest.mark.parametrize("settings", ["none", "languages", "legacy_behaviour"])
 @pytest.mark.parametrize("name", TRANSLATION)
 def test_languages(name: str, settings: str, tmp_path: Path) -> None:
-    first, second = ("eng_Latn", "fra_Latn") if name == "NllbTokenizer" else ("en_XX", "ro_RO")
+    first, second = LANGUAGES.get(name, ("en_XX", "ro_RO"))
     config: dict[str, Any] = {"legacy_behaviour": True} if settings == "legacy_behaviour" else {}
     if settings == "languages":
         config = {"src_lang": second, "tgt_lang": first}
@@ -131,7 +134,7 @@ def test_languages(name: str, settings: str, tmp_path: Path) -> None:
     for tokenizer in tokenizers:  # a text keeps the frame of its language
         tokenizer.add_bos_token = True
     assert answers(ours) == answers(reference)
-    if name != "NllbTokenizer":
+    if name not in LANGUAGES:
         assert ours.lang_code_to_id == reference.lang_code_to_id
 
     ours.src_lang = second

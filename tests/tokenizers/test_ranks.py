@@ -59,6 +59,29 @@ def test_tiktoken(file: str, config: dict[str, Any], tmp_path: Path) -> None:
     assert by_folder(texts, **options)["input_ids"] == by_file(texts)["input_ids"]
 
 
+def test_lines_that_tiktoken_takes(tmp_path: Path) -> None:
+    """An empty token, as the last line of Whisper's multilingual file has it; signs that are no base64."""
+    pytest.importorskip("tiktoken")
+    path = tmp_path / "tiktoken.model"
+    write_ranks(path, ranks(5))
+    with path.open("ab") as file:
+        file.write(b"\r\n\n  Y*2Fj\t+500\nY2F0IQ==YWJj 5_01 \r= 502\n")
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "TokenizersBackend", "pad_token": "<p>"}'
+    )
+    ours, reference = both(tmp_path)
+    assert ours.convert_tokens_to_ids(["cac", "cat!", "", "<p>"]) == [500, 501, 502, 503]
+    assert_same(ours, reference, [*TEXTS, "cac cat! cast", ""])
+    ids = [502, 500, 502, 501]
+    assert ours.decode(ids) == reference.decode(ids) == "caccat!"
+    path.rename(tmp_path / "some.tiktoken")
+    alone = AutoTokenizer.from_pretrained(tmp_path / "some.tiktoken")
+    assert alone.get_vocab().items() >= {("cac", 500), ("cat!", 501), ("", 502)}
+    alone.save_pretrained(tmp_path / "saved")
+    again = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert again(TEXTS)["input_ids"] == alone(TEXTS)["input_ids"]
+
+
 def test_real_tiktoken(data: Path, tmp_path: Path, texts: list[str]) -> None:
     pytest.importorskip("tiktoken")
     shutil.copy(data / "tokenizers/tiktoken/cl100k_base/cl100k_base.tiktoken", tmp_path / "tiktoken.model")

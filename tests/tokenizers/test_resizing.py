@@ -286,4 +286,4 @@ def test_the_backend_is_the_same_tokenizer(load: Any, settings: dict[str, Any]) 
         assert [encoding.ids for encoding in backend.encode_batch(texts)] == ours(texts)["input_ids"]
         assert backend.model.continuing_subword_prefix == "##"
         ours.add_tokens(["<x>"])
-    assert pickle.loads(pickle.dumps(ours))._backend == (None, None)
+    assert pickle.loads(pickle.dumps(ours))._link is None

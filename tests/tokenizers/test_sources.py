@@ -175,6 +175,8 @@ def test_classes_with_a_tokenizer_json(name: str, tmp_path: Path, request: pytes
             with pytest.raises((CheckpointError, ValueError)):
                 AutoTokenizer.from_pretrained(folder)
             continue
+        if hasattr(reference, "_switch_to_input_mode"):
+            reference._switch_to_input_mode()  # SeamlessM4T's is made for targets, until it is called
         assert_same(AutoTokenizer.from_pretrained(folder), reference)
         compared += 1
     assert compared > 8
@@ -297,16 +299,14 @@ def test_what_is_missing(tmp_path: Path) -> None:
 
 
 SENTENCEPIECE = {
-    "unigram/t5-small/spiece.model": ("T5Tokenizer", "TokenizersBackend"),
-    "unigram/xlnet-base-cased/spiece.model": ("XLNetTokenizer", "TokenizersBackend"),
+    "unigram/t5-small/spiece.model": ("T5Tokenizer", "FNetTokenizer"),
+    "unigram/xlnet-base-cased/spiece.model": ("XLNetTokenizer",),
     "unigram/sp-test/test_model.model": (
         "XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer",
-        "MBart50Tokenizer", "TokenizersBackend",
+        "MBart50Tokenizer", "DebertaV2Tokenizer",
     ),
-    "unigram/sp-test/test_ja_model.model": ("XLMRobertaTokenizer", "TokenizersBackend"),
-    "spm_bpe/mistral01/tokenizer.model": (
-        "LlamaTokenizer", "ReformerTokenizer", "TokenizersBackend",
-    ),
+    "unigram/sp-test/test_ja_model.model": ("XLMRobertaTokenizer",),
+    "spm_bpe/mistral01/tokenizer.model": ("LlamaTokenizer", "ReformerTokenizer", "NllbTokenizer"),
 }  # fmt: skip
 
 
@@ -316,8 +316,7 @@ SENTENCEPIECE = {
 def test_sentencepiece(file: str, name: str, data: Path, tmp_path: Path, texts: list[str]) -> None:
     pytest.importorskip("sentencepiece")
     pytest.importorskip("google.protobuf")
-    target = CLASSES[name].files[0] if name in CLASSES else "tokenizer.model"
-    shutil.copy(data / "tokenizers" / file, tmp_path / target)
+    shutil.copy(data / "tokenizers" / file, tmp_path / CLASSES[name].files[0])
     for config in ({}, {"add_bos_token": True, "extra_special_tokens": ["<x>"]}):
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name, **config}))
         assert_same(*both(tmp_path), [*TEXTS, *texts[:50]])

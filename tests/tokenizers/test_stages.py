@@ -235,7 +235,7 @@ class TestDecoders:
 
     def test_unknown_ids_are_left_out(self, settings, load):
         ours, reference = load(settings)
-        assert ours.decode([5, 999_999, 6, 2**40, -1]) == reference.decode([5, 999_999, 6]) == "a b"
+        assert ours.decode([5, 999_999, 6, 2**31]) == reference.decode([5, 999_999, 6, 2**31]) == "a b"
 
     def test_batches_arrays_and_single_ids(self, settings, load):
         np = pytest.importorskip("numpy")

@@ -6,53 +6,101 @@ namespace fastplm {
 
 static Spec bert(const Value& c) {
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
-  const int64_t head_dim = head_dim_of(width, heads), positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
+  const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
+  const int64_t positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
   if (const std::string kind = c.s("position_embedding_type", "absolute"); kind != "absolute") {
     fail(ErrorKind::kUnsupported, "\"position_embedding_type\" is \"", kind, "\"; only \"absolute\" is supported");
   }
-  return {
-      .width = width,
-      .layers = c.i_in("num_hidden_layers", 0, kMaxSize),
-      .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
-                .segments = c.i_in("type_vocab_size", 2, 0, kMaxSize),
-                .positions = LearnedPositions{.count = positions},
-                .norm = true},
-      .norm = {NormKind::kLayer, NormPlace::kPost, c.d("layer_norm_eps", 1e-12)},
-      .attention = {{.heads = heads, .head_dim = head_dim, .scale = inverse_sqrt(head_dim)}},
-      .mlp = {.width = c.i_in("intermediate_size", 1, kMaxSize), .act = act_from(c.s("hidden_act", "gelu"))},
-      .pooler = true,
-      .max_length = positions,
-  };
+  const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-12)};
+  const AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim)};
+  const MlpSpec mlp{c.i_in("intermediate_size", 1, kMaxSize), act_from(c.s("hidden_act", "gelu"))};
+  return {.encoder = StackSpec{.width = width,
+                               .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
+                                         .segments = c.i_in("type_vocab_size", 2, 0, kMaxSize),
+                                         .positions = LearnedPositions{positions},
+                                         .norm = norm},
+                               .kinds = {post_norm(attention, mlp, norm)},
+                               .kind_of = one_kind(layers),
+                               .weights_of = own_weights(layers),
+                               .max_length = positions},
+          .decoder = {}};
 }
 
 static Spec roberta(const Value& c) {   // BERT, but positions are counted from past the padding id
   Spec spec = bert(c);
   const int64_t padding = c.i_in("pad_token_id", 1, 0, kMaxSize);
-  spec.embed.positions->first = padding + 1;
-  spec.embed.positions->skip_padding = true;
-  spec.embed.positions->padding_id = padding;
-  spec.max_length -= padding + 1;
+  spec.encoder->embed.positions->first = padding + 1;
+  spec.encoder->embed.positions->padding_id = padding;
+  spec.encoder->max_length -= padding + 1;
   return spec;
 }
 
 static constexpr WeightRow kWeights[] = {
-    {Slot::kTokenEmbed, "embeddings.word_embeddings"},
-    {Slot::kPositionEmbed, "embeddings.position_embeddings"},
-    {Slot::kSegmentEmbed, "embeddings.token_type_embeddings"},
-    {Slot::kEmbedNorm, "embeddings.LayerNorm"},
-    {Slot::kQuery, "encoder.layer.{n}.attention.self.query"},
-    {Slot::kKey, "encoder.layer.{n}.attention.self.key"},
-    {Slot::kValue, "encoder.layer.{n}.attention.self.value"},
-    {Slot::kAttentionOut, "encoder.layer.{n}.attention.output.dense"},
-    {Slot::kAttentionNorm, "encoder.layer.{n}.attention.output.LayerNorm"},
-    {Slot::kMlpUp, "encoder.layer.{n}.intermediate.dense"},
-    {Slot::kMlpDown, "encoder.layer.{n}.output.dense"},
-    {Slot::kMlpNorm, "encoder.layer.{n}.output.LayerNorm"},
-    {Slot::kPooler, "pooler.dense"},
+    {"embed.tokens", "embeddings.word_embeddings"},
+    {"embed.positions", "embeddings.position_embeddings"},
+    {"embed.segments", "embeddings.token_type_embeddings"},
+    {"embed.norm", "embeddings.LayerNorm"},
+    {"attention.query", "encoder.layer.{n}.attention.self.query"},
+    {"attention.key", "encoder.layer.{n}.attention.self.key"},
+    {"attention.value", "encoder.layer.{n}.attention.self.value"},
+    {"attention.out", "encoder.layer.{n}.attention.output.dense"},
+    {"attention.after", "encoder.layer.{n}.attention.output.LayerNorm"},
+    {"mlp.up", "encoder.layer.{n}.intermediate.dense"},
+    {"mlp.down", "encoder.layer.{n}.output.dense"},
+    {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
+using Step = HeadStep;
+static const Step kPooler{.kind = Step::kDense, .name = "pooler.dense", .act = Act::kTanh};
+
+static std::vector<HeadOutput> pooler(const Value&) {
+  return {{.name = "pooler_output", .steps = {{Step::kFirst}, kPooler}, .optional = true}};
+}
+
+static std::vector<Step> vocabulary(const Value& c) {
+  return {{.kind = Step::kDense, .name = "cls.predictions.transform.dense", .act = act_from(c.s("hidden_act", "gelu"))},
+          {.kind = Step::kNorm,
+           .name = "cls.predictions.transform.LayerNorm",
+           .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
+          {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.bias"}};
+}
+static std::vector<Step> next_sentence() {
+  return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = "cls.seq_relationship", .width = 2}};
+}
+static std::vector<Step> classes_of_sequence(int64_t classes) {
+  return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = "classifier", .width = classes}};
+}
+
+static std::vector<HeadOutput> masked_lm(const Value& c) { return {{"logits", vocabulary(c)}}; }
+static std::vector<HeadOutput> next_sentence_head(const Value&) { return {{"logits", next_sentence()}}; }
+static std::vector<HeadOutput> pretraining(const Value& c) {
+  return {{"prediction_logits", vocabulary(c)}, {"seq_relationship_logits", next_sentence()}};
+}
+static std::vector<HeadOutput> sequence_classes(const Value& c) {
+  return {{"logits", classes_of_sequence(labels_of(c))}};
+}
+static std::vector<HeadOutput> choice(const Value&) { return {{"logits", classes_of_sequence(1)}}; }
+static std::vector<HeadOutput> token_classes(const Value& c) {
+  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
+}
+static std::vector<HeadOutput> spans(const Value&) {
+  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
+}
+
+static constexpr ModelClass kBertClasses[] = {
+    {"BertModel", pooler},
+    {"BertForMaskedLM", masked_lm},
+    {"BertForNextSentencePrediction", next_sentence_head},
+    {"BertForPreTraining", pretraining},
+    {"BertForSequenceClassification", sequence_classes},
+    {"BertForTokenClassification", token_classes},
+    {"BertForQuestionAnswering", spans},
+    {"BertForMultipleChoice", choice},
+};
+static constexpr ModelClass kRobertaClasses[] = {{"RobertaModel", pooler}};
+
 extern const Arch kBert, kRoberta;
-const Arch kBert{"bert", "bert.", bert, kWeights};
-const Arch kRoberta{"roberta", "roberta.", roberta, kWeights};
+const Arch kBert{"bert", "bert.", bert, kWeights, {}, kBertClasses};
+const Arch kRoberta{"roberta", "roberta.", roberta, kWeights, {}, kRobertaClasses};
 
 }  // namespace fastplm

@@ -7,16 +7,44 @@
 namespace fastplm {
 
 // theta of one kind of layer: in rope_parameters (transformers 5), or under the older flat name.
-static Rope rope_of(const Value& c, const char* kind, const char* flat_name, double standard) {
+static double theta_of(const Value& c, const char* kind, const char* flat_name, double standard) {
   const Value* parameters = c.find("rope_parameters");
   const Value* own = parameters ? parameters->find(kind) : nullptr;
   if (own) {
     if (const std::string type = own->s("rope_type", "default"); type != "default") {
       fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
     }
-    if (own->has("rope_theta")) return {own->d("rope_theta")};
+    if (own->has("rope_theta")) return own->d("rope_theta");
   }
-  return {c.d(flat_name, standard)};
+  return c.d(flat_name, standard);
+}
+
+enum Kind : int {
+  kGlobal,
+  kLocal,
+  kFirstGlobal,
+  kFirstLocal
+};   // the first layer attends to the embeddings as they are
+
+static std::vector<int> kinds_of(const Value& c, int64_t layers) {
+  std::vector<int> kinds;
+  if (const Value* types = c.find("layer_types")) {
+    for (const Value& type : types->array("layer_types")) {
+      const std::string& kind = type.string("layer_types");
+      if (kind != "full_attention" && kind != "sliding_attention") {
+        fail(ErrorKind::kFile, "\"layer_types\" holds \"", kind, "\"; expected full_attention or sliding_attention");
+      }
+      kinds.push_back(kind == "full_attention" ? kGlobal : kLocal);
+    }
+    if (int64_t(kinds.size()) != layers) {
+      fail(ErrorKind::kFile, "\"layer_types\" names ", kinds.size(), " layers; \"num_hidden_layers\" is ", layers);
+    }
+  } else {
+    const int64_t period = c.i_in("global_attn_every_n_layers", 3, 1, kMaxSize);
+    for (int64_t n = 0; n < layers; ++n) kinds.push_back(n % period ? kLocal : kGlobal);
+  }
+  if (!kinds.empty()) kinds.front() += kFirstGlobal;
+  return kinds;
 }
 
 static Spec modernbert(const Value& c) {
@@ -24,63 +52,48 @@ static Spec modernbert(const Value& c) {
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
 
-  AttentionSpec global{.heads = heads,
-                       .head_dim = head_dim,
-                       .scale = inverse_sqrt(head_dim),
-                       .bias = c.b("attention_bias", false),
-                       .score = rope_of(c, "full_attention", "global_rope_theta", 160000.0)};
+  const NormSpec norm{NormKind::kLayer, c.d("norm_eps", 1e-5), c.b("norm_bias", false)};
+  const bool bias = c.b("attention_bias", false);
+  AttentionSpec global{heads, heads, head_dim, inverse_sqrt(head_dim), bias, bias};
   AttentionSpec local = global;
-  local.score = rope_of(c, "sliding_attention", "local_rope_theta", 10000.0);
-  local.window = c.i_in("local_attention", 128, 0, kMaxSize) / 2;
-
-  std::vector<AttentionSpec> attention;
-  if (const Value* types = c.find("layer_types")) {
-    for (const Value& type : types->array("layer_types")) {
-      const std::string& kind = type.string("layer_types");
-      if (kind != "full_attention" && kind != "sliding_attention") {
-        fail(ErrorKind::kFile, "\"layer_types\" holds \"", kind, "\"; expected full_attention or sliding_attention");
-      }
-      attention.push_back(kind == "full_attention" ? global : local);
-    }
-    if (int64_t(attention.size()) != layers) {
-      fail(ErrorKind::kFile, "\"layer_types\" names ", attention.size(), " layers; \"num_hidden_layers\" is ", layers);
-    }
-  } else {
-    const int64_t period = c.i_in("global_attn_every_n_layers", 3, 1, kMaxSize);
-    attention.assign(size_t(std::min(period, std::max<int64_t>(layers, 1))), local);
-    attention.front() = global;
+  global.score = Rope{rope_frequencies(theta_of(c, "full_attention", "global_rope_theta", 160000.0), head_dim)};
+  local.score = Rope{rope_frequencies(theta_of(c, "sliding_attention", "local_rope_theta", 10000.0), head_dim)};
+  local.see.window = c.i_in("local_attention", 128, 0, kMaxSize) / 2;
+  const MlpSpec mlp{.width = c.i_in("intermediate_size", 1, kMaxSize),
+                    .act = act_from(c.s("hidden_activation", "gelu")),
+                    .gated = true,
+                    .bias = c.b("mlp_bias", false)};
+  std::vector<LayerSpec> kinds = {pre_norm(global, mlp, norm), pre_norm(local, mlp, norm)};
+  for (int i : {kGlobal, kLocal}) {
+    LayerSpec first = kinds[size_t(i)];
+    first[0].branches[0].before.reset();
+    kinds.push_back(first);
   }
-  if (attention.empty()) attention.push_back(global);
-
-  return {
-      .width = width,
-      .layers = layers,
-      .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .norm = true},
-      .norm = {NormKind::kLayer, NormPlace::kPre, c.d("norm_eps", 1e-5), c.b("norm_bias", false)},
-      .attention = attention,
-      .mlp = {.width = c.i_in("intermediate_size", 1, kMaxSize),
-              .act = act_from(c.s("hidden_activation", "gelu")),
-              .gated = true,
-              .bias = c.b("mlp_bias", false)},
-      .first_attention_norm = false,
-      .final_norm = true,
-      .max_length = c.i_in("max_position_embeddings", 8192, 1, kMaxSize),
-  };
+  return {.encoder = StackSpec{.width = width,
+                               .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .norm = norm},
+                               .kinds = kinds,
+                               .kind_of = kinds_of(c, layers),
+                               .weights_of = own_weights(layers),
+                               .last = norm,
+                               .max_length = c.i_in("max_position_embeddings", 8192, 1, kMaxSize)},
+          .decoder = {}};
 }
 
 static constexpr WeightRow kWeights[] = {
-    {Slot::kTokenEmbed, "embeddings.tok_embeddings"},
-    {Slot::kEmbedNorm, "embeddings.norm"},
-    {Slot::kAttentionNorm, "layers.{n}.attn_norm"},
-    {Slot::kQkv, "layers.{n}.attn.Wqkv"},
-    {Slot::kAttentionOut, "layers.{n}.attn.Wo"},
-    {Slot::kMlpNorm, "layers.{n}.mlp_norm"},
-    {Slot::kMlpUp, "layers.{n}.mlp.Wi"},
-    {Slot::kMlpDown, "layers.{n}.mlp.Wo"},
-    {Slot::kFinalNorm, "final_norm"},
+    {"embed.tokens", "embeddings.tok_embeddings"},
+    {"embed.norm", "embeddings.norm"},
+    {"attention.before", "layers.{n}.attn_norm"},
+    {"attention.qkv", "layers.{n}.attn.Wqkv"},
+    {"attention.out", "layers.{n}.attn.Wo"},
+    {"mlp.before", "layers.{n}.mlp_norm"},
+    {"mlp.gate_up", "layers.{n}.mlp.Wi"},
+    {"mlp.down", "layers.{n}.mlp.Wo"},
+    {"last", "final_norm"},
 };
 
+static constexpr ModelClass kClasses[] = {{"ModernBertModel"}};
+
 extern const Arch kModernBert;
-const Arch kModernBert{"modernbert", "model.", modernbert, kWeights};
+const Arch kModernBert{"modernbert", "model.", modernbert, kWeights, {}, kClasses};
 
 }  // namespace fastplm

@@ -7,41 +7,47 @@ namespace fastplm {
 static Spec mpnet(const Value& c) {
   constexpr int64_t kPadding = 1, kMaxDistance = 128;  // fixed in the source
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
-  const int64_t head_dim = head_dim_of(width, heads), positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
-  return {
-      .width = width,
-      .layers = c.i_in("num_hidden_layers", 0, kMaxSize),
-      .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
-                .positions = LearnedPositions{positions, kPadding + 1, true, kPadding},
-                .norm = true},
-      .norm = {NormKind::kLayer, NormPlace::kPost, c.d("layer_norm_eps", 1e-12)},
-      .attention = {{.heads = heads,
-                     .head_dim = head_dim,
-                     .scale = inverse_sqrt(head_dim),
-                     .score = BucketBias{c.i_in("relative_attention_num_buckets", 32, 4, kMaxSize), kMaxDistance}}},
-      .mlp = {.width = c.i_in("intermediate_size", 1, kMaxSize), .act = act_from(c.s("hidden_act", "gelu"))},
-      .pooler = true,
-      .max_length = positions - kPadding - 1,
-  };
+  const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
+  const int64_t positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
+  const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-12)};
+  AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim)};
+  attention.score = Buckets{c.i_in("relative_attention_num_buckets", 32, 4, kMaxSize), kMaxDistance, true};
+  const MlpSpec mlp{c.i_in("intermediate_size", 1, kMaxSize), act_from(c.s("hidden_act", "gelu"))};
+  return {.encoder = StackSpec{.width = width,
+                               .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
+                                         .positions = LearnedPositions{positions, kPadding + 1, kPadding},
+                                         .norm = norm},
+                               .kinds = {post_norm(attention, mlp, norm)},
+                               .kind_of = one_kind(layers),
+                               .weights_of = own_weights(layers),
+                               .max_length = positions - kPadding - 1},
+          .decoder = {}};
 }
 
 static constexpr WeightRow kWeights[] = {
-    {Slot::kTokenEmbed, "embeddings.word_embeddings"},
-    {Slot::kPositionEmbed, "embeddings.position_embeddings"},
-    {Slot::kEmbedNorm, "embeddings.LayerNorm"},
-    {Slot::kDistanceBias, "encoder.relative_attention_bias"},
-    {Slot::kQuery, "encoder.layer.{n}.attention.attn.q"},
-    {Slot::kKey, "encoder.layer.{n}.attention.attn.k"},
-    {Slot::kValue, "encoder.layer.{n}.attention.attn.v"},
-    {Slot::kAttentionOut, "encoder.layer.{n}.attention.attn.o"},
-    {Slot::kAttentionNorm, "encoder.layer.{n}.attention.LayerNorm"},
-    {Slot::kMlpUp, "encoder.layer.{n}.intermediate.dense"},
-    {Slot::kMlpDown, "encoder.layer.{n}.output.dense"},
-    {Slot::kMlpNorm, "encoder.layer.{n}.output.LayerNorm"},
-    {Slot::kPooler, "pooler.dense"},
+    {"embed.tokens", "embeddings.word_embeddings"},
+    {"embed.positions", "embeddings.position_embeddings"},
+    {"embed.norm", "embeddings.LayerNorm"},
+    {"attention.buckets", "encoder.relative_attention_bias"},
+    {"attention.query", "encoder.layer.{n}.attention.attn.q"},
+    {"attention.key", "encoder.layer.{n}.attention.attn.k"},
+    {"attention.value", "encoder.layer.{n}.attention.attn.v"},
+    {"attention.out", "encoder.layer.{n}.attention.attn.o"},
+    {"attention.after", "encoder.layer.{n}.attention.LayerNorm"},
+    {"mlp.up", "encoder.layer.{n}.intermediate.dense"},
+    {"mlp.down", "encoder.layer.{n}.output.dense"},
+    {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
+static std::vector<HeadOutput> pooler(const Value&) {
+  return {{.name = "pooler_output",
+           .steps = {{HeadStep::kFirst}, {.kind = HeadStep::kDense, .name = "pooler.dense", .act = Act::kTanh}},
+           .optional = true}};
+}
+
+static constexpr ModelClass kClasses[] = {{"MPNetModel", pooler}};
+
 extern const Arch kMpnet;
-const Arch kMpnet{"mpnet", "mpnet.", mpnet, kWeights};
+const Arch kMpnet{"mpnet", "mpnet.", mpnet, kWeights, {}, kClasses};
 
 }  // namespace fastplm

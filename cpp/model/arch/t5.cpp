@@ -1,4 +1,4 @@
-// The T5 encoder: pre-norm with RMSNorm, unscaled scores with a learned bias by bucketed distance, no biases.
+// T5: pre-norm with RMSNorm, unscaled scores with a learned bias by bucketed distance, no other biases.
 // Source: transformers/models/t5/{configuration,modeling}_t5.py; arXiv:1910.10683, arXiv:2002.05202 (gated).
 #include "model/arch.h"
 
@@ -12,41 +12,82 @@ static MlpSpec mlp_of(const Value& c) {
   return {.width = c.i_in("d_ff", 1, kMaxSize), .act = act_from(name), .gated = gated, .bias = false};
 }
 
-static Spec t5(const Value& c) {
-  return {
-      .width = c.i_in("d_model", 1, kMaxSize),
-      .layers = c.i_in("num_layers", 0, kMaxSize),
-      .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize)},
-      .norm = {NormKind::kRms, NormPlace::kPre, c.d("layer_norm_epsilon", 1e-6), false},
-      .attention = {{.heads = c.i_in("num_heads", 1, kMaxSize),
-                     .head_dim = c.i_in("d_kv", 1, kMaxSize),
-                     .scale = 1.0,
-                     .bias = false,
-                     .score = BucketBias{c.i_in("relative_attention_num_buckets", 32, 4, kMaxSize),
-                                         c.i_in("relative_attention_max_distance", 128, 2, kMaxSize)}}},
-      .mlp = mlp_of(c),
-      .final_norm = true,
-  };
+static StackSpec stack(const Value& c, bool decoder) {
+  const int64_t heads = c.i_in("num_heads", 1, kMaxSize), head_dim = c.i_in("d_kv", 1, kMaxSize);
+  const int64_t encoders = c.i_in("num_layers", 0, kMaxSize);
+  const int64_t layers = decoder ? c.i_in("num_decoder_layers", encoders, 0, kMaxSize) : encoders;
+  const NormSpec norm{NormKind::kRms, c.d("layer_norm_epsilon", 1e-6), false};
+  AttentionSpec own{heads, heads, head_dim, 1.0, false, false};
+  AttentionSpec cross = own;
+  own.see.causal = decoder;
+  own.score = Buckets{c.i_in("relative_attention_num_buckets", 32, 4, kMaxSize),
+                      c.i_in("relative_attention_max_distance", 128, 2, kMaxSize), !decoder};
+  cross.keys = Source::kEncoder;
+  LayerSpec layer = pre_norm(own, mlp_of(c), norm);
+  if (decoder) layer.insert(layer.begin() + 1, Sublayer{{{norm, cross}}, {}});
+  return {.width = c.i_in("d_model", 1, kMaxSize),
+          .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize)},
+          .kinds = {layer},
+          .kind_of = one_kind(layers),
+          .weights_of = own_weights(layers),
+          .last = norm};
 }
 
-static constexpr WeightRow kWeights[] = {
-    {Slot::kTokenEmbed, "shared"},
-    {Slot::kTokenEmbed, "encoder.embed_tokens"},
-    {Slot::kDistanceBias, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
-    {Slot::kAttentionNorm, "encoder.block.{n}.layer.0.layer_norm"},
-    {Slot::kQuery, "encoder.block.{n}.layer.0.SelfAttention.q"},
-    {Slot::kKey, "encoder.block.{n}.layer.0.SelfAttention.k"},
-    {Slot::kValue, "encoder.block.{n}.layer.0.SelfAttention.v"},
-    {Slot::kAttentionOut, "encoder.block.{n}.layer.0.SelfAttention.o"},
-    {Slot::kMlpNorm, "encoder.block.{n}.layer.1.layer_norm"},
-    {Slot::kMlpGate, "encoder.block.{n}.layer.1.DenseReluDense.wi_0"},
-    {Slot::kMlpUp, "encoder.block.{n}.layer.1.DenseReluDense.wi_1"},
-    {Slot::kMlpUp, "encoder.block.{n}.layer.1.DenseReluDense.wi"},
-    {Slot::kMlpDown, "encoder.block.{n}.layer.1.DenseReluDense.wo"},
-    {Slot::kFinalNorm, "encoder.final_layer_norm"},
+static Spec t5(const Value& c) { return {.encoder = stack(c, false), .decoder = stack(c, true)}; }
+
+static constexpr WeightRow kEncoder[] = {
+    {"embed.tokens", "shared"},
+    {"embed.tokens", "encoder.embed_tokens"},
+    {"attention.buckets", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"attention.before", "encoder.block.{n}.layer.0.layer_norm"},
+    {"attention.query", "encoder.block.{n}.layer.0.SelfAttention.q"},
+    {"attention.key", "encoder.block.{n}.layer.0.SelfAttention.k"},
+    {"attention.value", "encoder.block.{n}.layer.0.SelfAttention.v"},
+    {"attention.out", "encoder.block.{n}.layer.0.SelfAttention.o"},
+    {"mlp.before", "encoder.block.{n}.layer.1.layer_norm"},
+    {"mlp.gate", "encoder.block.{n}.layer.1.DenseReluDense.wi_0"},
+    {"mlp.up", "encoder.block.{n}.layer.1.DenseReluDense.wi_1"},
+    {"mlp.up", "encoder.block.{n}.layer.1.DenseReluDense.wi"},
+    {"mlp.down", "encoder.block.{n}.layer.1.DenseReluDense.wo"},
+    {"last", "encoder.final_layer_norm"},
+};
+static constexpr WeightRow kDecoder[] = {
+    {"embed.tokens", "shared"},
+    {"embed.tokens", "decoder.embed_tokens"},
+    {"attention.buckets", "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"attention.before", "decoder.block.{n}.layer.0.layer_norm"},
+    {"attention.query", "decoder.block.{n}.layer.0.SelfAttention.q"},
+    {"attention.key", "decoder.block.{n}.layer.0.SelfAttention.k"},
+    {"attention.value", "decoder.block.{n}.layer.0.SelfAttention.v"},
+    {"attention.out", "decoder.block.{n}.layer.0.SelfAttention.o"},
+    {"cross.before", "decoder.block.{n}.layer.1.layer_norm"},
+    {"cross.query", "decoder.block.{n}.layer.1.EncDecAttention.q"},
+    {"cross.key", "decoder.block.{n}.layer.1.EncDecAttention.k"},
+    {"cross.value", "decoder.block.{n}.layer.1.EncDecAttention.v"},
+    {"cross.out", "decoder.block.{n}.layer.1.EncDecAttention.o"},
+    {"mlp.before", "decoder.block.{n}.layer.2.layer_norm"},
+    {"mlp.gate", "decoder.block.{n}.layer.2.DenseReluDense.wi_0"},
+    {"mlp.up", "decoder.block.{n}.layer.2.DenseReluDense.wi_1"},
+    {"mlp.up", "decoder.block.{n}.layer.2.DenseReluDense.wi"},
+    {"mlp.down", "decoder.block.{n}.layer.2.DenseReluDense.wo"},
+    {"last", "decoder.final_layer_norm"},
+};
+
+static std::vector<HeadOutput> vocabulary(const Value& c) {
+  std::vector<HeadStep> steps = {{.kind = HeadStep::kVocab, .name = "lm_head"}};
+  if (c.b("scale_decoder_outputs", c.b("tie_word_embeddings", true))) {
+    steps.insert(steps.begin(), {.kind = HeadStep::kScale, .factor = inverse_sqrt(c.i("d_model"))});
+  }
+  return {{"logits", steps}};
+}
+
+static constexpr ModelClass kClasses[] = {
+    {"T5Model"},
+    {"T5EncoderModel", nullptr, Stacks::kEncoder},
+    {"T5ForConditionalGeneration", vocabulary},
 };
 
 extern const Arch kT5;
-const Arch kT5{"t5", "", t5, kWeights};
+const Arch kT5{"t5", "", t5, kEncoder, kDecoder, kClasses};
 
 }  // namespace fastplm

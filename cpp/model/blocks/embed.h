@@ -2,14 +2,27 @@
 #pragma once
 #include <span>
 
-#include "model/blocks/activations.h"
+#include "model/blocks/space.h"
+#include "model/loader.h"
 
 namespace fastplm {
 
-// The position of each token of one row of ids (or of `length` vectors, with ids empty), as EmbedSpec counts.
-void count_positions(const EmbedSpec& spec, std::span<const int32_t> ids, int64_t length, int32_t* positions);
+// Slots: embed.tokens, embed.positions, embed.segments, embed.norm.
+struct EmbedWeights {
+  TokenTable tokens;
+  TensorView segments, positions;   // f32, or empty
+  NormWeights norm;
+};
 
-// Writes a.position_ids, a.x and a.h.
-void embed_block(const Spec& spec, const Weights& weights, const Batch& batch, Activations& a);
+// packed: a head multiplies with the tokens' table too.
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool packed);
+
+// The position of each token of one row of ids (or of `length` vectors, with ids empty), as EmbedSpec counts, behind
+// `past` tokens that went before.
+void count_positions(const EmbedSpec& spec, std::span<const int32_t> ids, int64_t length, int64_t past,
+                     int32_t* positions);
+
+// Writes a.position_ids and a.x; of a spec with a norm, a.h too. past: [sequences] tokens before, or null.
+void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past, Space& a);
 
 }  // namespace fastplm

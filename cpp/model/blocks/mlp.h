@@ -1,11 +1,18 @@
 // The position-wise feed-forward network, plain or gated.
 #pragma once
-#include "model/blocks/activations.h"
+#include "model/blocks/space.h"
+#include "model/loader.h"
 
 namespace fastplm {
 
+// Slots: mlp.up, or of a gated one mlp.gate (the activated half) and mlp.up, or both as mlp.gate_up; mlp.down.
+struct MlpWeights {
+  LinearWeights up, down;
+};
+
+MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer);
+
 // x += down(act(up(h))) for the rows [begin, end). The rows of a.up and a.gated from `scratch` on are used.
-void mlp_block(const MlpSpec& spec, const LayerWeights& weights, Activations& a, int64_t begin, int64_t end,
-               int64_t scratch);
+void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch);
 
 }  // namespace fastplm

@@ -1,7 +1,6 @@
-// The model's one kind of norm.
+// LayerNorm or RMSNorm of the residual stream.
 #pragma once
-#include "model/spec.h"
-#include "model/weights.h"
+#include "model/loader.h"
 
 namespace fastplm {
 

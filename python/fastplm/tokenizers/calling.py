@@ -265,8 +265,8 @@ class Calling(Framing):
             truncation, max_length, stride = baked["strategy"], baked["max_length"], stride or baked["stride"]
         elif max_length is not None and not padding and truncation is None:
             truncation = "longest_first"
-        baked = self._source.padding if self._call_defaults else None
-        if baked and padding is None:
+        baked = self._source.padding if self._call_defaults and padding is None else None
+        if baked:
             padding, side, multiple = True, baked["side"], multiple or baked["multiple_of"]
             if baked["length"] is not None:
                 cut = strategy("truncation", truncation, TRUNCATIONS)
@@ -288,6 +288,7 @@ class Calling(Framing):
             and multiple
             and max_length
             and max_length % multiple
+            and not baked
         ):
             raise ValueError(
                 f"max_length is {max_length} with truncation and padding; expected a multiple of "

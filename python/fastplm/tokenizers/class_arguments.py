@@ -78,9 +78,7 @@ _ARGUMENTS = {
         "mask_token"
     ),
     "MBartTokenizer": f"vocab {_SEVEN} src_lang tgt_lang additional_special_tokens",
-    "MPNetTokenizer": (
-        f"vocab do_lower_case=True {_SEVEN} tokenize_chinese_chars=True strip_accents=None"
-    ),
+    "MPNetTokenizer": (f"vocab do_lower_case=True {_SEVEN} tokenize_chinese_chars=True strip_accents=None"),
     "NllbTokenizer": (
         f"vocab merges {_SEVEN} src_lang tgt_lang _spm_precompiled_charsmap additional_special_tokens "
         "extra_special_tokens legacy_behaviour=False"

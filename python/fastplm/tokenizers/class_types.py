@@ -41,19 +41,66 @@ _BASES = {
 }  # fmt: skip
 # Classes that are not built here. A tokenizer.json is taken as it is, whichever of them its folder names.
 _OTHERS = frozenset(
-    (
-        "BartphoTokenizer BertGenerationTokenizer BertJapaneseTokenizer BertweetTokenizer BioGptTokenizer "
-        "BlenderbotSmallTokenizer ByT5Tokenizer CTRLTokenizer CanineTokenizer ClvpTokenizer CodeLlamaTokenizer "
-        "CpmAntTokenizer CpmTokenizer CpmTokenizerFast DPRReaderTokenizer DPRReaderTokenizerFast DiaTokenizer "
-        "EsmTokenizer EsmcTokenizer FSMTTokenizer FastSpeech2ConformerTokenizer FlaubertTokenizer "
-        "GPTNeoXJapaneseTokenizer GPTSw3Tokenizer LasrTokenizer LayoutLMv2Tokenizer LayoutLMv3Tokenizer "
-        "LayoutXLMTokenizer LukeTokenizer M2M100Tokenizer MLukeTokenizer MarianTokenizer MarkupLMTokenizer "
-        "MgpstrTokenizer MyT5Tokenizer NougatTokenizer PLBartTokenizer ParakeetTokenizer PerceiverTokenizer "
-        "PhobertTokenizer Pop2PianoTokenizer ProphetNetTokenizer RoCBertTokenizer RoFormerTokenizer "
-        "SeamlessM4TTokenizer Siglip2Tokenizer SiglipTokenizer Speech2TextTokenizer SpeechT5Tokenizer "
-        "TapasTokenizer Tipsv2Tokenizer UdopTokenizer VideoPrismTokenizer VitsTokenizer Wav2Vec2CTCTokenizer "
-        "Wav2Vec2PhonemeCTCTokenizer WhisperTokenizer XLMTokenizer"
-    ).split()
+    [
+        "BartphoTokenizer",
+        "BertGenerationTokenizer",
+        "BertJapaneseTokenizer",
+        "BertweetTokenizer",
+        "BioGptTokenizer",
+        "BlenderbotSmallTokenizer",
+        "ByT5Tokenizer",
+        "CTRLTokenizer",
+        "CanineTokenizer",
+        "ClvpTokenizer",
+        "CodeLlamaTokenizer",
+        "CpmAntTokenizer",
+        "CpmTokenizer",
+        "CpmTokenizerFast",
+        "DPRReaderTokenizer",
+        "DPRReaderTokenizerFast",
+        "DiaTokenizer",
+        "EsmTokenizer",
+        "EsmcTokenizer",
+        "FSMTTokenizer",
+        "FastSpeech2ConformerTokenizer",
+        "FlaubertTokenizer",
+        "GPTNeoXJapaneseTokenizer",
+        "GPTSw3Tokenizer",
+        "LasrTokenizer",
+        "LayoutLMv2Tokenizer",
+        "LayoutLMv3Tokenizer",
+        "LayoutXLMTokenizer",
+        "LukeTokenizer",
+        "M2M100Tokenizer",
+        "MLukeTokenizer",
+        "MarianTokenizer",
+        "MarkupLMTokenizer",
+        "MgpstrTokenizer",
+        "MyT5Tokenizer",
+        "NougatTokenizer",
+        "PLBartTokenizer",
+        "ParakeetTokenizer",
+        "PerceiverTokenizer",
+        "PhobertTokenizer",
+        "Pop2PianoTokenizer",
+        "ProphetNetTokenizer",
+        "RoCBertTokenizer",
+        "RoFormerTokenizer",
+        "SeamlessM4TTokenizer",
+        "Siglip2Tokenizer",
+        "SiglipTokenizer",
+        "Speech2TextTokenizer",
+        "SpeechT5Tokenizer",
+        "TapasTokenizer",
+        "Tipsv2Tokenizer",
+        "UdopTokenizer",
+        "VideoPrismTokenizer",
+        "VitsTokenizer",
+        "Wav2Vec2CTCTokenizer",
+        "Wav2Vec2PhonemeCTCTokenizer",
+        "WhisperTokenizer",
+        "XLMTokenizer",
+    ]
 )
 
 

@@ -105,7 +105,7 @@ def bpe(
     }
 
 
-def unigram(unk_id: int) -> Component:
+def unigram(unk_id: int | None) -> Component:
     """Without its vocabulary."""
     return {"type": "Unigram", "unk_id": unk_id, "byte_fallback": False}
 

@@ -50,7 +50,7 @@ def construct(
     charsmap = config.pop("_spm_precompiled_charsmap", None)
     file = None
     if made is not None:
-        file = _source_of_object(name, made)
+        file = source_of_object(name, made)
     elif path is not None:
         file = read_tokenizer_json(path).as_tokenizers_reads()
     if file is not None:
@@ -89,7 +89,7 @@ def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[s
     return {**given, **kwargs}
 
 
-def _source_of_object(name: str, made: Any) -> Source:
+def source_of_object(name: str, made: Any) -> Source:
     """Of a tokenizer of the library `tokenizers`, or of this one."""
     if isinstance(made, Core):
         return made._source
@@ -110,7 +110,9 @@ def _vocabulary(
         if isinstance(merges, (str, os.PathLike)) or merges is None:
             paths = [Path(vocab), *([] if merges is None else [Path(merges)])]
             return vocabulary_of_files(name, paths, chosen, config, tokens)
-        raise TypeError(f"{name}: vocab is a file and merges a {type(merges).__name__}; expected files or lists")
+        raise TypeError(
+            f"{name}: vocab is a file and merges a {type(merges).__name__}; expected files or lists"
+        )
     if vocab is None:
         raise TypeError(
             f"{name}: no vocabulary; expected vocab or vocab_file, or tokenizer_object or tokenizer_file"

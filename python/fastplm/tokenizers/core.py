@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fastplm import _engine
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.chat.files import ChatTemplate
 from fastplm.tokenizers.classes.parts import Frame, Languages
-from fastplm.tokenizers.shape import check_side
+from fastplm.tokenizers.shape import NO_MAX_LENGTH, check_side
 from fastplm.tokenizers.source import Source
 
-NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
+if TYPE_CHECKING:
+    from fastplm.tokenizers.backend import Link
 
 
 class Core:
@@ -20,6 +21,12 @@ class Core:
 
     is_fast = True
     pad_token_type_id = 0
+    # Of _attributes():
+    backend: str
+    clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: bool
+    init_kwargs: dict[str, Any]
+    response_template: Any
+    _processor_class: Any
 
     def __init__(
         self,
@@ -66,9 +73,12 @@ class Core:
         self._add_bos_token, self._add_eos_token = add_bos_token, add_eos_token
         self._languages = languages
         self._own_frame = own_frame
-        self._src_lang = src_lang or (languages.default if languages else "")
-        self._tgt_lang = tgt_lang
-        self._backend: tuple[Any, Any] = (None, None)  # a source, and what backend_tokenizer made of it
+        self._src_lang, self._tgt_lang = src_lang or "", tgt_lang
+        if languages:
+            self._src_lang = languages.written(src_lang or languages.default)
+            target = tgt_lang or languages.default_target
+            self._tgt_lang = target and languages.written(target)
+        self._link: Link | None = None  # to backend_tokenizer, once it was asked for
         more = {**_attributes(), **(attributes or {})}
         self.__dict__.update(more)
         self._attributes = tuple(more)
@@ -102,8 +112,16 @@ class Core:
     def _with_engine(self, engine: _engine.Tokenizer) -> Self:
         """This tokenizer, with everything it shares but its engine."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _engine=engine)
+        other.__dict__.update(self.__dict__, _engine=engine, _source=self._source, _link=None)
         return other
+
+    def _become(self, source: Source, like: _engine.Tokenizer | None = None) -> None:
+        """Takes the source in place of its own. like: an engine as Source.build knows it."""
+        engine = source.build(like=like)
+        if self._link is not None:
+            self._link.follow(source, engine)
+        else:
+            self._engine, self._source = engine, source
 
     def __reduce__(self) -> Any:
         others = {name: value for name, value in self.__dict__.items() if name not in self._own}

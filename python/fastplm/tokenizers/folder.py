@@ -19,7 +19,7 @@ from fastplm.tokenizers.class_types import TokenizersBackend, recipe, type_of
 from fastplm.tokenizers.classes import CLASSES, PLAIN
 from fastplm.tokenizers.classes.choice import choose_class, has_byte_level
 from fastplm.tokenizers.classes.parts import Parts, TokenizerClass, begin_end
-from fastplm.tokenizers.core import make
+from fastplm.tokenizers.core import Core, make
 from fastplm.tokenizers.folder_tokens import LISTS, FolderTokens, missing_tokens, read_object, read_tokens
 from fastplm.tokenizers.folder_vocabulary import (
     Vocabulary,
@@ -30,6 +30,7 @@ from fastplm.tokenizers.folder_vocabulary import (
 )
 from fastplm.tokenizers.known_settings import BPE_CLEAN_UP, check_auto_map, check_file, versioned_name
 from fastplm.tokenizers.mistral_regex import fixed_of_mistral
+from fastplm.tokenizers.shape import read_max_length
 from fastplm.tokenizers.source import Source, read_tokenizer_json
 from fastplm.tokenizers.tekken import NAMES, TEKKEN, is_tekken
 from fastplm.tokenizers.tokenizer import Tokenizer
@@ -37,7 +38,6 @@ from fastplm.tokenizers.vocabulary import NAMED_TOKENS
 
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 _OPTIONS: dict[str, Any] = {
-    "model_max_length": int | float,
     "padding_side": str,
     "truncation_side": str,
     "clean_up_tokenization_spaces": bool,
@@ -66,6 +66,7 @@ def load_file(path: Path, **kwargs: Any) -> Tokenizer:
         source = read_tokenizer_json(path).as_tokenizers_reads()
     contents = {token.content for token in source.added_tokens if token.special}
     named: dict[str, str | AddedToken] = {k: v for k, v in usual.items() if v in contents}
+    named.update(source.names)
     if source.padding:
         named["pad_token"] = source.padding["pad_token"]
     config = {"model_input_names": _ALL_INPUTS, **_sides(source), **kwargs}
@@ -231,19 +232,26 @@ def assemble(
     if file and file.padding and "pad_token" not in config and "pad_token" not in chosen.tokens:
         tokens.named["pad_token"] = file.padding["pad_token"]
     for key in tokens.named:
-        if key not in NAMED_TOKENS and hasattr(Tokenizer, key) | (key in _OPTIONS) | (key == "chat_template"):
+        others = (*_OPTIONS, "chat_template", "model_max_length")
+        if key not in NAMED_TOKENS and (hasattr(Tokenizer, key) or key in others):
             raise CheckpointError(f"{where}: {key} names a special token; expected another name for it")
     languages = None if chosen.languages is None else chosen.languages(parts)
     codes = languages.codes if languages and languages.are_extra else ()
     inputs = [*chosen.inputs, *(["token_type_ids"] if config.get("return_token_type_ids") is True
                                 and "return_token_type_ids" in arguments_of(kind.class_name).settings else [])]  # fmt: skip
-    usual = {"padding_side": chosen.padding_side, "model_input_names": inputs, **(_sides(file) if file else {})}
+    usual = {
+        "padding_side": chosen.padding_side,
+        "model_input_names": inputs,
+        **(_sides(file) if file else {}),
+    }
     given = {key: value for key, value in config.items() if value is not None}
     return source, {
         **_read_options(where, usual | given),
         "name_or_path": name,
         "named_tokens": tokens.named,
-        "extra_tokens": list(dict.fromkeys([*map(str, tokens.extra), *codes]) if codes else map(str, tokens.extra)),
+        "extra_tokens": list(
+            dict.fromkeys([*map(str, tokens.extra), *codes]) if codes else map(str, tokens.extra)
+        ),
         "word_end": chosen.word_end,
         "chat_template": chat_template,
         "add_bos_token": parts.flag("add_bos_token", False),
@@ -309,13 +317,15 @@ def _source(parts: Parts, chosen: TokenizerClass, vocabulary: Vocabulary, tokens
     return source.with_post_processor(post_processor)
 
 
-def class_of_saved(tokenizer: Tokenizer, config: dict[str, Any]) -> str:
+def class_of_saved(tokenizer: Core, config: dict[str, Any]) -> str:
     """The tokenizer_class to write: the tokenizer's own, if it makes the same of what is written."""
     kind = type(tokenizer)
     if not issubclass(kind, TokenizersBackend):
         return TokenizersBackend.class_name
     chosen = recipe(kind.class_name)
-    if chosen.build is None or chosen.word_end or chosen.languages is not None:  # those decode and call otherwise
+    if (
+        chosen.build is None or chosen.word_end or chosen.languages is not None
+    ):  # those decode and call otherwise
         return kind.class_name
     source = tokenizer._source
     config = dict(config)
@@ -353,8 +363,9 @@ def _again(how: str, tokens: FolderTokens) -> list[AddedToken]:
 def _read_options(where: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Those options of Core that are settings, checked. Raises CheckpointError."""
     options: dict[str, Any] = {}
-    if config.get("max_len") is not None:
-        options["model_max_length"] = config["max_len"]
+    for key in ("max_len", "model_max_length"):  # the newer name last
+        if config.get(key) is not None:
+            options["model_max_length"] = read_max_length(f"{where}: {key}", config[key])
     for key, kind in _OPTIONS.items():
         value = config.get(key)
         if value is None:

@@ -1,5 +1,6 @@
 """The vocabulary of a folder: from tokenizer.json, tekken.json, or the older files of its class."""
 
+import base64
 import os
 from array import array
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.classes.parts import Token, TokenizerClass
 from fastplm.tokenizers.folder_tokens import FolderTokens
 from fastplm.tokenizers.recovered_merges import recover_merges
-from fastplm.tokenizers.sentencepiece import read_sentencepiece
+from fastplm.tokenizers.sentencepiece import control_tokens, make_source, read_sentencepiece
+from fastplm.tokenizers.sentencepiece_file import CONTROL, USER_DEFINED, Model, read_model
 from fastplm.tokenizers.source import Source
 from fastplm.tokenizers.tekken import TEKKEN, is_tekken, read_tekken
 from fastplm.tokenizers.tiktoken import is_tiktoken, read_tiktoken, special_tokens
@@ -51,15 +54,23 @@ def read_vocabulary(
     class_name: str | None,
     chosen: TokenizerClass,
     file: Source | None,
-    config: Mapping[str, Any],
+    config: dict[str, Any],
     tokens: FolderTokens,
 ) -> Vocabulary:
-    """Raises FileNotFoundError, CheckpointError, UnsupportedError."""
+    """What a SentencePiece model says is entered into `config`, and into `tokens`.
+
+    Raises FileNotFoundError, CheckpointError, UnsupportedError."""
     if file is not None:
         return of_tokenizer_json(file, chosen, class_name)
     if (folder / TEKKEN).is_file():
         return Vocabulary(read_tekken(folder / TEKKEN))
-    if all((folder / name).is_file() for name in chosen.files) and chosen.files[0] != "tokenizer.model":
+    if chosen.needs_json:
+        raise _needs_json(folder, class_name)
+    if (
+        chosen.files
+        and all((folder / name).is_file() for name in chosen.files)
+        and chosen.files[0] != "tokenizer.model"
+    ):
         paths = [folder / name for name in chosen.files]
         return vocabulary_of_files(class_name or "", paths, chosen, config, tokens)
     for name in ("tokenizer.model", "tiktoken.model"):
@@ -68,11 +79,8 @@ def read_vocabulary(
     ranks = sorted(folder.glob("*.tiktoken"))
     if len(ranks) == 1:
         return _from_tiktoken(ranks[0], tokens)
-    if class_name is not None and chosen.build is None:
-        raise UnsupportedError(
-            f"{folder}: {class_name} without a tokenizer.json; expected one, or a class that needs none "
-            "(BertTokenizer, GPT2Tokenizer, ...)"
-        )
+    if class_name is not None and (chosen.build is None or not chosen.files):
+        raise _needs_json(folder, class_name)
     files = " and no ".join(
         dict.fromkeys(["tokenizer.json", *(chosen.files if class_name else ["vocab.txt"])])
     )
@@ -90,7 +98,7 @@ def vocabulary_of_files(
     class_name: str,
     paths: Sequence[Path],
     chosen: TokenizerClass,
-    config: Mapping[str, Any],
+    config: dict[str, Any],
     tokens: FolderTokens,
 ) -> Vocabulary:
     """Of vocab.txt, of vocab.json and merges.txt, or of a SentencePiece or tiktoken model.
@@ -127,6 +135,13 @@ def _of_other_kind(file: Source, chosen: TokenizerClass, class_name: str | None)
     return replace(file, model=model, written_scores=None)
 
 
+def _needs_json(folder: Path, class_name: str | None) -> UnsupportedError:
+    return UnsupportedError(
+        f"{folder}: {class_name} without a tokenizer.json; expected one, or a class that needs none "
+        "(BertTokenizer, GPT2Tokenizer, ...)"
+    )
+
+
 def _charsmap(file: Source) -> str | None:
     """Of the first Precompiled normalizer."""
     normalizer = file.sections["normalizer"] or {}
@@ -155,39 +170,63 @@ def _from_tiktoken(path: Path, tokens: FolderTokens) -> Vocabulary:
 
 
 def _from_model_file(
-    path: Path, chosen: TokenizerClass, config: Mapping[str, Any], tokens: FolderTokens
+    path: Path, chosen: TokenizerClass, config: dict[str, Any], tokens: FolderTokens
 ) -> Vocabulary:
     if is_tiktoken(path):
         return _from_tiktoken(path, tokens)
-    source = read_sentencepiece(path)
-    extra: list[Token] = list(source.added_tokens)
+    name, model = os.fspath(path), read_model(path)
     if chosen.build is None:
-        return Vocabulary(replace(source, added_tokens=()), None, extra, _names(source))
-    names = {key: str(value) for key, value in tokens.named.items()}
-    table, made = source.vocabulary, dict[str, Any]()
+        return _of_no_class(name, model, chosen, config, tokens)
+    pieces = [(piece.text, piece.score) for piece in model.pieces]
+    if chosen.reorder is not None:
+        pieces = chosen.reorder(pieces, config, {key: str(value) for key, value in tokens.named.items()})
+    ids = {piece: i for i, (piece, _) in enumerate(pieces)}
+    unknown = model.named["unk_token"][1]
+    if len(ids) < len(pieces) and sum(piece == unknown for piece, _ in pieces) > 1:
+        raise CheckpointError(f"{name}: the piece {unknown!r} comes twice in this class; expected it once")
+    table, made = TokenTable.of(name, ids), dict[str, Any]()
     if chosen.model == "BPE":
-        made["merges"] = source.model.get("merges")
-        if made["merges"] is None:  # a Unigram model, for a class that merges
-            sides = recover_merges(table.path, table.to_dict(), by_sides=False)
-            made["merges"] = table.merge_sides(Strings.of(sides))
+        whole = {piece.text: i for i, piece in enumerate(model.pieces)}
+        made["merges"] = table.merge_sides(Strings.of(recover_merges(name, whole, by_sides=False)))
     else:
-        scores = source.model.get("scores", array("d", bytes(8 * len(table))))
-        pieces = list(zip(table, scores.tolist(), strict=True))  # a piece's id is its place
-        if chosen.reorder is not None:
-            pieces = chosen.reorder(pieces, config, names)
-        table = TokenTable.of(table.path, {piece: i for i, (piece, _) in enumerate(pieces)})
         made["scores"] = array("d", [score for _, score in pieces])
+        config["unk_id"] = model.named["unk_token"][0]
+    extra: list[Token] = [
+        AddedToken(piece.text, normalized=False, special=piece.kind == CONTROL)
+        for piece in model.pieces
+        if piece.kind in (CONTROL, USER_DEFINED)
+    ]
     if chosen.extra is not None:
         extra = chosen.extra(config, extra)
-    bare = replace(source, vocabulary=table, model=made, sections=dict(_EMPTY), added_tokens=())
-    return Vocabulary(bare, _charsmap(source), extra)
+    charsmap = model.normalizer.charsmap
+    encoded = base64.b64encode(charsmap).decode() if charsmap else None
+    return Vocabulary(Source(name, table, made, dict(_EMPTY)), encoded, extra)
 
 
-def _names(source: Source) -> dict[str, str]:
-    """The begin, end and unknown tokens of a SentencePiece model, by their usual names."""
-    special = {token.content for token in source.added_tokens if token.special}
-    named = {k: v for k, v in (("bos_token", "<s>"), ("eos_token", "</s>")) if v in special}
-    unknown = source.model.get("unk_token")
-    if (unk_id := source.model.get("unk_id")) is not None:
-        unknown = next((piece for piece, i in source.vocabulary.items() if i == unk_id), None)
-    return {**named, **({"unk_token": unknown} if isinstance(unknown, str) else {})}
+def _of_no_class(
+    name: str, model: Model, chosen: TokenizerClass, config: Mapping[str, Any], tokens: FolderTokens
+) -> Vocabulary:
+    """As transformers adds tokens to it: control symbols are special tokens, which texts may hold.
+
+    Listed tokens give other names to the pieces with their ids, but for Unigram models. A class that builds
+    nothing itself (FNet's) has the pipeline that transformers has.
+    """
+    if chosen.model == "Unigram":
+        model = model._replace(kind="unigram")
+    names: dict[int, str] = {}
+    if model.kind != "unigram":
+        names = {i: token.content for i, token in tokens.added.items() if i < len(model.pieces)}
+        kept = {piece.text for i, piece in enumerate(model.pieces) if i not in names}
+        names = {i: text for i, text in names.items() if text not in kept}
+    if model.normalizer.add_dummy_prefix:
+        # Found in the text as it came, so that each part between them gets its own space in front.
+        for i, token in tokens.added.items():
+            tokens.added[i] = replace(token, normalized=False)
+    source = make_source(name, model, legacy=bool(config.get("legacy", True)), named=names)
+    named = {key: text for key, (i, text) in model.named.items() if i >= 0 and key != "pad_token"}
+    named = {key: text for key, text in named.items() if key not in config}
+    for key in named:  # it comes before the class's own
+        tokens.named.pop(key, None)
+    return Vocabulary(
+        source if chosen.model is None else source.without_exact(), None, list(control_tokens(model)), named
+    )

@@ -62,7 +62,7 @@ class Framing(SpecialTokens):
 
     @src_lang.setter
     def src_lang(self, code: str) -> None:
-        self._needs_languages("src_lang")
+        code = self._needs_languages("src_lang").written(code)
         self._speak(code)
         self._src_lang = code
 
@@ -74,9 +74,9 @@ class Framing(SpecialTokens):
 
     @tgt_lang.setter
     def tgt_lang(self, code: str | None) -> None:
-        self._needs_languages("tgt_lang")
+        languages = self._needs_languages("tgt_lang")
         if code is not None:
-            self._known(code)
+            self._known(code := languages.written(code))
         self._tgt_lang = code
 
     @property
@@ -95,18 +95,17 @@ class Framing(SpecialTokens):
         if self._languages is None:
             return self
         target = self._with_engine(self._engine)
-        target._speak(self._tgt_lang or self._src_lang)
+        target._speak(self._tgt_lang or self._src_lang, target=True)
         return target
 
-    def _speak(self, code: str) -> None:
+    def _speak(self, code: str, *, target: bool = False) -> None:
         eos = self._named.get("eos_token")
         if eos is None:
             raise ValueError("eos_token is None; expected the token that ends a text")
-        self._frame(self._needs_languages("src_lang").frame(code, eos, self._known))
+        self._frame(self._needs_languages("src_lang").frame(code, eos, self._known, target=target))
 
     def _frame(self, post_processor: Component) -> None:
-        source = self._source.with_post_processor(post_processor)
-        self._engine, self._source = source.build(like=self._engine), source
+        self._become(self._source.with_post_processor(post_processor), like=self._engine)
 
     def _id_or_unknown(self, token: str) -> int:
         unknown = self._named.get("unk_token")

@@ -106,7 +106,12 @@ def check_arguments(where: str, arguments: Mapping[str, Any]) -> None:
     for name, sentence in _REFUSED.items():
         if arguments.get(name):
             raise UnsupportedError(f"{where}: {name}={arguments[name]!r}: {sentence}")
-    known = (*_REFUSED, *WITHOUT_EFFECT["AutoTokenizer.from_pretrained"], "tokenizer_object", "tokenizer_file")
+    known = (
+        *_REFUSED,
+        *WITHOUT_EFFECT["AutoTokenizer.from_pretrained"],
+        "tokenizer_object",
+        "tokenizer_file",
+    )
     _warn(where, {key: value for key, value in arguments.items() if key not in known})
 
 

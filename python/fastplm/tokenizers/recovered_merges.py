@@ -1,7 +1,8 @@
 """Merges found again from the tokens that they make, for files that keep tokens only."""
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from fastplm.errors import CheckpointError
 
@@ -37,3 +38,16 @@ def recover_merges(path: str, ids: Mapping[_Token, int], *, by_sides: bool) -> I
         for *_, at in found:
             yield whole[:at]
             yield whole[at:]
+
+
+def merges_by_score(
+    path: str, ids: Mapping[str, int], scores: Sequence[float], exact: Mapping[str, Any]
+) -> Iterator[str]:
+    """The same for the ordinary pieces of a SentencePiece model, those with the highest score first.
+
+    exact: what the model has under "sentencepiece", with lists of the ids of all other pieces.
+    """
+    others = set(chain(exact["user_defined"], exact["unused"], exact["reserved"]))
+    normal = [piece for piece, i in ids.items() if i not in others]
+    normal.sort(key=lambda piece: (-scores[ids[piece]], ids[piece]))
+    return recover_merges(path, {piece: rank for rank, piece in enumerate(normal)}, by_sides=False)

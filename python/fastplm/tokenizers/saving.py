@@ -34,19 +34,31 @@ class Saving(Vocabulary):
 
     @property
     def backend_tokenizer(self) -> Any:
-        """A tokenizers.Tokenizer that does the same, for code that looks into its parts.
+        """This tokenizer as a tokenizers.Tokenizer, for code that looks into its parts or changes them.
 
-        Made when first asked for; a change to it changes nothing here. Needs the package `tokenizers`.
+        What is changed there is changed here: parts assigned or altered, tokens added; see BackendTokenizer.
+        Needs the package `tokenizers`.
         """
-        source, (made_of, backend) = self._source, self._backend
-        if made_of is not source:
-            import tokenizers
+        if self._link is None:
+            from fastplm.tokenizers.backend import Link
 
-            backend = tokenizers.Tokenizer.from_str(json.dumps(source.to_json()))
-            self._backend = (source, backend)
-        return backend
+            self._link = Link(self)
+        return self._link.tokenizer
 
-    _tokenizer = backend_tokenizer  # which pipelines of transformers ask for
+    @property
+    def _tokenizer(self) -> Any:  # as transformers calls the same object, which pipelines ask for
+        return self.backend_tokenizer
+
+    @_tokenizer.setter
+    def _tokenizer(self, made: Any) -> None:
+        from fastplm.tokenizers.construct import source_of_object
+
+        self._become(source_of_object("_tokenizer", made))
+
+    @property
+    def decoder(self) -> Any:
+        """That of backend_tokenizer."""
+        return self.backend_tokenizer.decoder
 
     def save_pretrained(
         self,
@@ -63,8 +75,9 @@ class Saving(Vocabulary):
 
         special_tokens_map.json, which older versions read, is written too. filename_prefix: goes before every
         name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Every file
-        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than "hf"
-        (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and push_to_hub=True.
+        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than
+        "hf" (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and
+        push_to_hub=True.
         """
         if save_format not in (None, "hf", "mistral"):
             raise ValueError(f'save_format is {save_format!r}; expected "hf" or "mistral"')
@@ -108,8 +121,11 @@ class Saving(Vocabulary):
         own = {name: token for name, token in named.items() if name not in NAMED_TOKENS}
         languages = self._languages
         config: dict[str, Any] = {
-            **{name: self.__dict__.get(name, value) for name, value in self.init_kwargs.items()
-               if name not in _NOT_SAVED},
+            **{
+                name: self.__dict__.get(name, value)
+                for name, value in self.init_kwargs.items()
+                if name not in _NOT_SAVED
+            },
             "backend": self.backend,
             **{name: getattr(self, name) for name in _SAVED_OPTIONS},
             **{name: None for name in NAMED_TOKENS if name in self.init_kwargs},

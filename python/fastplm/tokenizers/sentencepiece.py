@@ -1,210 +1,225 @@
-"""SentencePiece `.model` files: a Unigram or BPE vocabulary with its normalization, in protocol buffers.
+"""The tokenizer of a SentencePiece `.model` file that no class has a pipeline of its own for.
 
-Only the fields that a tokenizer is made from are looked at; the rest is checked for its form and skipped.
+The sentencepiece library is the reference. Components of tokenizer.json come near to it, in the way of
+transformers: they are what other programs read in a file that is saved. What is beyond them stands beside
+them, under "sentencepiece", and is what fastplm runs.
 """
 
 import base64
+import dataclasses
 import os
-import struct
+import re
 from array import array
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastplm.errors import CheckpointError
-from fastplm.jsonfile import MAX_BYTES, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.components import (
     SPACE,
+    Component,
     bpe,
-    fallback_decoder,
+    metaspace,
     precompiled,
     replace,
+    replace_regex,
     sequence,
     unigram,
 )
-from fastplm.tokenizers.recovered_merges import recover_merges
+from fastplm.tokenizers.sentencepiece_file import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    Model,
+    Normalizer,
+    read_model,
+)
 from fastplm.tokenizers.source import Source
-from fastplm.tokenizers.token_table import Strings, TokenTable
-
-# Wire types: how the value of a field is written.
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FLOAT = struct.Struct("<f")
-_KEY_TEXT, _KEY_SCORE = 1 << 3 | _BYTES, 2 << 3 | _FIXED32
-_Fields = Iterator[tuple[int, int, Any]]  # number, wire type, value: an int, or bytes
-
-# The kinds of pieces that text is cut at before anything else.
-_CONTROL, _USER_DEFINED = 3, 4
-_UNIGRAM = 1  # of TrainerSpec.ModelType
-
-
-class _Piece(NamedTuple):
-    text: str
-    score: float
-    kind: int
-
-
-class _Model(NamedTuple):
-    """The part of sentencepiece_model.proto's ModelProto that is used."""
-
-    pieces: list[_Piece]
-    kind: int
-    byte_fallback: bool
-    unk_id: int
-    unk_piece: str
-    charsmap: bytes
+from fastplm.tokenizers.token_table import TokenTable
 
 
 def read_sentencepiece(path: str | os.PathLike[str]) -> Source:
-    """The tokenizer that transformers makes of a SentencePiece model for no class in particular.
+    """The file by itself: its ids and texts are those of the library.
 
-    Spaces become U+2581 and nothing is put in front of a text. A BPE model's merges are all the ways to cut a
-    piece in two pieces, in the order of ids. Control symbols and the user's own symbols are added tokens.
+    Control symbols in a text are ordinary text, and leave nothing when ids become text.
     Raises FileNotFoundError, CheckpointError naming the file and what is wrong in it.
     """
-    name = os.fspath(path)
-    model = _read_model(name, read_bytes(path, MAX_BYTES))
-    vocabulary = {piece.text: i for i, piece in enumerate(model.pieces)}
-    if len(vocabulary) < len(model.pieces):
-        twice = next(piece.text for i, piece in enumerate(model.pieces) if vocabulary[piece.text] != i)
-        raise CheckpointError(f"{name}: the piece {twice!r} appears twice; expected different pieces")
-    table = TokenTable.of(name, vocabulary)
-    settings: dict[str, Any]
-    if model.kind == _UNIGRAM:
-        scores = array("d", [piece.score for piece in model.pieces])
-        settings = {**unigram(model.unk_id), "byte_fallback": model.byte_fallback, "scores": scores}
+    model = read_model(path)
+    controls = [piece.text for piece in model.pieces if piece.kind == CONTROL]
+    return dataclasses.replace(
+        make_source(os.fspath(path), model, invisible=controls), names=_named_tokens(model)
+    )
+
+
+def make_source(
+    path: str,
+    model: Model,
+    *,
+    invisible: Sequence[str] = (),
+    legacy: bool = True,
+    named: Mapping[int, str] = {},
+) -> Source:
+    """Of a model that was read from `path`, without added tokens.
+
+    invisible: pieces that leave nothing when ids become text. legacy: every part of a text between added
+    tokens gets the space that the model puts in front of texts; else only the one that begins the text, if it
+    does not begin with one. named: other texts for pieces, by id.
+    """
+    pieces = [piece._replace(text=named.get(i, piece.text)) for i, piece in enumerate(model.pieces)]
+    model = model._replace(pieces=pieces)
+    _check(path, model)
+    symbols = [piece.text for piece in pieces if piece.kind == USER_DEFINED]
+    return Source(
+        path=path,
+        vocabulary=TokenTable.of(path, {piece.text: i for i, piece in enumerate(pieces)}),
+        model=_model(model, bool(symbols)),
+        sections={
+            "normalizer": _normalizer(model, symbols, legacy),
+            "pre_tokenizer": _pre_tokenizer(model, symbols, legacy),
+            "post_processor": None,
+            "decoder": _decoder(model, invisible),
+        },
+    )
+
+
+def control_tokens(model: Model) -> list[AddedToken]:
+    return [AddedToken(p.text, normalized=False, special=True) for p in model.pieces if p.kind == CONTROL]
+
+
+def _named_tokens(model: Model) -> dict[str, str]:
+    """Those of the beginning, the end, padding and unknown text, by their usual names."""
+    kinds = {piece.text: piece.kind for piece in model.pieces}
+    wanted = {"unk_token": UNKNOWN}
+    return {
+        name: text for name, (_, text) in model.named.items() if kinds.get(text) == wanted.get(name, CONTROL)
+    }
+
+
+def _unknown(model: Model) -> int | None:
+    return next((i for i, piece in enumerate(model.pieces) if piece.kind == UNKNOWN), None)
+
+
+def _check(path: str, model: Model) -> None:
+    """What the library checks. Raises CheckpointError."""
+
+    def fail(what: str) -> CheckpointError:
+        return CheckpointError(f"{path}: not a SentencePiece model: {what}")
+
+    for i, piece in enumerate(model.pieces):
+        if not piece.text:
+            raise fail(f"piece {i} is empty")
+        if not NORMAL <= piece.kind <= BYTE:
+            raise fail(f"piece {i} has the type {piece.kind}; expected 1 to 6")
+        if "\0" in piece.text and not _is_null(model, i):
+            raise fail(f"piece {i} has a null character")
+    unknown = [piece.text for piece in model.pieces if piece.kind == UNKNOWN]
+    if len(unknown) > 1 or (not unknown and not model.byte_fallback):
+        raise fail(f"{len(unknown)} pieces for unknown text; expected one")
+    got = {piece.text for piece in model.pieces if piece.kind == BYTE}
+    expected = {f"<0x{byte:02X}>" for byte in range(256)} if model.byte_fallback else set()
+    if got != expected:
+        raise fail(
+            f"{len(got)} pieces for bytes; expected {len(expected)}: byte_fallback is {model.byte_fallback}"
+        )
+
+
+def _is_null(model: Model, i: int) -> bool:
+    """Whether it is the null character beside the byte, as some converters write it; it is not used then."""
+    return model.pieces[i].text == "\0" and (model.byte_fallback or model.pieces[i].kind == UNUSED)
+
+
+def _model(model: Model, symbols: bool) -> dict[str, Any]:
+    def ids(*kinds: int) -> list[int]:
+        return [i for i, piece in enumerate(model.pieces) if piece.kind in kinds and not _is_null(model, i)]
+
+    nulls = [i for i in range(len(model.pieces)) if _is_null(model, i)]
+    exact = {
+        "kind": model.kind,
+        "unk_id": _unknown(model),
+        "byte_fallback": model.byte_fallback,
+        "user_defined": ids(USER_DEFINED),
+        "unused": ids(UNUSED),
+        "reserved": [*ids(CONTROL, UNKNOWN, BYTE), *nulls],
+    }
+    if model.kind == "unigram":
+        near = {**unigram(_unknown(model)), "byte_fallback": model.byte_fallback}
     else:
-        settings = bpe(
-            unk_token=model.unk_piece,
+        near = bpe(
+            unk_token=model.named["unk_token"][1],
             prefix=None,
             suffix=None,
             fuse_unk=True,
             byte_fallback=model.byte_fallback,
+            ignore_merges=symbols,
         )
-        settings["merges"] = table.merge_sides(Strings.of(recover_merges(name, vocabulary, by_sides=False)))
-    normalizers = [replace(" ", SPACE)]
-    if model.charsmap:
-        normalizers.insert(0, precompiled(base64.b64encode(model.charsmap).decode()))
-    decoder = sequence("decoders", [replace(SPACE, " ")])
-    return Source(
-        path=name,
-        vocabulary=table,
-        model=settings,
-        sections={
-            "normalizer": sequence("normalizers", normalizers),
-            "pre_tokenizer": None,
-            "post_processor": None,
-            "decoder": fallback_decoder(strip_first=False) if model.byte_fallback else decoder,
-        },
-        added_tokens=tuple(
-            AddedToken(piece.text, normalized=False, special=piece.kind == _CONTROL)
-            for piece in model.pieces
-            if piece.kind in (_CONTROL, _USER_DEFINED)
-        ),
-    )
+    return {**near, "scores": array("d", [piece.score for piece in model.pieces]), "sentencepiece": exact}
 
 
-class _Damaged(Exception):
-    """What is wrong in a message; the caller says in which file."""
+def _exact_normalizer(spec: Normalizer, symbols: Sequence[str], suffix: bool) -> Component:
+    return {
+        "precompiled_charsmap": base64.b64encode(spec.charsmap).decode() if spec.charsmap else None,
+        "remove_extra_whitespaces": spec.remove_extra_whitespaces,
+        "escape_whitespaces": spec.escape_whitespaces,
+        "treat_whitespace_as_suffix": suffix,
+        "user_defined_symbols": list(symbols),
+    }
 
 
-def _read_model(name: str, raw: bytes) -> _Model:
-    pieces: list[_Piece] = []
-    trainer: dict[int, Any] = {}
-    normalizer: dict[int, Any] = {}
-    try:
-        for number, value in _select(raw, {1: _BYTES, 2: _BYTES, 3: _BYTES}):
-            if number == 1:
-                pieces.append(_read_piece(value))
-            elif number == 2:
-                trainer |= _select(value, {3: _VARINT, 35: _VARINT, 40: _VARINT, 45: _BYTES})
-            else:
-                normalizer |= _select(value, {2: _BYTES})
-        if not pieces:
-            raise _Damaged("it has no pieces")
-        model = _Model(
-            pieces=pieces,
-            kind=trainer.get(3, _UNIGRAM),
-            byte_fallback=bool(trainer.get(35, 0)),
-            unk_id=_signed(trainer.get(40, 0)),
-            unk_piece=_text(trainer.get(45, b"<unk>"), "unk_piece"),
-            charsmap=normalizer.get(2, b""),
-        )
-        if not 0 <= model.unk_id < len(pieces):
-            raise _Damaged(f"unk_id is {model.unk_id}; expected the number of one of {len(pieces)} pieces")
-    except _Damaged as error:
-        raise CheckpointError(f"{name}: not a SentencePiece model: {error}") from None
-    return model
+def _normalizer(model: Model, symbols: Sequence[str], legacy: bool) -> Component:
+    spec = model.normalizer
+    exact = _exact_normalizer(spec, symbols, model.space_is_suffix)
+    near = [] if exact["precompiled_charsmap"] is None else [precompiled(exact["precompiled_charsmap"])]
+    if spec.remove_extra_whitespaces:
+        near += [replace_regex(r"\A +| +\z", ""), replace_regex(" {2,}", " ")]
+    if spec.escape_whitespaces:
+        near.append(replace(" ", SPACE))
+    if spec.add_dummy_prefix and legacy:
+        near.append(replace_regex(rf"\A{SPACE}", 2 * SPACE))
+    return {**sequence("normalizers", near), "sentencepiece": exact}
 
 
-def _read_piece(raw: bytes) -> _Piece:
-    # As SentencePiece itself writes a piece of the usual kind: six times as fast as the general way.
-    if len(raw) > 6 and raw[0] == _KEY_TEXT and raw[1] == len(raw) - 7 < 128 and raw[-5] == _KEY_SCORE:
-        return _Piece(_text(raw[2:-5], "a piece"), _FLOAT.unpack_from(raw, len(raw) - 4)[0], 1)
-    fields = dict(_select(raw, {1: _BYTES, 2: _FIXED32, 3: _VARINT}))
-    score = _FLOAT.unpack(fields[2])[0] if 2 in fields else 0.0
-    return _Piece(_text(fields.get(1, b""), "a piece"), score, fields.get(3, 1))
+def _pre_tokenizer(model: Model, symbols: Sequence[str], legacy: bool) -> Component | None:
+    exact, near = None, []
+    if model.normalizer.add_dummy_prefix:
+        near.append(metaspace("always" if legacy else "first", split=False))
+        exact = {
+            "escape_whitespaces": model.normalizer.escape_whitespaces,
+            "suffix": model.space_is_suffix,
+            "first_only": not legacy,
+        }
+    if symbols:
+        pattern = "|".join(re.escape(symbol) for symbol in sorted(symbols, key=len, reverse=True))
+        near.append({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False})
+    return {**sequence("pretokenizers", near), "sentencepiece": exact} if near else None
 
 
-def _select(raw: bytes, wanted: Mapping[int, int]) -> Iterator[tuple[int, Any]]:
-    """The fields with these numbers, which must have these wire types."""
-    for number, wire, value in _read_fields(raw):
-        if number in wanted:
-            if wire != wanted[number]:
-                raise _Damaged(f"field {number} has wire type {wire}; expected {wanted[number]}")
-            yield number, value
-
-
-def _read_fields(raw: bytes) -> _Fields:
-    at, end = 0, len(raw)
-    while at < end:
-        key = raw[at]
-        if key < 128:
-            at += 1
-        else:
-            key, at = _read_varint(raw, at)
-        wire = key & 7
-        if not 0 < key >> 3 < 1 << 29:
-            raise _Damaged(f"a field has the number {key >> 3}")
-        if wire == _VARINT:
-            value, at = _read_varint(raw, at)
-            yield key >> 3, wire, value
-            continue
-        if wire == _BYTES:
-            size, at = _read_varint(raw, at)
-        elif wire in (_FIXED64, _FIXED32):
-            size = 8 if wire == _FIXED64 else 4
-        else:
-            raise _Damaged(f"field {key >> 3} has wire type {wire}; expected 0, 1, 2 or 5")
-        if size > end - at:
-            raise _Damaged(f"field {key >> 3} has {size} bytes, but {end - at} are left")
-        yield key >> 3, wire, raw[at : at + size]
-        at += size
-
-
-def _read_varint(raw: bytes, at: int) -> tuple[int, int]:
-    """The number at `at`, and where it ends."""
-    if at < len(raw) and raw[at] < 128:
-        return raw[at], at + 1
-    value = 0
-    for shift in range(0, 70, 7):
-        if at == len(raw):
-            raise _Damaged("it ends within a number")
-        byte = raw[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & (1 << 64) - 1, at
-    raise _Damaged("a number has more than 10 bytes")
-
-
-def _signed(value: int) -> int:
-    """An int32, which is written as a 64-bit number."""
-    value &= (1 << 32) - 1
-    return value - (1 << 32) if value >> 31 else value
-
-
-def _text(raw: bytes, what: str) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _Damaged(f"{what} is {raw!r}; expected UTF-8") from None
+def _decoder(model: Model, invisible: Sequence[str]) -> Component:
+    near: list[Component] = [replace(SPACE, " ")]
+    if model.byte_fallback:
+        near.append({"type": "ByteFallback"})
+    if model.normalizer.add_dummy_prefix:
+        near += [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]
+    elif model.byte_fallback:
+        near.append({"type": "Fuse"})
+    unknown = _unknown(model)
+    denormalizer = None
+    if model.denormalizer.charsmap:
+        denormalizer = {
+            **_exact_normalizer(model.denormalizer, (), False),
+            "add_dummy_prefix": model.denormalizer.add_dummy_prefix,
+            "suffix": False,
+            "first_only": False,
+        }
+    removes, prefix = model.normalizer.remove_extra_whitespaces, model.normalizer.add_dummy_prefix
+    exact = {
+        "unk_piece": None if unknown is None else model.pieces[unknown].text,
+        "unk_surface": model.unk_surface,
+        "invisible": list(invisible),
+        "byte_fallback": model.byte_fallback,
+        "strip": "each" if removes else "one" if prefix else "none",
+        "denormalizer": denormalizer,
+    }
+    return {**sequence("decoders", near), "sentencepiece": exact}

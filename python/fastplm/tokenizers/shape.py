@@ -1,8 +1,12 @@
 """How a call truncates and pads: its arguments, and what they mean together."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fastplm.errors import CheckpointError
+
+NO_MAX_LENGTH = int(1e30)  # model_max_length of a tokenizer without one, as transformers has it
 UNLIMITED = 10**20  # a longer model_max_length means that there is none
 PADDINGS = {True: "longest", False: "do_not_pad", None: "do_not_pad"}
 TRUNCATIONS = {True: "longest_first", False: "do_not_truncate", None: "do_not_truncate"}
@@ -26,6 +30,23 @@ def check_side(name: str, side: str) -> str:
     if side not in ("left", "right"):
         raise ValueError(f'{name} is {side!r}; expected "left" or "right"')
     return side
+
+
+def read_max_length(name: str, value: Any) -> int:
+    """model_max_length of a file: a whole number, also as a float or a string of digits; infinity is none.
+
+    Raises CheckpointError.
+    """
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 100:
+        return int(value)
+    if isinstance(value, float):
+        if value == math.inf:
+            return NO_MAX_LENGTH
+        if value.is_integer():
+            return int(value)
+    if type(value) is not int:
+        raise CheckpointError(f"{name} is {value!r}; expected a whole number")
+    return value
 
 
 def strategy(argument: str, value: Any, meanings: Mapping[bool | None, str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +13,17 @@ from fastplm import _engine
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import MAX_BYTES, parse_json, read_bytes
 from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.recovered_merges import merges_by_score
 from fastplm.tokenizers.token_table import MAX_ID, MergeSides, Strings, TokenIds, TokenScores, TokenTable
 
-_SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+SECTIONS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_EXACT_MODELS = {
+    "unigram": "SentencePieceUnigram",
+    "bpe": "SentencePieceBpe",
+    "char": "SentencePieceBpe",
+    "word": "SentencePieceWords",
+}
 _STRATEGIES = {"LongestFirst": "longest_first", "OnlyFirst": "only_first", "OnlySecond": "only_second"}
 
 
@@ -24,6 +33,10 @@ class Source:
 
     What has an entry per token is kept in arrays: the vocabulary; of a BPE model "merges", the places of left
     and right sides in the vocabulary, int32 [2 * merges]; of a Unigram model "scores", float64 by id.
+
+    A section or model with "sentencepiece" is run by what stands there (null: there is no such stage). The
+    rest of it, which other programs read, comes near to that. Such a BPE model has scores; merges may be
+    missing.
     """
 
     path: str  # to name in errors
@@ -36,6 +49,9 @@ class Source:
     padding: dict[str, Any] | None = None  # length (None: longest), multiple_of, pad_id, pad_type_id, ...
     # A Unigram model's scores as the file writes them, commas between, until it is said how to read them.
     written_scores: bytes | None = field(default=None, repr=False)
+    names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of special tokens, where the file itself tells them
 
     def with_tokens(self, tokens: list[AddedToken]) -> Source:
         return replace(self, added_tokens=(*self.added_tokens, *tokens))
@@ -70,21 +86,46 @@ class Source:
         added_tokens = [token.settings() for token in self.added_tokens]
         try:
             if like is not None:
-                post_processor = self.sections["post_processor"]
+                post_processor = _for_engine(self.sections["post_processor"])
                 return like.with_settings({"added_tokens": added_tokens, "post_processor": post_processor})
             model = self.as_python_reads()._model_for_engine()
-            settings = {**self.sections, "model": model, "added_tokens": added_tokens}
+            sections = {name: _for_engine(section) for name, section in self.sections.items()}
+            settings = {**sections, "model": model, "added_tokens": added_tokens}
             return _engine.Tokenizer(settings, self.vocabulary.engine)
         except (CheckpointError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from None
 
     def _model_for_engine(self) -> dict[str, Any]:
         """The model's settings, with merges as the ids of both sides and of what they make."""
+        if (exact := self.model.get("sentencepiece")) is not None:
+            kind = exact.get("kind")
+            if kind not in _EXACT_MODELS:
+                known = ", ".join(_EXACT_MODELS)
+                raise CheckpointError(f"model.sentencepiece.kind is {kind!r}; expected one of {known}")
+            scores = self.model.get("scores") if kind in ("unigram", "bpe") else None
+            return {**exact, "type": _EXACT_MODELS[kind], "scores": scores}
         if "merges" not in self.model:
             return self.model
         model = dict(self.model)
         prefix = len(model.get("continuing_subword_prefix") or "")
         return {**model, "rules": self.vocabulary.merge_rules(model.pop("merges"), prefix)}
+
+    def _merges_by_score(self) -> Any:
+        found = merges_by_score(self.path, self.vocabulary, self.model["scores"], self.model["sentencepiece"])
+        return self.vocabulary.merge_sides(Strings.of(found))
+
+    def without_exact(self) -> Source:
+        """What other programs make of it: without anything under "sentencepiece"."""
+        model = dict(self.model)
+        if model["type"] == "BPE" and "scores" in model:
+            model.setdefault("merges", self._merges_by_score())
+            del model["scores"]
+        model.pop("sentencepiece", None)
+        sections = {
+            name: section and {key: value for key, value in section.items() if key != "sentencepiece"}
+            for name, section in self.sections.items()
+        }
+        return replace(self, model=model, sections=sections)
 
     def ids_of_added_tokens(self) -> dict[str, int]:
         """Which ids the added tokens get."""
@@ -96,7 +137,7 @@ class Source:
             self,
             model={"type": "WordLevel", "unk_token": ""},
             written_scores=None,
-            sections=dict.fromkeys(_SECTIONS),
+            sections=dict.fromkeys(SECTIONS),
         )
         return plain.build().added_tokens()
 
@@ -105,8 +146,8 @@ class Source:
         added = [{"id": token_id, **flags} for token_id, flags in sorted(self._added().items())]
         return {
             "version": "1.0",
-            "truncation": None,
-            "padding": None,
+            "truncation": _truncation_to_json(self.truncation),
+            "padding": _padding_to_json(self.padding),
             "added_tokens": added,
             **self.sections,
             "model": self.as_python_reads()._model_to_json(),
@@ -116,6 +157,9 @@ class Source:
         vocabulary = self.vocabulary.to_dict()
         tokens = list(vocabulary)
         model: dict[str, Any] = {**self.model, "vocab": vocabulary}
+        if model["type"] == "BPE" and "scores" in model:
+            model |= {"merges": self._merges_by_score()} if "merges" not in model else {}
+            model["sentencepiece"] = {**model["sentencepiece"], "scores": model.pop("scores").tolist()}
         if "merges" in model:
             sides = [tokens[place] for place in model["merges"].tolist()]
             model["merges"] = [list(pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
@@ -127,6 +171,13 @@ class Source:
                 )
             model["vocab"] = [[pieces[i], score] for i, score in enumerate(model.pop("scores").tolist())]
         return model
+
+
+def _for_engine(section: dict[str, Any] | None) -> dict[str, Any] | None:
+    if section is None or "sentencepiece" not in section:
+        return section
+    exact = section["sentencepiece"]
+    return None if exact is None else {**exact, "type": "SentencePiece"}
 
 
 def _fail(path: str, component: str, got: Any, expected: str) -> CheckpointError:
@@ -200,6 +251,30 @@ def _read_truncation(path: str, settings: Any) -> dict[str, Any] | None:
     }
 
 
+def _truncation_to_json(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    (strategy,) = (name for name, meant in _STRATEGIES.items() if meant == settings["strategy"])
+    return {
+        "direction": settings["side"].capitalize(),
+        "max_length": settings["max_length"],
+        "strategy": strategy,
+        "stride": settings["stride"],
+    }
+
+
+def _padding_to_json(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    length = settings["length"]
+    return {
+        "strategy": "BatchLongest" if length is None else {"Fixed": length},
+        "direction": settings["side"].capitalize(),
+        "pad_to_multiple_of": settings["multiple_of"],
+        **{name: settings[name] for name in ("pad_id", "pad_type_id", "pad_token")},
+    }
+
+
 def _read_padding(path: str, settings: Any) -> dict[str, Any] | None:
     if settings is None:
         return None
@@ -250,6 +325,12 @@ def _read_model(path: str, model: dict[str, Any], vocabulary: Any) -> dict[str, 
         table = TokenTable.of(path, check_vocabulary(path, vocabulary))
     if kind == "BPE":
         model = {**model, "merges": table.merge_sides(_read_merges(path, model.get("merges")))}
+        if exact := model.get("sentencepiece"):
+            scores = exact.get("scores")
+            if not isinstance(scores, list) or not all(type(score) in (int, float) for score in scores):
+                raise _fail(path, "model.sentencepiece.scores", scores, "a list of numbers")
+            model["scores"] = array("d", scores)
+            model["sentencepiece"] = {key: value for key, value in exact.items() if key != "scores"}
     return {"vocabulary": table, "model": model}
 
 
@@ -305,6 +386,12 @@ def read_tokenizer_json(path: str | os.PathLike[str]) -> Source:
         return source_of(name, parse_json(raw, name, unique_keys=False))  # which may well say what is wrong
 
 
+def _check_exact(path: str, section: str, settings: dict[str, Any]) -> None:
+    exact = settings.get("sentencepiece")
+    if not isinstance(exact, dict | None):
+        raise _fail(path, f"{section}.sentencepiece", exact, "an object or null")
+
+
 def source_of(name: str, root: Any) -> Source:
     """What a tokenizer.json holds; `name` is the file to blame. Raises CheckpointError, UnsupportedError."""
     if not isinstance(root, dict):
@@ -319,13 +406,15 @@ def source_of(name: str, root: Any) -> Source:
     prefix = model.get("continuing_subword_prefix")
     if not isinstance(prefix, str | None):
         raise _fail(name, "model.continuing_subword_prefix", prefix, "a string or null")
+    _check_exact(name, "model", model)
     sections = {}
-    for section in _SECTIONS:
+    for section in SECTIONS:
         settings = root.get(section)
         if settings is not None and (
             not isinstance(settings, dict) or not isinstance(settings.get("type"), str)
         ):
             raise _fail(name, section, settings, 'an object with a "type", or null')
+        _check_exact(name, section, settings or {})
         sections[section] = settings
     return Source(
         path=name,

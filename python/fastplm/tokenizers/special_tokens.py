@@ -25,6 +25,9 @@ class SpecialTokens(Vocabulary):
     SPECIAL_TOKENS_ATTRIBUTES: ClassVar[list[str]] = list(NAMED_TOKENS)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_source", "_engine") and (link := self.__dict__.get("_link")) is not None:
+            now = link.now()  # which has them while parts of backend_tokenizer may be changed
+            return now.source if name == "_source" else now.engine
         token = _without_id(name)
         named = self.__dict__.get("_named", {})
         if token in NAMED_TOKENS or token in named:

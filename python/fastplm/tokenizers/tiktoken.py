@@ -78,7 +78,7 @@ def _read_ranks(name: str, raw: bytes) -> dict[bytes, int]:
         fields = line.split()
         try:
             token, rank = fields
-            ranks[base64.b64decode(token, validate=True)] = _rank(rank)
+            ranks[_token(token)] = _rank(rank)
         except (ValueError, binascii.Error):
             shown = line[:40].decode("utf-8", "backslashreplace")
             raise CheckpointError(
@@ -91,10 +91,19 @@ def _read_ranks(name: str, raw: bytes) -> dict[bytes, int]:
     return ranks
 
 
+def _token(text: bytes) -> bytes:
+    """As tiktoken reads base64: "=" alone is the empty token, and what is no base64 is passed over.
+
+    Raises binascii.Error for the wrong number of characters.
+    """
+    return base64.b64decode(text)
+
+
 def _rank(digits: bytes) -> int:
-    if not digits.isdigit() or len(digits) > 10 or int(digits) > _MAX_RANK:
+    rank = int(digits)
+    if not 0 <= rank <= _MAX_RANK:
         raise ValueError
-    return int(digits)
+    return rank
 
 
 def is_tiktoken(path: str | os.PathLike[str]) -> bool:
@@ -104,7 +113,7 @@ def is_tiktoken(path: str | os.PathLike[str]) -> bool:
     if len(head) != 2 or not head[1].isdigit():
         return False
     try:
-        base64.b64decode(head[0], validate=True)
+        _token(head[0])
     except binascii.Error:
         return False
     return True

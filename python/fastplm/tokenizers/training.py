@@ -174,8 +174,9 @@ class Training(Vocabulary):
         return new_counter(self._source.path, self._source.sections)
 
     def _learn(self, counter: _engine.WordCounter, trainer: Trainer) -> None:
-        source = _learned(self._source, trainer.learn(words_of(counter), _settings(self._source)), trainer)
-        self._engine, self._source = source.build(), source
+        self._become(
+            _learned(self._source, trainer.learn(words_of(counter), _settings(self._source)), trainer)
+        )
 
 
 def _is_byte_level(pre_tokenizer: Mapping[str, Any] | None) -> bool:

@@ -7,24 +7,44 @@ from fastplm.errors import CheckpointError
 from fastplm.jsonfile import MAX_BYTES, read_bytes, read_json
 from fastplm.tokenizers.source import check_vocabulary
 
+# What Unicode calls white space. str.rstrip() takes four control characters more.
+_WHITE_SPACE = "".join(
+    map(
+        chr,
+        (
+            *range(9, 14),
+            0x20,
+            0x85,
+            0xA0,
+            0x1680,
+            *range(0x2000, 0x200B),
+            0x2028,
+            0x2029,
+            0x202F,
+            0x205F,
+            0x3000,
+        ),
+    )
+)
 
-def _lines(path: str | os.PathLike[str], *, old_breaks: bool = False) -> list[str]:
-    """old_breaks: a carriage return alone ends a line too."""
+
+def _lines(path: str | os.PathLike[str]) -> list[str]:
     name = os.fspath(path)
     try:
         text = read_bytes(path, MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{name}: not UTF-8 (byte {error.start})") from None
-    text = text.replace("\r\n", "\n")
-    lines = (text.replace("\r", "\n") if old_breaks else text).split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
     return lines
 
 
 def read_vocab_txt(path: str | os.PathLike[str]) -> dict[str, int]:
-    """One token a line; a token's id is its line, and the last of several equal ones counts."""
-    return {token: i for i, token in enumerate(_lines(path, old_breaks=True))}
+    """One token a line, without white space at its end; a token's id is its line, and the last of several
+    equal ones counts.
+    """
+    return {line.rstrip(_WHITE_SPACE): i for i, line in enumerate(_lines(path))}
 
 
 def read_vocab_json(path: str | os.PathLike[str]) -> dict[str, int]:

@@ -88,8 +88,7 @@ class Vocabulary(Core):
                 present[token.content] = token
                 added.append(token)
         if added:
-            source = self._source.with_tokens(added)
-            self._engine, self._source = source.build(like=self._engine), source
+            self._become(self._source.with_tokens(added), like=self._engine)
         return len(added)
 
     @property

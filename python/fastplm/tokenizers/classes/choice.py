@@ -10,6 +10,7 @@ _BY_MODEL_TYPE = {
     model_type: name
     for name, model_types in {
         "AlbertTokenizer": "albert yoso",
+        "BartTokenizer": "florence2",
         "BarthezTokenizer": "barthez",
         "BertTokenizer": (
             "align bark bert blip bros chinese_clip convbert distilbert electra ernie flava git "
@@ -57,22 +58,47 @@ _BY_MODEL_TYPE = {
         "ReformerTokenizer": "reformer",
         "RemBertTokenizer": "rembert",
         "RobertaTokenizer": (
-            "bart bridgetower clap data2vec-text florence2 ibert lilt longformer mega mra roberta "
-            "roberta-prelayernorm"
+            "bart bridgetower clap data2vec-text ibert lilt longformer mega mra roberta roberta-prelayernorm"
         ),
         "SplinterTokenizer": "splinter",
         "T5Tokenizer": "mt5 musicgen musicgen_melody switch_transformers t5",
         "XGLMTokenizer": "xglm",
         "XLMRobertaTokenizer": "gte jina_embeddings_v3 metaclip_2 trocr xlm-roberta xmod",
         "XLNetTokenizer": "xlnet",
+        "BartphoTokenizer": "bartpho",
+        "BertGenerationTokenizer": "bert-generation",
+        "BertJapaneseTokenizer": "bert-japanese",
+        "CodeLlamaTokenizer": "code_llama",
+        "CpmTokenizer": "cpm",
+        "GPTSw3Tokenizer": "gpt-sw3",
+        "LasrTokenizer": "lasr_ctc lasr_encoder",
+        "LayoutXLMTokenizer": "layoutxlm",
+        "M2M100Tokenizer": "m2m_100",
+        "MLukeTokenizer": "mluke",
+        "MarianTokenizer": "marian",
+        "NougatTokenizer": "nougat pp_formulanet",
+        "PLBartTokenizer": "plbart",
+        "ParakeetTokenizer": (
+            "granite_speech5_ctc nemotron3_5_asr nemotron_asr_streaming omniasr_ctc parakeet_ctc "
+            "parakeet_rnnt parakeet_tdt"
+        ),
+        "SeamlessM4TTokenizer": "seamless_m4t seamless_m4t_v2",
+        "Siglip2Tokenizer": "siglip2",
+        "SiglipTokenizer": "siglip",
+        "Speech2TextTokenizer": "speech_to_text",
+        "SpeechT5Tokenizer": "speecht5",
+        "Tipsv2Tokenizer": "tipsv2",
+        "UdopTokenizer": "udop",
+        "VideoPrismTokenizer": "videoprism",
         # Those take tokenizer.json as it is, whatever class their files name.
         "TokenizersBackend": (
             "EvollaModel aria beam bigbird_pegasus canary flex_olmo glm glm4 glm4_moe glm4_moe_lite "
             "glm4v glm4v_moe glm_image glmasr got_ocr2 gpt_bigcode gradium_phonon_tts granite "
             "granitemoe granitemoehybrid granitemoeshared kimi_k25 kimi_linear kosmos-2 mimo_v2_flash "
             "minicpm_ocr minicpmv4_6 minicpmv4_7 ministral ministral3 mistral mistral3 mistral_large4 "
-            "mixtral nemo_speechlm nystromformer olmo2 olmo3 olmo_hybrid pegasus_x persimmon pix2struct "
-            "pixtral pocket_tts stablelm umt5 voxtral voxtral_realtime xlm-roberta-xl internlm3 fuyu "
+            "mixtral nemo_speechlm nystromformer olmo2 omniasr olmo3 olmo_hybrid pegasus_x "
+            "persimmon pix2struct pixtral pocket_tts stablelm umt5 voxtral voxtral_realtime "
+            "xlm-roberta-xl internlm3 fuyu "
             "minimax_m2 vipllava llava_next molmo2 internlm2 step3_vl camembertv2-base hyperclovax_vlm "
             "jamba openvla phi3_v opencua minicpmv chatlm iquestcoder phi3 hyperclovax "
             "modernbert-decoder arctic ernie4_5_moe nemotron molmo ernie4_5 minicpm3 paddleocr_vl "
@@ -83,6 +109,17 @@ _BY_MODEL_TYPE = {
 }
 # Checkpoints of these are known to name a wrong class; the model type decides.
 _MISLABELED = {"hyperclovax_vision_v2", "qwen2", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen4_exp"}
+
+
+# Those have rules of their own for their older files, which fastplm does not know.
+_NEED_JSON = (
+    "BartphoTokenizer", "BertGenerationTokenizer", "BertJapaneseTokenizer", "CodeLlamaTokenizer",
+    "CpmTokenizer", "GPTSw3Tokenizer", "LasrTokenizer", "LayoutXLMTokenizer", "M2M100Tokenizer",
+    "MLukeTokenizer", "MarianTokenizer", "NougatTokenizer", "PLBartTokenizer", "ParakeetTokenizer",
+    "Siglip2Tokenizer", "SiglipTokenizer", "Speech2TextTokenizer", "SpeechT5Tokenizer", "Tipsv2Tokenizer",
+    "UdopTokenizer", "VideoPrismTokenizer",
+)  # fmt: skip
+_KNOWN = {**CLASSES, **dict.fromkeys(_NEED_JSON, TokenizerClass(needs_json=True))}
 
 
 def class_of_model_type(model_type: str) -> str | None:
@@ -102,7 +139,7 @@ def choose_class(
     registered = _BY_MODEL_TYPE.get(model_type) if isinstance(model_type, str) else None
     named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
     if not isinstance(named, str):
-        return registered, CLASSES.get(registered or "", PLAIN)
+        return registered, _KNOWN.get(registered or "", PLAIN)
     name = named.removesuffix("Fast")
     if name == "LlamaTokenizer" and byte_level and model_type not in _MISLABELED:
         return name, PLAIN
@@ -110,7 +147,7 @@ def choose_class(
         return name, PLAIN
     if registered is not None and model_type in _MISLABELED:
         name = registered
-    return name, CLASSES.get(name, PLAIN)
+    return name, _KNOWN.get(name, PLAIN)
 
 
 def has_byte_level(sections: dict[str, dict[str, Any] | None]) -> bool:

@@ -82,9 +82,18 @@ class Languages(NamedTuple):
     before: bool
     settings: Mapping[str, Any] | None = None  # more of tokenizer_config.json that says so
     are_extra: bool = False  # the codes are extra_special_tokens even where a folder lists others
+    underlined: bool = False  # "eng" is written as "__eng__"
+    default_target: str | None = None  # tgt_lang
+    target_after_end: bool = False  # what is translated to has the end token before its code, too
 
-    def frame(self, code: str, eos: str, ids: Ids) -> Component:
+    def written(self, code: str) -> str:
+        return f"__{code}__" if self.underlined and "__" not in code else code
+
+    def frame(self, code: str, eos: str, ids: Ids, *, target: bool = False) -> Component:
         """The post-processor for texts of this language."""
+        if target and self.target_after_end:
+            first = f"{eos}:0 {code}:0 "
+            return template(f"{first}$A:0 {eos}:0", f"{first}$A:0 $B:0 {eos}:0", ids)
         first, last = (f"{code}:0 ", f" {eos}:0") if self.before else ("", f" {eos}:0 {code}:0")
         return template(f"{first}$A:0{last}", f"{first}$A:0 $B:0{last}", ids)
 
@@ -106,6 +115,7 @@ class TokenizerClass:
     inputs: tuple[str, ...] = ("input_ids", "attention_mask")
     padding_side: str = "right"
     languages: Callable[[Parts], Languages] | None = None
+    needs_json: bool = False  # fastplm does not build it from its older files
     frame: Frame | None = None  # what update_post_processor makes in place of begin and end tokens
 
 

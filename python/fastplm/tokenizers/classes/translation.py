@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastplm.errors import CheckpointError
 from fastplm.tokenizers.classes.bpe import spaced_bpe
 from fastplm.tokenizers.classes.parts import (
     MASK,
@@ -18,12 +19,16 @@ from fastplm.tokenizers.classes.parts import (
     Tokens,
     special,
 )
-from fastplm.tokenizers.classes.unigram import fairseq_pieces
+from fastplm.tokenizers.classes.unigram import fairseq_pieces, fairseq_tokens
 from fastplm.tokenizers.components import (
+    SPACE,
     Component,
     Ids,
     metaspace,
     one_space,
+    replace_regex,
+    sequence,
+    strip,
     unigram,
     words_and_metaspace,
 )
@@ -72,10 +77,34 @@ def _mbart50(parts: Parts) -> Pipeline:
     return Pipeline(unigram(3), normalizer, metaspace("always"), metaspace("always"))
 
 
-def _finish(languages: Callable[[Parts], Languages]) -> Finish:
+def _seamless(parts: Parts) -> Pipeline:
+    steps = [
+        replace_regex(r"[\n\r\t]", " "), {"type": "NFKC"}, strip(left=False, right=True),
+        replace_regex(f" +{SPACE}", SPACE), replace_regex(f"^{SPACE}+$", ""), replace_regex(" {2,}", SPACE),
+    ]  # fmt: skip
+    return spaced_bpe(parts)._replace(
+        normalizer=sequence("normalizers", steps),
+        pre_tokenizer=metaspace("first"),
+        decoder=metaspace("first"),
+    )
+
+
+def _finish(languages: Callable[[Parts], Languages], *, lacking: str = "error") -> Finish:
+    """lacking: what a language without a token is: an "error", the unknown token's "id", or that "token"."""
+
     def finish(parts: Parts, ids: Ids) -> Component:
         chosen = languages(parts)
-        return chosen.frame(parts.text("src_lang") or chosen.default, parts.token("eos_token"), ids)
+        code = chosen.written(parts.text("src_lang") or chosen.default)
+        eos = parts.token("eos_token")
+        try:
+            return chosen.frame(code, eos, ids)
+        except CheckpointError:
+            if lacking == "error":
+                raise
+        unknown = parts.token("unk_token")
+        if lacking == "token":
+            return chosen.frame(unknown, eos, ids)
+        return chosen.frame(code, eos, lambda token: ids(unknown if token == code else token))
 
     return finish
 
@@ -91,6 +120,28 @@ def _mbart50_languages(_: Parts) -> Languages:
 def _nllb_languages(parts: Parts) -> Languages:
     behind = parts.flag("legacy_behaviour", False)
     return Languages("NllbTokenizer", _NLLB_CODES, "eng_Latn", not behind, {"legacy_behaviour": behind})
+
+
+def _seamless_languages(_: Parts) -> Languages:
+    return Languages(
+        "SeamlessM4TTokenizer", (), "eng", before=True, underlined=True, default_target="fra",
+        target_after_end=True,
+    )  # fmt: skip
+
+
+def _nllb_pieces(pieces: Pieces, _: Mapping[str, Any], tokens: Tokens) -> Pieces:
+    """The first four ids are those of fairseq; the pieces follow that are none of them."""
+    first = fairseq_tokens(tokens)
+    return [*((token, 0.0) for token in first), *(piece for piece in pieces if piece[0] not in first)]
+
+
+def _seamless_pieces(pieces: Pieces, _: Mapping[str, Any], __: Tokens) -> Pieces:
+    got = [piece for piece, _ in pieces[:3]]
+    if got != ["<unk>", "<s>", "</s>"]:
+        raise CheckpointError(
+            f"SeamlessM4TTokenizer: a SentencePiece model begins with {got}; expected <unk>, <s> and </s>"
+        )
+    return [("<pad>", 0.0), *pieces]
 
 
 def _codes_first(_: Mapping[str, Any], given: list[Token] | None) -> list[Token]:
@@ -126,8 +177,14 @@ TRANSLATION = {
         languages=_mbart50_languages,
     ),
     "NllbTokenizer": TokenizerClass(
-        spaced_bpe, _finish(_nllb_languages), "BPE", _BPE_MODEL,
+        spaced_bpe, _finish(_nllb_languages, lacking="id"), "BPE", _BPE_MODEL,
         {**_TOKENS, "mask_token": special("<mask>", lstrip=True, normalized=True)},
-        lambda _, given: list(_NLLB_CODES) if given is None else given, languages=_nllb_languages,
+        lambda _, given: list(_NLLB_CODES) if given is None else given, _nllb_pieces,
+        languages=_nllb_languages,
+    ),
+    "SeamlessM4TTokenizer": TokenizerClass(
+        _seamless, _finish(_seamless_languages, lacking="token"), "BPE", _BPE_MODEL,
+        {k: v for k, v in ROBERTA_TOKENS.items() if k != "mask_token"}, None, _seamless_pieces,
+        languages=_seamless_languages,
     ),
 }  # fmt: skip

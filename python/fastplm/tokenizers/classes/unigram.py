@@ -1,7 +1,6 @@
 """The classes of transformers with a Unigram model."""
 
 from collections.abc import Mapping
-from dataclasses import replace as replace_fields
 from typing import Any
 
 from fastplm.errors import CheckpointError
@@ -222,6 +221,22 @@ def _pegasus_extra(settings: Mapping[str, Any], given: list[Token] | None) -> li
     return [*first, *(f"<unk_{i}>" for i in range(2, _count(settings, "offset", 103)))]
 
 
+def _pegasus_pieces(pieces: Pieces, settings: Mapping[str, Any], _: Tokens) -> Pieces:
+    """Padding, the end, the masks and reserved tokens come first, as transformers numbers them.
+
+    Without settings the two masks have each other's names.
+    """
+
+    def token(name: str, default: str) -> list[str]:
+        value = settings.get(name, default)
+        return [] if value is None else [value["content"] if isinstance(value, dict) else str(value)]
+
+    masks = dict.fromkeys([*token("mask_token", "<mask_1>"), *token("mask_token_sent", "<mask_2>")])
+    first = [*token("pad_token", "<pad>"), *token("eos_token", "</s>"), *masks]
+    reserved = [(f"<unk_{i}>", -100.0) for i in range(2, _count(settings, "offset", 103))]
+    return [*((token, 0.0) for token in first), *reserved, *pieces[2:]]
+
+
 def _xglm_extra(_: Mapping[str, Any], given: list[Token] | None) -> list[Token]:
     words: list[Token] = [f"<madeupword{i}>" for i in range(7)]
     return [*(given or []), *(word for word in words if word not in (given or []))]
@@ -231,10 +246,14 @@ def _unless_given(*tokens: str) -> Extra:
     return lambda _, given: list(tokens) if given is None else given
 
 
+def fairseq_tokens(tokens: Tokens) -> list[str]:
+    return [tokens.get(f"{name}_token", f"<{default}>") for name, default in
+            (("bos", "s"), ("pad", "pad"), ("eos", "/s"), ("unk", "unk"))]  # fmt: skip
+
+
 def fairseq_pieces(pieces: Pieces, _: Mapping[str, Any], tokens: Tokens) -> Pieces:
     """The first four ids are those of fairseq, and the mask comes last."""
-    first = [tokens.get(f"{name}_token", f"<{default}>") for name, default in
-             (("bos", "s"), ("pad", "pad"), ("eos", "/s"), ("unk", "unk"))]  # fmt: skip
+    first = fairseq_tokens(tokens)
     mask = tokens.get("mask_token", "<mask>")
     return [*((token, 0.0) for token in first), *pieces[3:], (mask, 0.0)]
 
@@ -271,8 +290,9 @@ UNIGRAM = {
         _unless_given("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"), _camembert_pieces,
     ),
     "AlbertTokenizer": _ALBERT,
-    "FNetTokenizer": replace_fields(
-        _ALBERT, file_as_it_is=True, inputs=("input_ids", "token_type_ids")
+    "FNetTokenizer": TokenizerClass(
+        model="Unigram", files=("spiece.model",), tokens=_ALBERT_TOKENS,
+        inputs=("input_ids", "token_type_ids"),
     ),
     "RemBertTokenizer": TokenizerClass(
         _rembert, cls_sep(), "Unigram", ("sentencepiece.model",), _ALBERT_TOKENS, readd="named"
@@ -289,13 +309,13 @@ UNIGRAM = {
     ),
     "BarthezTokenizer": TokenizerClass(_barthez, None, "Unigram", _BPE_MODEL, _LSTRIP_MASK),
     "XGLMTokenizer": TokenizerClass(
-        _xglm, _xglm_processor, "Unigram", _BPE_MODEL,
+        _xglm, _xglm_processor, "Unigram", (),
         {k: v for k, v in ROBERTA_TOKENS.items() if k != "mask_token"},
         _xglm_extra,
     ),
     "PegasusTokenizer": TokenizerClass(
         _pegasus, _pegasus_processor, "Unigram", ("spiece.model",),
         {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask_2>"},
-        _pegasus_extra,
+        _pegasus_extra, _pegasus_pieces,
     ),
 }  # fmt: skip

@@ -1,0 +1,91 @@
+// What families share.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "model/arch.h"
+
+namespace fastplm {
+
+// Names: transformers ACT2FN. Several stand for one function, up to rounding. Missing are prelu and xielu, which have
+// learned parameters, and sqrtsoftplus, which scores the experts of a router.
+static constexpr struct {
+  const char* name;
+  Act act;
+} kActivations[] = {
+    {"gelu", Act::kGeluErf},
+    {"gelu_10", Act::kGelu10},
+    {"gelu_accurate", Act::kGeluTanh},
+    {"gelu_fast", Act::kGeluTanh},
+    {"gelu_new", Act::kGeluTanh},
+    {"gelu_python", Act::kGeluErf},
+    {"gelu_python_tanh", Act::kGeluTanh},
+    {"gelu_pytorch_tanh", Act::kGeluTanh},
+    {"hardswish", Act::kHardSwish},
+    {"laplace", Act::kLaplace},
+    {"leaky_relu", Act::kLeakyRelu},
+    {"linear", Act::kNone},
+    {"mish", Act::kMish},
+    {"quick_gelu", Act::kQuickGelu},
+    {"relu", Act::kRelu},
+    {"relu2", Act::kRelu2},
+    {"relu6", Act::kRelu6},
+    {"sigmoid", Act::kSigmoid},
+    {"silu", Act::kSilu},
+    {"swish", Act::kSilu},
+    {"tanh", Act::kTanh},
+};
+
+Act act_from(const std::string& hf_name) {
+  std::string known;
+  for (const auto& [name, act] : kActivations) {
+    if (hf_name == name) return act;
+    known += std::string(" ") + name;
+  }
+  fail(ErrorKind::kUnsupported, "activation \"", hf_name, "\" is not supported; known:", known);
+}
+
+int64_t head_dim_of(int64_t width, int64_t heads) {
+  if (width % heads == 0) return width / heads;
+  fail(ErrorKind::kFile, "\"hidden_size\" is ", width, "; expected a multiple of \"num_attention_heads\", ", heads);
+}
+
+double inverse_sqrt(int64_t n) { return 1.0 / std::sqrt(double(n)); }
+
+int64_t labels_of(const Value& c) {
+  if (const Value* labels = c.find("id2label")) {
+    const int64_t named = int64_t(labels->object("id2label").size());
+    if (const int64_t count = c.i_in("num_labels", named, 1, kMaxSize); count != named) {
+      fail(ErrorKind::kFile, "\"num_labels\" is ", count, "; \"id2label\" names ", named);
+    }
+    return std::max<int64_t>(named, 1);
+  }
+  return c.i_in("num_labels", 2, 1, kMaxSize);
+}
+
+std::vector<float> rope_frequencies(double theta, int64_t dims) {
+  std::vector<float> frequencies;
+  for (int64_t i = 0; i < dims / 2; ++i) {
+    frequencies.push_back(float(1.0 / std::pow(theta, double(2 * i) / double(dims))));
+  }
+  return frequencies;
+}
+
+LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm) {
+  return {{{{{}, attention}}, norm}, {{{{}, mlp}}, norm}};
+}
+
+LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm) {
+  return {{{{norm, attention}}, {}}, {{{norm, mlp}}, {}}};
+}
+
+std::vector<int> one_kind(int64_t layers) { return std::vector<int>(size_t(layers), 0); }
+
+std::vector<int> own_weights(int64_t layers) {
+  std::vector<int> weights(static_cast<size_t>(layers));
+  std::iota(weights.begin(), weights.end(), 0);
+  return weights;
+}
+
+}  // namespace fastplm

@@ -1,0 +1,82 @@
+// GPT-2: a pre-norm decoder with learned positions; its matrices are stored transposed.
+// Source: transformers/models/gpt2/{configuration,modeling}_gpt2.py.
+#include "model/arch.h"
+
+namespace fastplm {
+
+static Spec gpt2(const Value& c) {
+  const int64_t width = c.i_in("n_embd", 768, 1, kMaxSize), heads = c.i_in("n_head", 12, 1, kMaxSize);
+  const int64_t layers = c.i_in("n_layer", 12, 0, kMaxSize), positions = c.i_in("n_positions", 1024, 1, kMaxSize);
+  const int64_t head_dim = head_dim_of(width, heads);
+  if (c.b("add_cross_attention", false)) fail(ErrorKind::kUnsupported, "\"add_cross_attention\" is not supported");
+  const NormSpec norm{NormKind::kLayer, c.d("layer_norm_epsilon", 1e-5)};
+  const MlpSpec mlp{c.i_in("n_inner", 4 * width, 1, kMaxSize), act_from(c.s("activation_function", "gelu_new"))};
+  AttentionSpec attention{heads, heads, head_dim, c.b("scale_attn_weights", true) ? inverse_sqrt(head_dim) : 1.0};
+  attention.see.causal = true;
+  std::vector<LayerSpec> kinds = {pre_norm(attention, mlp, norm)};
+  std::vector<int> kind_of = one_kind(layers);
+  if (c.b("scale_attn_by_inverse_layer_idx", false)) {   // each layer has a scale of its own
+    kinds.clear();
+    kind_of = own_weights(layers);
+    for (int64_t n = 0; n < layers; ++n) {
+      AttentionSpec scaled = attention;
+      scaled.scale /= double(n + 1);
+      kinds.push_back(pre_norm(scaled, mlp, norm));
+    }
+  }
+  return {.encoder = {},
+          .decoder =
+              StackSpec{.width = width,
+                        .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .positions = LearnedPositions{positions}},
+                        .kinds = kinds,
+                        .kind_of = kind_of,
+                        .weights_of = own_weights(layers),
+                        .last = norm,
+                        .max_length = positions}};
+}
+
+static constexpr WeightRow kWeights[] = {
+    {"embed.tokens", "wte"},
+    {"embed.positions", "wpe"},
+    {"attention.before", "h.{n}.ln_1"},
+    {"attention.qkv", "h.{n}.attn.c_attn", Load::kTransposed},
+    {"attention.out", "h.{n}.attn.c_proj", Load::kTransposed},
+    {"mlp.before", "h.{n}.ln_2"},
+    {"mlp.up", "h.{n}.mlp.c_fc", Load::kTransposed},
+    {"mlp.down", "h.{n}.mlp.c_proj", Load::kTransposed},
+    {"last", "ln_f"},
+};
+
+using Step = HeadStep;
+static std::vector<Step> score(const char* name, int64_t classes, bool bias) {
+  return {{Step::kGather}, {.kind = Step::kDense, .name = name, .width = classes, .has_bias = bias}};
+}
+static const Step kVocabulary{.kind = Step::kVocab, .name = "lm_head"};
+
+static std::vector<HeadOutput> causal_lm(const Value&) { return {{"logits", {kVocabulary}}}; }
+static std::vector<HeadOutput> sequence_classes(const Value& c) {
+  return {{"logits", score("score", labels_of(c), false)}};
+}
+static std::vector<HeadOutput> double_heads(const Value&) {
+  return {{"logits", {kVocabulary}}, {"mc_logits", score("multiple_choice_head.summary", 1, true)}};
+}
+static std::vector<HeadOutput> token_classes(const Value& c) {
+  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
+}
+static std::vector<HeadOutput> spans(const Value&) {
+  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
+}
+
+static constexpr ModelClass kClasses[] = {
+    {"GPT2Model"},
+    {"GPT2LMHeadModel", causal_lm},
+    {"GPT2ForSequenceClassification", sequence_classes},
+    {"GPT2DoubleHeadsModel", double_heads},
+    {"GPT2ForTokenClassification", token_classes},
+    {"GPT2ForQuestionAnswering", spans},
+};
+
+extern const Arch kGpt2;
+const Arch kGpt2{"gpt2", "transformer.", gpt2, {}, kWeights, kClasses};
+
+}  // namespace fastplm

@@ -1,0 +1,88 @@
+// Llama: a pre-norm decoder with RMSNorm, rotary positions, grouped key heads and a gated MLP.
+// Source: transformers/models/llama/{configuration,modeling}_llama.py; arXiv:2302.13971.
+#include "model/arch.h"
+
+namespace fastplm {
+
+static double theta_of(const Value& c) {
+  for (const char* name : {"rope_parameters", "rope_scaling"}) {
+    const Value* parameters = c.find(name);
+    if (!parameters) continue;
+    const std::string type = parameters->s("rope_type", parameters->s("type", "default"));
+    if (type != "default") {
+      fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
+    }
+    if (parameters->has("rope_theta")) return parameters->d("rope_theta");
+  }
+  return c.d("rope_theta", 10000.0);
+}
+
+static Spec llama(const Value& c) {
+  const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
+  const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize);
+  const int64_t head_dim = c.has("head_dim") ? c.i_in("head_dim", 1, kMaxSize) : head_dim_of(width, heads);
+  const int64_t kv_heads = c.i_in("num_key_value_heads", heads, 1, kMaxSize);
+  if (heads % kv_heads) {
+    fail(ErrorKind::kFile, "\"num_key_value_heads\" is ", kv_heads, "; expected a divisor of \"num_attention_heads\", ",
+         heads);
+  }
+  if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
+  const NormSpec norm{NormKind::kRms, c.d("rms_norm_eps", 1e-6), false};
+  const bool bias = c.b("attention_bias", false);
+  AttentionSpec attention{heads, kv_heads, head_dim, inverse_sqrt(head_dim), bias, bias};
+  attention.see.causal = true;
+  attention.score = Rope{rope_frequencies(theta_of(c), head_dim)};
+  const MlpSpec mlp{.width = c.i_in("intermediate_size", 1, kMaxSize),
+                    .act = act_from(c.s("hidden_act", "silu")),
+                    .gated = true,
+                    .bias = c.b("mlp_bias", false)};
+  return {.encoder = {},
+          .decoder = StackSpec{.width = width,
+                               .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize)},
+                               .kinds = {pre_norm(attention, mlp, norm)},
+                               .kind_of = one_kind(layers),
+                               .weights_of = own_weights(layers),
+                               .last = norm}};
+}
+
+static constexpr WeightRow kWeights[] = {
+    {"embed.tokens", "embed_tokens"},
+    {"attention.before", "layers.{n}.input_layernorm"},
+    {"attention.query", "layers.{n}.self_attn.q_proj"},
+    {"attention.key", "layers.{n}.self_attn.k_proj"},
+    {"attention.value", "layers.{n}.self_attn.v_proj"},
+    {"attention.out", "layers.{n}.self_attn.o_proj"},
+    {"mlp.before", "layers.{n}.post_attention_layernorm"},
+    {"mlp.gate", "layers.{n}.mlp.gate_proj"},
+    {"mlp.up", "layers.{n}.mlp.up_proj"},
+    {"mlp.down", "layers.{n}.mlp.down_proj"},
+    {"last", "norm"},
+};
+
+using Step = HeadStep;
+static std::vector<HeadOutput> causal_lm(const Value&) {
+  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head"}}}};
+}
+static std::vector<HeadOutput> sequence_classes(const Value& c) {
+  return {
+      {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
+}
+static std::vector<HeadOutput> token_classes(const Value& c) {
+  return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c)}}}};
+}
+static std::vector<HeadOutput> spans(const Value&) {
+  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
+}
+
+static constexpr ModelClass kClasses[] = {
+    {"LlamaModel"},
+    {"LlamaForCausalLM", causal_lm},
+    {"LlamaForSequenceClassification", sequence_classes},
+    {"LlamaForTokenClassification", token_classes},
+    {"LlamaForQuestionAnswering", spans},
+};
+
+extern const Arch kLlama;
+const Arch kLlama{"llama", "model.", llama, {}, kWeights, kClasses, false};
+
+}  // namespace fastplm

@@ -1,0 +1,29 @@
+// What a model's class makes of the last hidden states: lists of steps (spec.h: HeadStep).
+#pragma once
+#include "model/blocks/space.h"
+#include "model/loader.h"
+
+namespace fastplm {
+
+struct HeadWeights {
+  std::vector<LinearWeights> linear;   // one for each step; empty where it needs none
+  std::vector<NormWeights> norm;
+};
+
+// One result of a head, ready to run.
+struct LoadedHead {
+  HeadOutput spec;
+  HeadWeights weights;
+  int64_t width = 0;        // of the result
+  int64_t widest = 0;       // of all steps' inputs and results but the last
+};
+
+// The head's results; an optional one is left out if the checkpoint lacks it. tied: the tokens' table where the model
+// ties it to the projection to the vocabulary, or null.
+std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab,
+                                  const ops::PackedWeight* tied);
+
+// out [tokens or sequences, head.width] f32 from a.x.
+void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView out);
+
+}  // namespace fastplm

@@ -1,0 +1,212 @@
+#include "model/forward.h"
+
+#include <cstring>
+
+#include "model/blocks/norm.h"
+#include "ops/attention.h"
+#include "ops/convert.h"
+#include "ops/pool.h"
+
+namespace fastplm {
+namespace {
+
+// One more than the largest distance between a query and a key of its sequence.
+int64_t reach_of(const Batch& batch, const Sequences& keys) {
+  if (!batch.index) return std::max<int64_t>(keys.longest, 1);
+  const int32_t* index = batch.index.as<int32_t>();
+  int64_t reach = 1;
+  for (int64_t s = 0; s < keys.count; ++s) {
+    if (keys.length(s)) reach = std::max<int64_t>(reach, index[keys.start[s + 1] - 1] - index[keys.start[s]] + 1);
+  }
+  return reach;
+}
+
+// Where the keys of a store's sequences begin, if they stood in one row after another.
+std::vector<int32_t> starts_of(const KeyStore& store, int64_t first, int64_t count) {
+  std::vector<int32_t> starts(1, 0);
+  for (int64_t s = first; s < first + count; ++s) starts.push_back(starts.back() + int32_t(store.length(s)));
+  return starts;
+}
+
+struct KeySequences {
+  std::vector<int32_t> own_starts, encoder_starts;   // memory of the views
+  Sequences queries, own, encoder;
+
+  KeySequences(const StackCall& call, const Batch& batch)
+      : queries(Sequences{batch.cu_seqlens.as<int32_t>()}.part(0, batch.sequences())), own(queries) {
+    const auto in = [&](const KeyStore* store, std::vector<int32_t>& starts, Sequences& sequences) {
+      if (!store) return;
+      starts = starts_of(*store, call.first, queries.count);
+      sequences = Sequences{starts.data()}.part(0, queries.count);
+    };
+    in(call.own, own_starts, own);
+    in(call.encoder, encoder_starts, encoder);
+  }
+};
+
+Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySequences& keys, bool alone,
+                          int threads) {
+  const int64_t tokens = batch.tokens();
+  Space::Size size{.tokens = tokens,
+                   .sequences = batch.sequences(),
+                   .longest = std::max(keys.own.longest, keys.encoder.longest),
+                   .reach = reach_of(batch, keys.own),
+                   .mlp_rows = alone ? tokens : std::min(tokens, kPassRows),
+                   .threads = alone ? threads : 1};
+  for (size_t i = 0; call.heads && i < call.heads->size(); ++i) {
+    size.head_rows = std::max(tokens, batch.sequences());
+    size.head_width = std::max(size.head_width, (*call.heads)[i].widest);
+  }
+  return size;
+}
+
+// A step of row-wise work; those between two attentions over whole sequences are done together, a pass of rows
+// after another.
+struct Step {
+  enum Kind : uint8_t { kCapture, kEnter, kLeave, kMlp, kAfter, kLast } kind;
+  int64_t layer = 0;
+  size_t sublayer = 0, branch = 0;
+};
+
+class Walk {
+ public:
+  Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Space& a, const KeySequences& keys)
+      : call_(call),
+        batch_(batch),
+        out_(out),
+        a_(a),
+        keys_(keys),
+        share_(share_of(batch.tokens(), alone, num_threads())) {}
+
+  void run() {
+    const StackSpec& spec = call_.spec;
+    embed_block(spec.embed, call_.weights.embed, batch_, call_.past, a_);
+    if (!spec.embed.norm && !reads_norm(0)) ops::convert(a_.x, a_.h);
+    if (call_.weights.buckets) fill_distance_bias();
+    for (int64_t n = 0; n < spec.layers(); ++n) {
+      add({Step::kCapture, n});
+      const LayerSpec& layer = spec.layer(n);
+      for (size_t s = 0; s < layer.size(); ++s) walk(n, s, layer[s]);
+    }
+    if (spec.last) add({Step::kLast});
+    add({Step::kCapture, spec.layers()});
+    flush();
+  }
+
+ private:
+  void walk(int64_t n, size_t s, const Sublayer& sublayer) {
+    const auto& branches = sublayer.branches;
+    const auto attends = [&](size_t b) { return std::holds_alternative<AttentionSpec>(branches[b].op); };
+    for (size_t b = 0; b < branches.size(); ++b) {   // queries, keys and values first: others change x
+      if (attends(b)) add({Step::kEnter, n, s, b});
+    }
+    for (size_t b = 0; b < branches.size(); ++b) {
+      if (!attends(b)) add({Step::kMlp, n, s, b});
+    }
+    for (size_t b = 0; b < branches.size(); ++b) {
+      if (!attends(b)) continue;
+      flush();
+      attend_layer(n, s, b);
+      add({Step::kLeave, n, s, b});
+    }
+    if (sublayer.after) add({Step::kAfter, n, s});
+  }
+
+  void add(const Step& step) { stretch_.push_back(step); }
+
+  void flush() {
+    for_passes(share_, batch_.tokens(), [&](int64_t begin, int64_t end, int64_t scratch) {
+      for (const Step& step : stretch_) run(step, begin, end, scratch);
+    });
+    stretch_.clear();
+  }
+
+  void run(const Step& step, int64_t begin, int64_t end, int64_t scratch) {
+    const TensorView x = slice(a_.x, begin, end), h = slice(a_.h, begin, end);
+    const StackSpec& spec = call_.spec;
+    if (step.kind == Step::kCapture) return capture(step.layer, begin, end);
+    if (step.kind == Step::kLast) return norm_block(*spec.last, call_.weights.last, x, x, true);
+    const Sublayer& sublayer = spec.layer(step.layer)[step.sublayer];
+    const SublayerWeights& weights = call_.weights.layer(spec, step.layer)[step.sublayer];
+    if (step.kind == Step::kAfter) return norm_block(*sublayer.after, weights.after, x, h, true);
+    const Branch& branch = sublayer.branches[step.branch];
+    const BranchWeights& own = weights.branches[step.branch];
+    if (step.kind == Step::kLeave) return leave_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
+    if (branch.before) norm_block(*branch.before, own.before, x, h, false);
+    if (step.kind == Step::kEnter) return enter_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
+    mlp_block(std::get<MlpSpec>(branch.op), std::get<MlpWeights>(own.op), a_, begin, end, scratch);
+  }
+
+  // Does layer n begin with a norm of x?
+  bool reads_norm(int64_t n) const {
+    return n >= call_.spec.layers() || call_.spec.layer(n)[0].branches[0].before.has_value();
+  }
+
+  void capture(int64_t state, int64_t begin, int64_t end) {
+    const TensorView rows = slice(a_.x, begin, end);
+    const size_t bytes = size_t(rows.shape.count()) * sizeof(float);
+    const int64_t width = call_.spec.width;
+    if (out_.hidden_states) {
+      const int64_t row = state * out_.hidden_states.shape[1] + begin;
+      std::memcpy(out_.hidden_states.as<float>() + row * width, rows.data, bytes);
+    }
+    if (state == call_.spec.layers() && out_.last_hidden)
+      std::memcpy(out_.last_hidden.as<float>() + begin * width, rows.data, bytes);
+  }
+
+  void attend_layer(int64_t n, size_t s, size_t b) {
+    const AttentionSpec& spec = std::get<AttentionSpec>(call_.spec.layer(n)[s].branches[b].op);
+    const auto& weights = std::get<AttentionWeights>(call_.weights.layer(call_.spec, n)[s].branches[b].op);
+    const bool cross = spec.keys == Source::kEncoder;
+    const TensorView& all = cross ? out_.cross_attentions : out_.attentions;
+    float* here = all ? all.as<float>() + n * all.shape[1] : nullptr;
+    RopeTable::View rope;
+    if (weights.rope) rope = weights.rope->of(positions());
+    const KeyView keys{cross ? keys_.encoder : keys_.own, cross ? call_.encoder : call_.own, call_.first};
+    attend(spec, batch_, keys_.queries, keys, n, rope.table, a_, here);
+  }
+
+  int64_t positions() {   // one more than the largest position
+    if (positions_ < 0) {
+      const int32_t* ids = a_.position_ids.as<int32_t>();
+      positions_ = 1 + *std::max_element(ids, ids + batch_.tokens());
+    }
+    return positions_;
+  }
+
+  void fill_distance_bias() {
+    const Buckets* buckets = nullptr;
+    for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
+      if (const auto* own = std::get_if<Buckets>(&attention.score)) buckets = own;
+    });
+    ops::bucket_bias(call_.weights.buckets, buckets->max_distance, buckets->both_ways, a_.distance_bias);
+  }
+
+  const StackCall& call_;
+  const Batch& batch_;
+  const Outputs& out_;
+  Space& a_;
+  const KeySequences& keys_;
+  const Share share_;
+  std::vector<Step> stretch_;
+  int64_t positions_ = -1;
+};
+
+}  // namespace
+
+int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int threads) {
+  const KeySequences keys(call, batch);
+  return Space::bytes(call.spec, call.dtype, size_of_space(call, batch, keys, alone, threads));
+}
+
+void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Arena& arena) {
+  const KeySequences keys(call, batch);
+  Space a = Space::take(arena, call.spec, call.dtype, size_of_space(call, batch, keys, alone, num_threads()));
+  Walk(call, batch, out, alone, a, keys).run();
+  if (out.pooled) ops::pool(a.x, batch.cu_seqlens, out.pool, out.normalize, out.pooled);
+  for (size_t i = 0; i < out.heads.size(); ++i) {
+    if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.heads[i]);
+  }
+}
+
+}  // namespace fastplm

@@ -1,0 +1,27 @@
+// One stack's forward pass over packed sequences: walks sublayers and knows no threads.
+#pragma once
+#include "model/blocks/head.h"
+#include "model/schedule.h"
+#include "model/stack.h"
+
+namespace fastplm {
+
+struct StackCall {
+  const StackSpec& spec;
+  const StackWeights& weights;
+  const std::vector<LoadedHead>* heads;   // null: none are wanted
+  DType dtype;
+  // Keys that are there before: the stack's own of earlier tokens, and the encoder's; null stores: none.
+  KeyStore* own = nullptr;
+  KeyStore* encoder = nullptr;
+  int64_t first = 0;                      // the stores' sequence of the batch's first
+  const int64_t* past = nullptr;          // [sequences] positions taken by earlier tokens, or null
+};
+
+// Bytes of workspace that forward() takes for this batch.
+int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int threads);
+
+// Writes what `out` names. alone: nothing else computes, so that the work is shared among threads.
+void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Arena& arena);
+
+}  // namespace fastplm

@@ -1,0 +1,294 @@
+#include "model/loader.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "ops/convert.h"
+
+namespace fastplm {
+
+// Slabs, so that thousands of small tensors do not each take pages of their own.
+std::byte* Memory::take(int64_t size) {
+  constexpr int64_t kSlab = 32 << 20;
+  size = (size + kAlign - 1) / kAlign * kAlign;
+  bytes += size;
+  if (slabs.empty() || used_ + size > slabs.back().size()) {
+    slabs.emplace_back(std::max(size, kSlab));
+    used_ = 0;
+  }
+  std::byte* piece = slabs.back().data() + used_;
+  used_ += size;
+  return piece;
+}
+
+Loader::Loader(const Arch& arch, const std::vector<TensorEntry>& entries, DType dtype, Memory& memory)
+    : arch_(arch), dtype_(dtype), memory_(memory) {
+  for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
+}
+
+static std::string name_in(const WeightRow& row, int64_t layer) {
+  std::string name = row.name;
+  if (const size_t at = name.find("{n}"); at != std::string::npos) name.replace(at, 3, std::to_string(layer));
+  return name;
+}
+
+const TensorEntry* Loader::find_name(const std::string& name, std::string_view kind) const {
+  // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
+  const std::string_view older = kind == ".weight" ? ".gamma" : kind == ".bias" ? ".beta" : kind;
+  for (std::string_view ending : {kind, older}) {
+    for (const std::string& prefix : {std::string(), std::string(arch_.prefix)}) {
+      const auto found = entries_.find(std::string(prefix).append(name).append(ending));
+      if (found != entries_.end()) return found->second;
+    }
+  }
+  return nullptr;
+}
+
+const WeightRow* Loader::row_of(const std::string& slot, int64_t layer, const char* kind,
+                                const TensorEntry** entry) const {
+  for (const WeightRow& row : rows_) {
+    if (slot != row.slot) continue;
+    *entry = find_name(name_in(row, layer), kind);
+    if (*entry) return &row;
+  }
+  *entry = nullptr;
+  return nullptr;
+}
+
+bool Loader::has(const std::string& slot, int64_t layer) const {
+  const TensorEntry* entry;
+  return row_of(slot, layer, ".weight", &entry) != nullptr;
+}
+
+Load Loader::how(const std::string& slot, int64_t layer) const {
+  const TensorEntry* entry;
+  const WeightRow* row = row_of(slot, layer, ".weight", &entry);
+  return row ? row->load : Load::kAsIs;
+}
+
+const TensorEntry& Loader::require(const std::string& slot, int64_t layer, const char* kind) {
+  const TensorEntry* entry;
+  if (row_of(slot, layer, kind, &entry)) return *entry;
+  const auto row = std::ranges::find_if(rows_, [&](const WeightRow& r) { return slot == r.slot; });
+  if (row == rows_.end()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
+  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name_in(*row, layer), kind, "\"; config.json calls for it");
+}
+
+const TensorEntry& Loader::checked(const TensorEntry& entry, const Shape& shape) const {
+  if (entry.shape != shape) {
+    fail(ErrorKind::kFile, entry.path, ": tensor \"", entry.name, "\" has shape ", entry.shape,
+         "; config.json calls for ", shape);
+  }
+  if (entry.dtype != DType::kF32 && entry.dtype != DType::kF16 && entry.dtype != DType::kBF16) {
+    fail(ErrorKind::kUnsupported, entry.path, ": tensor \"", entry.name, "\" is ", entry.dtype,
+         "; expected f32, f16 or bf16");
+  }
+  if (entry.bytes != shape.count() * size_of(entry.dtype)) {
+    fail(ErrorKind::kFile, entry.path, ": tensor \"", entry.name, "\" takes ", entry.bytes,
+         " bytes; its shape and dtype need ", shape.count() * size_of(entry.dtype));
+  }
+  return entry;
+}
+
+MappedFile& Loader::file(const TensorEntry& entry) {
+  auto& file = files_[entry.path];
+  if (!file) file = std::make_unique<MappedFile>(entry.path);
+  return *file;
+}
+
+TensorView Loader::view_of(const TensorEntry& entry) {
+  return {const_cast<std::byte*>(file(entry).at(entry.offset, entry.bytes)), entry.dtype, Device::kCpu, entry.shape};
+}
+
+void Loader::drop(const TensorEntry& entry) { file(entry).drop(entry.offset, entry.bytes); }
+
+void Loader::convert(const TensorEntry& entry, std::byte* to, DType dtype) {
+  ops::convert(view_of(entry), {to, dtype, Device::kCpu, entry.shape});
+  drop(entry);
+}
+
+TensorView Loader::vector(const TensorEntry& entry, int64_t n) {
+  TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  convert(entry, view.as<std::byte>(), DType::kF32);
+  return view;
+}
+
+TensorView Loader::table(const char* slot, const Shape& shape) {
+  const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
+  TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
+  convert(entry, view.as<std::byte>(), DType::kF32);
+  return view;
+}
+
+TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
+  const TensorEntry& entry = checked(require(slot, 0, ".weight"), {vocab, width});
+  TokenTable& table = tables_[entry.name];
+  if (table.rows || table.packed) return table;
+  if (packed) {
+    table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
+    ops::pack(view_of(entry), false, table.packed);
+    drop(entry);
+  } else {
+    table.rows = {memory_.take(vocab * width * size_of(dtype_)), dtype_, Device::kCpu, {vocab, width}};
+    convert(entry, table.rows.as<std::byte>(), dtype_);
+  }
+  return table;
+}
+
+NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
+  NormWeights norm{vector(checked(require(slot, layer, ".weight"), {width}), width), {}};
+  if (bias) norm.bias = vector(checked(require(slot, layer, ".bias"), {width}), width);
+  return norm;
+}
+
+// Row i of the result is row[i] of of[i]; all entries have rows of k values.
+ops::PackedWeight Loader::pack_rows(const std::vector<const TensorEntry*>& of, const std::vector<int64_t>& row,
+                                    int64_t k) {
+  const int64_t n = int64_t(of.size());
+  const ops::PackedWeight weight{memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  std::map<const TensorEntry*, TensorView> views;
+  DType stored = n ? of[0]->dtype : DType::kF32;
+  for (const TensorEntry* entry : of) {
+    views.emplace(entry, view_of(*entry));
+    if (entry->dtype != of[0]->dtype) stored = DType::kF32;
+  }
+  std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
+  for (auto& [entry, view] : views) {
+    if (view.dtype == stored) continue;
+    copies.emplace_back(view.shape.count() * 4);
+    const TensorView copy{copies.back().data(), DType::kF32, Device::kCpu, view.shape};
+    ops::convert(view, copy);
+    view = copy;
+  }
+  std::vector<const void*> rows;
+  for (int64_t i = 0; i < n; ++i) {
+    const TensorView& view = views.at(of[size_t(i)]);
+    rows.push_back(view.as<std::byte>() + row[size_t(i)] * k * size_of(view.dtype));
+  }
+  ops::pack_rows(rows, stored, weight);
+  for (const auto& [entry, view] : views) drop(*entry);
+  return weight;
+}
+
+LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
+  std::vector<const TensorEntry*> weights, biases, of;   // all found and checked before memory is taken
+  std::vector<int64_t> row;
+  int64_t n = 0;
+  const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
+  for (const Part& part : parts) {
+    weights.push_back(
+        &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
+    if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
+    n += part.rows;
+  }
+  LinearWeights linear;
+  if (transposed) {
+    if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
+    linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+    ops::pack(view_of(*weights[0]), true, linear.weight);
+    drop(*weights[0]);
+  } else {
+    for (size_t p = 0; p < parts.size(); ++p) {
+      for (int64_t i = 0; i < parts[p].rows; ++i) {
+        of.push_back(weights[p]);
+        row.push_back(i);
+      }
+    }
+    linear.weight = pack_rows(of, row, k);
+  }
+  if (!bias) return linear;
+  linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  std::byte* to = linear.bias.as<std::byte>();
+  for (size_t p = 0; p < parts.size(); ++p) {
+    convert(*biases[p], to, DType::kF32);
+    to += parts[p].rows * 4;
+  }
+  return linear;
+}
+
+LinearWeights Loader::linear_by_head(const std::string& slot, int64_t heads, int64_t parts, int64_t head_dim,
+                                     int64_t layer, int64_t k, bool bias) {
+  const int64_t n = heads * parts * head_dim;
+  const TensorEntry& weight = checked(require(slot, layer, ".weight"), {n, k});
+  std::vector<int64_t> row;
+  for (int64_t p = 0; p < parts; ++p) {
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t i = 0; i < head_dim; ++i) row.push_back((h * parts + p) * head_dim + i);
+    }
+  }
+  LinearWeights linear{pack_rows(std::vector(size_t(n), &weight), row, k), {}};
+  if (!bias) return linear;
+  const TensorView stored = vector(checked(require(slot, layer, ".bias"), {n}), n);
+  linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  for (int64_t i = 0; i < n; ++i) linear.bias.as<float>()[i] = stored.as<float>()[row[size_t(i)]];
+  return linear;
+}
+
+TensorView Loader::filled(int64_t n, float value) {
+  TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  std::fill_n(view.as<float>(), n, value);
+  return view;
+}
+
+// Two uniform numbers of a counter make two normal ones (Box and Muller); splitmix64 mixes the counter.
+TensorView Loader::drawn(const std::string& name, int64_t n, int64_t k) {
+  uint64_t state = 0xcbf29ce484222325u;   // FNV-1a of the name: each weight its own
+  for (char c : name) state = (state ^ uint8_t(c)) * 0x100000001b3u;
+  const auto uniform = [&] {
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return double((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  };
+  scratch_ = Buffer(n * k * 4);
+  float* values = scratch_.as<float>();
+  for (int64_t i = 0; i < n * k; i += 2) {
+    const double radius = deviation_ * std::sqrt(-2.0 * std::log(1.0 - uniform())), angle = 2.0 * M_PI * uniform();
+    values[i] = float(radius * std::cos(angle));
+    if (i + 1 < n * k) values[i + 1] = float(radius * std::sin(angle));
+  }
+  return {values, DType::kF32, Device::kCpu, {n, k}};
+}
+
+LinearWeights Loader::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
+  LinearWeights linear;
+  linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  if (const TensorEntry* entry = find_name(name, ".weight")) {
+    ops::pack(view_of(checked(*entry, {n, k})), false, linear.weight);
+    drop(*entry);
+  } else {
+    missing_.push_back(std::string(name) + ".weight");
+    ops::pack(drawn(name, n, k), false, linear.weight);
+  }
+  if (bias) linear.bias = named_bias(bias_name ? bias_name : (std::string(name) + ".bias").c_str(), n);
+  return linear;
+}
+
+TensorView Loader::named_bias(const char* name, int64_t n) {
+  if (const TensorEntry* entry = find_name(name, "")) {
+    return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
+  }
+  missing_.push_back(name);
+  return filled(n, 0.0f);
+}
+
+NormWeights Loader::named_norm(const char* name, int64_t width, bool bias) {
+  NormWeights norm;
+  if (const TensorEntry* entry = find_name(name, ".weight")) {
+    norm.weight = vector(checked(*entry, {width}), width);
+  } else {
+    missing_.push_back(std::string(name) + ".weight");
+    norm.weight = filled(width, 1.0f);
+  }
+  if (!bias) return norm;
+  if (const TensorEntry* entry = find_name(name, ".bias")) {
+    norm.bias = vector(checked(*entry, {width}), width);
+  } else {
+    missing_.push_back(std::string(name) + ".bias");
+    norm.bias = filled(width, 0.0f);
+  }
+  return norm;
+}
+
+}  // namespace fastplm

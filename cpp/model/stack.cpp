@@ -1,0 +1,53 @@
+#include "model/stack.h"
+
+#include <algorithm>
+
+namespace fastplm {
+
+static std::string slot_of(const Branch& branch) {
+  const auto* attention = std::get_if<AttentionSpec>(&branch.op);
+  return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
+}
+
+StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width, bool packed_tokens) {
+  StackWeights out;
+  const int64_t width = spec.width;
+  out.embed = load_embed(load, spec.embed, width, packed_tokens);
+  for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
+    const auto* buckets = std::get_if<Buckets>(&attention.score);
+    if (buckets && !out.buckets) out.buckets = load.table("attention.buckets", {buckets->count, attention.heads});
+  });
+  std::vector<std::shared_ptr<RopeTable>> ropes;   // layers share them
+  const auto rope_of = [&](const Rope& rope) {
+    const auto same = std::ranges::find_if(ropes, [&](const auto& table) { return table->rope() == rope; });
+    return same != ropes.end() ? *same : ropes.emplace_back(std::make_shared<RopeTable>(rope));
+  };
+  for (int64_t n = 0; n < spec.layers(); ++n) {
+    const int64_t place = spec.weights_of[size_t(n)];
+    if (place < int64_t(out.layers.size())) continue;
+    LayerWeights layer;
+    for (const Sublayer& sublayer : spec.layer(n)) {
+      SublayerWeights weights;
+      for (const Branch& branch : sublayer.branches) {
+        BranchWeights own;
+        if (branch.before) own.before = load.norm(slot_of(branch) + ".before", place, width, branch.before->bias);
+        if (const auto* attention = std::get_if<AttentionSpec>(&branch.op)) {
+          AttentionWeights made = load_attention(load, *attention, width, encoder_width, place);
+          if (const Rope* rope = std::get_if<Rope>(&attention->score)) made.rope = rope_of(*rope);
+          own.op = std::move(made);
+        } else {
+          own.op = load_mlp(load, std::get<MlpSpec>(branch.op), width, place);
+        }
+        weights.branches.push_back(std::move(own));
+      }
+      if (sublayer.after)
+        weights.after = load.norm(slot_of(sublayer.branches[0]) + ".after", place, width, sublayer.after->bias);
+      layer.push_back(std::move(weights));
+    }
+    out.layers.push_back(std::move(layer));
+  }
+  if (spec.last) out.last = load.norm("last", 0, width, spec.last->bias);
+  return out;
+}
+
+}  // namespace fastplm

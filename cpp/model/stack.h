@@ -1,0 +1,37 @@
+// The weights of a stack, laid out as its Spec.
+#pragma once
+#include <variant>
+#include <vector>
+
+#include "model/blocks/attention.h"
+#include "model/blocks/embed.h"
+#include "model/blocks/mlp.h"
+
+namespace fastplm {
+
+struct BranchWeights {
+  NormWeights before;
+  std::variant<AttentionWeights, MlpWeights> op;
+};
+struct SublayerWeights {
+  std::vector<BranchWeights> branches;
+  NormWeights after;
+};
+using LayerWeights = std::vector<SublayerWeights>;
+
+struct StackWeights {
+  EmbedWeights embed;
+  std::vector<LayerWeights> layers;   // by weights_of
+  NormWeights last;
+  TensorView buckets;                 // [buckets, heads] f32, or empty
+
+  const LayerWeights& layer(const StackSpec& spec, int64_t n) const {
+    return layers[size_t(spec.weights_of[size_t(n)])];
+  }
+};
+
+// encoder_width: of the states that the stack attends to, if it does. packed_tokens: see load_embed.
+// Norms have the slots <op>.before and <op>.after, and "last".
+StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width, bool packed_tokens);
+
+}  // namespace fastplm
