@@ -102,6 +102,6 @@ def _again(options: argparse.Namespace) -> Tokenizer:
                 f"--{name.replace('_', '-')}: with --from the pipeline is that of {options.like}"
             )
     arguments = {} if options.min_frequency is None else {"min_frequency": options.min_frequency}
-    tokenizer = AutoTokenizer.from_pretrained(options.like)
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(options.like)
     size = tokenizer.vocab_size if options.vocab_size is None else options.vocab_size
     return tokenizer.train_new_from_files(options.files, size, options.special_tokens, **arguments)

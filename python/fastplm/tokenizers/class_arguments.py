@@ -1,7 +1,7 @@
 """What the constructors of transformers' tokenizer classes take, in the order of their positions.
 
-"name=value" is a setting with its default. A name alone is a vocabulary, merges, or a special token; what those
-are by default stands in `classes.CLASSES`.
+"name=value" is a setting with its default. A name alone is a vocabulary, merges, or a special token; what
+those are by default stands in `classes.CLASSES`.
 """
 
 import ast

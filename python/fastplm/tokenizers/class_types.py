@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from fastplm.errors import UnsupportedError
 from fastplm.tokenizers.classes import CLASSES, PLAIN
@@ -105,8 +105,8 @@ _OTHERS = frozenset(
 
 
 class TokenizersBackend(Tokenizer):
-    """The tokenizer of any tokenizer.json, as it is; transformers' PreTrainedTokenizerFast, and the base of its
-    other tokenizer classes.
+    """The tokenizer of any tokenizer.json, as it is; transformers' PreTrainedTokenizerFast, and the base of
+    its other tokenizer classes.
 
     TokenizersBackend(tokenizer_object=..., tokenizer_file=..., vocab=..., merges=..., **settings): a
     tokenizers.Tokenizer or a fastplm one, or a tokenizer.json, or a vocabulary (dict) with merges (pairs), or
@@ -139,8 +139,8 @@ class TokenizersBackend(Tokenizer):
     ) -> Self:
         """A folder, a hub id or a file by the rules of this class, whatever class its files name.
 
-        Arguments and errors as AutoTokenizer.from_pretrained. A file is a tokenizer.json or, for a class whose
-        vocabulary is one file, that.
+        Arguments and errors as AutoTokenizer.from_pretrained. A file is a tokenizer.json or, for a class
+        whose vocabulary is one file, that.
         """
         from fastplm.tokenizers.auto import load
 
@@ -149,8 +149,7 @@ class TokenizersBackend(Tokenizer):
                 f"{cls.__name__}.from_pretrained: the class has an __init__ of its own, which would not be "
                 f"called; expected {cls.class_name}.from_pretrained"
             )
-        tokenizer: Self = load(pretrained_model_name_or_path, init_inputs, cls, kwargs)
-        return tokenizer
+        return cast("Self", load(pretrained_model_name_or_path, init_inputs, cls, kwargs))
 
 
 def recipe(class_name: str) -> TokenizerClass:
@@ -172,7 +171,8 @@ def class_type(name: str) -> type[TokenizersBackend] | None:
     made = recipe(name)
     assert base is not None
     members: dict[str, Any] = {
-        "__module__": "fastplm", "__qualname__": name, "__doc__": f"transformers' {name}.", "class_name": name,
+        "__module__": "fastplm", "__qualname__": name, "__doc__": f"transformers' {name}.",
+        "class_name": name,
     }  # fmt: skip
     if made is not PLAIN:
         members |= {

@@ -73,7 +73,10 @@ def read_tokens(
     by_content = {token.content: token for token in added.values()}
 
     named: dict[str, Token] = {k: v for k, v in tokenizer_class.tokens.items() if v is not None}
-    own = {**_own_names(where, config, "model_specific_special_tokens"), **_own_names(where, config, LISTS[0])}
+    own = {
+        **_own_names(where, config, "model_specific_special_tokens"),
+        **_own_names(where, config, LISTS[0]),
+    }
     names = [*NAMED_TOKENS, *(key for key in config if _is_name(key, config[key])), *own]
     settings = {**own, **config}
     for key in dict.fromkeys(names):

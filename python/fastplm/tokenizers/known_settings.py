@@ -1,4 +1,4 @@
-"""Which settings of tokenizer_config.json, and which arguments beside them, are known; see fastplm.settings."""
+"""Which settings of tokenizer_config.json, and which arguments, are known; see fastplm.settings."""
 
 import re
 from collections.abc import Mapping
@@ -65,9 +65,9 @@ def check_file(path: Path, config: Mapping[str, Any], has_tokenizer_json: bool) 
 def check_auto_map(
     path: Path, config: Mapping[str, Any], class_name: str | None, trust_remote_code: bool | None
 ) -> None:
-    """Code of the folder is never run: an error where transformers would run it, or would not go on without it.
+    """Raises UnsupportedError where transformers would run a folder's code, or would not go on without it.
 
-    Raises UnsupportedError.
+    None is ever run here.
     """
     code = config.get("auto_map")
     if isinstance(code, Mapping):
@@ -78,8 +78,8 @@ def check_auto_map(
         raise UnsupportedError(f"{path}: auto_map names code; expected trust_remote_code=False: none is run")
     if class_name is None or class_type(class_name) is None:
         raise UnsupportedError(
-            f"{path}: auto_map names code for {class_name}, a class that fastplm does not know; expected a known "
-            "class: PreTrainedTokenizerFast.from_pretrained takes tokenizer.json as it is"
+            f"{path}: auto_map names code for {class_name}, a class that fastplm does not know; expected a "
+            "known class: PreTrainedTokenizerFast.from_pretrained takes tokenizer.json as it is"
         )
 
 

@@ -1,4 +1,4 @@
-"""fix_mistral_regex: early conversions of Mistral's tokenizers cut words by another model's regular expression."""
+"""fix_mistral_regex: early conversions of Mistral's tokenizers cut words by another regular expression."""
 
 import re
 import warnings
