@@ -115,13 +115,16 @@ def dtype_name(dtype: Any, stored: str | None = None) -> str:
     return name
 
 
-def check_device(device: Any) -> None:
-    """Raises UnsupportedError unless `device` is the CPU: nothing runs silently somewhere else."""
+def check_device(device: Any, name: str = "device") -> None:
+    """Raises UnsupportedError unless `device` is the CPU: nothing runs silently somewhere else.
+
+    name: the argument to blame.
+    """
     if device is None or str(device) == "cpu":
         return
     if str(device).startswith("cuda"):
-        raise UnsupportedError(f'device="{device}": {cuda_status()["reason"]}; expected device="cpu"')
-    raise UnsupportedError(f'device="{device}"; expected device="cpu"')
+        raise UnsupportedError(f'{name}="{device}": {cuda_status()["reason"]}; expected "cpu"')
+    raise UnsupportedError(f'{name}="{device}"; expected "cpu"')
 
 
 def _contents(value: Any, array: Array) -> str:

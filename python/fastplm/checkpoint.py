@@ -1,17 +1,24 @@
 """A model folder: its config and the place of every tensor. Weights are read later, by the engine."""
 
+import contextlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fastplm import _engine, adapter
 from fastplm.config import PretrainedConfig
-from fastplm.errors import UnsupportedError
-from fastplm.safetensors import Tensor, read_header, read_index
+from fastplm.config_keys import engine_settings
+from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.safetensors import FLOATS, MemoryFile, Tensor, read_floats, read_header, read_index
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 # Other homes of weights, recognised by name alone: a pickle runs code as it is read, so none is opened.
 _FOREIGN = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".onnx", ".gguf", ".tflite")
+_DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")  # torch's distributed checkpoints
+_VARIANT = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 class Checkpoint(NamedTuple):
@@ -20,29 +27,88 @@ class Checkpoint(NamedTuple):
     config: PretrainedConfig
     weights: Path
     tensors: list[Tensor]
+    lora: adapter.Adapter | None
+
+    @property
+    def stored(self) -> str | None:
+        """The dtype that the checkpoint was saved in: what config.json says, else that of a float tensor."""
+        said = self.config.get("dtype") or self.config.get("torch_dtype")
+        return said or next((FLOATS[t.dtype] for t in self.tensors if t.dtype in FLOATS), None)
+
+    def build(self, dtype: str) -> _engine.Model:
+        """The model in the engine. Raises CheckpointError or UnsupportedError, which name the files."""
+        settings = engine_settings(self.config.to_dict())
+        with self._opened() as tensors:
+            try:
+                return _engine.Model(self.config.model_type, settings, tensors, dtype)
+            except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files
+                message = self._in_files(str(error), tensors)
+                raise type(error)(f"{self.weights} with its config.json: {message}") from None
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[list[Tensor]]:
+        """The tensors as the engine takes them: float64 rounded to float32, and the adapter added."""
+        changed = {} if self.lora is None else self.lora.changes(self.tensors, self.config.model_type)
+        wide = [t for t in self.tensors if t.dtype == "F64" and t.name not in changed]
+        if not changed and not wide:
+            yield self.tensors
+            return
+        with MemoryFile() as memory:
+            made = {t.name: memory.add(t.name, read_floats(t)) for t in wide}
+            made |= {name: memory.add(name, change()) for name, change in changed.items()}
+            yield [made.get(t.name, t) for t in self.tensors]
+
+    def _in_files(self, message: str, tensors: list[Tensor]) -> str:
+        """The engine's message with the types of the files' numbers, and without files in memory."""
+        for given, stored in zip(tensors, self.tensors, strict=True):
+            if stored.dtype not in FLOATS and f'tensor "{stored.name}" is ' in message:
+                expected = ", ".join(FLOATS)
+                return f'{stored.path}: tensor "{stored.name}" is {stored.dtype}; expected {expected}'
+            if given is not stored:
+                message = message.replace(given.path, stored.path)
+        return message
 
 
-def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """Reads config.json and the headers of model.safetensors, or of the shards its index names.
+def read_checkpoint(
+    folder: str | os.PathLike[str], config: PretrainedConfig | None = None, variant: str | None = None
+) -> Checkpoint:
+    """Reads config.json, unless one is given, the headers of model.safetensors, or of the shards its index
+    names, and a LoRA adapter beside them.
 
-    Raises FileNotFoundError, CheckpointError, UnsupportedError; each names the file.
+    variant: reads model.`variant`.safetensors. Raises FileNotFoundError, CheckpointError, UnsupportedError;
+    each names the file.
     """
     folder = Path(folder)
-    config = PretrainedConfig.from_pretrained(folder)
-    weights = find_weights(folder)
-    tensors = read_index(weights) if weights.name == INDEX else read_header(weights)
-    return Checkpoint(config, weights, tensors)
+    lora = adapter.read(folder)
+    if lora is not None and not (folder / "config.json").exists():
+        raise UnsupportedError(
+            f"{folder / adapter.CONFIG}: base_model_name_or_path is {lora.base!r}, and no file may send "
+            "fastplm to another folder or repository; copy the adapter's two files into the base's folder"
+        )
+    config = config or PretrainedConfig.from_pretrained(folder)
+    weights = find_weights(folder, variant)
+    tensors = read_index(weights) if weights.name.endswith(".json") else read_header(weights)
+    return Checkpoint(config, weights, tensors, lora)
 
 
-def find_weights(folder: Path) -> Path:
+def find_weights(folder: Path, variant: str | None = None) -> Path:
     """The folder's single file or its index; the single file is preferred, as in transformers."""
-    for name in (SINGLE, INDEX):
+    names = SINGLE, INDEX
+    if variant is not None:
+        if not _VARIANT.fullmatch(variant):
+            raise ValueError(f"variant: {variant!r}; expected a part of a file's name, such as 'fp16'")
+        names = f"model.{variant}.safetensors", f"model.safetensors.index.{variant}.json"
+    for name in names:
         if (folder / name).exists():
             return folder / name
-    foreign = sorted(p.name for p in folder.iterdir() if p.suffix in _FOREIGN)
-    if foreign:
-        raise UnsupportedError(
-            f"{folder / foreign[0]}: fastplm reads safetensors only (a pickle can run code as it is read); "
-            f"convert it: load it with transformers and call save_pretrained, which writes {SINGLE}"
-        )
-    raise FileNotFoundError(f"{folder}: has neither {SINGLE} nor {INDEX}")
+    found = sorted(p.name for p in folder.iterdir())
+    for name in found:
+        if _DISTRIBUTED.fullmatch(name):
+            raise UnsupportedError(f"{folder / name}: part of a distributed checkpoint; expected {names[0]}")
+    for name in found:
+        if name.endswith(_FOREIGN):
+            raise UnsupportedError(
+                f"{folder / name}: fastplm reads safetensors only (a pickle can run code as it is read); "
+                f"convert it: load it with transformers and call save_pretrained, which writes {SINGLE}"
+            )
+    raise FileNotFoundError(f"{folder}: has neither {names[0]} nor {names[1]}")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from fastplm import _engine
+from fastplm.config_keys import ATTENTION, ATTENTION_KEYS, ONLY, honoured
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
+from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 
 # Sizes: every name a setting goes by, the smallest and the largest value. The limits lie far above any real
 # model and keep products of sizes within 64 bits.
@@ -31,15 +33,13 @@ _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     ("head_dim", "d_kv"): (1, 1 << 12),
     ("max_position_embeddings",): (1, 1 << 24),
     ("type_vocab_size",): (0, 1 << 16),
+    ("sliding_window",): (0, 1 << 23),
 }
 _REQUIRED = (("vocab_size",), _WIDTH, _LAYERS, _HEADS)
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "norm_eps", "rms_norm_eps")
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj")
-
-# How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
-# names code to fetch and run.
-_ATTENTION = {None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}
-_ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+_SWITCHES = ("output_hidden_states", "output_attentions", "return_dict")
+_OLDER = "config.json of older releases"  # of settings.WITHOUT_EFFECT
 
 # What transformers gives every config that does not say otherwise.
 _DEFAULTS: dict[str, Any] = {
@@ -64,20 +64,30 @@ class PretrainedConfig:
         self.__dict__.update(_values=values, name_or_path=name_or_path)
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike[str]) -> "PretrainedConfig":
-        """Reads and checks `folder`/config.json.
+    def from_pretrained(cls, folder: str | os.PathLike[str], **settings: Any) -> "PretrainedConfig":
+        """Reads and checks `folder`/config.json, or the file itself; `settings` take the place of its own.
 
         Raises FileNotFoundError, CheckpointError (damaged, a value out of range), UnsupportedError (a family
-        or a mechanism this version cannot run); the message names the file.
+        or a mechanism this version cannot run), which name the file; TypeError for a setting that is none.
         """
-        path = Path(folder) / "config.json"
+        path = Path(folder)
+        if not path.is_file():
+            path /= "config.json"
         if not path.exists():
             raise FileNotFoundError(
                 f"{path}: missing; a model folder holds config.json and model.safetensors"
             )
-        values = read_json(path)
-        check(values, str(path))
-        return cls(values, os.fspath(folder))
+        return cls.of(read_json(path), str(path), os.fspath(folder), settings)
+
+    @classmethod
+    def of(
+        cls, values: Any, where: str, name_or_path: str = "", settings: dict[str, Any] | None = None
+    ) -> "PretrainedConfig":
+        """Checked `values`, with `settings` in place of their own; `where` is to blame. Raises as above."""
+        if settings and isinstance(values, dict):
+            values = {**values, **_overrides(settings, values)}
+        check(values, where)
+        return cls(values, name_or_path)
 
     def to_dict(self) -> dict[str, Any]:
         """A deep copy of the settings in config.json, unchanged."""
@@ -92,13 +102,13 @@ class PretrainedConfig:
         values = self.__dict__.get("_values", {})  # empty while unpickling
         if name in values:
             return values[name]
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
         for names in _SIZES:
             if name in names:
                 for other in names:
                     if other in values:
                         return values[other]
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
         raise AttributeError(f"config.json has no setting {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -122,54 +132,127 @@ class PretrainedConfig:
 
 
 def check(values: Any, file: str) -> None:
-    """Raises CheckpointError or UnsupportedError if `values`, read from `file`, describes no model to run."""
+    """Raises CheckpointError or UnsupportedError if `values`, read from `file`, describes no model to run.
+
+    Warns of settings that nobody knows.
+    """
     if not isinstance(values, dict):
         raise CheckpointError(f"{file}: holds a {type(values).__name__}; expected an object of settings")
-    _check_family(values, file)
-    _check_code(values, file)
+    family = values.get("model_type")
+    if not isinstance(family, str):
+        raise CheckpointError(f"{file}: model_type is {_short(family)}; expected one of {_families()}")
+    if family not in _engine.architectures():
+        raise UnsupportedError(f"{file}: model_type is {_short(family)}; this version runs {_families()}")
+    known = honoured(family)
+    _check_only(values, file)
+    _check_attention(values, file)
+    _check_plain(values, file)
     for names, (low, high) in _SIZES.items():
         for name in names:
-            if name in values:
+            if name in values and name in known:
                 _check_size(values[name], name, low, high, file)
     for names in _REQUIRED:
-        if not any(name in values for name in names):
+        if not any(name in values for name in names if name in known):
+            names = tuple(name for name in names if name in known)
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
-    width, heads = values.get("hidden_size"), values.get("num_attention_heads")
-    if width and heads and width % heads and "head_dim" not in values:
+    if family == "t5":
+        _check_derived(values, file)
+    else:
+        _check_heads(values, file)
+    if family == "modernbert":
+        _check_rope(values, file)
+    for name in _EPSILONS:
+        if name in values and name in known:
+            _check_epsilon(values[name], name, file)
+    for name in _ACTIVATIONS:
+        if name in values and name in known and not isinstance(values[name], str):
+            raise CheckpointError(f"{file}: {name} is {values[name]!r}; expected the name of an activation")
+    warn_of_unknown(file, "config.json", values, known | WITHOUT_EFFECT[_OLDER].keys())
+
+
+def _overrides(settings: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`settings` as given by keyword: TypeError for a name that no config has, as in transformers."""
+    family = values.get("model_type")
+    known = honoured(family) if family in _engine.architectures() else frozenset()
+    for name in settings:
+        if name not in values and name not in known and name not in WITHOUT_EFFECT["config.json"]:
+            raise TypeError(
+                f"unexpected keyword argument {name!r}: neither an argument nor a setting of {family}"
+            )
+    return settings
+
+
+def _check_only(values: dict[str, Any], file: str) -> None:
+    for name, (allowed, reason) in ONLY.items():
+        # 0 is False to Python, and no setting here counts
+        if name in values and not any(type(values[name]) is type(v) and values[name] == v for v in allowed):
+            what = "is set" if values[name] is True else f"is {_short(values[name])}"
+            raise UnsupportedError(f"{file}: {name} {what}; {reason}")
+
+
+def _check_attention(values: dict[str, Any], file: str) -> None:
+    """A config may ask transformers to fetch code for attention. fastplm fetches none, nor runs another."""
+    for name in ATTENTION_KEYS:
+        if name in values and not is_attention(values[name]):
+            raise UnsupportedError(
+                f"{file}: {name} is {_short(values[name])}; fastplm fetches no attention code"
+            )
+
+
+def is_attention(value: Any) -> bool:
+    """Whether `value` is one of the ways to compute attention that transformers has itself."""
+    return (value is None or isinstance(value, str)) and value in ATTENTION
+
+
+def _check_plain(values: dict[str, Any], file: str) -> None:
+    """The settings that Python reads."""
+    for name in _SWITCHES:
+        if name in values and not isinstance(values[name], bool | None):
+            raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected true or false")
+    for name in ("dtype", "torch_dtype"):
+        if name in values and not isinstance(values[name], str | None):
+            raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected the name of a dtype")
+    classes = values.get("architectures")
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(c, str) for c in classes)):
+        raise CheckpointError(f"{file}: architectures is {_short(classes)}; expected a list of class names")
+
+
+def _check_heads(values: dict[str, Any], file: str) -> None:
+    width, heads = values["hidden_size"], values["num_attention_heads"]
+    if width % heads:
         raise CheckpointError(
             f"{file}: hidden_size is {width}; expected a multiple of num_attention_heads, {heads}"
         )
-    for name in _EPSILONS:
-        if name in values:
-            _check_epsilon(values[name], name, file)
-    for name in _ACTIVATIONS:
-        if name in values and not isinstance(values[name], str):
-            raise CheckpointError(f"{file}: {name} is {values[name]!r}; expected the name of an activation")
-
-
-def _check_family(values: dict[str, Any], file: str) -> None:
-    family = values.get("model_type")
-    if not isinstance(family, str):
-        raise CheckpointError(f"{file}: model_type is {_short(family)}; expected one of {_known()}")
-    if family not in _engine.architectures():
-        raise UnsupportedError(f"{file}: model_type is {_short(family)}; this version runs {_known()}")
-    for name in ("is_decoder", "add_cross_attention"):
-        if values.get(name):
-            raise UnsupportedError(f"{file}: {name} is set; this version runs encoders only")
-    if values.get("quantization_config"):
-        raise UnsupportedError(f"{file}: quantization_config is set; this version loads float weights only")
-
-
-def _check_code(values: dict[str, Any], file: str) -> None:
-    """A config may ask transformers to fetch and run code. fastplm never does, nor runs something else."""
-    if values.get("auto_map"):
+    if values["model_type"] == "modernbert" and values.get("head_dim", width // heads) != width // heads:
         raise UnsupportedError(
-            f"{file}: auto_map asks for code from the model's repository; fastplm runs none"
+            f"{file}: head_dim is {values['head_dim']}; expected {width // heads}, hidden_size by "
+            "num_attention_heads"
         )
-    for name in _ATTENTION_KEYS:
-        wanted = values.get(name)
-        if not (wanted is None or isinstance(wanted, str)) or wanted not in _ATTENTION:
-            raise UnsupportedError(f"{file}: {name} is {_short(wanted)}; fastplm fetches no attention code")
+
+
+def _check_rope(values: dict[str, Any], file: str) -> None:
+    """The older name of rope_type, which the engine does not read."""
+    parameters = values.get("rope_parameters")
+    for own in parameters.values() if isinstance(parameters, dict) else ():
+        if isinstance(own, dict) and "rope_type" not in own and own.get("type", "default") != "default":
+            raise UnsupportedError(
+                f"{file}: rope_parameters has type {_short(own['type'])}; this version runs 'default' only"
+            )
+
+
+def _check_derived(values: dict[str, Any], file: str) -> None:
+    """What T5 files say a second time: transformers lets it win where the two differ."""
+    form = values.get("feed_forward_proj", "relu")
+    gated = str(form).startswith("gated-")
+    derived = {
+        "is_gated_act": gated,
+        "dense_act_fn": "gelu_new" if form == "gated-gelu" else str(form)[6 * gated :],
+    }
+    for name, value in derived.items():
+        if values.get(name, value) != value:
+            raise UnsupportedError(
+                f"{file}: {name} is {_short(values[name])}; expected {value!r}, as feed_forward_proj says"
+            )
 
 
 def _check_size(value: Any, name: str, low: int, high: int, file: str) -> None:
@@ -182,7 +265,7 @@ def _check_epsilon(value: Any, name: str, file: str) -> None:
         raise CheckpointError(f"{file}: {name} is {_short(value)}; expected a number between 0 and 1")
 
 
-def _known() -> str:
+def _families() -> str:
     return ", ".join(_engine.architectures())
 
 

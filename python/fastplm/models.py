@@ -6,20 +6,18 @@ model's dtype, as in transformers) if an input was one, else numpy arrays (float
 
 import functools
 import os
-import re
 import sys
 from typing import Any, ClassVar, NoReturn, Self
 
-from fastplm import _engine, arrays
-from fastplm.checkpoint import read_checkpoint
+from fastplm import _engine, arrays, calls, loading
+from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
-from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.errors import UnsupportedError
 from fastplm.hub import resolve
+from fastplm.loading import Source
+from fastplm.naming import CLASS_NAME, is_encoder_decoder, is_saved_encoder, squeeze, stem
 from fastplm.outputs import ModelOutput
 
-_CLASS_NAME = re.compile(
-    r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII
-)
 _BARE = ("Model", "EncoderModel")  # classes without a head: what this version runs
 _TRAINING = "fastplm's engine models are for inference; train a torch model: fastplm.accelerate(hf_model)"
 
@@ -27,7 +25,8 @@ _TRAINING = "fastplm's engine models are for inference; train a torch model: fas
 class PreTrainedModel:
     """A model loaded into the engine. Made by `from_pretrained`, of this class's family.
 
-    Safe to call from several threads at once.
+    Safe to call from several threads at once. Copies share the engine. A pickle holds where the model came
+    from and how it was loaded, but no weights and no token: the weights are read again where it is opened.
     """
 
     model_type: ClassVar[str] = ""
@@ -36,6 +35,7 @@ class PreTrainedModel:
     config: PretrainedConfig
     engine: _engine.Model
     _pooled: bool
+    _source: Source
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError(f"{type(self).__name__} is made by {type(self).__name__}.from_pretrained(path_or_id)")
@@ -45,9 +45,15 @@ class PreTrainedModel:
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
-        dtype: Any = "float32",
+        config: Any = None,
+        dtype: Any = None,
         device: Any = "cpu",
+        device_map: Any = None,
         add_pooling_layer: bool = True,
+        attn_implementation: Any = None,
+        trust_remote_code: bool | None = None,
+        use_safetensors: bool | None = None,
+        variant: str | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
@@ -55,43 +61,69 @@ class PreTrainedModel:
         force_download: bool = False,
         subfolder: str | None = None,
         torch_dtype: Any = None,
+        **kwargs: Any,
     ) -> Self:
-        """Loads a folder or a hub id, or the `subfolder` of one.
+        """Loads a folder or a hub id, or the `subfolder` of one, with the LoRA adapter that lies in it.
 
-        dtype: "float32" (matches transformers' eager float32), "bfloat16" (weights and matrix products in
-        bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or numpy dtype.
-        torch_dtype: the older name of dtype. add_pooling_layer=False leaves pooler_output out.
+        config: takes the place of config.json: a config of fastplm or transformers, a dict of settings, a
+        file, a folder or a hub id.
+        dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
+        products in bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or
+        numpy dtype. torch_dtype: the older name of dtype.
+        device, device_map: the CPU. attn_implementation: of no consequence.
+        add_pooling_layer=False leaves pooler_output out.
+        trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
+        variant: reads model.`variant`.safetensors.
+        kwargs: settings in place of the config's own (output_hidden_states=True, return_dict=False), and the
+        other arguments of transformers, as far as they ask for nothing.
 
         Raises FileNotFoundError, CheckpointError (a damaged file, or config and weights that disagree),
-        UnsupportedError (another family, dtype or device). Messages name the file, tensor or argument.
+        UnsupportedError (another family, dtype, device or mechanism), TypeError (an unknown keyword).
+        Messages name the file, tensor or argument.
         """
+        settings = loading.take_arguments(kwargs)
         arrays.check_device(device)
-        folder = resolve(
-            pretrained_model_name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            token=token,
-            local_files_only=local_files_only,
-            force_download=force_download,
-            subfolder=subfolder,
-        )
-        checkpoint = read_checkpoint(folder)
-        config = checkpoint.config
-        actual = cls._for(config)
-        stored = config.get("dtype", config.get("torch_dtype"))
-        name = arrays.dtype_name(dtype if torch_dtype is None else torch_dtype, stored)
-        try:
-            engine = _engine.Model(config.model_type, config.to_dict(), checkpoint.tensors, name)
-        except (
-            CheckpointError,
-            UnsupportedError,
-        ) as error:  # the engine knows settings and tensors, not files
-            raise type(error)(f"{checkpoint.weights} with its config.json: {error}") from None
-        model = object.__new__(actual)
-        model.config = config
-        model.engine = engine
-        model._pooled = add_pooling_layer
+        loading.check_device_map(device_map)
+        loading.check_attention(attn_implementation)
+        loading.check_safetensors(use_safetensors)
+        hub: dict[str, Any] = {
+            "revision": revision,
+            "cache_dir": cache_dir,
+            "local_files_only": local_files_only,
+        }
+        source = Source.of(pretrained_model_name_or_path, {**hub, "subfolder": subfolder}, variant)
+        online: dict[str, Any] = {"token": token, "force_download": force_download}
+        folder = resolve(pretrained_model_name_or_path, **source.hub, **online)
+        if config is not None or settings:
+            config = loading.read_config(folder, config, settings, {**hub, **online})
+        checkpoint = read_checkpoint(folder, config, variant)
+        actual = cls._for(checkpoint.config)
+        if trust_remote_code:
+            cls._check_code(checkpoint.config)
+        dtype = arrays.dtype_name(torch_dtype if dtype is None else dtype, checkpoint.stored)
+        return actual._built(checkpoint, source, dtype, add_pooling_layer)
+
+    @classmethod
+    def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
+        model = object.__new__(cls)
+        model.config, model._source, model._pooled = checkpoint.config, source, pooled
+        model.engine = checkpoint.build(dtype)
         return model
+
+    @classmethod
+    def _check_code(cls, config: PretrainedConfig) -> None:
+        """Raises UnsupportedError if transformers would run the repository's code. Named classes never do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled)
+
+    def __copy__(self) -> Self:
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()  # nothing of it can change
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Self]:
@@ -101,10 +133,10 @@ class PreTrainedModel:
                 f"{config.name_or_path}: model_type is {config.model_type!r}; {cls.__name__} loads "
                 f"{cls.model_type!r}: use fastplm.AutoModel"
             )
-        if _is_encoder_decoder(config) and not cls.encoder_only:
+        if is_encoder_decoder(config) and not cls.encoder_only:
             raise UnsupportedError(
                 f"{config.name_or_path}: an encoder-decoder, which this version cannot run; its encoder "
-                f"alone is fastplm.{_stem(config)}EncoderModel"
+                f"alone is fastplm.{stem(config)}EncoderModel"
             )
         return cls
 
@@ -112,51 +144,53 @@ class PreTrainedModel:
         """See `forward`."""
         return self.forward(*args, **kwargs)
 
-    def forward(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        position_ids: Any = None,
-        inputs_embeds: Any = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-        labels: Any = None,
-    ) -> ModelOutput | tuple[Any, ...]:
+    def forward(self, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
         """Runs the model on a batch of B rows of S tokens. Padding costs nothing: masked tokens are dropped.
 
+        Arguments by position come in the family's order in transformers: `inspect.signature` shows it.
+
         input_ids: integers [B, S], or inputs_embeds: floats [B, S, W]; exactly one of them.
-        attention_mask: [B, S], or [B, S, S] (query, key); 0 hides a token. Default: all ones.
+        attention_mask: [B, S] or [1, S], or [B, S, S] (query, key); 0 hides a token. Or [B, 1, S, S], where
+        all sizes but the last may be 1: booleans, or floats that are added to scores, 0 or at most -10000.
+        Default: all ones.
         token_type_ids: integers [B, S], default 0. position_ids: integers [B, S] or [1, S], default as in
-        transformers: every token keeps its place in the row, holes and padding on the left included.
-        output_hidden_states, output_attentions, return_dict: default as in config.json.
+        transformers: every token keeps its place in the row, holes and padding on the left included. As in
+        transformers, families without them take either and do nothing with it.
+        output_hidden_states (numbers of layers select some), output_attentions, return_dict: default as in
+        the config.
+        Other arguments of transformers must ask for nothing (use_cache=False, head_mask=None).
 
         Positions that attention_mask [B, S] hides are zeros in the results.
-        Raises ValueError (shapes, ids out of range, more tokens than the model takes), TypeError (dtypes).
+        Raises ValueError (shapes, ids out of range, more tokens than the model takes), TypeError (dtypes,
+        unknown arguments), UnsupportedError (what an encoder does not do).
         """
-        if labels is not None:
+        given = calls.bind(self.model_type, args, kwargs)
+        if given.get("labels") is not None:
             raise UnsupportedError(f"labels: {_TRAINING}")
-        if (input_ids is None) == (inputs_embeds is None):
+        input_ids, embeds = given.get("input_ids"), given.get("inputs_embeds")
+        if (input_ids is None) == (embeds is None):
             got = "neither" if input_ids is None else "both"
             raise ValueError(f"input_ids and inputs_embeds: got {got}; expected exactly one")
-        given = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
         config = self.config
-        ids, embeds, batch, length = self._tokens(input_ids, inputs_embeds)
+        layers = calls.layers_of(given.get("output_hidden_states"), config)
+        ids, embeds, batch, length = self._tokens(input_ids, embeds)
         results = self.engine.forward(
             ids,
             embeds,
-            _mask(attention_mask, batch, length),
-            _per_token(position_ids, "position_ids", batch, length, shared=True),
-            _per_token(token_type_ids, "token_type_ids", batch, length),
-            _switch(output_hidden_states, "output_hidden_states", config.output_hidden_states),
-            _switch(output_attentions, "output_attentions", config.output_attentions),
+            calls.mask(given.get("attention_mask"), batch, length, config),
+            calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+            calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
+            layers is not False,
+            calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
         )
         if not self._pooled:
             results["pooler_output"] = None
-        as_torch = any(arrays.is_torch(value) for value in given)
+        if not isinstance(layers, bool):
+            results["hidden_states"] = calls.selected(results["hidden_states"], layers)
+        as_torch = any(arrays.is_torch(value) for value in given.values())
         output = ModelOutput(**{name: self._give(value, as_torch) for name, value in results.items()})
-        return output if (config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+        named = calls.switch(given.get("return_dict"), "return_dict", config.return_dict)
+        return output if named else output.to_tuple()
 
     def _tokens(
         self, input_ids: Any, inputs_embeds: Any
@@ -176,7 +210,7 @@ class PreTrainedModel:
 
     def _give(self, value: Any, as_torch: bool) -> Any:
         """A result in the form the caller works with."""
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return tuple(self._give(item, as_torch) for item in value)
         if value is None or not as_torch:
             return value
@@ -258,8 +292,18 @@ class AutoModel(PreTrainedModel):
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
-        kind = "EncoderModel" if _is_saved_encoder(config) else "Model"
-        return model_class(_stem(config) + kind)._for(config)
+        kind = "EncoderModel" if is_saved_encoder(config) else "Model"
+        return model_class(stem(config) + kind)._for(config)
+
+    @classmethod
+    def _check_code(cls, config: PretrainedConfig) -> None:
+        code = config.get("auto_map")
+        for name in ("AutoConfig", "AutoModel"):
+            if isinstance(code, dict) and name in code:
+                raise UnsupportedError(
+                    f"{config.name_or_path}: its auto_map has {name}, code that trust_remote_code=True runs; "
+                    "fastplm runs none: without trust_remote_code it loads its own class"
+                )
 
 
 def model_class(name: str) -> type[PreTrainedModel]:
@@ -267,9 +311,9 @@ def model_class(name: str) -> type[PreTrainedModel]:
 
     Raises AttributeError if this version has none, with the reason.
     """
-    match = _CLASS_NAME.fullmatch(name)
-    families = {_squeeze(family): family for family in _engine.architectures()}
-    if not match or _squeeze(match[1]) not in families:
+    match = CLASS_NAME.fullmatch(name)
+    families = {squeeze(family): family for family in _engine.architectures()}
+    if not match or squeeze(match[1]) not in families:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
@@ -277,63 +321,29 @@ def model_class(name: str) -> type[PreTrainedModel]:
         raise AttributeError(
             f"fastplm.{name}: this version has no heads; fastplm.{match[1]}Model gives hidden states"
         )
-    return _make_class(name, families[_squeeze(match[1])], match[2] == "EncoderModel")
+    return _make_class(name, families[squeeze(match[1])], match[2] == "EncoderModel")
 
 
 @functools.cache
 def _make_class(name: str, model_type: str, encoder_only: bool) -> type[PreTrainedModel]:
-    return type(name, (PreTrainedModel,), {"model_type": model_type, "encoder_only": encoder_only, "__doc__":
-                f"{name} of transformers, on fastplm's engine."})  # fmt: skip
+    def forward(self: PreTrainedModel, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
+        return PreTrainedModel.forward(self, *args, **kwargs)
+
+    forward.__doc__ = PreTrainedModel.forward.__doc__
+    forward.__signature__ = calls.signature(model_type)  # type: ignore[attr-defined]
+    members = {
+        "model_type": model_type,
+        "encoder_only": encoder_only,
+        "forward": forward,
+        "__doc__": f"{name} of transformers, on fastplm's engine.",
+        "__module__": "fastplm",  # where pickles find it
+    }
+    return type(name, (PreTrainedModel,), members)
 
 
-def _stem(config: PretrainedConfig) -> str:
-    """What the family's class names start with, such as "ModernBert": the checkpoint names its own class."""
-    for name in config.architectures or ():
-        match = _CLASS_NAME.fullmatch(str(name))
-        if match and _squeeze(match[1]) == _squeeze(config.model_type):
-            return match[1]
-    return "".join(part.capitalize() for part in re.split("[-_]", config.model_type))
-
-
-def _squeeze(name: str) -> str:
-    """A family's name without what model_type and class names write differently."""
-    return re.sub("[-_]", "", name).lower()
-
-
-def _is_saved_encoder(config: PretrainedConfig) -> bool:
-    return any(str(name).endswith("EncoderModel") for name in config.architectures or ())
-
-
-def _is_encoder_decoder(config: PretrainedConfig) -> bool:
-    return not _is_saved_encoder(config) and (config.is_encoder_decoder or "num_decoder_layers" in config)
-
-
-def _switch(value: Any, name: str, default: Any) -> bool:
-    value = default if value is None else value
-    if not isinstance(value, bool):  # transformers also takes layer numbers
-        raise TypeError(f"{name}: {value!r}; expected True or False")
-    return value
-
-
-def _mask(value: Any, batch: int, length: int) -> arrays.Array | None:
-    if value is None:
-        return None
-    mask = arrays.flags(value, "attention_mask")
-    if mask.shape not in ((batch, length), (batch, length, length)):
-        raise ValueError(
-            f"attention_mask: shape {list(mask.shape)}; expected [{batch}, {length}] "
-            f"or [{batch}, {length}, {length}]"
-        )
-    return mask
-
-
-def _per_token(value: Any, name: str, batch: int, length: int, shared: bool = False) -> arrays.Array | None:
-    """An integer for each token, as int32 [batch, length]; `shared`: one row may serve all."""
-    if value is None:
-        return None
-    array = arrays.integers(value, name)
-    if shared and array.shape == (1, length):
-        array = arrays.repeat_row(array, batch)
-    if array.shape != (batch, length):
-        raise ValueError(f"{name}: shape {list(array.shape)}; expected [{batch}, {length}]")
-    return array
+def _load_again(
+    cls: type[PreTrainedModel], source: Source, config: PretrainedConfig, dtype: str, pooled: bool
+) -> PreTrainedModel:
+    """What a pickle of a model calls where it is opened."""
+    checkpoint = read_checkpoint(resolve(source.path_or_id, **source.hub), config, source.variant)
+    return cls._built(checkpoint, source, dtype, pooled)

@@ -26,6 +26,8 @@ class ModelOutput(dict[str, Any]):
     def __getattr__(self, name: str) -> Any:
         if name in self._fields:
             return self.get(name)
+        if name in ("cross_attentions", "cache", "past_key_values"):  # transformers has them, of decoders
+            return None
         raise AttributeError(f"no result is called {name!r}; there are {', '.join(self._fields)}")
 
     def __getitem__(self, key: str | int | slice) -> Any:

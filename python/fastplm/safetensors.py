@@ -8,10 +8,15 @@ cannot claim the same bytes for many tensors. Source: the specification in huggi
 import os
 import stat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
 
 from fastplm.errors import CheckpointError
 from fastplm.jsonfile import parse_json, read_json
+
+if TYPE_CHECKING:
+    from fastplm.arrays import F32
 
 MAX_HEADER = 100_000_000  # as the reference implementation
 MAX_INDEX = 256 << 20
@@ -22,6 +27,9 @@ _BITS = {
     "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "I64": 64, "U64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
+
+# What weights may be stored in, and the names of these types elsewhere.
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 _LOOKALIKES = {  # first bytes of what people find in place of a safetensors file
     b"version https://git-lfs": "is a git-lfs pointer, not the weights: run `git lfs pull` in its repository",
@@ -43,6 +51,40 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     offset: int
     nbytes: int
+
+
+def read_floats(tensor: Tensor) -> "F32":
+    """The values of a tensor of one of FLOATS, rounded to float32."""
+    with open(tensor.path, "rb", opener=_open_regular) as file:
+        file.seek(tensor.offset)
+        raw = file.read(tensor.nbytes)
+    if tensor.dtype == "BF16":  # the upper half of a float32
+        values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+    else:
+        with np.errstate(over="ignore"):  # as torch does, beyond float32 is infinite
+            values = np.frombuffer(raw, f"<f{_BITS[tensor.dtype] // 8}").astype(np.float32)
+    return values.reshape(tensor.shape)
+
+
+class MemoryFile:
+    """A file that is only in memory, for tensors that are computed before the engine reads them."""
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.memfd_create("fastplm"), "wb")
+        self.path = f"/proc/self/fd/{self._file.fileno()}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, name: str, values: "F32") -> Tensor:
+        """Writes the values of tensor `name`, and says where they lie."""
+        offset = self._file.tell()
+        self._file.write(np.ascontiguousarray(values).data)
+        self._file.flush()
+        return Tensor(name, self.path, "F32", values.shape, offset, values.nbytes)
 
 
 def read_header(path: str | os.PathLike[str]) -> list[Tensor]:

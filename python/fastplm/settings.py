@@ -9,12 +9,145 @@ import warnings
 from collections.abc import Container, Iterable
 
 _DROPOUT = "only acts in training; engine models are for inference"
+_HEAD = "belongs to a head or its loss; engine models have none"
+_INIT = "only acts where weights are made at random"
+_GENERATION = "belongs to generation"
+_NAME = "tells where the file comes from"
+_LABEL = "names or numbers labels; the head that has them does not run"
+_ID = "names a token; encoders give no token's id a meaning of its own"
+_DECODER = "belongs to a decoder"
+_RUNTIME = "chooses how torch runs the same computation"
+_OLD = "nothing reads it any more"
+
+_CONFIG = {
+    **dict.fromkeys(
+        (
+            "attention_dropout", "attention_probs_dropout_prob", "classifier_dropout", "dropout_rate",
+            "embedding_dropout", "hidden_dropout_prob", "mlp_dropout",
+        ),
+        _DROPOUT,
+    ),
+    **dict.fromkeys(
+        (
+            "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "tie_word_embeddings",
+        ),
+        _HEAD,
+    ),
+    **dict.fromkeys(("initializer_cutoff_factor", "initializer_factor", "initializer_range"), _INIT),
+    **dict.fromkeys(
+        (
+            "assistant_confidence_threshold", "assistant_lookbehind", "bad_words_ids",
+            "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
+            "encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "epsilon_cutoff", "eta_cutoff",
+            "exponential_decay_length_penalty", "forced_bos_token_id", "forced_eos_token_id",
+            "length_penalty", "max_length", "min_length", "no_repeat_ngram_size", "num_assistant_tokens",
+            "num_assistant_tokens_schedule", "num_beam_groups", "num_beams", "num_return_sequences",
+            "output_scores", "remove_invalid_values", "repetition_penalty", "return_dict_in_generate",
+            "suppress_tokens", "target_lookbehind", "temperature", "top_k", "top_p", "typical_p",
+        ),
+        _GENERATION,
+    ),
+    **dict.fromkeys(
+        ("_commit_hash", "_name_or_path", "name_or_path", "transformers_version"), _NAME
+    ),
+    **dict.fromkeys(("id2label", "label2id", "num_labels"), _LABEL),
+    **dict.fromkeys(
+        (
+            "bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id",
+            "pad_token_id", "sep_token_id", "unk_token_id",
+        ),
+        _ID,
+    ),
+    **dict.fromkeys(("num_decoder_layers", "scale_decoder_outputs", "use_cache"), _DECODER),
+    **dict.fromkeys(
+        (
+            "base_model_ep_plan", "base_model_fsdp_plan", "base_model_pp_plan", "base_model_tp_plan",
+            "chunk_size_feed_forward", "deterministic_flash_attn", "experts_implementation",
+            "_experts_implementation", "_experts_implementation_internal",
+        ),
+        _RUNTIME,
+    ),
+    **dict.fromkeys(("partial_rotary_factor", "rope_theta"), "no family here reads it"),
+    **dict.fromkeys(
+        ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
+        "only acts with per_layer_config, which is refused",
+    ),
+    "_auto_class": "only acts where a config is saved",
+    "gradient_checkpointing": "saves memory in training",
+    "tokenizer_class": "read with the tokenizer",
+}  # fmt: skip
+
+# What transformers 5 no longer has, and published models still write.
+_OLDER_CONFIG = {
+    **dict.fromkeys(
+        (
+            "_attn_implementation_autoset", "_num_labels", "cross_attention_hidden_size",
+            "directionality", "finetuning_task", "layer_norm_eps", "n_positions", "output_past",
+            "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
+            "pooler_size_per_head", "pooler_type", "prefix", "task_specific_params", "tf_legacy_loss",
+            "tie_encoder_decoder", "torchscript", "use_bfloat16",
+        ),
+        _OLD,
+    ),
+    **dict.fromkeys(("reference_compile", "repad_logits_with_grad"), _RUNTIME),
+    "sentence_transformers": "read with the sentence encoder",
+    "transformers.js_config": "read by transformers.js",
+}  # fmt: skip
+
+_SAME = "the weights are read from memory-mapped safetensors in one way"
+_DISCARDED = "transformers takes it and drops it"
+
+_FROM_PRETRAINED = {
+    **dict.fromkeys(("disable_mmap", "weights_only", "offload_buffers", "offload_folder"), _SAME),
+    **dict.fromkeys(
+        ("_commit_hash", "_fast_init", "from_flax", "from_tf", "low_cpu_mem_usage", "mirror",
+         "offload_state_dict"),
+        _DISCARDED,
+    ),
+    **dict.fromkeys(("_from_auto", "_from_pipeline"), "told to the hub's statistics"),
+    "adapter_name": "a folder's one adapter becomes part of the weights",
+    "code_revision": "no code is run",
+    "experts_implementation": "no family here has experts",
+    "generation_config": _GENERATION,
+    "tqdm_class": "draws the progress of a download",
+}  # fmt: skip
+
+_FORWARD = {
+    "num_items_in_batch": "only the loss uses it",
+    "output_router_logits": "no family here has a router",
+}
+
+_MERGED = "the names and shapes of the adapter's tensors say it"
+
+_ADAPTER = {
+    **dict.fromkeys(
+        ("exclude_modules", "layers_pattern", "layers_to_transform", "modules_to_save", "target_modules"),
+        _MERGED,
+    ),
+    **dict.fromkeys(
+        ("auto_mapping", "base_model_name_or_path", "peft_version", "revision", "task_type"), _NAME
+    ),
+    "bias": "the file holds the biases that were trained",
+    "ensure_weight_tying": "acts in training",
+    "fan_in_fan_out": "acts on layers of GPT-2's kind, which no family here has",
+    "inference_mode": "engine models are always for inference",
+    "lora_dropout": _DROPOUT,
+    "megatron_core": "names a library for training",
+    "qalora_group_size": "only use_qalora reads it",
+    **dict.fromkeys(
+        ("corda_config", "eva_config", "loftq_config", "lora_ga_config"),
+        "only the way of init_lora_weights that has its name reads it",
+    ),
+}  # fmt: skip
 
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
-    "config.json": {
-        "attention_probs_dropout_prob": _DROPOUT,
-    },
+    "config.json": _CONFIG,
+    "config.json of older releases": _OLDER_CONFIG,
+    "adapter_config.json": _ADAPTER,
+    "from_pretrained": _FROM_PRETRAINED,
+    "forward": _FORWARD,
     "tokenizer_config.json": {},
     "sentence_bert_config.json": {},
     "config_sentence_transformers.json": {},

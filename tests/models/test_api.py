@@ -233,6 +233,10 @@ def test_auto_dtype(tmp_path):
     for stored, expected in ((torch.bfloat16, torch.bfloat16), (torch.float16, torch.float32)):
         save_tiny("bert", tmp_path).to(stored).save_pretrained(tmp_path)
         assert fastplm.AutoModel.from_pretrained(tmp_path, dtype="auto").dtype == expected
+        config = json.loads((tmp_path / "config.json").read_text())
+        del config["dtype"]  # then the weights tell
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert fastplm.AutoModel.from_pretrained(tmp_path, dtype="auto").dtype == expected
 
 
 def test_other_dtypes_and_devices(folder, model):
@@ -302,7 +306,12 @@ def test_config(model, folder, tmp_path):
         (dict(input_ids=[[5] * 49]), ValueError, "49.*48"),
         (dict(input_ids=[[5]], attention_mask=[[1, 1]]), ValueError, r"attention_mask: shape \[1, 2\]"),
         (dict(input_ids=[[5]], attention_mask=[1]), ValueError, r"attention_mask: shape \[1\]"),
-        (dict(input_ids=[[5]], attention_mask=[[[[0.0]]]]), ValueError, r"attention_mask: shape \[1, 1"),
+        (dict(input_ids=[[5]], attention_mask=[[[[0.0, 0.0]]]]), ValueError, r"shape \[1, 1, 1, 2\]"),
+        (dict(input_ids=[[5]], attention_mask=[[[[0.0]], [[0.0]]]]), ValueError, r"shape \[1, 2, 1, 1\]"),
+        (dict(input_ids=[[5]], attention_mask=[[[[-1.0]]]]), ValueError, "the engine adds nothing else"),
+        (dict(input_ids=[[5]], attention_mask=[[[[float("nan")]]]]), ValueError, "adds nothing else"),
+        (dict(input_ids=[[5]], attention_mask=[[[[1]]]]), TypeError, "int64 in four dimensions"),
+        (dict(input_ids=[[5]], attention_mask={"full_attention": None}), TypeError, "attention_mask"),
         (dict(input_ids=[[5]], attention_mask=[["x"]]), TypeError, "attention_mask"),
         (dict(input_ids=[[5]], token_type_ids=[[3]]), ValueError, "token_type_ids.*3"),
         (dict(input_ids=[[5]], token_type_ids=[[0, 0]]), ValueError, r"token_type_ids: shape \[1, 2\]"),
@@ -311,8 +320,10 @@ def test_config(model, folder, tmp_path):
         (dict(input_ids=[[5]], position_ids=[[0.5]]), TypeError, "position_ids"),
         (dict(inputs_embeds=np.zeros((1, 2, 3), "f")), ValueError, r"inputs_embeds: .*\[batch, length, 16\]"),
         (dict(inputs_embeds=np.zeros((1, 2, 16), "i")), TypeError, "inputs_embeds: dtype int32"),
-        (dict(input_ids=[[5]], output_hidden_states=[1]), TypeError, "output_hidden_states"),
-        (dict(input_ids=[[5]], past_key_values=1), TypeError, "past_key_values"),
+        (dict(input_ids=[[5]], output_hidden_states="all"), TypeError, "output_hidden_states: 'all'"),
+        (dict(input_ids=[[5]], output_hidden_states=[0.5]), TypeError, "output_hidden_states"),
+        (dict(input_ids=[[5]], output_attentions=1), TypeError, "output_attentions: 1; expected True or"),
+        (dict(input_ids=[[5]], return_dict="no"), TypeError, "return_dict"),
         (dict(input_ids=torch.zeros((1, 1), device="meta")), ValueError, "input_ids: .*meta"),
     ],
 )  # fmt: skip

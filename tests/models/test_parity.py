@@ -184,13 +184,36 @@ def test_checkpoints_with_a_head(name, family, tmp_path):
     assert_layers(got.hidden_states, want.hidden_states)
 
 
-@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16], ids=str)
-def test_stored_in_half_precision(stored, tmp_path):
-    reference = save_tiny("bert", tmp_path)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_stored_in_other_types(stored, family, tmp_path):
+    reference = save_tiny(family, tmp_path)
+    if stored == torch.float64:
+        with torch.no_grad():
+            for weight in reference.double().parameters():
+                weight.add_(weight * 1e-10)  # no float32
     reference.to(stored).save_pretrained(tmp_path)
-    reference.float()  # what a float32 model makes of those weights
+    reference = (
+        type(reference).from_pretrained(tmp_path, dtype=torch.float32, attn_implementation="eager").eval()
+    )
     ids, mask = random_batch(61, (9, 4))
     check(reference, tmp_path, mask, input_ids=ids)
+
+
+def test_float64_is_rounded_to_float32(tmp_path):
+    """The same bits as from a file that torch rounded."""
+    reference = save_tiny("bert", tmp_path / "wide").double()
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight.mul_(1 + 1e-9)
+    reference.save_pretrained(tmp_path / "wide", max_shard_size="8KB")
+    reference.float().save_pretrained(tmp_path / "narrow")
+    for dtype in ("float32", "bfloat16", "auto"):
+        wide, narrow = (
+            fastplm.AutoModel.from_pretrained(tmp_path / name, dtype=dtype)([[5, 6, 7]])[0]
+            for name in ("wide", "narrow")
+        )
+        assert np.array_equal(wide, narrow)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

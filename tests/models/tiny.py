@@ -37,6 +37,12 @@ def _roberta(t: Tiny) -> dict[str, Any]:
     return {**_bert(t), "type_vocab_size": 1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 
 
+def _mpnet(t: Tiny) -> dict[str, Any]:
+    settings = {**_bert(t), "pad_token_id": 1}
+    del settings["type_vocab_size"]
+    return settings
+
+
 def _modernbert(t: Tiny) -> dict[str, Any]:
     return dict(
         hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
@@ -60,7 +66,7 @@ FAMILIES = {
     "roberta": ("RobertaModel", _roberta),
     "modernbert": ("ModernBertModel", _modernbert),
     "t5": ("T5EncoderModel", _t5),
-    "mpnet": ("MPNetModel", _bert),
+    "mpnet": ("MPNetModel", _mpnet),
 }
 
 

@@ -1,0 +1,103 @@
+"""What fastplm does with each key of config.json: the keys that each family's engine reads, those read in
+Python, and those that may only say one thing. The rest is in settings.WITHOUT_EFFECT, or unknown.
+"""
+
+from typing import Any, NamedTuple
+
+
+class Family(NamedTuple):
+    """engine: the keys that the engine gets, and no other. aliases: other names of such keys; they win, as in
+    transformers. prefix: what checkpoints with a head put before each tensor's name.
+    """
+
+    engine: tuple[str, ...]
+    aliases: dict[str, str]
+    prefix: str
+
+
+_SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+          "max_position_embeddings")  # fmt: skip
+_BERT = (*_SHAPE, "type_vocab_size", "hidden_act", "layer_norm_eps")
+
+FAMILIES = {
+    "bert": Family(_BERT, {}, "bert."),
+    "roberta": Family((*_BERT, "pad_token_id"), {}, "roberta."),
+    "mpnet": Family(
+        (*_SHAPE, "hidden_act", "layer_norm_eps", "relative_attention_num_buckets"), {}, "mpnet."
+    ),
+    "modernbert": Family(
+        (*_SHAPE, "hidden_activation", "norm_eps", "norm_bias", "attention_bias", "mlp_bias",
+         "local_attention", "layer_types", "global_attn_every_n_layers", "rope_parameters",
+         "global_rope_theta", "local_rope_theta"),
+        {},
+        "model.",
+    ),
+    "t5": Family(
+        ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "relative_attention_num_buckets",
+         "relative_attention_max_distance", "layer_norm_epsilon", "feed_forward_proj"),
+        {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers",
+         "head_dim": "d_kv"},
+        "",
+    ),
+}  # fmt: skip
+
+# Read in Python, for every family.
+_PYTHON = ("model_type", "architectures", "auto_map", "dtype", "is_encoder_decoder", "output_attentions",
+           "output_hidden_states", "return_dict", "torch_dtype")  # fmt: skip
+_OWN = {"modernbert": ("sliding_window", "head_dim"), "t5": ("dense_act_fn", "is_gated_act")}
+
+# How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
+# names code to fetch and run.
+ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4",
+             "flex_attention")  # fmt: skip
+ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+
+# May only have one of these values, which ask for nothing: any other is refused with the reason.
+_ENCODERS, _NO_FILES = "this version runs encoders only", "fastplm reads config.json and model.safetensors"
+ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
+    "is_decoder": ((False, None), _ENCODERS),
+    "add_cross_attention": ((False, None), _ENCODERS),
+    "is_causal": ((False, None), _ENCODERS),
+    "quantization_config": ((None, {}), "this version loads float weights only"),
+    "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
+    "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
+    "per_layer_config": ((None, {}), "this version runs layers of equal shape only"),
+    "rope_scaling": ((None, {}), "this version scales no rotary positions"),
+    "tie_last_hidden_states": ((True, None), "the last hidden state is always the one after the last norm"),
+    "configuration_files": ((None, [], {}), _NO_FILES),
+    "transformers_weights": ((None, "model.safetensors", "model.safetensors.index.json"), _NO_FILES),
+    "distributed_config": ((None, {}), "fastplm runs in one process"),
+    "fusion_config": ((None, {}), "fastplm takes no patches of modules"),
+    **dict.fromkeys(
+        ("is_heterogeneous", "per_layer_attributes", "use_return_dict"),
+        ((None,), "transformers derives it, and loads no file that has it"),
+    ),
+    "attribute_map": ((None,), "fastplm's families have names of their own"),
+    "base_config_key": ((None, ""), "fastplm's families have no configs inside configs"),
+    "sub_configs_defaults": ((None, {}), "fastplm's families have no configs inside configs"),
+    "extra_files": ((None, [], ()), _NO_FILES),
+    "extra_config_files": ((None, [], ()), _NO_FILES),
+}
+
+
+def honoured(family: str) -> frozenset[str]:
+    """The keys that act in this family, or are refused unless they ask for nothing."""
+    own = FAMILIES[family]
+    names = {*own.engine, *own.aliases, *_OWN.get(family, ()), *_PYTHON, *ATTENTION_KEYS, *ONLY}
+    return frozenset(names)
+
+
+def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """What the engine reads of checked `values`, under the names it knows."""
+    family = FAMILIES[values["model_type"]]
+    settings = {name: values[name] for name in family.engine if name in values}
+    for alias, name in family.aliases.items():
+        if alias in values:
+            settings[name] = values[alias]
+    if values["model_type"] == "modernbert":
+        if "sliding_window" in values:  # half of the other
+            settings["local_attention"] = 2 * values["sliding_window"]
+        for name in ("layer_types", "rope_parameters"):  # null means their defaults
+            if settings.get(name, 0) is None:
+                del settings[name]
+    return settings

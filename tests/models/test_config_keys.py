@@ -1,0 +1,432 @@
+"""Every key of config.json that transformers knows: its result, a refusal by name, or a known lack of effect.
+
+The names come from transformers itself, so one that is new in a later release fails here until it is dealt
+with.
+"""
+
+import dataclasses
+import inspect
+import json
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import transformers
+import transformers.modeling_utils
+from transformers import GenerationConfig
+
+import fastplm
+from fastplm.config_keys import ATTENTION_KEYS, FAMILIES, ONLY, honoured
+from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.settings import WITHOUT_EFFECT
+from tests.models.tiny import FAMILIES as MODELS
+from tests.models.tiny import random_batch, save_tiny
+from tests.tolerance import assert_layers
+
+ABSENT = object()
+
+# Keys that change numbers: a value other than save_tiny's, with which the same weights load. A dict stands
+# for
+# several keys at once.
+NUMBERS = {
+    "bert": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4},
+    "roberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
+                "pad_token_id": 4},
+    "mpnet": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1},
+    "modernbert": {
+        "hidden_activation": "relu", "norm_eps": 0.3, "num_attention_heads": 4, "local_attention": 2,
+        "sliding_window": 1, "num_hidden_layers": {"num_hidden_layers": 1, "layer_types": ABSENT},
+        "layer_types": ["sliding_attention", "full_attention"],
+        "global_attn_every_n_layers": {"global_attn_every_n_layers": 1, "layer_types": ABSENT},
+        "rope_parameters": {"rope_parameters": {"full_attention": {"rope_type": "default",
+        "rope_theta": 3.0}}},
+        "global_rope_theta": {"global_rope_theta": 3.0, "rope_parameters": ABSENT},
+        "local_rope_theta": {"local_rope_theta": 3.0, "rope_parameters": ABSENT},
+    },
+    "t5": {"layer_norm_epsilon": 0.3, "relative_attention_max_distance": 40, "num_layers": 1,
+           "num_hidden_layers": 1,
+           "feed_forward_proj": {"feed_forward_proj": "silu", "dense_act_fn": ABSENT,
+           "is_gated_act": ABSENT}},
+}  # fmt: skip
+
+# Keys that say which tensors there are and of which shape: a value that the weights contradict.
+SHAPES = {
+    "bert": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9,
+             "type_vocab_size": 2},
+    "mpnet": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9,
+              "num_attention_heads": 4, "relative_attention_num_buckets": 8},
+    "modernbert": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "norm_bias": True,
+                   "attention_bias": True, "mlp_bias": True},
+    "t5": {"vocab_size": 60, "d_model": 16, "hidden_size": 16, "d_ff": 3, "d_kv": 4, "head_dim": 4,
+           "num_heads": 4, "num_attention_heads": 4, "relative_attention_num_buckets": 4},
+}  # fmt: skip
+SHAPES["roberta"] = SHAPES["bert"]
+
+# Keys that may say one thing only: a value that is refused.
+REFUSED = {
+    "is_decoder": True, "add_cross_attention": True, "is_causal": True, "quantization_config": {"bits": 4},
+    "position_embedding_type": "relative_key", "pruned_heads": {"0": [1]},
+    "per_layer_config": {"0": {"intermediate_size": 5}}, "rope_scaling": {"rope_type": "linear",
+    "factor": 2.0},
+    "tie_last_hidden_states": False, "configuration_files": ["config.5.0.0.json"],
+    "transformers_weights": "other.safetensors", "distributed_config": {"tp_size": 2},
+    "fusion_config": {"patch_embeddings": True}, "use_return_dict": False, "is_heterogeneous": True,
+    "per_layer_attributes": ["a"], "attribute_map": {"a": "b"}, "base_config_key": "text",
+    "sub_configs_defaults": {"a": 1}, "extra_files": ["a"], "extra_config_files": ["a"],
+    "attn_implementation": "somebody/kernels", "_attn_implementation": "somebody/kernels",
+    "_attn_implementation_internal": "somebody/kernels",
+}  # fmt: skip
+REFUSED_BY = {
+    "modernbert": {"head_dim": 4},
+    "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
+}
+
+# Keys that Python reads: tests of their own below.
+OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype", "is_encoder_decoder",
+                "output_attentions", "output_hidden_states", "return_dict"}  # fmt: skip
+# A limit of ours for ModernBERT, and no number of its: as a value, a length that is still allowed.
+LIMITS = {"modernbert": {"max_position_embeddings": 40}}
+# Properties of the base class that these families do not read: unknown to them, and so warned of.
+UNREAD = {"layer_types", "sliding_window"}
+
+# Values for keys without effect, other than the default; the rest get 0.25 (transformers checks the type).
+ODD = {
+    "tie_word_embeddings": False, "problem_type": "regression", "id2label": {"0": "a", "1": "b", "2": "c"},
+    "label2id": {"a": 0, "b": 1, "c": 2}, "num_labels": 3, "classifier_pooling": "mean",
+    "classifier_activation": "relu", "transformers_version": "4.1.0", "tokenizer_class": "XTokenizer",
+    "chunk_size_feed_forward": 0, "experts_implementation": "eager", "_experts_implementation": "eager",
+    "_experts_implementation_internal": "eager", "num_decoder_layers": 1, "sparse_pred_ignore_index": -1,
+    "pad_token_id": 3, "eos_token_id": [4, 5], "_auto_class": "AutoModel",
+    "base_model_ep_plan": {"layers.*": "rowwise"}, "base_model_fsdp_plan": {"layers.*": "keep_full_weight"},
+    "base_model_pp_plan": {"layers.*": ["a"]}, "base_model_tp_plan": {"layers.*": "rowwise"},
+    **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id"), 7),
+    **dict.fromkeys(("use_cache", "classifier_bias", "decoder_bias", "deterministic_flash_attn",
+                     "sparse_prediction", "gradient_checkpointing"), True),
+}  # fmt: skip
+
+
+def names_of(family):
+    """What a config of this family has in transformers, or reads from a file, under any name."""
+    config = getattr(transformers, MODELS[family][0]).config_class
+    names = {field.name for field in dataclasses.fields(config)} | set(config.attribute_map)
+    names |= {name for name, value in inspect.getmembers(config) if isinstance(value, property)}
+    for kind in config.__mro__:
+        if kind.__module__.startswith("transformers"):
+            names |= set(inspect.get_annotations(kind))
+            for function in vars(kind).values():
+                if inspect.isfunction(function) and _has_source(function):
+                    names |= set(re.findall(r'kwargs\.(?:pop|get)\(\s*"(\w+)"', inspect.getsource(function)))
+    names |= set(GenerationConfig._get_default_generation_params())
+    read = inspect.getsource(transformers.modeling_utils)
+    names |= set(re.findall(r'getattr\((?:self\.)?config, "(\w+)"', read))
+    return names - ARGUMENTS
+
+
+def _has_source(function):
+    """Not so for what dataclasses make."""
+    return not inspect.unwrap(function).__code__.co_filename.startswith("<")
+
+
+# Read by the methods above as arguments of a call, not as settings.
+ARGUMENTS = {"_configuration_file", "_from_auto", "_from_pipeline", "cache_dir", "commit_message",
+             "force_download", "gguf_file", "local_files_only", "proxies", "repo_id", "return_unused_kwargs",
+             "revision", "subfolder", "token", "trust_remote_code"}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(family, tmp_path_factory):
+    path = tmp_path_factory.mktemp(family)
+    save_tiny(family, path)
+    return path
+
+
+def with_settings(folder, tmp_path, **settings):
+    """A copy of the folder whose config.json differs in these keys."""
+    config = json.loads((folder / "config.json").read_text())
+    for name, value in settings.items():
+        if value is ABSENT:
+            config.pop(name, None)
+        else:
+            config[name] = value
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if not (tmp_path / "model.safetensors").exists():
+        (tmp_path / "model.safetensors").symlink_to(folder / "model.safetensors")
+    return tmp_path
+
+
+def both(family, folder):
+    """The last hidden state of transformers and of fastplm, of the same folder."""
+    ids, _ = random_batch(61, (12, 12))
+    ids[0, 3] = 4  # a padding id of one case
+    reference = getattr(transformers, MODELS[family][0]).from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    with torch.no_grad():
+        want = reference.eval()(torch.from_numpy(ids)).last_hidden_state.numpy()
+    return want, fastplm.AutoModel.from_pretrained(folder)(ids).last_hidden_state
+
+
+def numbers_of(family):
+    for name, value in NUMBERS[family].items():
+        yield name, value if isinstance(value, dict) else {name: value}
+
+
+def test_every_family_has_its_keys():
+    assert set(FAMILIES) == set(fastplm.architectures())
+
+
+def test_every_name_is_in_a_table(family):
+    known = set(WITHOUT_EFFECT["config.json"]) | OF_THEIR_OWN | set(REFUSED) | set(REFUSED_BY.get(family, ()))
+    known |= set(NUMBERS[family]) | set(SHAPES[family]) | set(LIMITS.get(family, ())) | UNREAD
+    names = names_of(family)
+    assert {"hidden_size", "problem_type", "output_attentions", "do_sample", "sep_token_id"} <= names
+    assert names <= known
+    assert honoured(family) <= known, "a key that is read, and no test"
+
+
+def test_numbers(family, folder, tmp_path):
+    plain, _ = both(family, folder)
+    for name, settings in numbers_of(family):
+        want, got = both(family, with_settings(folder, tmp_path, **settings))
+        assert not np.allclose(want, plain, atol=1e-3), f"{name}: the case shows nothing"
+        assert_layers([got], [want], what=name)
+
+
+def test_keys_that_are_absent(family, folder, tmp_path):
+    """The defaults are transformers' own."""
+    names = [
+        n for n in NUMBERS[family] if n not in ("num_attention_heads", "num_hidden_layers", "num_layers")
+    ]
+    want, got = both(family, with_settings(folder, tmp_path, **dict.fromkeys(names, ABSENT)))
+    assert_layers([got], [want])
+
+
+def test_shapes(family, folder, tmp_path):
+    for name, value in SHAPES[family].items():
+        with pytest.raises(CheckpointError, match=r"config\.json calls for"):
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
+        with_settings(folder, tmp_path)  # the key as it was
+
+
+def test_refused(family, folder, tmp_path):
+    for name, value in {**REFUSED, **REFUSED_BY.get(family, {})}.items():
+        with pytest.raises(UnsupportedError, match=rf"config\.json: {name} is "):
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
+    assert set(ONLY) | set(ATTENTION_KEYS) == set(REFUSED)
+
+
+def test_rope_of_other_types(tmp_path):
+    save_tiny("modernbert", tmp_path)
+    for name, kind in (("rope_type", "linear"), ("type", "linear"), ("type", "yarn")):
+        own = {name: kind, "factor": 2.0, "rope_theta": 1e4}
+        for layers in ("full_attention", "sliding_attention"):
+            with pytest.raises(UnsupportedError, match=rf"type.* ['\"]{kind}['\"]"):
+                fastplm.AutoModel.from_pretrained(
+                    with_settings(tmp_path, tmp_path, rope_parameters={layers: own})
+                )
+
+
+def test_values_that_ask_for_nothing(family, folder, tmp_path):
+    """Of the keys that may say one thing only."""
+    settings = {name: allowed[0] for name, (allowed, _) in ONLY.items() if allowed[0] is not None}
+    settings |= dict.fromkeys(ATTENTION_KEYS, "flash_attention_2")
+    settings |= {"modernbert": {"head_dim": 8}, "t5": {"dense_act_fn": "relu", "is_gated_act": False}}.get(
+        family, {}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **settings))([[5, 6]])[0]
+    assert np.array_equal(got, fastplm.AutoModel.from_pretrained(folder)([[5, 6]])[0])
+
+
+def test_limits(family, folder, tmp_path):
+    for name, value in LIMITS.get(family, {}).items():
+        model = fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
+        assert model([[5] * value])[0].shape[1] == value
+        with pytest.raises(ValueError, match=f"{value + 1}.*at most {value}"):
+            model([[5] * (value + 1)])
+
+
+def test_keys_without_effect(family, folder, tmp_path):
+    """All at once: the same numbers, and no warning."""
+    names = [n for n in WITHOUT_EFFECT["config.json"] if n not in honoured(family)]
+    settings = {
+        name: ODD.get(name, "x" if name.startswith("_") or "name" in name else 0.25) for name in names
+    }
+    path = with_settings(folder, tmp_path, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        want, got = both(family, path)
+        plain, _ = both(family, folder)
+    assert np.array_equal(want, plain), "transformers gives them an effect"
+    assert_layers([got], [want])
+    assert all(WITHOUT_EFFECT["config.json"][name] for name in names)
+
+
+def test_is_encoder_decoder(family, folder, tmp_path):
+    path = with_settings(folder, tmp_path, is_encoder_decoder=True)
+    want, got = both(family, path)
+    assert_layers([got], [want])
+    if family == "t5":  # saved as the encoder it is, or as both
+        with pytest.raises(UnsupportedError, match=r"fastplm\.T5EncoderModel"):
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, architectures=["T5Model"]))
+
+
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_dtype(name, family, folder, tmp_path):
+    path = with_settings(folder, tmp_path, **{"dtype": ABSENT, name: "bfloat16"})
+    assert fastplm.AutoModel.from_pretrained(path, dtype="auto").engine.dtype == "bfloat16"
+    reference = getattr(transformers, MODELS[family][0]).from_pretrained(path, dtype="auto")
+    assert reference.dtype == torch.bfloat16
+    with pytest.raises(CheckpointError, match=f"{name} is 5"):
+        fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: 5}))
+
+
+def test_output_switches(family, folder, tmp_path):
+    path = with_settings(
+        folder, tmp_path, output_hidden_states=True, output_attentions=True, return_dict=False
+    )
+    reference = getattr(transformers, MODELS[family][0]).from_pretrained(path, attn_implementation="eager")
+    with torch.no_grad():
+        want = [part for part in reference(torch.tensor([[5, 6]])) if len(part)]  # no cross attentions
+    got = fastplm.AutoModel.from_pretrained(path)([[5, 6]])
+    assert isinstance(got, tuple) and len(got) == len(want)
+    assert_layers([got[0], *got[-2]], [want[0], *want[-2]])
+    for name in ("output_hidden_states", "output_attentions", "return_dict"):
+        with pytest.raises(CheckpointError, match=rf"{name} is \[1\]; expected true or false"):
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: [1]}))
+
+
+def test_architectures(family, folder, tmp_path):
+    for value, error in (("BertModel", True), ([5], True), (None, False)):
+        path = with_settings(folder, tmp_path, architectures=value, num_decoder_layers=ABSENT)
+        if error:
+            with pytest.raises(CheckpointError, match=r"architectures is .*; expected a list"):
+                fastplm.AutoModel.from_pretrained(path)
+        else:
+            assert fastplm.AutoModel.from_pretrained(path).model_type == family
+
+
+def test_auto_map(family, folder, tmp_path):
+    """Where the family is built in, transformers leaves the repository's code alone, and so does fastplm."""
+    settings = {"auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}}
+    path = with_settings(folder, tmp_path, **settings)
+    (path / "code.py").write_text("raise SystemExit('run')")
+    want, got = both(family, path)
+    assert_layers([got], [want])
+    model = fastplm.AutoModel.from_pretrained(path, trust_remote_code=False)
+    assert type(type(model).from_pretrained(path, trust_remote_code=True)) is type(model)
+    with pytest.raises(UnsupportedError, match=r"auto_map has AutoConfig.*fastplm runs none"):
+        fastplm.AutoModel.from_pretrained(path, trust_remote_code=True)
+    with_settings(folder, tmp_path, auto_map={"AutoModelForMaskedLM": "code.Model"})
+    assert type(fastplm.AutoModel.from_pretrained(path, trust_remote_code=True)) is type(model)
+
+
+def test_an_unknown_key_is_warned_of_once(family, folder, tmp_path):
+    unknown = ["hiden_size", *sorted(UNREAD - honoured(family))]
+    path = with_settings(folder, tmp_path, **dict.fromkeys(unknown))
+    with pytest.warns(UserWarning) as caught:
+        fastplm.AutoModel.from_pretrained(path)
+        fastplm.AutoModel.from_pretrained(path)
+    assert len(caught) == len(unknown)
+    for name, warning in zip(unknown, caught, strict=True):
+        assert f"{path / 'config.json'}: fastplm does not know the setting '{name}'" in str(warning.message)
+
+
+def test_aliases_win(tmp_path):
+    """As in transformers, T5's general names overrule its own."""
+    save_tiny("t5", tmp_path)
+    path = with_settings(tmp_path, tmp_path, num_layers=7, num_hidden_layers=1, hidden_size=19, d_model=5)
+    want, got = both("t5", path)
+    assert_layers([got], [want])
+
+
+# The config.json files of well-known models, as published: keys, and values where they matter.
+_BERT = dict(
+    attention_probs_dropout_prob=0.1, hidden_act="gelu", hidden_dropout_prob=0.1, hidden_size=16,
+    initializer_range=0.02, intermediate_size=37, layer_norm_eps=1e-12, max_position_embeddings=48,
+    model_type="bert", num_attention_heads=2, num_hidden_layers=2, pad_token_id=0, type_vocab_size=3,
+    vocab_size=61,
+)  # fmt: skip
+_NEWER = dict(position_embedding_type="absolute", use_cache=True, classifier_dropout=None,
+torch_dtype="float32",
+              _name_or_path="somewhere", transformers_version="4.28.1")  # fmt: skip
+PUBLISHED = {
+    "bert-base-uncased": ("bert", {
+        **_BERT, "architectures": ["BertForMaskedLM"], "gradient_checkpointing": False,
+        "position_embedding_type": "absolute", "transformers_version": "4.6.0.dev0", "use_cache": True,
+    }),
+    "bert-base-multilingual-cased": ("bert", {
+        **_BERT, "architectures": ["BertForMaskedLM"], "directionality": "bidi", "pooler_fc_size": 768,
+        "pooler_num_attention_heads": 12, "pooler_num_fc_layers": 3, "pooler_size_per_head": 128,
+        "pooler_type": "first_token_transform", "position_embedding_type": "absolute",
+        "transformers_version": "4.6.0.dev0", "use_cache": True,
+    }),
+    "bge-base-en-v1.5": ("bert", {
+        **_BERT, **_NEWER, "architectures": ["BertModel"], "gradient_checkpointing": False,
+        "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0},
+    }),
+    "e5-base-v2": ("bert", {**_BERT, **_NEWER, "architectures": ["BertModel"]}),
+    "all-MiniLM-L6-v2": ("bert", {
+        **_BERT, "_name_or_path": "nreimers/MiniLM-L6-H384-uncased", "architectures": ["BertModel"],
+        "gradient_checkpointing": False, "position_embedding_type": "absolute",
+        "transformers_version": "4.8.2", "use_cache": True,
+    }),
+    "roberta-base": ("roberta", {
+        **_BERT, "architectures": ["RobertaForMaskedLM"], "bos_token_id": 0, "eos_token_id": 2,
+        "layer_norm_eps": 1e-05, "model_type": "roberta", "pad_token_id": 1, "type_vocab_size": 1,
+    }),
+    "all-mpnet-base-v2": ("mpnet", {
+        **{k: v for k, v in _BERT.items() if k != "type_vocab_size"},
+        "_name_or_path": "microsoft/mpnet-base", "architectures": ["MPNetForMaskedLM"], "bos_token_id": 0,
+        "eos_token_id": 2, "layer_norm_eps": 1e-05, "model_type": "mpnet", "pad_token_id": 1,
+        "relative_attention_num_buckets": 32, "transformers_version": "4.8.2",
+    }),
+    "ModernBERT-base": ("modernbert", dict(
+        architectures=["ModernBertForMaskedLM"], attention_bias=False, attention_dropout=0.0,
+        bos_token_id=1, classifier_activation="gelu", classifier_bias=False, classifier_dropout=0.0,
+        classifier_pooling="mean", cls_token_id=1, decoder_bias=True, deterministic_flash_attn=False,
+        embedding_dropout=0.0, eos_token_id=2, global_attn_every_n_layers=2, global_rope_theta=160000.0,
+        gradient_checkpointing=False, hidden_activation="gelu", hidden_size=16,
+        initializer_cutoff_factor=2.0, initializer_range=0.02, intermediate_size=37, layer_norm_eps=1e-05,
+        local_attention=6, local_rope_theta=10000.0, max_position_embeddings=48, mlp_bias=False,
+        mlp_dropout=0.0, model_type="modernbert", norm_bias=False, norm_eps=1e-05, num_attention_heads=2,
+        num_hidden_layers=2, pad_token_id=0, position_embedding_type="absolute", reference_compile=None,
+        repad_logits_with_grad=False, sep_token_id=2, sparse_pred_ignore_index=-100, sparse_prediction=False,
+        tie_word_embeddings=True, torch_dtype="float32", transformers_version="4.47.0.dev0", vocab_size=61,
+    )),
+    "t5-small": ("t5", dict(
+        architectures=["T5EncoderModel"], d_ff=37, d_kv=8, d_model=19, decoder_start_token_id=0,
+        dropout_rate=0.1, eos_token_id=1, initializer_factor=1.0, is_encoder_decoder=True,
+        layer_norm_epsilon=1e-06, model_type="t5", n_positions=512, num_heads=2, num_layers=2,
+        output_past=True, pad_token_id=0, relative_attention_num_buckets=8, vocab_size=61,
+        task_specific_params={"summarization": {"num_beams": 4, "prefix": "summarize: "}},
+    )),
+    "flan-t5-base": ("t5", dict(
+        architectures=["T5EncoderModel"], classifier_dropout=0.0, d_ff=37, d_kv=8, d_model=19,
+        decoder_start_token_id=0, dense_act_fn="relu", dropout_rate=0.1, eos_token_id=1,
+        feed_forward_proj="relu", initializer_factor=1.0, is_encoder_decoder=True, is_gated_act=False,
+        layer_norm_epsilon=1e-06, model_type="t5", n_positions=512, num_decoder_layers=12, num_heads=2,
+        num_layers=2, output_past=True, pad_token_id=0, relative_attention_max_distance=128,
+        relative_attention_num_buckets=8, tie_word_embeddings=False, transformers_version="4.23.1",
+        use_cache=True, vocab_size=61,
+    )),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_configs_load_without_a_warning(name, tmp_path):
+    family, config = PUBLISHED[name]
+    save_tiny(family, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        want, got = both(family, tmp_path)
+    assert_layers([got], [want])
