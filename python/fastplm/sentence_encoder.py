@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,21 +12,14 @@ from fastplm import arrays, pooling
 from fastplm import similarity as similarities
 from fastplm.errors import UnsupportedError
 from fastplm.progress import progress
-from fastplm.sentence.absent import ABSENT
 from fastplm.sentence.call import read_processing
 from fastplm.sentence.compute import Pipeline, Request
+from fastplm.sentence.container import Container, NoCard
 from fastplm.sentence.files import read_sentence_folder
-from fastplm.sentence.inputs import Inputs, read_inputs
-from fastplm.sentence.loading import (
-    ModelSource,
-    check_code,
-    find,
-    load_arguments,
-    load_tokenizer,
-    without_places,
-)
+from fastplm.sentence.inputs import read_inputs
+from fastplm.sentence.loading import find, load_model, load_tokenizer, without_places
 from fastplm.sentence.modules import Normalize, Pooling, Transformer
-from fastplm.sentence.processes import Pool, run_in_pool, start_pool, stop_pool
+from fastplm.sentence.processes import Pool, borrowed_pool, run_in_pool, start_pool, stop_pool
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 Output = Literal["sentence_embedding", "token_embeddings"]
@@ -35,7 +28,7 @@ _MISSING: Any = object()
 _POOL_DEVICES = ["cpu"] * 4  # of a pool that nobody has chosen the size of
 
 
-class SentenceEncoder:
+class SentenceEncoder(Container):
     """Encodes texts to vectors as a sentence-transformers folder says: pooling, normalising, length, prompts.
 
     The result for a text does not depend on the texts beside it, on their order or on the number of threads.
@@ -76,7 +69,7 @@ class SentenceEncoder:
         the model's. model_kwargs, processor_kwargs (or tokenizer_kwargs, its older name): arguments of
         AutoModel.from_pretrained and AutoTokenizer.from_pretrained; config_kwargs: settings in place of
         config.json's; all three come before what the folder says. cache_folder: default
-        $SENTENCE_TRANSFORMERS_HOME. model_card_data is kept, and means nothing here.
+        $SENTENCE_TRANSFORMERS_HOME. model_card_data is kept for evaluators; no card is written.
 
         Raises what those two raise, UnsupportedError for another backend, and ValueError for an unknown
         prompt or similarity.
@@ -86,38 +79,38 @@ class SentenceEncoder:
             raise UnsupportedError("modules: fastplm's encoders are made from a folder or a hub id alone")
         if backend != "torch":
             raise UnsupportedError(f'backend: {backend!r}; expected "torch", in whose place fastplm computes')
-        call = {
+        hub = {
             "revision": revision,
             "cache_dir": cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
-            "token": _token(token, use_auth_token),
             "local_files_only": local_files_only,
-            "trust_remote_code": trust_remote_code,
         }
+        token = _token(token, use_auth_token)
+        call = {**hub, "token": token, "trust_remote_code": trust_remote_code}
         model_kwargs = without_places("model_kwargs", model_kwargs, call)
         config_kwargs = without_places("config_kwargs", config_kwargs, call)
         processor_kwargs = without_places(
             "processor_kwargs", tokenizer_kwargs if processor_kwargs is None else processor_kwargs, call
         )
-        hub = {name: call[name] for name in ("revision", "cache_dir", "local_files_only")}
-        folder = find(model_name_or_path, token=call["token"], **hub)
+        folder, source = find(model_name_or_path, hub, token)
         said = read_sentence_folder(folder)
         place = folder / said.place
-        check_code(place, trust_remote_code)
         tokenizer = load_tokenizer(place, said.transformer, processor_kwargs)
         if not said.described and tokenizer.chat_template is not None:
             raise UnsupportedError(
-                f"{folder}: has a chat template and no modules.json of a SentenceTransformer, so "
-                "sentence-transformers would write each text as a chat; fastplm does not: "
-                'processor_kwargs={"chat_template": ""} embeds the texts as they are'
+                f"{folder}: has a chat template and no modules.json of a SentenceTransformer, so that "
+                "sentence-transformers writes each text as a chat; fastplm does not: save the model with "
+                "sentence_transformers, or take the template out"
             )
-        wanted, arguments, config = load_arguments(said.transformer, dtype, model_kwargs, config_kwargs)
-        name, path = os.fspath(model_name_or_path), said.transformer.path
-        source = ModelSource(name, folder.absolute(), said.place, hub, wanted, arguments, config, path)
-        transformer = Transformer(tokenizer, source, said.transformer)
-        self._modules: dict[str, Any] = {said.names[0]: transformer}
-        self._modules[said.names[1]] = Pooling(transformer.model.engine.width, said.pooling, said.include_prompt)
-        self._modules |= {name: Normalize() for name in said.names[2:]}
-        self.model_card_data = model_card_data
+        model = load_model(place, said.transformer, dtype, model_kwargs, config_kwargs, trust_remote_code)
+        # A pickle finds the weights by the name that the caller knows: its cache may lie elsewhere.
+        model._source = source._replace(hub={**source.hub, "subfolder": said.place or None})
+        transformer = Transformer(tokenizer, model, said.transformer)
+        self._modules: dict[str, Any] = {
+            said.names[0]: transformer,
+            said.names[1]: Pooling(model.engine.width, said.pooling, said.include_prompt),
+            **{name: Normalize() for name in said.names[2:]},
+        }
+        self.model_card_data = model_card_data or NoCard()
         given = {name: text for name, text in (prompts or {}).items() if text is not None}
         all_prompts = {"query": None, "document": None, **said.prompts, **given}
         self.prompts: dict[str, str] = {name: text or "" for name, text in all_prompts.items()}
@@ -189,7 +182,8 @@ class SentenceEncoder:
             arrays.check_device(device or None)
         show = False if show_progress_bar is None and len(batch.texts) <= batch_size else show_progress_bar
         if (pool is not None or devices) and batch.texts:
-            results = self._in_pool(batch, request, pool, devices, chunk_size, show)
+            with borrowed_pool(self, pool, devices) as processes:
+                results = run_in_pool(processes, batch, request, chunk_size, show)
         else:
             with progress(len(batch.texts), "text", show) as advance:
                 results = self.pipeline().run(batch, request, advance)
@@ -220,3 +214,147 @@ class SentenceEncoder:
         """`encode` for the task "document", with the prompt called "document", "passage" or "corpus"."""
         name = self._prompt_name(("document", "passage", "corpus"), prompt_name, prompt)
         return self.encode(inputs, name, prompt, *args, task="document", **kwargs)
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Scores [n, m] of every embedding with every other, by `similarity_fn_name`."""
+        return similarities.similarity(embeddings1, embeddings2, self.similarity_fn_name)
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Scores [n] of each embedding with its partner, by `similarity_fn_name`."""
+        return similarities.similarity_pairwise(embeddings1, embeddings2, self.similarity_fn_name)
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> Any:
+        """The padded batch that the model sees for a list of texts: see Transformer.preprocess."""
+        return self[0].preprocess(inputs, prompt, **kwargs)
+
+    def tokenize(self, texts: Sequence[Any], return_tensors: str | None = "np", **kwargs: Any) -> Any:
+        """`preprocess`, by its older name."""
+        return self[0].preprocess(texts, return_tensors=return_tensors, **kwargs)
+
+    def start_multi_process_pool(self, target_devices: list[Any] | None = None) -> Pool:
+        """Processes that hold this encoder, one for each of the devices (default: four on the CPU).
+
+        For encode(pool=...), which needs none to use every core: one encoder does. They are spawned, so a
+        script that starts them needs `if __name__ == "__main__":`; stop_multi_process_pool ends them.
+        """
+        return start_pool(self, _POOL_DEVICES if target_devices is None else target_devices)
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Pool) -> None:
+        """Ends the processes of a pool."""
+        stop_pool(pool)
+
+    def encode_multi_process(
+        self,
+        sentences: list[Any],
+        pool: Pool,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        chunk_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        precision: Precision = "float32",
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+    ) -> Any:
+        """`encode` with a pool, by its older name."""
+        return self.encode(
+            sentences, prompt_name, prompt, batch_size, show_progress_bar, precision=precision,
+            normalize_embeddings=normalize_embeddings, truncate_dim=truncate_dim, pool=pool,
+            chunk_size=chunk_size,
+        )  # fmt: skip
+
+    def get_embedding_dimension(self) -> int:
+        """The number of dimensions that `encode` returns."""
+        return self.pipeline().width(self.truncate_dim)
+
+    get_sentence_embedding_dimension = get_embedding_dimension
+
+    @contextmanager
+    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
+        """Within the `with` block, embeddings have `truncate_dim` dimensions."""
+        before, self.truncate_dim = self.truncate_dim, truncate_dim
+        try:
+            yield
+        finally:
+            self.truncate_dim = before
+
+    truncate_sentence_embeddings = truncate_embeddings
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """The function behind `similarity`. None stands for "cosine"; an enum for its value."""
+        return self._similarity
+
+    @similarity_fn_name.setter
+    def similarity_fn_name(self, name: Any) -> None:
+        name = getattr(name, "value", name) or "cosine"
+        if name not in similarities.FUNCTIONS:
+            raise ValueError(
+                f"similarity_fn_name: {name!r}; expected one of {', '.join(similarities.FUNCTIONS)}"
+            )
+        self._similarity: str = name
+
+    def pipeline(self) -> Pipeline:
+        """The modules as what computes embeddings."""
+        transformer, pooling, *rest = self
+        return Pipeline(transformer, pooling, rest)
+
+    def __repr__(self) -> str:
+        after = ", normalized" if len(self) > 2 else ""
+        return f"SentenceEncoder({self.model}, {' + '.join(self[1].modes)} pooling{after})"
+
+    def _prompt(self, prompt: str | None, name: str | None) -> str | None:
+        """What to put before each text."""
+        if prompt is not None:
+            if name is not None:
+                warnings.warn(f"prompt_name={name!r} is ignored: there is a prompt", stacklevel=3)
+            return prompt
+        name = self.default_prompt_name if name is None else name
+        if name is not None and name not in self.prompts:
+            raise ValueError(f"prompt_name: {name!r}; expected one of {list(self.prompts)}")
+        return None if name is None else self.prompts[name]
+
+    def _prompt_name(self, names: tuple[str, ...], name: str | None, prompt: str | None) -> str | None:
+        """`name`, or the first of `names` that there is where nothing is asked for."""
+        if name is not None or prompt is not None:
+            return name
+        return next((other for other in names if other in self.prompts), None)
+
+    @staticmethod
+    def load(input_path: str | os.PathLike[str]) -> "SentenceEncoder":
+        """The encoder of a folder: SentenceEncoder(input_path)."""
+        return SentenceEncoder(input_path)
+
+    @staticmethod
+    def is_singular_input(inputs: Any) -> bool:
+        """Whether `encode` gives one embedding for `inputs`, not one for each item in them."""
+        return read_inputs(inputs).single
+
+
+SentenceTransformer = SentenceEncoder  # by the name it has in sentence_transformers
+
+
+def _given(inputs: Any, sentences: Any) -> Any:
+    """The one of two names of an argument that was used."""
+    if (inputs is _MISSING) == (sentences is _MISSING):
+        got = "neither" if inputs is _MISSING else "both"
+        raise TypeError(f"inputs and sentences: got {got}; expected one of them")
+    return sentences if inputs is _MISSING else inputs
+
+
+def _token(token: str | bool | None, old: str | bool | None) -> str | bool | None:
+    """The token, which `use_auth_token` named once."""
+    if old is None:
+        return token
+    if token is not None:
+        raise ValueError("token and use_auth_token: got both; expected token")
+    warnings.warn("use_auth_token is deprecated: use token", FutureWarning, stacklevel=3)
+    return old
+
+
+def _as_torch(item: Any) -> Any:
+    """An array, or the arrays of a dict, as torch tensors."""
+    if isinstance(item, dict):
+        return {name: arrays.to_torch(array) for name, array in item.items()}
+    return arrays.to_torch(item)

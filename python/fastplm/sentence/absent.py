@@ -8,7 +8,8 @@ _TORCH = "an encoder is no torch module"
 
 ABSENT = {
     **dict.fromkeys(
-        ("fit", "old_fit", "smart_batching_collate", "get_sentence_features", "gradient_checkpointing_enable"),
+        ("fit", "get_sentence_features", "gradient_checkpointing_enable", "old_fit",
+         "smart_batching_collate"),
         _TRAINING,
     ),
     **dict.fromkeys(("save", "save_pretrained", "save_to_hub", "push_to_hub", "merge"), _SAVING),
@@ -22,14 +23,15 @@ ABSENT = {
         ("add_module", "append", "extend", "insert", "pop", "register_module", "set_submodule"), _MODULES
     ),
     **dict.fromkeys(
-        ("T_destination", "apply", "buffers", "call_super_init", "clear_placement_cache", "default_huggingface_organization",
-         "double", "dump_patches", "extra_repr", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule",
-         "ipu", "load_state_dict", "model_card_data_class", "mtia", "named_buffers", "named_modules",
-         "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+        ("T_destination", "apply", "buffers", "call_super_init", "clear_placement_cache",
+         "default_huggingface_organization", "double", "dump_patches", "extra_repr", "forward",
+         "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "ipu", "load_state_dict",
+         "model_card_data_class", "mtia", "named_buffers", "named_modules", "register_backward_hook",
+         "register_buffer", "register_forward_hook", "register_forward_pre_hook",
          "register_full_backward_hook", "register_full_backward_pre_hook",
          "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_parameter",
-         "register_state_dict_post_hook", "register_state_dict_pre_hook", "set_extra_state", "share_memory",
-         "to_empty", "type", "xpu", "zero_grad"),
+         "register_state_dict_post_hook", "register_state_dict_pre_hook", "set_extra_state",
+         "share_memory", "to_empty", "type", "xpu", "zero_grad"),
         _TORCH,
     ),
 }  # fmt: skip

@@ -64,9 +64,7 @@ class Pipeline:
         width = self.transformer.model.engine.width * len(self.pooling.modes)
         return width if keep is None else min(width, keep)
 
-    def _pieces(
-        self, inputs: Inputs, call: Call, advance: Advance
-    ) -> Iterator[tuple[I32, I32, I32 | None]]:
+    def _pieces(self, inputs: Inputs, call: Call, advance: Advance) -> Iterator[tuple[I32, I32, I32 | None]]:
         """The texts' tokens in order, in pieces of whole texts for one engine call each."""
         for first in range(0, len(inputs.texts), _TEXTS_PER_BLOCK):
             ids, cu, types = self.transformer.pack(inputs.part(first, first + _TEXTS_PER_BLOCK), call)
@@ -93,9 +91,7 @@ class Pipeline:
             rows = pooling.normalize(rows)
         return _cut(rows, keep, unit)
 
-    def _items(
-        self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request
-    ) -> Iterator[Any]:
+    def _items(self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request) -> Iterator[Any]:
         """Each text's token vectors; with all else there is to say about it if no output is named."""
         hidden = self.transformer.model.engine.forward_packed(ids, cu, types)
         # Like sentence-transformers, which gives only embeddings length 1.

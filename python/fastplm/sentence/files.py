@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says: modules.json, what it names, config_sentence_transformers.json."""
+"""modules.json, the files it names, config_sentence_transformers.json: how an encoder's folder makes it."""
 
 import logging
 from pathlib import Path

@@ -1,33 +1,29 @@
 """The modules of an encoder: what encoder[0], encoder[1] and so on give."""
 
-import copy
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from fastplm.arrays import I32
+from fastplm.models import PreTrainedModel
 from fastplm.pooling import POOLING_MODES
-from fastplm.sentence.call import Call, Processing, merge
-from fastplm.sentence.inputs import Inputs
-from fastplm.sentence.loading import ModelSource
+from fastplm.sentence.call import Call, Processing, merge, read_processing
+from fastplm.sentence.inputs import Inputs, read_inputs
 from fastplm.sentence.transformer_file import TransformerSettings
 from fastplm.tokenizers.core import NO_MAX_LENGTH
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 
 class Transformer:
-    """A tokenizer and a model. `model` is also called auto_model, and `tokenizer` processor.
-
-    Copies share the model. A pickle holds none of its weights: they are loaded again from where they were.
-    """
+    """A tokenizer and a model. `model` is also called auto_model, and `tokenizer` processor."""
 
     modalities = ("text",)
 
-    def __init__(self, tokenizer: Tokenizer, source: ModelSource, settings: TransformerSettings) -> None:
-        self._source = source
-        self.model = source.load()
-        limit = self.model.engine.max_length
+    def __init__(self, tokenizer: Tokenizer, model: PreTrainedModel, settings: TransformerSettings) -> None:
+        self.model = model
+        limit = model.engine.max_length
         if limit is not None:
             tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
         self.tokenizer = tokenizer
@@ -44,9 +40,7 @@ class Transformer:
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer) -> None:
         if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(
-                f"tokenizer: a {type(tokenizer).__name__}; expected one of fastplm.AutoTokenizer.from_pretrained"
-            )
+            raise TypeError(f"tokenizer: a {type(tokenizer).__name__}; expected one of fastplm.AutoTokenizer")
         self._tokenizer = tokenizer
         # Types of tokens: most give all tokens of a text 0, which is what the model takes them for.
         self._typed = "token_type_ids" in tokenizer.model_input_names
@@ -81,10 +75,14 @@ class Transformer:
 
     get_word_embedding_dimension = get_embedding_dimension
 
-    def call(self, task: str | None = None, processing: Processing | None = None) -> Call:
+    def call(
+        self, task: str | None = None, processing: Processing | None = None, max_length: int | None = None
+    ) -> Call:
         """How the tokenizer is called for a task ("query", "document" or any other)."""
-        lengths = {"query": self.query_length, "document": self.document_length}
-        return merge(self.processing_kwargs, processing or {}, lengths.get(task or ""))
+        if max_length is None:
+            lengths = {"query": self.query_length, "document": self.document_length}
+            max_length = lengths.get(task or "")
+        return merge(self.processing_kwargs, processing or {}, max_length)
 
     def pack(self, inputs: Inputs, call: Call) -> tuple[I32, I32, I32 | None]:
         """ids [tokens], cu_seqlens [n + 1] and, where they are not all 0, types [tokens]."""
@@ -92,10 +90,38 @@ class Transformer:
         if seconds is not None and None in seconds:
             return self._pack_mixed(inputs, call)
         typed = self._typed_alone if seconds is None else self._typed
+        pairs: Any = seconds
         packed = self.tokenizer.encode_packed(
-            inputs.texts, seconds, return_token_type_ids=typed, **call.arguments()
-        )  # type: ignore[arg-type]
+            inputs.texts, pairs, return_token_type_ids=typed, **call.arguments()
+        )
         return packed[0], packed[1], packed[2] if typed else None
+
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        task: str | None = None,
+        processing_kwargs: dict[str, Any] | None = None,
+        max_length: int | None = None,
+        return_tensors: str | None = "np",
+    ) -> Any:
+        """The padded batch that the model sees for a list of texts: input_ids, attention_mask, ...
+
+        task, processing_kwargs: as in `encode`. max_length: of a text, where processing_kwargs say none.
+        """
+        if isinstance(inputs, str):
+            raise TypeError("inputs: a str; expected a list of str")
+        batch = read_inputs(inputs).prefixed(prompt)
+        call = self.call(task, read_processing(processing_kwargs, "preprocess"), max_length)
+        texts: list[Any] = batch.texts
+        if batch.seconds is not None:
+            texts = [a if b is None else (a, b) for a, b in zip(texts, batch.seconds, strict=True)]
+        return self.tokenizer(texts, padding=True, return_tensors=return_tensors, **call.arguments())
+
+    def tokenize(self, texts: Sequence[Any], return_tensors: str | None = "np", **kwargs: Any) -> Any:
+        """`preprocess`, by its older name."""
+        return self.preprocess(texts, return_tensors=return_tensors, **kwargs)
 
     def _pack_mixed(self, inputs: Inputs, call: Call) -> tuple[I32, I32, I32 | None]:
         """Texts and pairs: each stretch of one kind by itself."""
@@ -119,23 +145,6 @@ class Transformer:
         ids, *_ = self.pack(Inputs([prompt], None), self.call())
         ends_special = len(ids) > 0 and int(ids[-1]) in self.tokenizer.all_special_ids
         return len(ids) - ends_special
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "model"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, model=state["_source"].load())
-
-    def __copy__(self) -> Self:
-        return self._with(dict(self.__dict__))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._with(copy.deepcopy(self.__getstate__(), memo) | {"model": self.model})
-
-    def _with(self, state: dict[str, Any]) -> Self:
-        other = object.__new__(type(self))
-        other.__dict__.update(state)
-        return other
 
     def __repr__(self) -> str:
         return f"Transformer({self.model}, max_seq_length={self.max_seq_length})"

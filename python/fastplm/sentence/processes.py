@@ -6,6 +6,8 @@ import pickle
 import queue
 import traceback
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,19 @@ def stop_pool(pool: Pool) -> None:
     pool["output"].close()
 
 
+@contextmanager
+def borrowed_pool(encoder: Any, pool: Pool | None, devices: list[Any] | None) -> Iterator[Pool]:
+    """`pool`, or one on `devices` for the time of the `with` block."""
+    if pool is not None:
+        yield pool
+        return
+    made = start_pool(encoder, devices or [])
+    try:
+        yield made
+    finally:
+        stop_pool(made)
+
+
 def run_in_pool(
     pool: Pool, inputs: Inputs, request: Request, chunk_size: int | None, show: bool | None
 ) -> Any:
@@ -62,6 +77,8 @@ def run_in_pool(
 
     chunk_size: texts of a part. Raises what a process raises; RuntimeError if one has ended.
     """
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size: {chunk_size}; expected a positive integer")
     count = len(inputs.texts)
     if chunk_size is None:
         share = math.ceil(count / len(pool["processes"]) / _PARTS_PER_PROCESS)

@@ -29,4 +29,6 @@ def _steps(normalizer: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _is_lowering(normalizer: dict[str, Any] | None) -> bool:
-    return normalizer is not None and normalizer["type"] == "BertNormalizer" and normalizer["lowercase"] is True
+    return (
+        normalizer is not None and normalizer["type"] == "BertNormalizer" and normalizer["lowercase"] is True
+    )
