@@ -87,7 +87,7 @@ def test_forms_of_input(ours, theirs):
         with pytest.raises(TypeError, match=r"inputs\[\d\]: .*expected a str"):
             ours.encode(wrong)
     for wrong in ({"a", "b"}, frozenset("a"), {"a": 1}.keys(), b"a", 1, None, np.array("a")):
-        with pytest.raises(TypeError, match="inputs: a .*expected a str"):
+        with pytest.raises(TypeError, match=r"inputs: a .*expected a str"):
             ours.encode(wrong)
     with pytest.raises(ValueError, match="surrogate"):
         ours.encode(["\ud800"])
