@@ -171,12 +171,12 @@ NB_MODULE(_ops, m) {
          },
          {"x", "cu_seqlens", "kind", "normalize", "y"});
   define(m, "embed",
-         +[](TensorView tokens, Maybe segments, Maybe positions, TensorView ids, Maybe segment_ids, Maybe position_ids,
-             TensorView y) {
-           ops::embed({.tokens = tokens, .segments = segments, .positions = positions}, ids, {}, segment_ids,
-                      position_ids, y);
+         +[](TensorView tokens, Maybe segments, Maybe positions, double scale, Maybe ids, Maybe x, Maybe segment_ids,
+             Maybe position_ids, TensorView y) {
+           ops::embed({.tokens = tokens, .segments = segments, .positions = positions, .scale = scale}, ids, x,
+                      segment_ids, position_ids, y);
          },
-         {"tokens", "segments", "positions", "ids", "segment_ids", "position_ids", "y"});
+         {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
 
   // A packed weight crosses as the u8 buffer it lies in, packed_bytes(like, n, k) long.
   define(m, "packed_bytes", +[](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
-    from fastplm.sentence_encoder import SentenceEncoder
+    from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
 
 _HOMES = {
@@ -31,6 +31,7 @@ _HOMES = {
     "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
+    "SentenceTransformer": "sentence_encoder",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
     "architectures": "runtime",
@@ -48,6 +49,7 @@ __all__ = [
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
+    "SentenceTransformer",
     "UnsupportedError",
     "__version__",
     "architectures",

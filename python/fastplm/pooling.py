@@ -59,6 +59,7 @@ _MODES: dict[str, Callable[[F32, int], Any]] = {
     "cls": _cls, "max": _max, "mean": _mean, "mean_sqrt_len_tokens": _mean_sqrt,
     "weightedmean": _weighted, "lasttoken": _last,
 }  # fmt: skip
+POOLING_MODES = tuple(_MODES)
 
 
 def normalize(rows: F32) -> F32:

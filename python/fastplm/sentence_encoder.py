@@ -1,96 +1,153 @@
 """Text in, embeddings out: sentence-transformers' SentenceTransformer on the engine."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 
 from fastplm import arrays, pooling
 from fastplm import similarity as similarities
-from fastplm.arrays import F32, I32, Array
-from fastplm.hub import resolve
-from fastplm.models import AutoModel
+from fastplm.errors import UnsupportedError
 from fastplm.progress import progress
-from fastplm.sentence_modules import read_sentence_modules
-from fastplm.tokenizer import AutoTokenizer
-
-# One engine call: enough tokens to keep every core busy, few enough for the activations to stay small.
-_TOKENS_PER_CALL = 8192
-_TEXTS_PER_BLOCK = 8192  # tokenized at once
-_UNLIMITED = 1_000_000_000  # tokenizer_config.json writes "no limit" as 1e30
-
-# What the engine pools and normalises itself.
-_ENGINE_POOLING = ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")
+from fastplm.sentence.call import read_processing
+from fastplm.sentence.compute import Pipeline, Request
+from fastplm.sentence.container import Container, NoCard
+from fastplm.sentence.files import read_sentence_folder
+from fastplm.sentence.inputs import read_inputs
+from fastplm.sentence.loading import find, load_model, load_tokenizer, without_places
+from fastplm.sentence.modules import Normalize, Pooling, Transformer
+from fastplm.sentence.processes import Pool, borrowed_pool, run_in_pool, start_pool, stop_pool
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+Output = Literal["sentence_embedding", "token_embeddings"]
+
+_MISSING: Any = object()
+_POOL_DEVICES = ["cpu"] * 4  # of a pool that nobody has chosen the size of
 
 
-class SentenceEncoder:
+class SentenceEncoder(Container):
     """Encodes texts to vectors as a sentence-transformers folder says: pooling, normalising, length, prompts.
 
     The result for a text does not depend on the texts beside it, on their order or on the number of threads.
+    encoder[0] is the Transformer (tokenizer and model), encoder[1] the Pooling; after them come Normalize
+    modules. An encoder can be copied (the copy shares the weights) and pickled (they are loaded again).
     """
 
     def __init__(
         self,
         model_name_or_path: str | os.PathLike[str],
         *,
-        dtype: Any = "float32",
+        modules: None = None,
         device: Any = "cpu",
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
-        similarity_fn_name: str | None = None,
-        truncate_dim: int | None = None,
-        revision: str | None = None,
         cache_folder: str | os.PathLike[str] | None = None,
-        token: str | bool | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
         local_files_only: bool = False,
+        token: str | bool | None = None,
+        use_auth_token: str | bool | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        model_card_data: Any = None,
+        backend: str = "torch",
+        similarity_fn_name: Any = None,
+        truncate_dim: int | None = None,
+        dtype: Any = None,
     ) -> None:
-        """Loads a folder or a hub id; dtype and device as in AutoModel.from_pretrained.
+        """Loads a folder or a hub id.
 
-        prompts: {name: text to put before each sentence}, added to the model's own. default_prompt_name: the
-        one used when a call names none. similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan";
-        default: the model's. truncate_dim: dimensions to keep.
-        Raises what AutoModel.from_pretrained raises, and ValueError for an unknown prompt or similarity.
+        dtype: as in AutoModel.from_pretrained; default: what model_kwargs or the folder name, else float32.
+        device: "cpu" or None. prompts: {name: text to put before each sentence}, which come before the
+        model's own. default_prompt_name: the one used when a call names none. similarity_fn_name: "cosine",
+        "dot", "euclidean" or "manhattan"; default: the model's. truncate_dim: dimensions to keep; default:
+        the model's. model_kwargs, processor_kwargs (or tokenizer_kwargs, its older name): arguments of
+        AutoModel.from_pretrained and AutoTokenizer.from_pretrained; config_kwargs: settings in place of
+        config.json's; all three come before what the folder says. cache_folder: default
+        $SENTENCE_TRANSFORMERS_HOME. model_card_data is kept for evaluators; no card is written.
+
+        Raises what those two raise, UnsupportedError for another backend, and ValueError for an unknown
+        prompt or similarity.
         """
         arrays.check_device(device)
-        folder = resolve(
-            model_name_or_path,
-            revision=revision,
-            cache_dir=cache_folder,
-            token=token,
-            local_files_only=local_files_only,
+        if modules is not None:
+            raise UnsupportedError("modules: fastplm's encoders are made from a folder or a hub id alone")
+        if backend != "torch":
+            raise UnsupportedError(f'backend: {backend!r}; expected "torch", in whose place fastplm computes')
+        hub = {
+            "revision": revision,
+            "cache_dir": cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+            "local_files_only": local_files_only,
+        }
+        token = _token(token, use_auth_token)
+        call = {**hub, "token": token, "trust_remote_code": trust_remote_code}
+        model_kwargs = without_places("model_kwargs", model_kwargs, call)
+        config_kwargs = without_places("config_kwargs", config_kwargs, call)
+        processor_kwargs = without_places(
+            "processor_kwargs", tokenizer_kwargs if processor_kwargs is None else processor_kwargs, call
         )
-        self._modules = read_sentence_modules(folder)
-        self.tokenizer = AutoTokenizer.from_pretrained(self._modules.folder)
-        self.model = AutoModel.from_pretrained(self._modules.folder, dtype=dtype, device=device)
-        self.prompts: dict[str, str | None] = {**self._modules.prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name or self._modules.default_prompt_name
+        folder, source = find(model_name_or_path, hub, token)
+        said = read_sentence_folder(folder)
+        place = folder / said.place
+        tokenizer = load_tokenizer(place, said.transformer, processor_kwargs)
+        if not said.described and tokenizer.chat_template is not None:
+            raise UnsupportedError(
+                f"{folder}: has a chat template and no modules.json of a SentenceTransformer, so that "
+                "sentence-transformers writes each text as a chat; fastplm does not: save the model with "
+                "sentence_transformers, or take the template out"
+            )
+        model = load_model(place, said.transformer, dtype, model_kwargs, config_kwargs, trust_remote_code)
+        # A pickle finds the weights by the name that the caller knows: its cache may lie elsewhere.
+        model._source = source._replace(hub={**source.hub, "subfolder": said.place or None})
+        transformer = Transformer(tokenizer, model, said.transformer)
+        self._modules: dict[str, Any] = {
+            said.names[0]: transformer,
+            said.names[1]: Pooling(model.engine.width, said.pooling, said.include_prompt),
+            **{name: Normalize() for name in said.names[2:]},
+        }
+        self.model_card_data = model_card_data or NoCard()
+        given = {name: text for name, text in (prompts or {}).items() if text is not None}
+        all_prompts = {"query": None, "document": None, **said.prompts, **given}
+        self.prompts: dict[str, str] = {name: text or "" for name, text in all_prompts.items()}
+        self.default_prompt_name = default_prompt_name or said.default_prompt_name
         self._prompt(None, self.default_prompt_name)
-        self.similarity_fn_name = similarity_fn_name or self._modules.similarity
-        self.truncate_dim = truncate_dim
-        self.max_seq_length = self._longest()
+        self.similarity_fn_name = similarity_fn_name or said.similarity
+        self.truncate_dim = said.truncate_dim if truncate_dim is None else truncate_dim
 
     def encode(
         self,
-        sentences: str | Sequence[str] | Array,
+        inputs: Any = _MISSING,
         prompt_name: str | None = None,
         prompt: str | None = None,
         batch_size: int = 32,
         show_progress_bar: bool | None = None,
-        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
-        precision: Precision = "float32",
+        output_value: Output | None = "sentence_embedding",
+        precision: Precision | None = "float32",
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
+        device: Any = None,
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
+        pool: Pool | None = None,
+        chunk_size: int | None = None,
+        *,
+        task: str | None = None,
+        processing_kwargs: dict[str, Any] | None = None,
+        sentences: Any = _MISSING,
     ) -> Any:
-        """Embeddings float32 [n, dimensions] of n texts; [dimensions] of a single str.
+        """Embeddings float32 [n, dimensions] of n texts; [dimensions] of a single one.
 
-        prompt_name, prompt: what to put before each text; a prompt wins over a name. batch_size: kept for
-        scripts; texts are packed by their tokens, so it changes neither results nor speed: up to one batch
-        shows no progress bar. show_progress_bar: None means on a terminal, once the work takes a second.
+        inputs (or sentences, its older name): a str, a list of them, or pairs of str that are read together;
+        {"text": ...} is its text. prompt_name, prompt: what to put before each text; a prompt wins over a
+        name. task: "query" or "document", whose length the folder may limit. processing_kwargs: arguments of
+        the tokenizer, {"text": {"max_length": 64}}. batch_size: kept for scripts; texts are packed by their
+        tokens, so it changes neither results nor speed: up to one batch shows no progress bar.
+        show_progress_bar: None means on a terminal, once the work takes a second.
 
         output_value="token_embeddings": a list of [tokens, width], one for each text; None: a list of dicts
         with input_ids, attention_mask, token_embeddings, sentence_embedding. precision: fewer bits for
@@ -98,10 +155,15 @@ class SentenceEncoder:
         not numpy arrays; neither that nor convert_to_numpy: a list of torch tensors. truncate_dim: dimensions
         to keep; normalize_embeddings: length 1, after that cut.
 
+        pool: of start_multi_process_pool; its processes take chunk_size texts at a time. device: "cpu", or a
+        list with a device for each process of a pool for this call.
+
         Texts of more than max_seq_length tokens are cut there. Raises ValueError, TypeError.
         """
+        batch = read_inputs(_given(inputs, sentences))
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size}; expected a positive integer")
+        precision = precision or "float32"
         if precision not in pooling.PRECISIONS:
             raise ValueError(f"precision: {precision!r}; expected one of {', '.join(pooling.PRECISIONS)}")
         if output_value not in ("sentence_embedding", "token_embeddings", None):
@@ -111,45 +173,47 @@ class SentenceEncoder:
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         if keep is not None and keep < 1:
             raise ValueError(f"truncate_dim: {keep}; expected a positive integer")
-        single = isinstance(sentences, str)
-        texts = [sentences] if isinstance(sentences, str) else _texts(sentences)
-        before = self._prompt(prompt, prompt_name)
-        if before:
-            texts = [before + text for text in texts]
-        skip = self._prompt_length(before) if before and not self._modules.include_prompt else 0
-        show = False if show_progress_bar is None and len(texts) <= batch_size else show_progress_bar
+        processing = read_processing(processing_kwargs, "encode")
+        request = Request(
+            self._prompt(prompt, prompt_name), task, processing, output_value, keep, normalize_embeddings
+        )
+        devices = device if isinstance(device, list) and device else None
+        if devices is None:
+            arrays.check_device(device or None)
+        show = False if show_progress_bar is None and len(batch.texts) <= batch_size else show_progress_bar
+        if (pool is not None or devices) and batch.texts:
+            with borrowed_pool(self, pool, devices) as processes:
+                results = run_in_pool(processes, batch, request, chunk_size, show)
+        else:
+            with progress(len(batch.texts), "text", show) as advance:
+                results = self.pipeline().run(batch, request, advance)
         as_torch = convert_to_tensor or not convert_to_numpy
-
-        with progress(len(texts), "text", show) as advance:
-            if output_value != "sentence_embedding":
-                items = [
-                    item
-                    for ids, cu in self._packed(texts, advance)
-                    for item in self._tokens(
-                        ids, cu, skip, normalize_embeddings, keep, output_value is None, as_torch
-                    )
-                ]
-                return items[0] if single else items
-            embeddings = np.empty((len(texts), self._width(keep)), np.float32)
-            done = 0
-            for ids, cu in self._packed(texts, advance):
-                embeddings[done : done + len(cu) - 1] = self._embed(ids, cu, skip, normalize_embeddings, keep)
-                done += len(cu) - 1
+        if output_value != "sentence_embedding":
+            items = [_as_torch(item) for item in results] if as_torch else results
+            return items[0] if batch.single else items
         result: Any = np.empty(0, np.float32)  # no texts, no dimensions: as sentence-transformers
-        if texts:
-            result = pooling.quantize(embeddings, precision)
+        if batch.texts:
+            result = pooling.quantize(results, precision)
         if as_torch:
             result = arrays.to_torch(result)
             result = result if convert_to_tensor else list(result)
-        return result[0] if single else result
+        return result[0] if batch.single else result
 
-    def encode_query(self, sentences: str | Sequence[str], **kwargs: Any) -> Any:
-        """`encode` with the prompt called "query", if there is one and no other is asked for."""
-        return self._encode_with(("query",), sentences, kwargs)
+    def encode_query(
+        self, inputs: Any = _MISSING, prompt_name: str | None = None, prompt: str | None = None, *args: Any,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """`encode` for the task "query", with the prompt of that name unless another is asked for."""
+        name = self._prompt_name(("query",), prompt_name, prompt)
+        return self.encode(inputs, name, prompt, *args, task="query", **kwargs)
 
-    def encode_document(self, sentences: str | Sequence[str], **kwargs: Any) -> Any:
-        """`encode` with the prompt called "document", "passage" or "corpus", unless another is asked for."""
-        return self._encode_with(("document", "passage", "corpus"), sentences, kwargs)
+    def encode_document(
+        self, inputs: Any = _MISSING, prompt_name: str | None = None, prompt: str | None = None, *args: Any,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """`encode` for the task "document", with the prompt called "document", "passage" or "corpus"."""
+        name = self._prompt_name(("document", "passage", "corpus"), prompt_name, prompt)
+        return self.encode(inputs, name, prompt, *args, task="document", **kwargs)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Scores [n, m] of every embedding with every other, by `similarity_fn_name`."""
@@ -159,147 +223,138 @@ class SentenceEncoder:
         """Scores [n] of each embedding with its partner, by `similarity_fn_name`."""
         return similarities.similarity_pairwise(embeddings1, embeddings2, self.similarity_fn_name)
 
-    def tokenize(self, texts: Sequence[str], return_tensors: str | None = "np") -> Any:
-        """The padded batch that the model sees for `texts`: input_ids, attention_mask, ..."""
-        limit = self.max_seq_length
-        return self.tokenizer(
-            self._lower(list(texts)), padding=True, truncation=limit is not None, max_length=limit,
-            return_tensors=return_tensors,
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> Any:
+        """The padded batch that the model sees for a list of texts: see Transformer.preprocess."""
+        return self[0].preprocess(inputs, prompt, **kwargs)
+
+    def tokenize(self, texts: Sequence[Any], return_tensors: str | None = "np", **kwargs: Any) -> Any:
+        """`preprocess`, by its older name."""
+        return self[0].preprocess(texts, return_tensors=return_tensors, **kwargs)
+
+    def start_multi_process_pool(self, target_devices: list[Any] | None = None) -> Pool:
+        """Processes that hold this encoder, one for each of the devices (default: four on the CPU).
+
+        For encode(pool=...), which needs none to use every core: one encoder does. They are spawned, so a
+        script that starts them needs `if __name__ == "__main__":`; stop_multi_process_pool ends them.
+        """
+        return start_pool(self, _POOL_DEVICES if target_devices is None else target_devices)
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Pool) -> None:
+        """Ends the processes of a pool."""
+        stop_pool(pool)
+
+    def encode_multi_process(
+        self,
+        sentences: list[Any],
+        pool: Pool,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        chunk_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        precision: Precision = "float32",
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+    ) -> Any:
+        """`encode` with a pool, by its older name."""
+        return self.encode(
+            sentences, prompt_name, prompt, batch_size, show_progress_bar, precision=precision,
+            normalize_embeddings=normalize_embeddings, truncate_dim=truncate_dim, pool=pool,
+            chunk_size=chunk_size,
         )  # fmt: skip
 
-    def get_sentence_embedding_dimension(self) -> int:
+    def get_embedding_dimension(self) -> int:
         """The number of dimensions that `encode` returns."""
-        return self._width(self.truncate_dim)
+        return self.pipeline().width(self.truncate_dim)
 
-    get_embedding_dimension = get_sentence_embedding_dimension
+    get_sentence_embedding_dimension = get_embedding_dimension
+
+    @contextmanager
+    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
+        """Within the `with` block, embeddings have `truncate_dim` dimensions."""
+        before, self.truncate_dim = self.truncate_dim, truncate_dim
+        try:
+            yield
+        finally:
+            self.truncate_dim = before
+
+    truncate_sentence_embeddings = truncate_embeddings
 
     @property
     def similarity_fn_name(self) -> str:
-        """The function behind `similarity`."""
+        """The function behind `similarity`. None stands for "cosine"; an enum for its value."""
         return self._similarity
 
     @similarity_fn_name.setter
-    def similarity_fn_name(self, name: str) -> None:
+    def similarity_fn_name(self, name: Any) -> None:
+        name = getattr(name, "value", name) or "cosine"
         if name not in similarities.FUNCTIONS:
             raise ValueError(
                 f"similarity_fn_name: {name!r}; expected one of {', '.join(similarities.FUNCTIONS)}"
             )
-        self._similarity = name
+        self._similarity: str = name
 
-    @property
-    def device(self) -> Any:
-        """Where the model computes."""
-        return self.model.device
-
-    @property
-    def dtype(self) -> Any:
-        """What the model computes in. Embeddings are float32 always."""
-        return self.model.dtype
+    def pipeline(self) -> Pipeline:
+        """The modules as what computes embeddings."""
+        transformer, pooling, *rest = self
+        return Pipeline(transformer, pooling, rest)
 
     def __repr__(self) -> str:
-        after = ", normalized" if self._modules.normalize else ""
-        return f"SentenceEncoder({self.model}, {' + '.join(self._modules.pooling)} pooling{after})"
-
-    def _encode_with(self, names: Iterable[str], sentences: Any, kwargs: dict[str, Any]) -> Any:
-        if kwargs.get("prompt_name") is None and kwargs.get("prompt") is None:
-            kwargs["prompt_name"] = next((name for name in names if name in self.prompts), None)
-        return self.encode(sentences, **kwargs)
-
-    def _longest(self) -> int | None:
-        """Tokens a text may have: what the folder says, within what the model takes."""
-        limit = self._modules.max_seq_length
-        if limit is None:
-            limit = getattr(self.tokenizer, "model_max_length", None)
-        limits = [n for n in (limit, self.model.engine.max_length) if n is not None and n < _UNLIMITED]
-        return int(min(limits)) if limits else None
+        after = ", normalized" if len(self) > 2 else ""
+        return f"SentenceEncoder({self.model}, {' + '.join(self[1].modes)} pooling{after})"
 
     def _prompt(self, prompt: str | None, name: str | None) -> str | None:
+        """What to put before each text."""
         if prompt is not None:
+            if name is not None:
+                warnings.warn(f"prompt_name={name!r} is ignored: there is a prompt", stacklevel=3)
             return prompt
         name = self.default_prompt_name if name is None else name
         if name is not None and name not in self.prompts:
             raise ValueError(f"prompt_name: {name!r}; expected one of {list(self.prompts)}")
         return None if name is None else self.prompts[name]
 
-    def _prompt_length(self, prompt: str) -> int:
-        """Tokens that a prompt puts at the start of a text, the special token before it included."""
-        ids, _ = self._pack([prompt])
-        ends_special = len(ids) > 0 and int(ids[-1]) in self.tokenizer.all_special_ids
-        return len(ids) - ends_special
+    def _prompt_name(self, names: tuple[str, ...], name: str | None, prompt: str | None) -> str | None:
+        """`name`, or the first of `names` that there is where nothing is asked for."""
+        if name is not None or prompt is not None:
+            return name
+        return next((other for other in names if other in self.prompts), None)
 
-    def _lower(self, texts: list[str]) -> list[str]:
-        if not self._modules.do_lower_case:
-            return texts
-        return [text.replace("\u03a3", "\u03c3").lower() for text in texts]  # no final sigma: by character
+    @staticmethod
+    def load(input_path: str | os.PathLike[str]) -> "SentenceEncoder":
+        """The encoder of a folder: SentenceEncoder(input_path)."""
+        return SentenceEncoder(input_path)
 
-    def _pack(self, texts: list[str]) -> tuple[I32, I32]:
-        limit = self.max_seq_length
-        ids, cu_seqlens = self.tokenizer.encode_packed(
-            self._lower(texts), add_special_tokens=True, truncation=limit is not None, max_length=limit
-        )
-        return ids, cu_seqlens
-
-    def _packed(self, texts: list[str], advance: Any) -> Iterator[tuple[I32, I32]]:
-        """The texts' tokens in order, in pieces of whole texts for one engine call each."""
-        for first in range(0, len(texts), _TEXTS_PER_BLOCK):
-            ids, cu = self._pack(texts[first : first + _TEXTS_PER_BLOCK])
-            begin = 0
-            while begin < len(cu) - 1:
-                end = int(np.searchsorted(cu, cu[begin] + _TOKENS_PER_CALL, side="right")) - 1
-                end = max(begin + 1, end)
-                yield ids[cu[begin] : cu[end]], cu[begin : end + 1] - cu[begin]
-                advance(end - begin)
-                begin = end
-
-    def _embed(self, ids: I32, cu: I32, skip: int, unit: bool, keep: int | None) -> F32:
-        """Text vectors [n, dimensions] of packed tokens. skip: a prompt's tokens, kept out of pooling."""
-        modes = self._modules.pooling
-        if skip == 0 and len(modes) == 1 and modes[0] in _ENGINE_POOLING:
-            whole = self._modules.normalize or (unit and keep is None)
-            return _cut(self.model.engine.embed(ids, cu, modes[0], whole), keep, unit)
-        return self._pool(self.model.engine.forward_packed(ids, cu), cu, skip, unit, keep)
-
-    def _pool(self, hidden: F32, cu: I32, skip: int, unit: bool, keep: int | None) -> F32:
-        rows = pooling.pool(hidden, cu, self._modules.pooling, skip)
-        if self._modules.normalize or (unit and keep is None):
-            rows = pooling.normalize(rows)
-        return _cut(rows, keep, unit)
-
-    def _tokens(
-        self, ids: I32, cu: I32, skip: int, unit: bool, keep: int | None, everything: bool, as_torch: bool
-    ) -> Iterator[Any]:
-        """Each text's token vectors; with all else there is to say about it if `everything`."""
-        give = arrays.to_torch if as_torch else lambda array: array
-        hidden = self.model.engine.forward_packed(ids, cu)
-        rows = self._pool(hidden, cu, skip, unit, keep) if everything else None
-        for i, (begin, end) in enumerate(zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)):
-            tokens = give(hidden[begin:end].copy())
-            if rows is None:
-                yield tokens
-                continue
-            text = ids[begin:end].astype(np.int64)
-            yield {
-                "input_ids": give(text),
-                "attention_mask": give(np.ones_like(text)),
-                "token_embeddings": tokens,
-                "sentence_embedding": give(rows[i].copy()),
-            }
-
-    def _width(self, keep: int | None) -> int:
-        width = self.model.engine.width * len(self._modules.pooling)
-        return width if keep is None else min(width, keep)
+    @staticmethod
+    def is_singular_input(inputs: Any) -> bool:
+        """Whether `encode` gives one embedding for `inputs`, not one for each item in them."""
+        return read_inputs(inputs).single
 
 
-def _cut(rows: F32, keep: int | None, unit: bool) -> F32:
-    if keep is None:
-        return rows
-    rows = np.ascontiguousarray(rows[:, :keep])
-    return pooling.normalize(rows) if unit else rows
+SentenceTransformer = SentenceEncoder  # by the name it has in sentence_transformers
 
 
-def _texts(sentences: Any) -> list[str]:
-    texts = sentences.tolist() if isinstance(sentences, np.ndarray) else list(sentences)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"sentences[{i}]: a {type(text).__name__}; expected a str")
-    return texts
+def _given(inputs: Any, sentences: Any) -> Any:
+    """The one of two names of an argument that was used."""
+    if (inputs is _MISSING) == (sentences is _MISSING):
+        got = "neither" if inputs is _MISSING else "both"
+        raise TypeError(f"inputs and sentences: got {got}; expected one of them")
+    return sentences if inputs is _MISSING else inputs
+
+
+def _token(token: str | bool | None, old: str | bool | None) -> str | bool | None:
+    """The token, which `use_auth_token` named once."""
+    if old is None:
+        return token
+    if token is not None:
+        raise ValueError("token and use_auth_token: got both; expected token")
+    warnings.warn("use_auth_token is deprecated: use token", FutureWarning, stacklevel=3)
+    return old
+
+
+def _as_torch(item: Any) -> Any:
+    """An array, or the arrays of a dict, as torch tensors."""
+    if isinstance(item, dict):
+        return {name: arrays.to_torch(array) for name, array in item.items()}
+    return arrays.to_torch(item)

@@ -191,6 +191,34 @@ _AUTO_TOKENIZER = {
     "user_agent": "only tells the hub who asks",
 }
 
+_NO_PADDING = "texts are never padded: each keeps the places and the result that it has alone"
+_TEXT_ONLY = "only means something for images, sound, video or chats"
+
+_SENTENCE_BERT = {
+    "backend": "the caller chooses it",
+    "cache_dir": "the folder is here already",
+    "unpad_inputs": _NO_PADDING,
+}
+
+_PROCESSING = {
+    **dict.fromkeys(("audio", "chat_template", "image", "video"), _TEXT_ONLY),
+    **dict.fromkeys(("pad_to_multiple_of", "padding", "padding_side"), _NO_PADDING),
+    **dict.fromkeys(
+        ("return_length", "return_offsets_mapping", "return_special_tokens_mask"), "the model does not see it"
+    ),
+    "logits_to_keep": _HEAD,
+    "return_tensors": "the engine takes the ids as they are",
+    "stride": "only acts with return_overflowing_tokens, which is refused",
+    "verbose": "only hides warnings",
+}
+
+_SENTENCE_ENCODER = {
+    "batch_size": "texts are packed by their tokens; results do not depend on it",
+    "model_card_data": "no model card is written",
+}
+
+_WIDTH = "the model's own width counts"
+
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "config.json": _CONFIG,
@@ -200,9 +228,16 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "forward": _FORWARD,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
-    "sentence_bert_config.json": {},
-    "config_sentence_transformers.json": {},
-    "modules.json": {},
+    "sentence_bert_config.json": _SENTENCE_BERT,
+    "config_sentence_transformers.json": {
+        "__version__": _NAME,
+        "requirements": "versions of other libraries, which compute nothing here",
+    },
+    "modules.json": {"idx": "modules come in the order of the list"},
+    "Pooling": {"embedding_dimension": _WIDTH, "word_embedding_dimension": _WIDTH},
+    "Normalize": {},
+    "processing_kwargs": _PROCESSING,
+    "SentenceEncoder": _SENTENCE_ENCODER,
 }
 
 _warned: set[tuple[str, str]] = set()

@@ -54,7 +54,9 @@ def make(name, settings, folder):
     reference = cls(config).eval()
     with torch.no_grad():
         for weight in reference.parameters():
-            weight.mul_(4) if weight.ndim > 1 else weight.add_(torch.randn_like(weight) * 0.2)
+            weight.mul_(1.5 if config.model_type == "t5" else 4) if weight.ndim > 1 else weight.add_(
+                torch.randn_like(weight) * 0.2
+            )
     reference.save_pretrained(folder)
     values = json.loads((folder / "config.json").read_text())
     tensors = read_header(folder / "model.safetensors")

@@ -283,19 +283,28 @@ def pool_reference(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
     return F.normalize(y, dim=-1, eps=1e-12) if normalize else y
 
 
-def embed(tokens, segments, positions, ids, segment_ids, position_ids):  # type: ignore[no-untyped-def]
-    y = torch.empty(len(ids), tokens.shape[1])
-    _ops.embed(tokens, segments, positions, ids, segment_ids, position_ids, y)
+def embed(tokens, segments, positions, scale, ids, x, segment_ids, position_ids):  # type: ignore[no-untyped-def]
+    y = torch.empty(len(position_ids), tokens.shape[1])
+    _ops.embed(tokens, segments, positions, scale, ids, x, segment_ids, position_ids, y)
     return y
 
 
-def embed_reference(tokens, segments, positions, ids, segment_ids, position_ids):  # type: ignore[no-untyped-def]
-    return tokens.double()[ids] + segments.double()[segment_ids] + positions.double()[position_ids]
+def embed_reference(tokens, segments, positions, scale, ids, x, segment_ids, position_ids):  # type: ignore[no-untyped-def]
+    rows = (tokens[ids] if x is None else x).double() * scale
+    segment = segments.double()[0] if segment_ids is None else segments.double()[segment_ids]
+    return rows + segment + positions.double()[position_ids]
 
 
-def embed_inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
-    ids = [torch.randint(0, n, (13,), generator=g, dtype=torch.int32) for n in (50, 2, 20)]
-    return normal(g, 50, 37, dtype=dtype), normal(g, 2, 37), normal(g, 20, 37), *ids
+def embed_case(name: str, *, given: bool = False, segmented: bool = True, scale: float = 1.0) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        ids, segment_ids, position_ids = (
+            torch.randint(0, n, (13,), generator=g, dtype=torch.int32) for n in (50, 2, 20)
+        )
+        tables = normal(g, 50, 37, dtype=dtype), normal(g, 2, 37), normal(g, 20, 37)
+        rows = (None, normal(g, 13, 37)) if given else (ids, None)
+        return *tables, scale, *rows, segment_ids if segmented else None, position_ids
+
+    return Case(f"embed-{name}", inputs, embed, embed_reference)
 
 
 CASES = [
@@ -335,12 +344,15 @@ CASES = [
     attention_case("bias", (5, 61, 600), 3, 16, bias=True),
     attention_case("bias-holes", (5, 61), 3, 16, bias=True, holes=True),
     attention_case("mask", (35, 35), 2, 20, mask=True),
-    Case(
-        "softmax",
-        lambda g, _: (normal(g, 5, 33) * 20,),
-        softmax,
-        lambda x: x.double().softmax(-1),
-        (torch.float32,),
+    *(
+        Case(
+            f"softmax-{name}",
+            lambda g, _, scale=scale, shift=shift: (normal(g, 5, 33) * scale + shift,),
+            softmax,
+            lambda x: x.double().softmax(-1),
+            (torch.float32,),
+        )
+        for name, scale, shift in (("peaked", 20, 0), ("flat", 0.5, -3))
     ),
     *(norm_case(r, d, k) for r, d in ((1, 1), (7, 33), (31, 384)) for k in ("layer", "rms")),
     norm_case(3, 20, "layer", bias=False),
@@ -372,5 +384,8 @@ CASES = [
         )
         for k in ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")
     ),
-    Case("embed", embed_inputs, embed, embed_reference),
+    embed_case("ids"),
+    embed_case("scaled", scale=6.5),
+    embed_case("rows-of-the-caller", given=True, scale=0.3),
+    embed_case("one-segment", segmented=False),
 ]

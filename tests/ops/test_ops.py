@@ -34,6 +34,16 @@ def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype) -> None:
         assert torch.equal(linear(a[:rows], w, None, "gelu", None, None, False), together[:rows])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+def test_nothing_stays_from_the_call_before(dtype: torch.dtype) -> None:
+    """Memory that is used again may hold NaN, and zero times NaN is NaN."""
+    g = torch.Generator().manual_seed(2)
+    a, w = normal(g, 7, 33, dtype=dtype), normal(g, 50, 33)
+    want = linear(a, w, None, "none", None, None, False)
+    linear(torch.full((64, 64), math.nan, dtype=dtype), torch.ones(64, 64), None, "none", None, None, False)
+    assert torch.equal(linear(a, w, None, "none", None, None, False), want)
+
+
 def test_nan_and_infinity_reach_the_result() -> None:
     x = torch.tensor([[1.0, math.nan, 3.0]])
     for act in ACTS:
@@ -87,7 +97,9 @@ def test_buckets_are_those_of_t5() -> None:
             "cu_seqlens falls from 3 to 1",
         ),
         (
-            lambda x: _ops.embed(x, None, None, torch.tensor([7], dtype=torch.int32), None, None, x[:1]),
+            lambda x: _ops.embed(
+                x, None, None, 1.0, torch.tensor([7], dtype=torch.int32), None, None, None, x[:1]
+            ),
             ValueError,
             "input_ids holds 7 at token 0; expected 0 to 2",
         ),

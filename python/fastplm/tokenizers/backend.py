@@ -212,7 +212,8 @@ class Link:
     def _read_model_settings(self) -> None:
         """Changes of a model's attributes, its vocabulary being what it was."""
         part, state = self.parts["model"]
-        changed = dict(set(_state("model", part)) - set(state))
+        now = zip(_settable(part.__class__), _state("model", part), state, strict=True)
+        changed = {key: value for key, value, before in now if value != before}
         # Merges were joined by the prefix there was; what samples has no setting in a tokenizer.json.
         refused = {"alpha", "nbest_size"} | (
             {"continuing_subword_prefix"} if self.source.model["type"] == "BPE" else set()
@@ -270,7 +271,7 @@ class Link:
 def _state(name: str, part: Any) -> Any:
     """What tells whether a part was changed: its JSON; of a model, which is large, its attributes."""
     if name == "model":
-        return tuple((key, getattr(part, key)) for key in _attributes(part.__class__))
+        return [getattr(part, key) for key in _settable(part.__class__)]
     try:
         return part.__getstate__()
     except Exception as error:  # the other library has no type of its own for it
@@ -289,8 +290,8 @@ def _with_parts(sections: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _attributes(kind: Any) -> tuple[str, ...]:
-    """Those that can be set."""
+def _settable(kind: Any) -> tuple[str, ...]:
+    """The attributes that can be set."""
     return tuple(key for key in dir(kind) if isinstance(getattr(kind, key), GetSetDescriptorType))
 
 

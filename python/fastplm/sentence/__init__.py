@@ -1,0 +1,1 @@
+"""What SentenceEncoder is made of: the files it reads, its modules, its inputs, its processes."""

@@ -1,0 +1,117 @@
+"""From texts to embeddings, in numpy."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastplm import pooling
+from fastplm.arrays import F32, I32
+from fastplm.progress import Advance
+from fastplm.sentence.call import Call, Processing
+from fastplm.sentence.inputs import Inputs
+from fastplm.sentence.modules import Normalize, Pooling, Transformer
+
+# One engine call: enough tokens to keep every core busy, few enough for the activations to stay small.
+_TOKENS_PER_CALL = 8192
+_TEXTS_PER_BLOCK = 8192  # tokenized at once
+
+# What the engine pools and normalises itself.
+_ENGINE_POOLING = ("mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken")
+
+
+class Request(NamedTuple):
+    """What is asked of some texts. keep: dimensions, or None for all. unit: whether to give length 1.
+
+    output: "sentence_embedding", "token_embeddings", or None for a dict of all there is.
+    """
+
+    prompt: str | None = None
+    task: str | None = None
+    processing: Processing | None = None
+    output: str | None = "sentence_embedding"
+    keep: int | None = None
+    unit: bool = False
+
+
+class Pipeline:
+    """The modules of an encoder at work."""
+
+    def __init__(self, transformer: Transformer, pooling: Pooling, rest: list[Normalize]) -> None:
+        self.transformer = transformer
+        self.pooling = pooling
+        self.normalized = bool(rest)
+
+    def run(self, inputs: Inputs, request: Request, advance: Advance) -> Any:
+        """Embeddings float32 [n, dimensions]; for another output than those, a list of n items."""
+        call = self.transformer.call(request.task, request.processing)
+        inputs = inputs.prefixed(request.prompt)
+        skip = 0
+        if request.prompt and not self.pooling.include_prompt:
+            skip = self.transformer.prompt_length(request.prompt)
+        pieces = self._pieces(inputs, call, advance)
+        if request.output != "sentence_embedding":
+            return [item for piece in pieces for item in self._items(*piece, skip, request)]
+        embeddings = np.empty((len(inputs.texts), self.width(request.keep)), np.float32)
+        done = 0
+        for ids, cu, types in pieces:
+            embeddings[done : done + len(cu) - 1] = self._embed(ids, cu, types, skip, request)
+            done += len(cu) - 1
+        return embeddings
+
+    def width(self, keep: int | None) -> int:
+        """Dimensions of an embedding."""
+        width = self.transformer.model.engine.width * len(self.pooling.modes)
+        return width if keep is None else min(width, keep)
+
+    def _pieces(self, inputs: Inputs, call: Call, advance: Advance) -> Iterator[tuple[I32, I32, I32 | None]]:
+        """The texts' tokens in order, in pieces of whole texts for one engine call each."""
+        for first in range(0, len(inputs.texts), _TEXTS_PER_BLOCK):
+            ids, cu, types = self.transformer.pack(inputs.part(first, first + _TEXTS_PER_BLOCK), call)
+            begin = 0
+            while begin < len(cu) - 1:
+                end = int(np.searchsorted(cu, cu[begin] + _TOKENS_PER_CALL, side="right")) - 1
+                end = max(begin + 1, end)
+                tokens = slice(cu[begin], cu[end])
+                yield ids[tokens], cu[begin : end + 1] - cu[begin], None if types is None else types[tokens]
+                advance(end - begin)
+                begin = end
+
+    def _embed(self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request) -> F32:
+        """Text vectors [n, dimensions] of packed tokens. skip: a prompt's tokens, kept out of pooling."""
+        engine, modes = self.transformer.model.engine, self.pooling.modes
+        if skip == 0 and types is None and len(modes) == 1 and modes[0] in _ENGINE_POOLING:
+            whole = self.normalized or (request.unit and request.keep is None)
+            return _cut(engine.embed(ids, cu, modes[0], whole), request.keep, request.unit)
+        return self._pool(engine.forward_packed(ids, cu, types), cu, skip, request.keep, request.unit)
+
+    def _pool(self, hidden: F32, cu: I32, skip: int, keep: int | None, unit: bool) -> F32:
+        rows = pooling.pool(hidden, cu, self.pooling.modes, skip)
+        if self.normalized or (unit and keep is None):
+            rows = pooling.normalize(rows)
+        return _cut(rows, keep, unit)
+
+    def _items(self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request) -> Iterator[Any]:
+        """Each text's token vectors; with all else there is to say about it if no output is named."""
+        hidden = self.transformer.model.engine.forward_packed(ids, cu, types)
+        # Like sentence-transformers, which gives only embeddings length 1.
+        rows = self._pool(hidden, cu, skip, request.keep, False) if request.output is None else None
+        for i, (begin, end) in enumerate(zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)):
+            tokens = hidden[begin:end].copy()
+            if rows is None:
+                yield tokens
+                continue
+            text = ids[begin:end].astype(np.int64)
+            yield {
+                "input_ids": text,
+                "attention_mask": np.ones_like(text),
+                "token_embeddings": tokens,
+                "sentence_embedding": rows[i].copy(),
+            }
+
+
+def _cut(rows: F32, keep: int | None, unit: bool) -> F32:
+    if keep is None:
+        return rows
+    rows = np.ascontiguousarray(rows[:, :keep])
+    return pooling.normalize(rows) if unit else rows
