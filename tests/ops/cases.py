@@ -102,7 +102,7 @@ def linear_case(
 
 @dataclass(frozen=True)
 class Seen:
-    """How many key heads there are, and which keys a query sees: `back` before it, `ahead` behind it; < 0: all."""
+    """How many key heads there are; which keys a query sees: `back` before it, `ahead` behind; < 0: all."""
 
     kv_heads: int
     back: int = -1
@@ -117,7 +117,8 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
-        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.back, seen.ahead, bias, index, mask, out, None, space
+        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.back, seen.ahead, bias, index, mask, out, None,
+        space,
     )  # fmt: skip
     return out
 

@@ -1,8 +1,7 @@
 """Every op against its float64 definition; bad arguments get an error that says what was expected."""
 
-import math
-
 import itertools
+import math
 
 import pytest
 import torch

@@ -29,7 +29,7 @@ class AutoTokenizer:
         SentencePiece .model or a .tiktoken file.
 
         A tokenizer.json gives what tokenizers' Tokenizer.from_file gives; a folder or hub id gives what
-        transformers' AutoTokenizer gives, of the type of the class that it names (fastplm.BertTokenizer, ...).
+        transformers' AutoTokenizer gives, of the type of the class it names (fastplm.BertTokenizer, ...).
         subfolder names the one of its folders to take. revision, token, cache_dir, local_files_only and
         force_download choose the hub's snapshot; no weights are fetched. config: the model's configuration,
         which says before config.json which class of tokenizers it uses. tokenizer_type: the model type whose

@@ -41,8 +41,8 @@ _ARGUMENTS = {
         "return_token_type_ids=False"
     ),
     "CohereTokenizer": (
-        "vocab merges errors='replace' unk_token bos_token eos_token pad_token cls_token sep_token mask_token "
-        "use_default_system_prompt=False add_prefix_space=False"
+        "vocab merges errors='replace' unk_token bos_token eos_token pad_token cls_token sep_token "
+        "mask_token use_default_system_prompt=False add_prefix_space=False"
     ),
     "ConvBertTokenizer": _BERT,
     "DPRContextEncoderTokenizer": _DPR,
@@ -50,8 +50,8 @@ _ARGUMENTS = {
     "DPRQuestionEncoderTokenizer": _DPR,
     "DPRQuestionEncoderTokenizerFast": _BERT,
     "DebertaTokenizer": (
-        "vocab merges errors='replace' bos_token eos_token sep_token cls_token unk_token pad_token mask_token "
-        "add_prefix_space=False"
+        "vocab merges errors='replace' bos_token eos_token sep_token cls_token unk_token pad_token "
+        "mask_token add_prefix_space=False"
     ),
     "DebertaV2Tokenizer": (
         "vocab do_lower_case=False split_by_punct=False bos_token eos_token unk_token sep_token pad_token "
@@ -105,7 +105,8 @@ _ARGUMENTS = {
         "tokenize_chinese_chars=True strip_accents=None"
     ),
     "T5Tokenizer": (
-        "vocab eos_token unk_token pad_token _spm_precompiled_charsmap extra_ids=100 additional_special_tokens"
+        "vocab eos_token unk_token pad_token _spm_precompiled_charsmap extra_ids=100 "
+        "additional_special_tokens"
     ),
     "XGLMTokenizer": (
         "vocab bos_token eos_token sep_token cls_token unk_token pad_token _spm_precompiled_charsmap "
@@ -113,7 +114,8 @@ _ARGUMENTS = {
     ),
     "XLMRobertaTokenizer": f"vocab add_prefix_space=True {_SEVEN} _spm_precompiled_charsmap",
     "XLNetTokenizer": (
-        "vocab unk_id=0 do_lower_case=False remove_space=True keep_accents=False bos_token eos_token unk_token "
+        "vocab unk_id=0 do_lower_case=False remove_space=True keep_accents=False bos_token eos_token "
+        "unk_token "
         "sep_token pad_token cls_token mask_token _spm_precompiled_charsmap additional_special_tokens"
     ),
 }

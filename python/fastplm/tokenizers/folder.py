@@ -134,8 +134,8 @@ def load_folder(
 ) -> TokenizersBackend:
     """The tokenizer of a model folder; kwargs come before what its files say.
 
-    kind: the class, whatever the files name. model_config: an object whose model_type and tokenizer_class come
-    before those of config.json. trust_remote_code=True is an error where the folder brings code.
+    kind: the class, whatever the files name. model_config: an object whose model_type and tokenizer_class
+    come before those of config.json. trust_remote_code=True is an error where the folder brings code.
     """
     config_path = folder / "tokenizer_config.json"
     written = read_object(config_path)
@@ -237,8 +237,10 @@ def assemble(
             raise CheckpointError(f"{where}: {key} names a special token; expected another name for it")
     languages = None if chosen.languages is None else chosen.languages(parts)
     codes = languages.codes if languages and languages.are_extra else ()
-    inputs = [*chosen.inputs, *(["token_type_ids"] if config.get("return_token_type_ids") is True
-                                and "return_token_type_ids" in arguments_of(kind.class_name).settings else [])]  # fmt: skip
+    settings = arguments_of(kind.class_name).settings
+    inputs = list(chosen.inputs)
+    if "return_token_type_ids" in settings and config.get("return_token_type_ids") is True:
+        inputs.append("token_type_ids")
     usual = {
         "padding_side": chosen.padding_side,
         "model_input_names": inputs,
@@ -260,7 +262,7 @@ def assemble(
         "own_frame": chosen.frame,
         "src_lang": parts.text("src_lang"),
         "tgt_lang": parts.text("tgt_lang"),
-        "attributes": _attributes(config, arguments_of(kind.class_name).settings, more, tokens),
+        "attributes": _attributes(config, settings, more, tokens),
     }
 
 
@@ -323,9 +325,8 @@ def class_of_saved(tokenizer: Core, config: dict[str, Any]) -> str:
     if not issubclass(kind, TokenizersBackend):
         return TokenizersBackend.class_name
     chosen = recipe(kind.class_name)
-    if (
-        chosen.build is None or chosen.word_end or chosen.languages is not None
-    ):  # those decode and call otherwise
+    decodes_or_calls_otherwise = chosen.word_end or chosen.languages is not None
+    if chosen.build is None or decodes_or_calls_otherwise:
         return kind.class_name
     source = tokenizer._source
     config = dict(config)
