@@ -219,6 +219,11 @@ _SENTENCE_ENCODER = {
 
 _WIDTH = "the model's own width counts"
 
+_DECODE = {
+    "spaces_between_special_tokens": _SLOW,
+    "use_source_tokenizer": "transformers 5 drops it",
+}
+
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "config.json": _CONFIG,
@@ -228,6 +233,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "forward": _FORWARD,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
+    "decode": _DECODE,
     "sentence_bert_config.json": _SENTENCE_BERT,
     "config_sentence_transformers.json": {
         "__version__": _NAME,
