@@ -100,6 +100,10 @@ _ARGUMENTS = {
         "cls_token mask_token _spm_precompiled_charsmap add_prefix_space=True remove_space=True"
     ),
     "RobertaTokenizer": _ROBERTA,
+    "SeamlessM4TTokenizer": (
+        "vocab merges bos_token eos_token sep_token cls_token unk_token pad_token src_lang='eng' "
+        "tgt_lang='fra' additional_special_tokens keep_accents=None vocab_file"
+    ),
     "SplinterTokenizer": (
         "vocab do_lower_case=True unk_token sep_token pad_token cls_token mask_token question_token "
         "tokenize_chinese_chars=True strip_accents=None"
