@@ -70,7 +70,7 @@ _ARGUMENTS = {
         "vocab merges cls_token unk_token pad_token mask_token sep_token vocab_file merges_file"
     ),
     "LlamaTokenizer": (
-        "vocab merges clean_up_tokenization_spaces unk_token bos_token eos_token "
+        "vocab merges clean_up_tokenization_spaces=False unk_token bos_token eos_token "
         "use_default_system_prompt=False legacy=False add_prefix_space=None"
     ),
     "MBart50Tokenizer": (
