@@ -179,7 +179,7 @@ class SentenceEncoder(Container):
         )
         devices = device if isinstance(device, list) and device else None
         if devices is None:
-            arrays.check_device(device or None)
+            arrays.check_device(device)
         show = False if show_progress_bar is None and len(batch.texts) <= batch_size else show_progress_bar
         if (pool is not None or devices) and batch.texts:
             with borrowed_pool(self, pool, devices) as processes:
