@@ -95,9 +95,11 @@ def load_class_file(path: Path, kind: type[TokenizersBackend], **kwargs: Any) ->
     file = read_tokenizer_json(path) if named_so or path.name.endswith("tokenizer.json") else None
     config = dict(kwargs)
     chosen, file = _for_file(chosen, file, config, kwargs)
+    if file is not None:
+        listed = dict(zip(file.listed_ids, file.added_tokens, strict=True))
+        config.setdefault("added_tokens_decoder", listed)
     tokens = read_tokens(None, str(path), config, kwargs, chosen, file)
     if file is not None:
-        tokens.added.update(zip(file.listed_ids, file.added_tokens, strict=True))
         vocabulary = of_tokenizer_json(file, chosen, kind.class_name)
     elif chosen is PLAIN:
         source = read_file(path)
@@ -331,7 +333,7 @@ def class_of_saved(tokenizer: Core, config: dict[str, Any]) -> str:
     if chosen.build is None or decodes_or_calls_otherwise:
         return kind.class_name
     source = tokenizer._source
-    config = dict(config)
+    config = {**config, "added_tokens_decoder": source._added()}
     chosen, _ = _for_file(chosen, source, config, {})
     tokens = read_tokens(None, kind.class_name, config, {}, chosen, source)
     try:
