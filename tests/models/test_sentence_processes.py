@@ -96,7 +96,8 @@ def test_another_process(encoder):
 @pytest.mark.parametrize(
     "options",
     [{}, {"chunk_size": 1}, {"chunk_size": 100}, {"prompt": "x: "}, {"precision": "binary"},
-     {"truncate_dim": 3}, {"normalize_embeddings": True}, {"convert_to_tensor": True}, {"output_value": "token_embeddings"},
+     {"truncate_dim": 3}, {"normalize_embeddings": True}, {"convert_to_tensor": True},
+     {"output_value": "token_embeddings"},
      {"output_value": None}, {"task": "query", "processing_kwargs": {"text": {"max_length": 4}}}],
     ids=str,
 )  # fmt: skip
