@@ -172,6 +172,7 @@ _TOKENIZER_CONFIG = {
     "spaces_between_special_tokens": _SLOW,
     "special_tokens_map_file": _SAVED,
     "stride": _CALL,
+    "tokenizer": "transformers 5 drops it",
     "tokenizer_file": _SAVED,
     "transformers_version": _SAVED,
     "truncation": _CALL,
@@ -186,6 +187,8 @@ _AUTO_TOKENIZER = {
     "_from_auto": "only tells the hub who asks",
     "_from_pipeline": "only tells the hub who asks",
     "code_revision": "code of a folder is never run",
+    "tokenizer": "transformers 5 drops it",
+    "tokenizer_class": "the files, or the class that is called, say it in transformers 5 too",
     "resume_download": "the hub's client resumes by itself",
     "use_fast": _SLOW,
     "user_agent": "only tells the hub who asks",
@@ -219,6 +222,11 @@ _SENTENCE_ENCODER = {
 
 _WIDTH = "the model's own width counts"
 
+_DECODE = {
+    "spaces_between_special_tokens": _SLOW,
+    "use_source_tokenizer": "transformers 5 drops it",
+}
+
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "config.json": _CONFIG,
@@ -228,6 +236,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "forward": _FORWARD,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
+    "decode": _DECODE,
     "sentence_bert_config.json": _SENTENCE_BERT,
     "config_sentence_transformers.json": {
         "__version__": _NAME,

@@ -9,7 +9,7 @@ from fastplm import _engine
 from fastplm.tokenizers.class_types import TokenizersBackend, class_type
 from fastplm.tokenizers.classes.choice import class_of_model_type
 from fastplm.tokenizers.folder import load_class_file, load_file, load_folder
-from fastplm.tokenizers.known_settings import check_arguments
+from fastplm.tokenizers.known_settings import check_arguments, check_folder_arguments
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 _WHERE = ("revision", "cache_dir", "token", "local_files_only", "force_download", "subfolder")
@@ -65,7 +65,9 @@ def load(
         raise TypeError(f"{where}: {len(inputs) + 1} arguments without a name; expected 1, others by name")
     hub = {key: kwargs.pop(key) for key in _WHERE if key in kwargs}
     config, trusted = kwargs.pop("config", None), kwargs.pop("trust_remote_code", None)
+    kwargs.pop("tokenizer_class", None)  # the files, or the class it is called on, say it
     check_arguments(where, kwargs)
+    check_folder_arguments(where, kwargs)
     path = Path(name).expanduser()
     tokenizer: Tokenizer
     if path.is_file():

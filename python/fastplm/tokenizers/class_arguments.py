@@ -70,7 +70,7 @@ _ARGUMENTS = {
         "vocab merges cls_token unk_token pad_token mask_token sep_token vocab_file merges_file"
     ),
     "LlamaTokenizer": (
-        "vocab merges clean_up_tokenization_spaces unk_token bos_token eos_token "
+        "vocab merges clean_up_tokenization_spaces=False unk_token bos_token eos_token "
         "use_default_system_prompt=False legacy=False add_prefix_space=None"
     ),
     "MBart50Tokenizer": (
@@ -100,6 +100,10 @@ _ARGUMENTS = {
         "cls_token mask_token _spm_precompiled_charsmap add_prefix_space=True remove_space=True"
     ),
     "RobertaTokenizer": _ROBERTA,
+    "SeamlessM4TTokenizer": (
+        "vocab merges bos_token eos_token sep_token cls_token unk_token pad_token src_lang='eng' "
+        "tgt_lang='fra' additional_special_tokens keep_accents=None vocab_file"
+    ),
     "SplinterTokenizer": (
         "vocab do_lower_case=True unk_token sep_token pad_token cls_token mask_token question_token "
         "tokenize_chinese_chars=True strip_accents=None"

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any
 
 from fastplm import _engine
+from fastplm.settings import warn_of_unknown
 from fastplm.tokenizers.core import Core
 
 _MAX_ID = 2**32 - 1  # as `tokenizers` takes them
@@ -21,13 +22,14 @@ class Decoding(Core):
         token_ids: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
-        **_: Any,
+        **others: Any,
     ) -> Any:
         """The text of ids: an int, a list, an array or a tensor; of several lists a list of texts.
 
         Ids that no token has are left out. Raises TypeError for what is no integer, ValueError for an integer
         that cannot be an id: less than 0, or 2**32 and more.
         """
+        warn_of_unknown("decode", "decode", others, ())
         ids: Any = [token_ids] if isinstance(token_ids, int) else token_ids
         if not isinstance(ids, list):
             ids = _list(ids)
@@ -63,12 +65,13 @@ class Decoding(Core):
         sequences: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
-        **_: Any,
+        **others: Any,
     ) -> list[str]:
         """decode() of each row; of ids that are one row a list of one text, of no rows an empty list.
 
         Raises as decode(), and TypeError for an int.
         """
+        warn_of_unknown("batch_decode", "decode", others, ())
         if not isinstance(sequences, list):
             if isinstance(sequences, int) or getattr(sequences, "ndim", 1) == 0:
                 raise TypeError(f"sequences is {_shown(sequences)}; expected rows of ids")

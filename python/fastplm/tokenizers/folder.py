@@ -256,8 +256,10 @@ def assemble(
         ),
         "word_end": chosen.word_end,
         "chat_template": chat_template,
-        "add_bos_token": parts.flag("add_bos_token", False),
-        "add_eos_token": parts.flag("add_eos_token", False),
+        **{
+            f"add_{end}": parts.flag(f"add_{end}", False) and end in tokens.named
+            for end in ("bos_token", "eos_token")
+        },
         "languages": languages,
         "own_frame": chosen.frame,
         "src_lang": parts.text("src_lang"),

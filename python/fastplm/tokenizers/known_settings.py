@@ -1,5 +1,6 @@
 """Which settings of tokenizer_config.json, and which arguments, are known; see fastplm.settings."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,9 +46,10 @@ _REFUSED = {
     "proxies": "huggingface_hub takes none; expected the environment variable HTTPS_PROXY",
     "use_auth_token": "expected token=",
     "post_processor": "expected a tokenizer_object that has it",
-    "tokenizer_truncation": "expected truncation and max_length at the call",
-    "tokenizer_padding": "expected padding at the call",
+    **dict.fromkeys(("tokenizer_truncation", "_json_truncation"), "expected truncation at the call"),
+    **dict.fromkeys(("tokenizer_padding", "_json_padding"), "expected padding at the call"),
 }
+_VOCABULARY = ("vocab", "merges", "vocab_file", "merges_file")
 
 
 def check_file(path: Path, config: Mapping[str, Any], has_tokenizer_json: bool) -> None:
@@ -113,6 +115,16 @@ def check_arguments(where: str, arguments: Mapping[str, Any]) -> None:
         "tokenizer_file",
     )
     _warn(where, {key: value for key, value in arguments.items() if key not in known})
+
+
+def check_folder_arguments(where: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses what only a constructor takes. Raises UnsupportedError."""
+    for name in ("tokenizer_object", "_spm_precompiled_charsmap", *_VOCABULARY):
+        if arguments.get(name) is not None:
+            raise UnsupportedError(f"{where}: {name} is given; expected a constructor's call for it")
+    path = arguments.get("tokenizer_file")
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{where}: tokenizer_file is {path!r}; expected a path")
 
 
 def _warn(where: str, settings: Mapping[str, Any]) -> None:
