@@ -85,6 +85,7 @@ void KeyStore::reorder(const std::vector<int64_t>& order) {
   std::vector<Row> rows;
   for (int64_t from : order) rows.push_back(rows_[size_t(from)]);
   rows_ = std::move(rows);
+  update_tables();
 }
 
 void KeyStore::write(int64_t layer, int64_t first, const Sequences& rows, const void* k, const void* v, int64_t ld) {

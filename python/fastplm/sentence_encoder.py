@@ -25,6 +25,7 @@ Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 Output = Literal["sentence_embedding", "token_embeddings"]
 
 _MISSING: Any = object()
+_INSTRUCTORS = ("hkunlp/instructor-base", "hkunlp/instructor-large", "hkunlp/instructor-xl")
 _POOL_DEVICES = ["cpu"] * 4  # of a pool that nobody has chosen the size of
 
 
@@ -35,6 +36,9 @@ class SentenceEncoder(Container):
     encoder[0] is the Transformer (tokenizer and model), encoder[1] the Pooling; after them come Normalize
     modules. An encoder can be copied (the copy shares the weights) and pickled (they are loaded again).
     """
+
+    model_type = "SentenceTransformer"
+    SUPPORTED_SIMILARITY_FN_NAMES = similarities.FUNCTIONS
 
     def __init__(
         self,
@@ -101,13 +105,14 @@ class SentenceEncoder(Container):
                 "sentence-transformers writes each text as a chat; fastplm does not: save the model with "
                 "sentence_transformers, or take the template out"
             )
+        include_prompt = said.include_prompt and model_name_or_path not in _INSTRUCTORS  # which do not say it
         model = load_model(place, said.transformer, dtype, model_kwargs, config_kwargs, trust_remote_code)
         # A pickle finds the weights by the name that the caller knows: its cache may lie elsewhere.
         model._source = source._replace(hub={**source.hub, "subfolder": said.place or None})
         transformer = Transformer(tokenizer, model, said.transformer)
         self._modules: dict[str, Any] = {
             said.names[0]: transformer,
-            said.names[1]: Pooling(model.engine.width, said.pooling, said.include_prompt),
+            said.names[1]: Pooling(model.engine.width, said.pooling, include_prompt),
             **{name: Normalize() for name in said.names[2:]},
         }
         self.model_card_data = model_card_data or NoCard()

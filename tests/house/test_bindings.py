@@ -70,7 +70,7 @@ TWO = np.zeros(2, np.float32)
             "softmax: x is on device type 2 of DLPack; expected 1, the CPU",
         ),
         (
-            lambda: _engine.Model("unheard-of", {}, [], "float32"),
+            lambda: _engine.Model("unheard-of", "Model", {}, [], "float32"),
             UnsupportedError,
             'model_type "unheard-of" is not supported; known: ',
         ),

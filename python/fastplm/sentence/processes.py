@@ -1,11 +1,10 @@
 """Pools of processes that embed: each has the encoder, takes parts of the texts and gives their results."""
 
 import math
-import multiprocessing
+import os
 import pickle
 import queue
 import traceback
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +33,8 @@ def start_pool(encoder: Any, devices: list[Any]) -> Pool:
         raise ValueError("target_devices: an empty list; expected a device for each process")
     for device in devices:
         arrays.check_device(device)
+    import multiprocessing  # which takes longer than the rest of this module
+
     context = multiprocessing.get_context("spawn")
     tasks, results = context.Queue(), context.Queue()
     threads = max(1, num_threads() // len(devices))
@@ -84,7 +85,7 @@ def run_in_pool(
         share = math.ceil(count / len(pool["processes"]) / _PARTS_PER_PROCESS)
         chunk_size = max(1, min(share, _MOST_TEXTS))
     starts = range(0, count, chunk_size)
-    run = uuid.uuid4().hex  # a call that was interrupted may have left results behind
+    run = os.urandom(8)  # a call that was interrupted may have left results behind
     for number, start in enumerate(starts):
         pool["input"].put((run, number, inputs.part(start, start + chunk_size), request))
     results: list[Any] = [None] * len(starts)
