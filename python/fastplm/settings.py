@@ -227,6 +227,14 @@ _DECODE = {
     "use_source_tokenizer": "transformers 5 drops it",
 }
 
+_SAVE = dict.fromkeys(
+    (
+        "commit_description", "commit_message", "create_pr", "exist_ok", "max_shard_size", "private",
+        "repo_id", "repo_type", "revision", "tags", "token",
+    ),
+    "for uploads; push_to_hub=True is an error",
+)  # fmt: skip
+
 # By kind of file or call: setting, and why it changes no result.
 WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "config.json": _CONFIG,
@@ -237,6 +245,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,
+    "save_pretrained": _SAVE,
     "sentence_bert_config.json": _SENTENCE_BERT,
     "config_sentence_transformers.json": {
         "__version__": _NAME,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, cast
 
 from fastplm.errors import UnsupportedError
 from fastplm.tokenizers.classes import CLASSES, PLAIN
+from fastplm.tokenizers.classes.choice import KNOWN
 from fastplm.tokenizers.classes.parts import TokenizerClass
 from fastplm.tokenizers.tokenizer import Tokenizer
 
@@ -153,28 +154,28 @@ class TokenizersBackend(Tokenizer):
 
 
 def recipe(class_name: str) -> TokenizerClass:
-    return CLASSES.get(class_name, PLAIN)
+    return KNOWN.get(class_name, PLAIN)
 
 
-@cache
 def class_type(name: str) -> type[TokenizersBackend] | None:
     """The type of a class of transformers, by one of its names; None if there is no such class."""
     if name not in CLASSES and name not in _OTHERS:
         name = name.removesuffix("Fast")
-    if name in ("TokenizersBackend", "PreTrainedTokenizer"):
+    name = _SAME.get(name, name)
+    return _type(name) if name in CLASSES or name in _OTHERS or name == "TokenizersBackend" else None
+
+
+@cache
+def _type(name: str) -> type[TokenizersBackend]:
+    if name == "TokenizersBackend":
         return TokenizersBackend
-    if name in _SAME:
-        return class_type(_SAME[name])
-    if name not in CLASSES and name not in _OTHERS:
-        return None
-    base = class_type(_BASES[name]) if name in _BASES else TokenizersBackend
+    base = _type(_BASES[name]) if name in _BASES else TokenizersBackend
     made = recipe(name)
-    assert base is not None
     members: dict[str, Any] = {
         "__module__": "fastplm", "__qualname__": name, "__doc__": f"transformers' {name}.",
         "class_name": name,
     }  # fmt: skip
-    if made is not PLAIN:
+    if name in CLASSES:
         members |= {
             "vocab_files_names": _vocab_files(made),
             "model_input_names": list(made.inputs),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizers.chat.files import check_chat_template
 from fastplm.tokenizers.class_arguments import arguments_of
-from fastplm.tokenizers.class_types import recipe
-from fastplm.tokenizers.classes import PLAIN
+from fastplm.tokenizers.class_types import class_type, recipe
+from fastplm.tokenizers.classes import CLASSES, PLAIN
 from fastplm.tokenizers.classes.parts import TokenizerClass
 from fastplm.tokenizers.components import bpe, unigram
 from fastplm.tokenizers.core import Core
@@ -37,12 +37,7 @@ def construct(
     Raises TypeError for arguments that do not fit together, CheckpointError, UnsupportedError.
     """
     name = kind.class_name
-    chosen = recipe(name)
-    if chosen is PLAIN and name != "TokenizersBackend":
-        raise UnsupportedError(
-            f"{name}: fastplm does not build this class; expected {name}.from_pretrained of a folder with a "
-            "tokenizer.json"
-        )
+    chosen = _constructor(name)
     config = _by_name(name, args, kwargs)
     check_arguments(name, config)
     given = {key: config.pop(key, None) for key in ("vocab", "merges", "vocab_file", "merges_file")}
@@ -76,6 +71,21 @@ def construct(
         chat_template=check_chat_template(name, config.get("chat_template")),
         more={} if vocab_file is None else {"vocab_file": os.fspath(vocab_file)},
     )  # fmt: skip
+
+
+def _constructor(name: str) -> TokenizerClass:
+    """The rules of a class's constructor, which may be that of the class it is derived from."""
+    chosen = recipe(name)
+    if chosen.build is not None or name == "TokenizersBackend":
+        return chosen
+    base = getattr(class_type(name), "__base__", None)
+    inherited = recipe(getattr(base, "class_name", "")) if name in CLASSES else PLAIN
+    if inherited.build is None:
+        raise UnsupportedError(
+            f"{name}: fastplm does not build this class; expected {name}.from_pretrained of a folder with a "
+            "tokenizer.json"
+        )
+    return replace(inherited, inputs=chosen.inputs)
 
 
 def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -405,6 +405,7 @@ def _attributes(
     """
     settings = {name: config.get(name, default) for name, default in {**_KEPT, **defaults}.items()}
     kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
+    own = [] if tokens is None else [name for name in tokens.named if name not in NAMED_TOKENS]
     init = {**{name: settings[name] for name in defaults}, **kept}
     if tokens is not None:
         init |= tokens.named
@@ -417,4 +418,5 @@ def _attributes(
         "vocab_file": more.get("vocab_file"),
         "_processor_class": config.get("processor_class"),
         "init_kwargs": {**init, **more, "backend": settings["backend"]},
+        **({"SPECIAL_TOKENS_ATTRIBUTES": [*NAMED_TOKENS, *own]} if own else {}),
     }

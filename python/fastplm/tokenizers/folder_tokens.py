@@ -81,8 +81,9 @@ def read_tokens(
     settings = {**own, **config}
     for key in dict.fromkeys(names):
         if key in settings:
-            named.pop(key, None)
-            if settings[key] is not None:
+            if settings[key] is None:
+                named.pop(key, None)
+            else:
                 value = by_content.get(str(settings[key]), _read(where, key, settings[key]))
                 usual = tokenizer_class.tokens.get(key)
                 if isinstance(value, str) and isinstance(usual, AddedToken):  # a name alone has its flags

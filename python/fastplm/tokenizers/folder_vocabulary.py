@@ -105,6 +105,8 @@ def vocabulary_of_files(
 
     Raises ValueError if the class needs another number of files, and what read_vocabulary raises.
     """
+    if chosen.needs_json or not chosen.files:
+        raise _needs_json(paths[0], class_name)
     if len(paths) != len(chosen.files):
         names = " and ".join(chosen.files)
         raise ValueError(f"{class_name}: got {len(paths)} vocabulary file(s); expected {names}")

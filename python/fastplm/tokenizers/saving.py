@@ -10,6 +10,7 @@ from typing import Any
 
 from fastplm.errors import UnsupportedError
 from fastplm.files import replacing
+from fastplm.settings import warn_of_unknown
 from fastplm.tokenizers.chat.files import TEMPLATE, TEMPLATES
 from fastplm.tokenizers.vocabulary import NAMED_TOKENS, Vocabulary
 
@@ -69,16 +70,18 @@ class Saving(Vocabulary):
         save_format: str | None = None,
         *,
         save_jinja_files: bool = True,
+        **kwargs: Any,
     ) -> tuple[str, ...]:
         """Writes what fastplm, transformers and tokenizers read back to the same tokenizer; returns the names
         of tokenizer_config.json, the chat templates and tokenizer.json, as transformers does.
 
         special_tokens_map.json, which older versions read, is written too. filename_prefix: goes before every
-        name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Every file
-        is written whole or not at all. Raises NotADirectoryError; ValueError for another save_format than
-        "hf" (the default) and "mistral"; UnsupportedError for that one, legacy_format=True and
-        push_to_hub=True.
+        name, with a "-". save_jinja_files=False puts the chat template into tokenizer_config.json. Other
+        arguments are for uploads. Every file is written whole or not at all. Raises NotADirectoryError;
+        ValueError for another save_format than "hf" (the default) and "mistral"; UnsupportedError for that
+        one, legacy_format=True and push_to_hub=True.
         """
+        warn_of_unknown("save_pretrained", "save_pretrained", kwargs, ())
         if save_format not in (None, "hf", "mistral"):
             raise ValueError(f'save_format is {save_format!r}; expected "hf" or "mistral"')
         if save_format == "mistral":

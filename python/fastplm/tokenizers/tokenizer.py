@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastplm.tokenizers.chat.apply import Chat
 from fastplm.tokenizers.decoding import Decoding
@@ -19,12 +19,21 @@ class Tokenizer(Chat, Streaming, Decoding, Saving, Training):
     {bos,eos,unk,sep,pad,cls,mask}_token and ..._token_id (None if there is none), name_or_path.
     """
 
+    vocab_files_names: ClassVar[dict[str, str]] = {"tokenizer_file": "tokenizer.json"}
+    pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = {}
+    slow_tokenizer_class = None
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *init_inputs: Any, **kwargs: Any) -> Any:
         """AutoTokenizer.from_pretrained."""
         from fastplm.tokenizers.auto import AutoTokenizer  # which imports this module
 
         return AutoTokenizer.from_pretrained(pretrained_model_name_or_path, *init_inputs, **kwargs)
+
+    @property
+    def decoder(self) -> Any:
+        """The decoder of backend_tokenizer. Needs the package `tokenizers`."""
+        return self.backend_tokenizer.decoder
 
     def __repr__(self) -> str:
         return (

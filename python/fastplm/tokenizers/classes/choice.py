@@ -119,7 +119,8 @@ _NEED_JSON = (
     "Siglip2Tokenizer", "SiglipTokenizer", "Speech2TextTokenizer", "SpeechT5Tokenizer", "Tipsv2Tokenizer",
     "UdopTokenizer", "VideoPrismTokenizer",
 )  # fmt: skip
-_KNOWN = {**CLASSES, **dict.fromkeys(_NEED_JSON, TokenizerClass(needs_json=True))}
+# Every class that has rules: the others take tokenizer.json as it is.
+KNOWN = {**CLASSES, **dict.fromkeys(_NEED_JSON, TokenizerClass(needs_json=True))}
 
 
 def class_of_model_type(model_type: str) -> str | None:
@@ -139,7 +140,7 @@ def choose_class(
     registered = _BY_MODEL_TYPE.get(model_type) if isinstance(model_type, str) else None
     named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
     if not isinstance(named, str):
-        return registered, _KNOWN.get(registered or "", PLAIN)
+        return registered, KNOWN.get(registered or "", PLAIN)
     name = named.removesuffix("Fast")
     if name == "LlamaTokenizer" and byte_level and model_type not in _MISLABELED:
         return name, PLAIN
@@ -147,7 +148,7 @@ def choose_class(
         return name, PLAIN
     if registered is not None and model_type in _MISLABELED:
         name = registered
-    return name, _KNOWN.get(name, PLAIN)
+    return name, KNOWN.get(name, PLAIN)
 
 
 def has_byte_level(sections: dict[str, dict[str, Any] | None]) -> bool:
