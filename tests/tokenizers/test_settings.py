@@ -203,6 +203,37 @@ def test_an_unknown_setting_warns_once(folder: Any) -> None:
     assert ["'max_lenght'" in text for text in unknown(caught)] == [True]
 
 
+@pytest.mark.parametrize("key", SETTINGS)
+def test_an_entry_of_special_tokens_map(key: str, folder: Any) -> None:
+    """The reference takes any entry of it for a setting, and opens any file that one names."""
+    path = folder()
+    value = value_of(key)
+    (path / "special_tokens_map.json").write_text(json.dumps({key: value}))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            ours = AutoTokenizer.from_pretrained(path)
+        except (ValueError, TypeError) as error:
+            assert key in str(error)
+            return
+        if key in ("tokenizer_file", "vocab_file"):
+            (path / "special_tokens_map.json").unlink()
+        reference = transformers.AutoTokenizer.from_pretrained(path)
+    assert not unknown(caught)
+    assert_same(ours, reference)
+
+
+def test_an_unknown_entry_of_special_tokens_map(folder: Any) -> None:
+    path = folder()
+    (path / "special_tokens_map.json").write_text('{"lower_casing": true}')
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            AutoTokenizer.from_pretrained(path)
+    (warning,) = unknown(caught)
+    assert str(path / "special_tokens_map.json") in warning
+
+
 @pytest.mark.parametrize("name", CONSTRUCTORS)
 def test_arguments_of_constructors(name: str) -> None:
     """Their order and their defaults."""

@@ -146,6 +146,9 @@ def load_folder(
                      folder / versioned_name(config_path, config.get("fast_tokenizer_files")))  # fmt: skip
     file = read_tokenizer_json(json_path) if json_path.is_file() else None
     check_file(config_path, written, file is not None)
+    if "added_tokens_decoder" not in config:  # which stands in for the older files
+        map_path = folder / "special_tokens_map.json"
+        check_file(map_path, read_object(map_path), has_tokenizer_json=False)
     class_name, chosen = _class(folder, config, kind, model_config, file)
     if kind is None:
         check_auto_map(config_path, written, class_name, trust_remote_code)

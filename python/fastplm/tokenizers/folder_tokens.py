@@ -68,7 +68,10 @@ def read_tokens(
                 else:
                     listed = [*(listed or []), *(token for token in tokens if token not in (listed or []))]
             elif not kwargs.get(key):
-                config[key] = {**value, "special": True} if isinstance(value, dict) else value
+                is_token = isinstance(value, dict) and key not in LISTS
+                if is_token:
+                    _read(str(map_path), key, value)
+                config[key] = {**value, "special": True} if is_token else value
         added = _legacy_added_tokens(folder, config, file)
     by_content = {token.content: token for token in added.values()}
 

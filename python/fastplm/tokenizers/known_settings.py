@@ -53,7 +53,9 @@ _VOCABULARY = ("vocab", "merges", "vocab_file", "merges_file")
 
 
 def check_file(path: Path, config: Mapping[str, Any], has_tokenizer_json: bool) -> None:
-    """Refuses what a file must not say, and warns of what nobody knows. Raises CheckpointError."""
+    """Refuses what a file must not say, and warns of what nobody knows: tokenizer_config.json, or
+    special_tokens_map.json, whose entries count as its. Raises CheckpointError.
+    """
     inputs = config.get("init_inputs")
     if inputs:
         raise UnsupportedError(f"{path}: init_inputs is {inputs!r}; expected no arguments without names")
