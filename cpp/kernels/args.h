@@ -74,7 +74,7 @@ struct NormArgs {
 };
 
 template <class T>
-struct EmbedArgs {          // y = tokens[ids] (or x) * scale + segments[segment_ids] + positions[position_ids]
+struct EmbedArgs {          // y = tokens[ids] * scale (or x) + segments[segment_ids] + positions[position_ids]
   const T* tokens;          // [vocab, dim], or null, and then
   const T* panels;          // the same, packed
   const float* segments;    // [segments, dim] or null

@@ -19,9 +19,8 @@ static void embed(const EmbedArgs<T>& a, Range rows) noexcept {
     const float* position = a.positions ? a.positions + int64_t(a.position_ids[r]) * a.dim : nullptr;
     for_lanes(a.dim, [&](int64_t i, int n) {
       F32 y = !a.ids     ? load(a.x + r * a.dim + i, n)
-              : a.tokens ? load(a.tokens + id * a.dim + i, n)
-                         : load_packed(a.panels, id, a.dim, i, n);
-      y = y * scale;
+              : a.tokens ? load(a.tokens + id * a.dim + i, n) * scale
+                         : load_packed(a.panels, id, a.dim, i, n) * scale;
       if (segment) y = y + load(segment + i, n);
       if (position) y = y + load(position + i, n);
       store(a.y + r * a.dim + i, y, n);

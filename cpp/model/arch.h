@@ -13,7 +13,6 @@ namespace fastplm {
 enum class Load : uint8_t {
   kAsIs,
   kTransposed,   // [in, out]: Conv1D of GPT-2
-  kByHead,       // queries, keys and values of each head in turn
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
@@ -55,6 +54,8 @@ int64_t labels_of(const Value& config);              // num_labels, or as many a
 std::vector<float> rope_frequencies(double theta, int64_t dims);
 LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
 LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
+std::vector<HeadOutput> tanh_pooler(const Value& config);   // "pooler_output": tanh(pooler.dense(first row))
+std::vector<HeadOutput> span_head(const Value& config);     // "logits" [tokens, 2]: qa_outputs
 std::vector<int> one_kind(int64_t layers);           // 0, 0, 0, ...
 std::vector<int> own_weights(int64_t layers);        // 0, 1, 2, ...
 

@@ -46,14 +46,18 @@ int64_t KeyStore::bytes() const {
   return int64_t(pages.size()) * page_bytes_;
 }
 
+// What is written while others share it is copied first.
+void KeyStore::own_last_page(Row& row) {
+  if (row.pages.back().use_count() == 1) return;
+  row.pages.back() = new_page(row.pages.back().get());
+  row.data.back() = row.pages.back()->data();
+}
+
 void KeyStore::extend(int64_t s, const std::vector<int32_t>& columns) {
   Row& row = rows_[size_t(s)];
   const int64_t before = length(s), after = before + int64_t(columns.size());
   if (columns.empty()) return;
-  if (before % ops::kPageRows && row.pages.back().use_count() > 1) {   // shared: a copy of its own to write to
-    row.pages.back() = new_page(row.pages.back().get());
-    row.data.back() = row.pages.back()->data();
-  }
+  if (before % ops::kPageRows) own_last_page(row);
   while (int64_t(row.pages.size()) * ops::kPageRows < after) {
     row.pages.push_back(new_page(nullptr));
     row.data.push_back(row.pages.back()->data());
@@ -69,23 +73,19 @@ void KeyStore::crop(int64_t s, int64_t length) {
   row.pages.resize(size_t(pages));
   row.data.resize(size_t(pages));
   if (kept == 0) return;
-  // A page with the kept rows alone: what attention reads behind them must be zero. Keys behind the last are not
-  // read, and values are written again, so only a row that may hold NaN or infinity would matter: clear them all.
-  auto page = new_page(row.pages.back().get());
+  own_last_page(row);
+  // Attention reads values to a whole step behind the last row: what is left there may be NaN. Keys it does not read.
   for (const Layer& layer : layers_) {
     for (int64_t h = 0; h < layer.heads; ++h) {
-      ops::clear_values(layer.head, page->data() + layer.offset + h * layer.head.bytes(), kept);
+      ops::clear_values(layer.head, row.data.back() + layer.offset + h * layer.head.bytes(), kept);
     }
   }
-  row.pages.back() = page;
-  row.data.back() = page->data();
 }
 
 void KeyStore::reorder(const std::vector<int64_t>& order) {
   std::vector<Row> rows;
   for (int64_t from : order) rows.push_back(rows_[size_t(from)]);
   rows_ = std::move(rows);
-  update_tables();
 }
 
 void KeyStore::write(int64_t layer, int64_t first, const Sequences& rows, const void* k, const void* v, int64_t ld) {

@@ -39,7 +39,7 @@ class FASTPLM_EXPORT KeyStore {
 
   // The last length rows of each sequence [first, first + rows.count): `k`, `v` as ops::write_keys has them, by token.
   void write(int64_t layer, int64_t first, const Sequences& rows, const void* k, const void* v, int64_t ld);
-  void update_tables();   // after changes, before the next two
+  void update_tables();   // before keys(), after any change
   // Pages of the sequences from `first` on, for ops::attention.
   ops::PagedKeys keys(int64_t layer, int64_t first) const;
 
@@ -54,6 +54,7 @@ class FASTPLM_EXPORT KeyStore {
     int64_t heads = 0, offset = 0;   // heads: 0, and the layer has no such attention
   };
   std::shared_ptr<Buffer> new_page(const Buffer* copy) const;
+  void own_last_page(Row& row);
 
   std::vector<Layer> layers_;
   int64_t page_bytes_ = 0;

@@ -48,7 +48,6 @@ Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySe
                           int threads) {
   const int64_t tokens = batch.tokens();
   Space::Size size{.tokens = tokens,
-                   .sequences = batch.sequences(),
                    .longest = std::max(keys.own.longest, keys.encoder.longest),
                    .reach = reach_of(batch, keys.own),
                    .mlp_rows = alone ? tokens : std::min(tokens, kPassRows),

@@ -142,38 +142,34 @@ NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, 
   return norm;
 }
 
-// Row i of the result is row[i] of of[i]; all entries have rows of k values.
-ops::PackedWeight Loader::pack_rows(const std::vector<const TensorEntry*>& of, const std::vector<int64_t>& row,
-                                    int64_t k) {
-  const int64_t n = int64_t(of.size());
+// All parts have rows of k values.
+ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
+  DType stored = parts[0]->dtype;
+  int64_t n = 0;
+  for (const TensorEntry* part : parts) {
+    if (part->dtype != parts[0]->dtype) stored = DType::kF32;
+    n += part->shape[0];
+  }
   const ops::PackedWeight weight{memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
-  std::map<const TensorEntry*, TensorView> views;
-  DType stored = n ? of[0]->dtype : DType::kF32;
-  for (const TensorEntry* entry : of) {
-    views.emplace(entry, view_of(*entry));
-    if (entry->dtype != of[0]->dtype) stored = DType::kF32;
-  }
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
-  for (auto& [entry, view] : views) {
-    if (view.dtype == stored) continue;
-    copies.emplace_back(view.shape.count() * 4);
-    const TensorView copy{copies.back().data(), DType::kF32, Device::kCpu, view.shape};
-    ops::convert(view, copy);
-    view = copy;
-  }
   std::vector<const void*> rows;
-  for (int64_t i = 0; i < n; ++i) {
-    const TensorView& view = views.at(of[size_t(i)]);
-    rows.push_back(view.as<std::byte>() + row[size_t(i)] * k * size_of(view.dtype));
+  for (const TensorEntry* part : parts) {
+    TensorView view = view_of(*part);
+    if (view.dtype != stored) {
+      copies.emplace_back(view.shape.count() * 4);
+      const TensorView copy{copies.back().data(), DType::kF32, Device::kCpu, view.shape};
+      ops::convert(view, copy);
+      view = copy;
+    }
+    for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
   ops::pack_rows(rows, stored, weight);
-  for (const auto& [entry, view] : views) drop(*entry);
+  for (const TensorEntry* part : parts) drop(*part);
   return weight;
 }
 
 LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
-  std::vector<const TensorEntry*> weights, biases, of;   // all found and checked before memory is taken
-  std::vector<int64_t> row;
+  std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
   const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
   for (const Part& part : parts) {
@@ -189,13 +185,7 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    for (size_t p = 0; p < parts.size(); ++p) {
-      for (int64_t i = 0; i < parts[p].rows; ++i) {
-        of.push_back(weights[p]);
-        row.push_back(i);
-      }
-    }
-    linear.weight = pack_rows(of, row, k);
+    linear.weight = pack_parts(weights, k);
   }
   if (!bias) return linear;
   linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
@@ -204,24 +194,6 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
   }
-  return linear;
-}
-
-LinearWeights Loader::linear_by_head(const std::string& slot, int64_t heads, int64_t parts, int64_t head_dim,
-                                     int64_t layer, int64_t k, bool bias) {
-  const int64_t n = heads * parts * head_dim;
-  const TensorEntry& weight = checked(require(slot, layer, ".weight"), {n, k});
-  std::vector<int64_t> row;
-  for (int64_t p = 0; p < parts; ++p) {
-    for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t i = 0; i < head_dim; ++i) row.push_back((h * parts + p) * head_dim + i);
-    }
-  }
-  LinearWeights linear{pack_rows(std::vector(size_t(n), &weight), row, k), {}};
-  if (!bias) return linear;
-  const TensorView stored = vector(checked(require(slot, layer, ".bias"), {n}), n);
-  linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
-  for (int64_t i = 0; i < n; ++i) linear.bias.as<float>()[i] = stored.as<float>()[row[size_t(i)]];
   return linear;
 }
 

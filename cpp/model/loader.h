@@ -68,10 +68,6 @@ class Loader {
     int64_t rows;
   };
   LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias);
-  // The same of a matrix stored as kByHead: `heads` times the rows of each part's head in turn.
-  LinearWeights linear_by_head(const std::string& slot, int64_t heads, int64_t parts, int64_t head_dim, int64_t layer,
-                               int64_t k, bool bias);
-  Load how(const std::string& slot, int64_t layer) const;   // as the checkpoint stores it; kAsIs if it lacks it
 
   // Heads name their weights themselves. What the checkpoint lacks is drawn from a normal distribution (weights),
   // zero (biases) or one (norms), and noted in missing().
@@ -85,6 +81,7 @@ class Loader {
   DType dtype() const { return dtype_; }
 
  private:
+  Load how(const std::string& slot, int64_t layer) const;   // as the checkpoint stores it; kAsIs if it lacks it
   const WeightRow* row_of(const std::string& slot, int64_t layer, const char* kind, const TensorEntry** entry) const;
   const TensorEntry* find_name(const std::string& name, std::string_view kind) const;
   const TensorEntry& require(const std::string& slot, int64_t layer, const char* kind);
@@ -96,7 +93,7 @@ class Loader {
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);   // in scratch_, until the next one
-  ops::PackedWeight pack_rows(const std::vector<const TensorEntry*>& of, const std::vector<int64_t>& row, int64_t k);
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
 
   const Arch& arch_;
   DType dtype_;

@@ -153,7 +153,6 @@ void Model::write_encoder_keys(KeyStore& keys, TensorView states, TensorView sta
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = int32_t(i);
     keys.extend(s, columns);
   }
-  keys.update_tables();
   Buffer narrow;
   TensorView h = states;
   if (dtype_ != DType::kF32) {
@@ -180,7 +179,9 @@ void Model::write_encoder_keys(KeyStore& keys, TensorView states, TensorView sta
 
 void Model::run(StackCall call, const Batch& batch, const Outputs& out) const {
   const Sequences sequences = Sequences{batch.cu_seqlens.as<int32_t>()}.part(0, batch.sequences());
-  if (call.own) call.own->update_tables();
+  for (KeyStore* store : {call.own, call.encoder}) {
+    if (store) store->update_tables();
+  }
   const std::vector<Group> groups = groups_of(sequences, num_threads());
   if (!groups.empty()) return run_groups(call, batch, out, groups);
   run_one(call, batch, out, true);

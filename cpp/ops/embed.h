@@ -15,7 +15,7 @@ struct EmbedTables {
   double scale = 1.0;     // of the token's row
 };
 
-//   ids            [rows]       i32 in [0, vocab); or empty, and then x takes the place of tokens[ids]
+//   ids            [rows]       i32 in [0, vocab); or empty, and then x takes the place of the scaled rows
 //   x              [rows, dim]  f32, or empty
 //   segment_ids    [rows]       i32 in [0, segments); empty: all 0
 //   position_ids   [rows]       i32 in [0, positions); needed if there are positions

@@ -33,7 +33,7 @@ PAIRS = {
         {
             "d_model": 24, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 2,
             "decoder_attention_heads": 3, "encoder_ffn_dim": 40, "decoder_ffn_dim": 30,
-            "max_position_embeddings": 80,
+            "max_position_embeddings": 80, "scale_embedding": True,
         },
     ),
 }  # fmt: skip
@@ -163,6 +163,17 @@ def test_encoder_decoders(family, tmp_path):
         for i in range(17)
     ]
     assert np.array_equal(np.concatenate(parts, 1), got["logits"])
+    cache.crop(5)
+    branch = cache.copy()
+    branch.reorder([1, 0, 1])
+    cache.crop(0)  # a copy reads pages of its own, wherever the first one's have gone
+    del cache
+    rows = [1, 0, 1]
+    again = decode(engine, later[rows, 5:], branch, states=states[rows], encoder_mask=mask[rows])["logits"]
+    assert np.array_equal(again, got["logits"][rows, 5:])
+    embeds = reference.get_decoder().embed_tokens(torch.from_numpy(later)).detach().numpy()
+    given = engine.decode(None, embeds, None, None, None, None, states, mask, False, False)["logits"]
+    assert_layers([given], [want.logits], what="logits of embeddings")
 
 
 @pytest.mark.parametrize(

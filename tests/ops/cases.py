@@ -291,7 +291,7 @@ def embed(tokens, segments, positions, scale, ids, x, segment_ids, position_ids)
 
 
 def embed_reference(tokens, segments, positions, scale, ids, x, segment_ids, position_ids):  # type: ignore[no-untyped-def]
-    rows = (tokens[ids] if x is None else x).double() * scale
+    rows = tokens[ids].double() * scale if x is None else x.double()
     segment = segments.double()[0] if segment_ids is None else segments.double()[segment_ids]
     return rows + segment + positions.double()[position_ids]
 

@@ -125,6 +125,31 @@ def test_random_byte_level_merges(load, settings, assert_same, letters, count, m
         assert_same(ours, reference, words)
 
 
+def test_of_two_equal_rules_the_later_one_counts(load, settings, assert_same):
+    vocabulary = {token: i for i, token in enumerate(["a", "b", "c", "ab", "bc", "abc"])}
+    for merges in (["a b", "b c", "a b"], ["a b", "b c", "a b", "a bc", "b c"]):
+        model = {"type": "BPE", "vocab": vocabulary, "merges": merges}
+        assert_same(*load(in_tokenizer(settings, model)), ["abc", "ab", "bc", "aabcc"])
+
+
+@pytest.mark.parametrize("missing", ["a", "z", "\u00e9", "\u0120"])
+def test_a_byte_without_a_token(load, settings, missing):
+    """It is left out, and what stands around it does not merge across. U+0120 is the space."""
+    visible = [chr(c) for c in (*range(33, 127), *range(161, 173), *range(174, 324)) if chr(c) != missing]
+    tokens = [c for c in ("b", "c", "\u00c3", "\u0120") if c != missing]
+    merges = random_merges(random.Random(5), tokens, 12, 5)
+    model = {
+        "type": "BPE", "vocab": {token: i for i, token in enumerate(dict.fromkeys(visible + tokens))},
+        "merges": merges,
+    }  # fmt: skip
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
+    ours, reference = load({**in_tokenizer(settings, model), "pre_tokenizer": byte_level})
+    chance = random.Random(6)
+    words = ["".join(chance.choices("abcz \u00e9", k=chance.randrange(1, 60))) for _ in range(100)]
+    for word, ids in zip(words, ours(words)["input_ids"], strict=True):
+        assert ids == reference.encode(word).ids, word
+
+
 @pytest.mark.parametrize("ignore_merges", [False, True])
 @pytest.mark.parametrize(("count", "most"), [(12, 4), (40, 7), (150, 12)])
 def test_merges_across_characters(load, settings, count, most, ignore_merges):

@@ -286,6 +286,14 @@ def test_empty_patterns_and_prefixes(pair: Any) -> None:
         pair(normalizer, characters).assert_same(AWKWARD)
 
 
+@pytest.mark.parametrize("form", [NFC, NFKC], ids=["NFC", "NFKC"])
+def test_a_mark_is_blocked_by_another_of_its_class(form: Any, pair: Any) -> None:
+    """U+0305 joins no letter and has the class of U+0301, so what follows it joins none either."""
+    both = pair(form)
+    for marks in ("\u0305\u0301", "\u0301\u0305", "\u0323\u0301", "\u0305\u0323\u0301", "\u0323\u0305\u0302"):
+        assert both.text("a" + marks) == both.alone.normalize_str("a" + marks)
+
+
 def test_long_runs_of_marks(pair: Any) -> None:
     both = pair(NFC)
     text = "a" + "\u0301\u0327\u0323" * 100_000

@@ -172,6 +172,21 @@ class TestWordPiece:
         assert tokens(load(settings)[0], "cats") == ["cat", "##s"]
 
 
+class TestWordLevel:
+    def test_words_outside_the_vocabulary_are_unknown(self, tok, vocabulary):
+        run = tok(model={"type": "WordLevel", "vocab": vocabulary})
+        assert run("the cats sat, zzz") == ["the", "[UNK]", "sat", ",", "[UNK]"]
+
+    def test_missing_unknown_token_is_an_error_when_needed(self, tok):
+        model = {"type": "WordLevel", "vocab": {"the": 0, "cat": 1}}
+        run = tok(model=model, added_tokens=[], post_processor=None)
+        assert run("the cat") == ["the", "cat"]
+        with pytest.raises(ValueError, match=r"no \"\[UNK\]\""):
+            run.ours("the cats")
+        with pytest.raises(Exception, match="Missing"):
+            run.reference.encode("the cats")
+
+
 class TestPostProcessors:
     def test_template_types(self, settings, load, assert_same):
         template = settings["post_processor"]

@@ -19,6 +19,7 @@ from tests.tokenizers.training import (
     BERT,
     BYTES,
     CHARACTERS,
+    LOWER,
     METASPACE,
     TRAINERS,
     awkward_texts,
@@ -97,6 +98,19 @@ def test_files_are_read_as_the_reference_reads_them(tmp_path: Path) -> None:
             special_tokens=["[UNK]"], show_progress=False
         )
         reference.train([str(file), str(file)], reference_trainer)
+        assert saved(ours, tmp_path / "out")["model"] == saved(reference, tmp_path)["model"]
+
+
+def test_words_at_the_start_of_a_text_that_is_normalized(tmp_path: Path) -> None:
+    """Metaspace marks them; not those whose first characters the normalizer has dropped."""
+    first = {**METASPACE, "prepend_scheme": "first"}
+    texts = ["a b", "\u0000a c", "\u0301d e", "A", " a", "a"]
+    for normalizer in (None, LOWER, {"type": "NFC"}):
+        description = describe("WordLevel", first, normalizer)
+        ours = Tokenizer.from_str(description)
+        reference = tokenizers.Tokenizer.from_str(description)
+        ours.train_from_iterator(texts, WordLevelTrainer())
+        reference.train_from_iterator(texts, tokenizers.trainers.WordLevelTrainer(show_progress=False))
         assert saved(ours, tmp_path / "out")["model"] == saved(reference, tmp_path)["model"]
 
 

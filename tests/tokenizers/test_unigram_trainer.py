@@ -73,6 +73,13 @@ def test_unigram_of_awkward_texts(tmp_path: Path, characters: str) -> None:
             assert likelihood(words, ours) >= likelihood(words, reference)
 
 
+def test_what_occurs_once_is_no_piece(tmp_path: Path) -> None:
+    """Of more than one character; what occurs twice is one, in two words or in one that comes twice."""
+    ours, _ = pieces(["abcdefgh ijkl mnopq mnopq xrs yrs"], tmp_path, vocab_size=200)
+    longer = {piece for piece, _ in ours if len(piece) > 1}
+    assert longer and all(piece.strip("\u2581") in "mnopq rs" for piece in longer)
+
+
 def test_unigram_options(tmp_path: Path) -> None:
     texts = awkward_texts(3, "abcdefgh", 300)
 

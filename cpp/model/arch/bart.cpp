@@ -82,15 +82,12 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
             {.kind = Step::kDense, .name = "classification_head.dense", .act = Act::kTanh},
             {.kind = Step::kDense, .name = "classification_head.out_proj", .width = labels_of(c)}}}};
 }
-static std::vector<HeadOutput> spans(const Value&) {
-  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
-}
 
 static constexpr ModelClass kClasses[] = {
     {"BartModel"},
     {"BartForConditionalGeneration", vocabulary},
     {"BartForSequenceClassification", sequence_classes},
-    {"BartForQuestionAnswering", spans},
+    {"BartForQuestionAnswering", span_head},
 };
 
 extern const Arch kBart;

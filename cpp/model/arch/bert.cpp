@@ -53,10 +53,6 @@ static constexpr WeightRow kWeights[] = {
 using Step = HeadStep;
 static const Step kPooler{.kind = Step::kDense, .name = "pooler.dense", .act = Act::kTanh};
 
-static std::vector<HeadOutput> pooler(const Value&) {
-  return {{.name = "pooler_output", .steps = {{Step::kFirst}, kPooler}, .optional = true}};
-}
-
 static std::vector<Step> vocabulary(const Value& c) {
   return {{.kind = Step::kDense, .name = "cls.predictions.transform.dense", .act = act_from(c.s("hidden_act", "gelu"))},
           {.kind = Step::kNorm,
@@ -83,21 +79,18 @@ static std::vector<HeadOutput> choice(const Value&) { return {{"logits", classes
 static std::vector<HeadOutput> token_classes(const Value& c) {
   return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
 }
-static std::vector<HeadOutput> spans(const Value&) {
-  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
-}
 
 static constexpr ModelClass kBertClasses[] = {
-    {"BertModel", pooler},
+    {"BertModel", tanh_pooler},
     {"BertForMaskedLM", masked_lm},
     {"BertForNextSentencePrediction", next_sentence_head},
     {"BertForPreTraining", pretraining},
     {"BertForSequenceClassification", sequence_classes},
     {"BertForTokenClassification", token_classes},
-    {"BertForQuestionAnswering", spans},
+    {"BertForQuestionAnswering", span_head},
     {"BertForMultipleChoice", choice},
 };
-static constexpr ModelClass kRobertaClasses[] = {{"RobertaModel", pooler}};
+static constexpr ModelClass kRobertaClasses[] = {{"RobertaModel", tanh_pooler}};
 
 extern const Arch kBert, kRoberta;
 const Arch kBert{"bert", "bert.", bert, kWeights, {}, kBertClasses};

@@ -80,6 +80,16 @@ LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const Nor
   return {{{{norm, attention}}, {}}, {{{norm, mlp}}, {}}};
 }
 
+std::vector<HeadOutput> tanh_pooler(const Value&) {
+  return {{.name = "pooler_output",
+           .steps = {{HeadStep::kFirst}, {.kind = HeadStep::kDense, .name = "pooler.dense", .act = Act::kTanh}},
+           .optional = true}};
+}
+
+std::vector<HeadOutput> span_head(const Value&) {
+  return {{"logits", {{.kind = HeadStep::kDense, .name = "qa_outputs", .width = 2}}}};
+}
+
 std::vector<int> one_kind(int64_t layers) { return std::vector<int>(size_t(layers), 0); }
 
 std::vector<int> own_weights(int64_t layers) {

@@ -63,9 +63,6 @@ static std::vector<HeadOutput> double_heads(const Value&) {
 static std::vector<HeadOutput> token_classes(const Value& c) {
   return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
 }
-static std::vector<HeadOutput> spans(const Value&) {
-  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
-}
 
 static constexpr ModelClass kClasses[] = {
     {"GPT2Model"},
@@ -73,7 +70,7 @@ static constexpr ModelClass kClasses[] = {
     {"GPT2ForSequenceClassification", sequence_classes},
     {"GPT2DoubleHeadsModel", double_heads},
     {"GPT2ForTokenClassification", token_classes},
-    {"GPT2ForQuestionAnswering", spans},
+    {"GPT2ForQuestionAnswering", span_head},
 };
 
 extern const Arch kGpt2;

@@ -70,16 +70,13 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
 static std::vector<HeadOutput> token_classes(const Value& c) {
   return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c)}}}};
 }
-static std::vector<HeadOutput> spans(const Value&) {
-  return {{"logits", {{.kind = Step::kDense, .name = "qa_outputs", .width = 2}}}};
-}
 
 static constexpr ModelClass kClasses[] = {
     {"LlamaModel"},
     {"LlamaForCausalLM", causal_lm},
     {"LlamaForSequenceClassification", sequence_classes},
     {"LlamaForTokenClassification", token_classes},
-    {"LlamaForQuestionAnswering", spans},
+    {"LlamaForQuestionAnswering", span_head},
 };
 
 extern const Arch kLlama;

@@ -39,13 +39,7 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
-static std::vector<HeadOutput> pooler(const Value&) {
-  return {{.name = "pooler_output",
-           .steps = {{HeadStep::kFirst}, {.kind = HeadStep::kDense, .name = "pooler.dense", .act = Act::kTanh}},
-           .optional = true}};
-}
-
-static constexpr ModelClass kClasses[] = {{"MPNetModel", pooler}};
+static constexpr ModelClass kClasses[] = {{"MPNetModel", tanh_pooler}};
 
 extern const Arch kMpnet;
 const Arch kMpnet{"mpnet", "mpnet.", mpnet, kWeights, {}, kClasses};

@@ -27,8 +27,6 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
   if (cross) {
     weights.in = load.linear({{name + ".query", inner}}, layer, width, spec.qkv_bias);
     weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias);
-  } else if (load.how(name + ".qkv", layer) == Load::kByHead) {
-    weights.in = load.linear_by_head(name + ".qkv", spec.heads, 3, spec.head_dim, layer, width, spec.qkv_bias);
   } else if (load.has(name + ".qkv", layer)) {
     weights.in = load.linear({{name + ".qkv", inner + 2 * kv}}, layer, width, spec.qkv_bias);
   } else {

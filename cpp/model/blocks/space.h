@@ -19,7 +19,7 @@ struct Space {
   TensorView narrow;        // the same in the model's dtype
 
   struct Size {
-    int64_t tokens, sequences, longest, reach, mlp_rows, threads;   // longest: of keys
+    int64_t tokens, longest, reach, mlp_rows, threads;   // longest: of keys
     int64_t head_rows = 0, head_width = 0;
   };
   static int64_t bytes(const StackSpec& spec, DType dtype, const Size& size);   // that take() will need
