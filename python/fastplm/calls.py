@@ -162,11 +162,11 @@ def _scores_mask(array: arrays.Array, batch: int, length: int, config: Pretraine
 
 
 def _check_rows(pairs: arrays.Array) -> None:
-    """Raises ValueError for a token that sees none: each way of attention makes something else of it."""
+    """Raises ValueError for a token that may attend to nothing: eager and SDPA differ on it."""
     blind = np.argwhere(~pairs.any(-1))
     if len(blind):
         row, token = blind[0]
-        raise ValueError(f"attention_mask: token {token} of row {row} sees none; expected one at the least")
+        raise ValueError(f"attention_mask: token {token} of row {row} may attend to no token; expected at least one")
 
 
 def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:

@@ -67,7 +67,7 @@ class PretrainedConfig:
         """Reads and checks `folder`/config.json, or the file itself; `settings` take the place of its own.
 
         Raises FileNotFoundError, CheckpointError (damaged, a value out of range), UnsupportedError (a family
-        or a mechanism this version cannot run), which name the file; TypeError for a setting that is none.
+        or a mechanism this version cannot run), which name the file; TypeError for an unknown setting.
         """
         path = Path(folder)
         if not path.is_file():

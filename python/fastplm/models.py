@@ -71,7 +71,7 @@ class PreTrainedModel:
         dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
         products in bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or
         numpy dtype. torch_dtype: the older name of dtype.
-        device, device_map: the CPU. attn_implementation: of no consequence.
+        device, device_map: the CPU. attn_implementation: has no effect.
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.

@@ -370,7 +370,7 @@ def test_a_token_that_sees_none(pair):
     sees = np.ones((2, 3, 3), bool)
     sees[1, 2] = False
     for mask in (sees, sees[:, None]):
-        with pytest.raises(ValueError, match="attention_mask: token 2 of row 1 sees none"):
+        with pytest.raises(ValueError, match="attention_mask: token 2 of row 1 may attend to no token"):
             model([[5, 6, 7], [5, 6, 7]], attention_mask=mask)
 
 

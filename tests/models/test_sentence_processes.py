@@ -126,6 +126,12 @@ def test_errors_in_a_pool(encoder, pool):
     assert np.array_equal(encoder.encode(TEXTS, pool=pool), embedded(encoder)), "the pool lives on"
 
 
+@pytest.mark.parametrize("wrong", [3, {}, ["cpu"]], ids=str)
+def test_what_is_not_a_pool(encoder, wrong):
+    with pytest.raises(TypeError, match="pool: a .*; expected what start_multi_process_pool returned"):
+        encoder.encode(["a", "b"], pool=wrong)
+
+
 def test_results_left_behind(encoder, pool):
     """Those of a call that was interrupted do not end up in the next one's."""
     part = processes.Inputs(["left behind"], None)

@@ -62,6 +62,8 @@ def stop_pool(pool: Pool) -> None:
 def borrowed_pool(encoder: Any, pool: Pool | None, devices: list[Any] | None) -> Iterator[Pool]:
     """`pool`, or one on `devices` for the time of the `with` block."""
     if pool is not None:
+        if not (isinstance(pool, dict) and {"input", "output", "processes"} <= pool.keys()):
+            raise TypeError(f"pool: a {type(pool).__name__}; expected what start_multi_process_pool returned")
         yield pool
         return
     made = start_pool(encoder, devices or [])
