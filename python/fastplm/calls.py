@@ -166,7 +166,9 @@ def _check_rows(pairs: arrays.Array) -> None:
     blind = np.argwhere(~pairs.any(-1))
     if len(blind):
         row, token = blind[0]
-        raise ValueError(f"attention_mask: token {token} of row {row} may attend to no token; expected at least one")
+        raise ValueError(
+            f"attention_mask: token {token} of row {row} may attend to no token; expected at least one"
+        )
 
 
 def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:

@@ -82,7 +82,9 @@ class SentenceEncoder(Container):
         if modules is not None:
             raise UnsupportedError("modules: fastplm's encoders are made from a folder or a hub id alone")
         if backend != "torch":
-            raise UnsupportedError(f'backend: {backend!r}; expected "torch": fastplm computes everything itself')
+            raise UnsupportedError(
+                f'backend: {backend!r}; expected "torch": fastplm computes everything itself'
+            )
         hub = {
             "revision": revision,
             "cache_dir": cache_folder or os.environ.get("SENTENCE_TRANSFORMERS_HOME"),

@@ -128,7 +128,7 @@ def test_errors_in_a_pool(encoder, pool):
 
 @pytest.mark.parametrize("wrong", [3, {}, ["cpu"]], ids=str)
 def test_what_is_not_a_pool(encoder, wrong):
-    with pytest.raises(TypeError, match="pool: a .*; expected what start_multi_process_pool returned"):
+    with pytest.raises(TypeError, match=r"pool: a .*; expected what start_multi_process_pool returned"):
         encoder.encode(["a", "b"], pool=wrong)
 
 
