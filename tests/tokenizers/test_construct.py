@@ -173,3 +173,12 @@ def test_what_does_not_fit() -> None:
         fastplm.T5Tokenizer(VOCABULARY)
     with pytest.raises(UnsupportedError, match="WhisperTokenizer: fastplm does not build this class"):
         fastplm.WhisperTokenizer(VOCABULARY, [])
+
+
+def test_from_str_makes_the_class_it_is_called_on():
+    text = fastplm.BertTokenizer(VOCABULARY).backend_tokenizer.to_str()
+    for kind in (fastplm.TokenizersBackend, fastplm.BertTokenizer):
+        made = kind.from_str(text, model_max_length=7)
+        assert type(made) is kind
+        assert made.model_max_length == 7
+        assert made.encode("the cat") == fastplm.BertTokenizer(VOCABULARY).encode("the cat")

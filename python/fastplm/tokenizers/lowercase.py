@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from fastplm.tokenizers.core import make
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 
@@ -19,7 +20,7 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
         return tokenizer
     sequence = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *steps]}
     source = replace(source, sections={**source.sections, "normalizer": sequence})
-    return type(tokenizer)(source, **tokenizer._options())
+    return make(type(tokenizer), source, tokenizer._options())
 
 
 def _steps(normalizer: dict[str, Any] | None) -> list[dict[str, Any]]:

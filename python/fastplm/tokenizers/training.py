@@ -33,7 +33,7 @@ class Training(Vocabulary):
         options: model_max_length, padding_side, ... Raises CheckpointError, UnsupportedError.
         """
         root = parse_json(json.encode(), "tokenizer.json", unique_keys=False)
-        return cls(source_of("tokenizer.json", root), **options)
+        return make(cls, source_of("tokenizer.json", root), options)
 
     def train(self, files: Sequence[str | os.PathLike[str]], trainer: Trainer | None = None) -> None:
         """Learns a new vocabulary from text files in UTF-8. Every line is a text, its line feed included.
