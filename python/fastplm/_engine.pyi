@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastplm.safetensors import Tensor
-
 __version__: str
 
 _F32 = npt.NDArray[np.float32]
