@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastplm import _engine, arrays
+from fastplm.errors import UnsupportedError
 
 
 class Cache:
@@ -52,15 +53,20 @@ class Cache:
 
     def reorder_cache(self, beam_idx: Any) -> None:
         """Row i becomes what row beam_idx[i] was. Raises ValueError for a row that there is not."""
-        self._cache.reorder(_indices(beam_idx, "beam_idx"))
+        self._reorder(_indices(beam_idx, "beam_idx"))
 
     def batch_select_indices(self, indices: Any) -> None:
         """Keeps the rows `indices`, in this order."""
-        self._cache.reorder(_indices(indices, "indices"))
+        self._reorder(_indices(indices, "indices"))
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Each row becomes `repeats` rows, beside each other."""
-        self._cache.reorder([row for row in range(self.batch_size) for _ in range(repeats)])
+        self._reorder([row for row in range(self.batch_size) for _ in range(repeats)])
+
+    def _reorder(self, rows: Sequence[int]) -> None:
+        if self.engine.has_encoder:  # the engine keeps the encoder's rows in the order of the first call
+            raise UnsupportedError("cache: of an encoder-decoder its rows cannot be reordered yet")
+        self._cache.reorder(rows)
 
     def copy(self) -> "Cache":
         """Another cache with the same tokens."""

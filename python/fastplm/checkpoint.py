@@ -40,7 +40,7 @@ class Checkpoint(NamedTuple):
 
         Raises CheckpointError or UnsupportedError, which name the files.
         """
-        settings = engine_settings(self.config.to_dict())
+        settings = engine_settings(self.config.to_dict(), {t.name for t in self.tensors})
         with self._opened() as tensors:
             if class_name == "LlamaForQuestionAnswering":  # the one class with another prefix
                 tensors = [t._replace(name=re.sub(r"^transformer\.", "model.", t.name)) for t in tensors]

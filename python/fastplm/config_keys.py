@@ -2,6 +2,7 @@
 Python, and those that may only say one thing. The rest is in settings.WITHOUT_EFFECT, or unknown.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -148,8 +149,8 @@ def honoured(family: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """What the engine reads of checked `values`, under the names it knows."""
+def engine_settings(values: dict[str, Any], tensors: Iterable[str] = ()) -> dict[str, Any]:
+    """What the engine reads of checked `values`, under its names. tensors: the checkpoint's names."""
     family = FAMILIES[values["model_type"]]
     settings = {name: values[name] for name in family.engine if name in values}
     settings = {name: value for name, value in settings.items() if value is not None}
@@ -158,6 +159,9 @@ def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
     for alias, name in family.aliases.items():
         if alias in values:
             settings[name] = values[alias]
+    if values["model_type"] == "t5":  # the projection is its own where there is one, whatever the file says
+        settings.setdefault("scale_decoder_outputs", values.get("tie_word_embeddings") is not False)
+        settings["tie_word_embeddings"] = "lm_head.weight" not in tensors
     if values["model_type"] == "modernbert" and "sliding_window" in values:  # half of the other
         settings["local_attention"] = 2 * values["sliding_window"]
     return settings

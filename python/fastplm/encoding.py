@@ -51,6 +51,8 @@ def tokens(
         raise ValueError(
             f"{prefix}inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {width}]"
         )
+    if model.model_type == "bart" and model.config.get("scale_embedding"):
+        embeds = embeds / np.float32(width**0.5)  # they come scaled, and the engine scales them
     return None, embeds, embeds.shape[0], embeds.shape[1]
 
 

@@ -9,9 +9,9 @@ class ModelOutput(dict[str, Any]):
     By attribute (None where left out), by name, by position and as a tuple, as transformers' outputs:
     `out.last_hidden_state`, `out["last_hidden_state"]`, `out[0]`, `out.to_tuple()`.
 
-    last_hidden_state [B, S, W]; pooler_output [B, W]; logits [B, S, vocabulary or classes],
-    or [B, classes] of a row; start_logits and end_logits [B, S]; cache (also as past_key_values);
-    hidden_states: a tuple of layers + 1 arrays [B, S, W]; attentions: a tuple of `layers` arrays [B, heads, S, keys]. Models of two
+    last_hidden_state [B, S, W]; pooler_output [B, W]; logits [B, S, vocabulary or classes], or [B, classes]
+    of a row; start_logits and end_logits [B, S]; cache (also as past_key_values); hidden_states: a tuple of
+    layers + 1 arrays [B, S, W]; attentions: a tuple of `layers` arrays [B, heads, S, keys]. Models of two
     stacks say whose they are: decoder_hidden_states, encoder_attentions, cross_attentions.
     """
 
@@ -28,8 +28,10 @@ class ModelOutput(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         name = self._older.get(name, name)
-        if name in self._fields:
-            return self.get(name)
+        if name in self._fields and name in self:
+            return self[name]
+        if name in self._fields and not name.endswith("logits") and name != "last_hidden_state":
+            return None
         raise AttributeError(f"no result is called {name!r}; there are {', '.join(self)}")
 
     def __getitem__(self, key: str | int | slice) -> Any:
