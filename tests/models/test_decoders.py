@@ -34,7 +34,7 @@ def pair(name, tmp_path_factory):
 
 
 def call(model, ids, mask=None, **given):
-    """A call with `ids` and `mask` for the decoder; an encoder gets a few fixed tokens, some of them hidden."""
+    """A call with `ids` and `mask` for the decoder; an encoder gets fixed tokens, some of them hidden."""
     if type(model).__name__ not in BOTH:
         return model(input_ids=ids, attention_mask=mask, **given)
     source, shown = random_batch(61, (12, 7), seed=5)
@@ -272,7 +272,7 @@ def test_positions_past_the_table(tmp_path):
 
 
 def test_scale_of_t5s_outputs(tmp_path):
-    """T5 1.1 has a projection of its own and does not scale what it projects; saved again, it still does not."""
+    """T5 1.1 has a projection of its own and scales nothing before it; saved again, it still does not."""
     reference = save_class("T5ForConditionalGeneration", tmp_path, Tiny(extra={"tie_word_embeddings": False}))
     ids, _ = random_batch(61, (5, 5))
     given = dict(input_ids=torch.from_numpy(ids), decoder_input_ids=torch.from_numpy(ids[:, :3]))
@@ -300,3 +300,58 @@ def test_stories260k(data):
         cache, new = out.cache, [int(out.logits[0, -1].argmax())]
         ids += new
     assert ids == golden["greedy_ids"]
+
+
+# The settings of published checkpoints that others here do not have.
+PUBLISHED = {
+    "gpt2": {
+        "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
+        "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02,
+        "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
+        "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": None,
+        "summary_first_dropout": 0.1, "summary_proj_to_labels": True, "summary_type": "cls_index",
+        "summary_use_proj": True, "vocab_size": 50257,
+        "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
+    },
+    "llama": {
+        "architectures": ["LlamaForCausalLM"], "attention_bias": False, "bos_token_id": 1, "eos_token_id": 2,
+        "hidden_act": "silu", "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 5632,
+        "max_position_embeddings": 2048, "model_type": "llama", "num_attention_heads": 32,
+        "num_hidden_layers": 22, "num_key_value_heads": 4, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
+        "rope_scaling": None, "rope_theta": 10000.0, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+        "transformers_version": "4.35.0", "use_cache": True, "vocab_size": 32000,
+    },
+    "bart": {
+        "activation_dropout": 0.1, "activation_function": "gelu", "add_bias_logits": False,
+        "add_final_layer_norm": False, "architectures": ["BartModel"], "attention_dropout": 0.1,
+        "bos_token_id": 0, "classif_dropout": 0.1, "classifier_dropout": 0.0, "d_model": 768,
+        "decoder_attention_heads": 12, "decoder_ffn_dim": 3072, "decoder_layerdrop": 0.0, "decoder_layers": 6,
+        "decoder_start_token_id": 2, "dropout": 0.1, "early_stopping": True, "encoder_attention_heads": 12,
+        "encoder_ffn_dim": 3072, "encoder_layerdrop": 0.0, "encoder_layers": 6, "eos_token_id": 2,
+        "forced_bos_token_id": 0, "forced_eos_token_id": 2, "gradient_checkpointing": False,
+        "id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}, "init_std": 0.02,
+        "is_encoder_decoder": True, "label2id": {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2},
+        "max_position_embeddings": 1024, "model_type": "bart", "no_repeat_ngram_size": 3,
+        "normalize_before": False, "normalize_embedding": True, "num_beams": 4, "num_hidden_layers": 6,
+        "pad_token_id": 1, "scale_embedding": False, "task_specific_params": {}, "torch_dtype": "float32",
+        "transformers_version": "4.12.0.dev0", "use_cache": True, "vocab_size": 50265,
+    },
+    "t5": {
+        "architectures": ["T5ForConditionalGeneration"], "d_ff": 2048, "d_kv": 64, "d_model": 512,
+        "decoder_start_token_id": 0, "dropout_rate": 0.1, "eos_token_id": 1, "initializer_factor": 1.0,
+        "is_encoder_decoder": True, "layer_norm_epsilon": 1e-06, "model_type": "t5", "n_positions": 512,
+        "num_heads": 8, "num_layers": 6, "output_past": True, "pad_token_id": 0,
+        "relative_attention_num_buckets": 32, "task_specific_params": {}, "vocab_size": 32128,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_published_settings(family):
+    """All are known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        config = fastplm.PretrainedConfig.of(PUBLISHED[family], f"{family}.json")
+    reference = transformers.AutoConfig.for_model(**PUBLISHED[family])
+    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_labels"):
+        assert getattr(config, name) == getattr(reference, name), name

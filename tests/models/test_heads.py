@@ -220,7 +220,7 @@ AUTO = {
     "AutoModelForMaskedLM": ("BertForMaskedLM", "BartForConditionalGeneration"),
     "AutoModelForCausalLM": ("GPT2LMHeadModel", "LlamaForCausalLM"),
     "AutoModelForSeq2SeqLM": ("T5ForConditionalGeneration", "BartForConditionalGeneration"),
-    "AutoModelForSequenceClassification": tuple(n for n in CLASSES if n.endswith("ForSequenceClassification")),
+    "AutoModelForSequenceClassification": tuple(n for n in CLASSES if n.endswith("SequenceClassification")),
     "AutoModelForTokenClassification": tuple(n for n in CLASSES if n.endswith("ForTokenClassification")),
     "AutoModelForQuestionAnswering": tuple(n for n in CLASSES if n.endswith("ForQuestionAnswering")),
     "AutoModelForNextSentencePrediction": ("BertForNextSentencePrediction",),
