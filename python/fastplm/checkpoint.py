@@ -53,6 +53,9 @@ class Checkpoint(NamedTuple):
     @contextlib.contextmanager
     def _opened(self) -> Iterator[list[Tensor]]:
         """The tensors as the engine takes them: float64 rounded to float32, and the adapter added."""
+        if self.lora is not None and self.config.model_type == "gpt2":
+            raise UnsupportedError(f"{self.weights}: an adapter beside it; expected none: GPT-2's transposed "
+                                   "matrices take none yet")  # fmt: skip
         changed = {} if self.lora is None else self.lora.changes(self.tensors, self.config.model_type)
         wide = [t for t in self.tensors if t.dtype == "F64"]
         if not changed and not wide:
