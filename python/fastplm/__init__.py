@@ -12,6 +12,18 @@ from fastplm import errors as errors
 from fastplm._engine import __version__ as __version__
 
 if TYPE_CHECKING:
+    from fastplm.auto import (
+        AutoModelForCausalLM,
+        AutoModelForMaskedLM,
+        AutoModelForMultipleChoice,
+        AutoModelForNextSentencePrediction,
+        AutoModelForPreTraining,
+        AutoModelForQuestionAnswering,
+        AutoModelForSeq2SeqLM,
+        AutoModelForSequenceClassification,
+        AutoModelForTokenClassification,
+    )
+    from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.models import AutoModel, PreTrainedModel
@@ -23,8 +35,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "AddedToken": "tokenizer",
     "AutoModel": "models",
+    "AutoModelForCausalLM": "auto",
+    "AutoModelForMaskedLM": "auto",
+    "AutoModelForMultipleChoice": "auto",
+    "AutoModelForNextSentencePrediction": "auto",
+    "AutoModelForPreTraining": "auto",
+    "AutoModelForQuestionAnswering": "auto",
+    "AutoModelForSeq2SeqLM": "auto",
+    "AutoModelForSequenceClassification": "auto",
+    "AutoModelForTokenClassification": "auto",
     "AutoTokenizer": "tokenizer",
     "BatchEncoding": "tokenizer",
+    "Cache": "cache",
     "CheckpointError": "errors",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
@@ -43,7 +65,17 @@ _HOMES = {
 
 __all__ = [
     "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
     "AutoTokenizer",
+    "Cache",
     "CheckpointError",
     "ModelOutput",
     "PreTrainedModel",

@@ -1,6 +1,5 @@
-"""The arguments of a model call: their order in each family, and what the engine takes of them."""
+"""The arguments of a model call: what the engine takes of them."""
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,89 +9,14 @@ from fastplm import arrays
 from fastplm.config import PretrainedConfig
 from fastplm.config_keys import engine_settings
 from fastplm.errors import UnsupportedError
-from fastplm.settings import WITHOUT_EFFECT
 
-_BERT = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds",
-         "encoder_hidden_states", "encoder_attention_mask", "cache", "use_cache")  # fmt: skip
-
-# The arguments in their order, as each family of transformers has them.
-_POSITIONAL = {
-    "bert": _BERT,
-    "roberta": _BERT,
-    "mpnet": ("input_ids", "attention_mask", "position_ids", "inputs_embeds", "output_attentions",
-              "output_hidden_states", "return_dict"),
-    "modernbert": ("input_ids", "attention_mask", "position_ids", "inputs_embeds"),
-    "t5": ("input_ids", "attention_mask", "inputs_embeds"),
-}  # fmt: skip
-_HONOURED = dict.fromkeys(
-    ("input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds", "output_hidden_states",
-     "output_attentions", "return_dict", "labels")
-).keys()  # fmt: skip
-
-# Refused unless None or False: argument, and why.
-_NO_CACHE, _NO_DECODER = "an encoder keeps no cache", "this version runs encoders only"
-_PACKED = "batches are packed without it; expected input_ids with attention_mask"
-_REFUSED = {
-    "cache": _NO_CACHE,
-    "cache_position": _NO_CACHE,
-    "cu_seq_lens_k": _PACKED,
-    "cu_seq_lens_q": _PACKED,
-    "encoder_attention_mask": _NO_DECODER,
-    "encoder_hidden_states": _NO_DECODER,
-    "head_mask": "the engine runs all heads",
-    "is_causal": _NO_DECODER,
-    "max_length_k": _PACKED,
-    "max_length_q": _PACKED,
-    "past_key_values": _NO_CACHE,
-    "seq_idx": _PACKED,
-    "use_cache": _NO_CACHE,
-}
 _HIDDEN = -10_000.0  # what is added to a score that shall not count is this at the most, in every release
 
 
-def signature(model_type: str) -> inspect.Signature:
-    """The signature of a family's call."""
-    order = _POSITIONAL[model_type]
-    places = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for n in order]
-    names = [
-        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None)
-        for n in _HONOURED
-        if n not in order
-    ]
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return inspect.Signature(
-        [this, *places, *names, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)]
-    )
-
-
-def bind(model_type: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call, by name.
-
-    Raises TypeError (more arguments than the family has, one given twice, an unknown name), UnsupportedError
-    (one that asks for what an encoder does not do).
-    """
-    order = _POSITIONAL[model_type]
-    if len(args) > len(order):
-        raise TypeError(
-            f"forward() got {len(args)} arguments; expected at most {len(order)}: {', '.join(order)}"
-        )
-    given = dict(zip(order, args, strict=False))
-    for name, value in kwargs.items():
-        if name in given:
-            raise TypeError(f"forward() got {name!r} twice: by position and by name")
-        given[name] = value
-    for name in given.keys() - _HONOURED:
-        if name not in _REFUSED:
-            if name not in WITHOUT_EFFECT["forward"]:
-                raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
-        elif given[name] is not None and given[name] is not False:
-            got = type(given[name]).__name__
-            raise UnsupportedError(f"{name}: {got} given; expected None: {_REFUSED[name]}")
-    return given
-
-
-def layers_of(value: Any, config: PretrainedConfig) -> bool | frozenset[int]:
+def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -> bool | frozenset[int]:
     """output_hidden_states: whether all states are wanted, or the numbers of those that are.
+
+    layers: how many there are; default: as config.num_hidden_layers says.
 
     As in transformers, a number may count from the end, and one that there is not selects nothing.
     """
@@ -104,7 +28,7 @@ def layers_of(value: Any, config: PretrainedConfig) -> bool | frozenset[int]:
         raise TypeError(f"output_hidden_states: {value!r}; expected True, False or numbers of layers")
     if config.model_type == "mpnet" or not value:  # a truth value to it, and so 0 and [] to all
         return bool(value)
-    states = config.num_hidden_layers + 1
+    states = (config.num_hidden_layers if layers is None else layers) + 1
     return frozenset(n % states for n in numbers if -states <= n < states)
 
 
@@ -117,7 +41,7 @@ def switch(value: Any, name: str, default: Any) -> bool:
 
 
 def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> arrays.Array | None:
-    """attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length]."""
+    """An encoder's attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length]."""
     if value is None:
         return None
     array = arrays.to_numpy(value, "attention_mask")
@@ -132,37 +56,44 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
             f"[{batch}, {length}, {length}] or [{batch}, 1, {length}, {length}]"
         )
     if flags.ndim == 3:
-        _check_rows(flags)
+        check_rows(flags)
     return flags
 
 
 def _scores_mask(array: arrays.Array, batch: int, length: int, config: PretrainedConfig) -> arrays.Array:
-    """A mask [batch, 1, query, key] that is added to scores (floats), or says who sees whom (booleans)."""
-    if any(size not in (1, full) for size, full in zip(array.shape[:3], (batch, 1, length), strict=True)) or (
-        array.shape[3] != length
-    ):
-        raise ValueError(
-            f"attention_mask: shape {list(array.shape)}; expected [{batch} or 1, 1, {length} or 1, {length}]"
-        )
-    if array.dtype.kind == "f":
-        sees = array == 0
-        if not (sees | (array <= _HIDDEN)).all():
-            raise ValueError(
-                "attention_mask: a mask of four dimensions is added to scores; expected 0 (sees) or "
-                f"{_HIDDEN:.0f} and less (hidden): the engine adds nothing else"
-            )
-    elif array.dtype == bool:
-        sees = array
-    else:
-        raise TypeError(f"attention_mask: dtype {array.dtype} in four dimensions; expected bool or floats")
-    pairs = np.broadcast_to(sees[:, 0], (batch, length, length))
-    _check_rows(pairs)
+    pairs = sees(array, batch, length, length, "attention_mask")
     _check_window(pairs, length, config)
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_rows(pairs: arrays.Array) -> None:
-    """Raises ValueError for a token that may attend to nothing: eager and SDPA differ on it."""
+def sees(array: arrays.Array, batch: int, length: int, columns: int, name: str) -> arrays.Array:
+    """Who sees whom, as booleans [batch, length, columns], by a mask [batch, 1, query, key] that is added to
+    scores (floats), or says so (booleans).
+    """
+    if any(size not in (1, full) for size, full in zip(array.shape[:3], (batch, 1, length), strict=True)) or (
+        array.shape[3] != columns
+    ):
+        raise ValueError(
+            f"{name}: shape {list(array.shape)}; expected [{batch} or 1, 1, {length} or 1, {columns}]"
+        )
+    if array.dtype.kind == "f":
+        shows = array == 0
+        if not (shows | (array <= _HIDDEN)).all():
+            raise ValueError(
+                f"{name}: a mask of four dimensions is added to scores; expected 0 (sees) or "
+                f"{_HIDDEN:.0f} and less (hidden): the engine adds nothing else"
+            )
+    elif array.dtype == bool:
+        shows = array
+    else:
+        raise TypeError(f"{name}: dtype {array.dtype} in four dimensions; expected bool or floats")
+    pairs = np.broadcast_to(shows[:, 0], (batch, length, columns))
+    check_rows(pairs)
+    return pairs
+
+
+def check_rows(pairs: arrays.Array) -> None:
+    """Raises ValueError for a token that sees none: each way of attention makes something else of it."""
     blind = np.argwhere(~pairs.any(-1))
     if len(blind):
         row, token = blind[0]

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastplm.config_keys import ATTENTION, ATTENTION_KEYS, FAMILIES, ONLY, honoured
+from fastplm.config_keys import (
+    ATTENTION,
+    ATTENTION_KEYS,
+    DEFAULTS,
+    FAMILIES,
+    NULLABLE,
+    ONLY,
+    ONLY_OF_DECODERS,
+    honoured,
+    labels_of,
+)
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
@@ -19,9 +29,9 @@ from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 # Sizes: every name a setting goes by, the smallest and the largest value. The limits lie far above any real
 # model and keep products of sizes within 64 bits.
 _WIDTH, _LAYERS, _HEADS = (
-    ("hidden_size", "d_model"),
-    ("num_hidden_layers", "num_layers"),
-    ("num_attention_heads", "num_heads"),
+    ("hidden_size", "d_model", "n_embd"),
+    ("num_hidden_layers", "num_layers", "n_layer", "encoder_layers"),
+    ("num_attention_heads", "num_heads", "n_head", "encoder_attention_heads"),
 )
 _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     ("vocab_size",): (1, 1 << 24),
@@ -29,15 +39,24 @@ _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     _LAYERS: (0, 1 << 12),
     _HEADS: (1, 1 << 12),
     ("intermediate_size", "d_ff"): (1, 1 << 20),
+    ("n_inner",): (1, 1 << 20),
+    ("encoder_ffn_dim",): (1, 1 << 20),
+    ("decoder_ffn_dim",): (1, 1 << 20),
+    ("decoder_layers",): (0, 1 << 12),
+    ("num_decoder_layers",): (0, 1 << 12),
+    ("decoder_attention_heads",): (1, 1 << 12),
+    ("num_key_value_heads",): (1, 1 << 12),
+    ("num_labels",): (0, 1 << 20),
     ("head_dim", "d_kv"): (1, 1 << 12),
-    ("max_position_embeddings",): (1, 1 << 24),
+    ("max_position_embeddings", "n_positions"): (1, 1 << 24),
     ("type_vocab_size",): (0, 1 << 16),
     ("sliding_window",): (0, 1 << 23),
 }
 _REQUIRED = (("vocab_size",), _WIDTH, _LAYERS, _HEADS)
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "norm_eps", "rms_norm_eps")
-_ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj")
-_SWITCHES = ("output_hidden_states", "output_attentions", "return_dict")
+_ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj", "activation_function")
+_SWITCHES = ("output_hidden_states", "output_attentions", "return_dict", "use_cache")
+_TOKENS = ("pad_token_id", "decoder_start_token_id")
 _OLDER = "config.json of older releases"  # of settings.WITHOUT_EFFECT
 
 # What transformers gives every config that does not say otherwise.
@@ -103,10 +122,16 @@ class PretrainedConfig:
             return values[name]
         if name in _DEFAULTS:
             return _DEFAULTS[name]
+        family = values.get("model_type", "")
+        if name == "num_labels" and values:
+            return labels_of(values)
+        if name in DEFAULTS.get(family, {}):
+            return DEFAULTS[family][name]
+        known = honoured(family) if family in FAMILIES else ()
         for names in _SIZES:
             if name in names:
                 for other in names:
-                    if other in values:
+                    if other in values and other in known:
                         return values[other]
         raise AttributeError(f"config.json has no setting {name!r}")
 
@@ -148,7 +173,7 @@ def check(values: Any, file: str) -> None:
     _check_plain(values, file)
     for names, (low, high) in _SIZES.items():
         for name in names:
-            if name in values and name in known:
+            if name in values and name in known and not (name in NULLABLE and values[name] is None):
                 _check_size(values[name], name, low, high, file)
     for names in _REQUIRED:
         if not any(name in values for name in names if name in known):
@@ -156,7 +181,7 @@ def check(values: Any, file: str) -> None:
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
     if family == "t5":
         _check_derived(values, file)
-    else:
+    elif FAMILIES[family].stacks == "encoder":
         _check_heads(values, file)
     if family == "modernbert":
         _check_rope(values, file)
@@ -182,7 +207,10 @@ def _overrides(settings: dict[str, Any], values: dict[str, Any]) -> dict[str, An
 
 
 def _check_only(values: dict[str, Any], file: str) -> None:
+    decoder = FAMILIES[values["model_type"]].stacks == "decoder"
     for name, (allowed, reason) in ONLY.items():
+        if decoder:
+            allowed = ONLY_OF_DECODERS.get(name, allowed)
         # 0 is False to Python, and no setting here counts
         if name in values and not any(type(values[name]) is type(v) and values[name] == v for v in allowed):
             what = "is set" if values[name] is True else f"is {_short(values[name])}"
@@ -208,6 +236,13 @@ def _check_plain(values: dict[str, Any], file: str) -> None:
     for name in _SWITCHES:
         if name in values and not isinstance(values[name], bool | None):
             raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected true or false")
+    known = honoured(values["model_type"])
+    for name in _TOKENS:
+        if name in values and name in known and not (values[name] is None or type(values[name]) is int):
+            raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected an integer")
+    names = values.get("id2label")
+    if "id2label" in known and not isinstance(names, dict | None):
+        raise CheckpointError(f"{file}: id2label is {_short(names)}; expected an object of names by number")
     for name in ("dtype", "torch_dtype"):
         if name in values and not isinstance(values[name], str | None):
             raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected the name of a dtype")

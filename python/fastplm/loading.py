@@ -1,6 +1,7 @@
 """The arguments of transformers' from_pretrained: where a model comes from, and what is refused by name."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +83,18 @@ def check_safetensors(value: bool | None) -> None:
     """Raises UnsupportedError where pickles are asked for."""
     if value is not None and not value:
         raise UnsupportedError("use_safetensors: False; expected True or None: fastplm reads no pickles")
+
+
+def warn_of_missing(name: str, missing: list[str], weights: Path) -> None:
+    """Warns of a head that the checkpoint does not have, in the words of transformers."""
+    missing = sorted(n for n in missing if n != "final_logits_bias")  # zeros, as older checkpoints mean it
+    if missing:
+        warnings.warn(
+            f"Some weights of {name} were not initialized from the model checkpoint at {weights} and are "
+            f"newly initialized: {missing}\nYou should probably TRAIN this model on a down-stream task to be "
+            "able to use it for predictions and inference.",
+            stacklevel=4,
+        )
 
 
 def read_config(folder: Path, given: Any, settings: dict[str, Any], hub: dict[str, Any]) -> PretrainedConfig:

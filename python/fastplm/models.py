@@ -9,18 +9,16 @@ import os
 import sys
 from typing import Any, ClassVar, NoReturn, Self
 
-from fastplm import _engine, arrays, calls, loading
+from fastplm import _engine, arrays, decoding, encoding, loading, signatures
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
 from fastplm.config_keys import FAMILIES
 from fastplm.errors import UnsupportedError
 from fastplm.hub import resolve
 from fastplm.loading import Source
-from fastplm.naming import CLASS_NAME, is_encoder_decoder, is_saved_encoder, squeeze, stem
+from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
 from fastplm.outputs import ModelOutput
-
-_BARE = ("Model", "EncoderModel")  # classes without a head: what this version runs
-_TRAINING = "fastplm's engine models are for inference; train a torch model: fastplm.accelerate(hf_model)"
+from fastplm.signatures import TRAINING
 
 
 class PreTrainedModel:
@@ -31,7 +29,8 @@ class PreTrainedModel:
     """
 
     model_type: ClassVar[str] = ""
-    encoder_only: ClassVar[bool] = False  # takes the encoder of an encoder-decoder checkpoint
+    stacks: ClassVar[str] = "encoder"  # what it runs: "encoder", "decoder" or "both"
+    task: ClassVar[str] = "Model"  # the end of its name, which tells its head
 
     config: PretrainedConfig
     engine: _engine.Model
@@ -108,7 +107,8 @@ class PreTrainedModel:
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
-        model.engine = checkpoint.build(_engine_class(cls), dtype)
+        model.engine = checkpoint.build(cls.__name__, dtype)
+        loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
         return model
 
     @classmethod
@@ -134,11 +134,6 @@ class PreTrainedModel:
                 f"{config.name_or_path}: model_type is {config.model_type!r}; {cls.__name__} loads "
                 f"{cls.model_type!r}: use fastplm.AutoModel"
             )
-        if is_encoder_decoder(config) and not cls.encoder_only:
-            raise UnsupportedError(
-                f"{config.name_or_path}: an encoder-decoder, which this version cannot run; its encoder "
-                f"alone is fastplm.{stem(config)}EncoderModel"
-            )
         return cls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -148,75 +143,35 @@ class PreTrainedModel:
     def forward(self, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
         """Runs the model on a batch of B rows of S tokens. Padding costs nothing: masked tokens are dropped.
 
-        Arguments by position come in the family's order in transformers: `inspect.signature` shows it.
+        Arguments by position come in the class's order in transformers: `inspect.signature` shows it.
 
         input_ids: integers [B, S], or inputs_embeds: floats [B, S, W]; exactly one of them.
         attention_mask: [B, S] or [1, S], or [B, S, S] (query, key); 0 hides a token. Or [B, 1, S, S], where
         all sizes but the last may be 1: booleans, or floats that are added to scores, 0 or at most -10000.
-        Default: all ones.
+        Default: all ones. A decoder's is of the cache's tokens and the new ones: [B, past + S].
         token_type_ids: integers [B, S], default 0. position_ids: integers [B, S] or [1, S], default as in
         transformers: every token keeps its place in the row, holes and padding on the left included. As in
-        transformers, families without them take either and do nothing with it.
+        transformers, encoders without them take either and do nothing with it.
+        cache (or past_key_values): a decoder's Cache from an earlier call's output; use_cache: whether to
+        make one, default as in the config.
+        encoder_outputs: of encoder-decoders, a tuple or output whose first is [B, S, W], to run no encoder.
+        labels and the like: the loss, as a number without a graph.
         output_hidden_states (numbers of layers select some), output_attentions, return_dict: default as in
         the config.
-        Other arguments of transformers must ask for nothing (use_cache=False, head_mask=None).
+        Other arguments of transformers must ask for nothing (head_mask=None).
 
-        Positions that attention_mask [B, S] hides are zeros in the results.
+        Positions that attention_mask hides are zeros in the results.
         Raises ValueError (shapes, ids out of range, more tokens than the model takes), TypeError (dtypes,
-        unknown arguments), UnsupportedError (what an encoder does not do).
+        unknown arguments), UnsupportedError (what the model does not do).
         """
-        given = calls.bind(self.model_type, args, kwargs)
-        if given.get("labels") is not None:
-            raise UnsupportedError(f"labels: {_TRAINING}")
-        input_ids, embeds = given.get("input_ids"), given.get("inputs_embeds")
-        if (input_ids is None) == (embeds is None):
-            got = "neither" if input_ids is None else "both"
-            raise ValueError(f"input_ids and inputs_embeds: got {got}; expected exactly one")
-        config = self.config
-        layers = calls.layers_of(given.get("output_hidden_states"), config)
-        ids, embeds, batch, length = self._tokens(input_ids, embeds)
-        results = self.engine.encode(
-            ids,
-            embeds,
-            calls.mask(given.get("attention_mask"), batch, length, config),
-            calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
-            calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
-            None,
-            layers is not False,
-            calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
-        )
-        if not self._pooled:
-            results["pooler_output"] = None
-        if not isinstance(layers, bool):
-            results["hidden_states"] = calls.selected(results["hidden_states"], layers)
-        as_torch = any(arrays.is_torch(value) for value in given.values())
-        output = ModelOutput(**{name: self._give(value, as_torch) for name, value in results.items()})
-        named = calls.switch(given.get("return_dict"), "return_dict", config.return_dict)
-        return output if named else output.to_tuple()
+        given = signatures.bind(type(self).__name__, self.stacks, args, kwargs)
+        return _RUN[self.stacks](self, given)
 
-    def _tokens(
-        self, input_ids: Any, inputs_embeds: Any
-    ) -> tuple[arrays.Array | None, arrays.Array | None, int, int]:
-        """ids or embeddings, the batch size and the length."""
-        if inputs_embeds is None:
-            ids = arrays.integers(input_ids, "input_ids")
-            if ids.ndim != 2:
-                raise ValueError(f"input_ids: shape {list(ids.shape)}; expected [batch, length]")
-            return ids, None, *ids.shape
-        embeds = arrays.floats(inputs_embeds, "inputs_embeds")
-        if embeds.ndim != 3 or embeds.shape[2] != self.engine.width:
-            raise ValueError(
-                f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {self.engine.width}]"
-            )
-        return None, embeds, embeds.shape[0], embeds.shape[1]
-
-    def _give(self, value: Any, as_torch: bool) -> Any:
-        """A result in the form the caller works with."""
-        if isinstance(value, list | tuple):
-            return tuple(self._give(item, as_torch) for item in value)
-        if value is None or not as_torch:
-            return value
-        return arrays.to_torch(value).to(self.dtype)
+    def get_encoder(self) -> decoding.Encoder:
+        """The encoder of an encoder-decoder, to call. Raises UnsupportedError for other models."""
+        if self.stacks != "both":
+            raise UnsupportedError(f"get_encoder(): {type(self).__name__} has one stack only")
+        return decoding.Encoder(self)
 
     @property
     def device(self) -> Any:
@@ -266,20 +221,20 @@ class PreTrainedModel:
     def train(self, mode: bool = True) -> Self:
         """Raises UnsupportedError naming the way to train, unless mode is False."""
         if mode:
-            raise UnsupportedError(f"train(): {_TRAINING}")
+            raise UnsupportedError(f"train(): {TRAINING}")
         return self
 
     def parameters(self, recurse: bool = True) -> NoReturn:
         """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"parameters(): {_TRAINING}")
+        raise UnsupportedError(f"parameters(): {TRAINING}")
 
     def named_parameters(self, *_: Any, **__: Any) -> NoReturn:
         """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"named_parameters(): {_TRAINING}")
+        raise UnsupportedError(f"named_parameters(): {TRAINING}")
 
     def state_dict(self, *_: Any, **__: Any) -> NoReturn:
         """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"state_dict(): {_TRAINING}")
+        raise UnsupportedError(f"state_dict(): {TRAINING}")
 
     def __repr__(self) -> str:
         e = self.engine
@@ -289,18 +244,21 @@ class PreTrainedModel:
         )
 
 
+_RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both}
+
+
 class AutoModel(PreTrainedModel):
     """Makes the model that config.json describes, of whatever family. Only `from_pretrained` is of use."""
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
-        kind = "EncoderModel" if is_saved_encoder(config) else "Model"
+        kind = "EncoderModel" if holds_encoder_alone(config) else "Model"
         return model_class(stem(config) + kind)._for(config)
 
     @classmethod
     def _check_code(cls, config: PretrainedConfig) -> None:
         code = config.get("auto_map")
-        for name in ("AutoConfig", "AutoModel"):
+        for name in ("AutoConfig", cls.__name__):
             if isinstance(code, dict) and name in code:
                 raise UnsupportedError(
                     f"{config.name_or_path}: its auto_map has {name}, code that trust_remote_code=True runs; "
@@ -309,7 +267,7 @@ class AutoModel(PreTrainedModel):
 
 
 def model_class(name: str) -> type[PreTrainedModel]:
-    """The engine's class for the transformers class `name`, such as "BertModel" or "T5EncoderModel".
+    """The engine's class for the transformers class `name`, such as "BertForMaskedLM" or "T5EncoderModel".
 
     Raises AttributeError if this version has none, with the reason.
     """
@@ -319,25 +277,26 @@ def model_class(name: str) -> type[PreTrainedModel]:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
-    if match[2] not in _BARE:
-        raise AttributeError(
-            f"fastplm.{name}: this version has no heads; fastplm.{match[1]}Model gives hidden states"
-        )
     family = families[squeeze(match[1])]
     known = {squeeze(cls): cls for cls in _engine.classes(family)}
-    return _make_class(known[squeeze(name)], family, match[2] == "EncoderModel")
+    if squeeze(name) not in known:
+        raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
+    return _make_class(known[squeeze(name)], family)
 
 
 @functools.cache
-def _make_class(name: str, model_type: str, encoder_only: bool) -> type[PreTrainedModel]:
+def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     def forward(self: PreTrainedModel, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
         return PreTrainedModel.forward(self, *args, **kwargs)
 
+    task = CLASS_NAME.fullmatch(name)[2]  # type: ignore[index]
+    stacks = "encoder" if task == "EncoderModel" else FAMILIES[model_type].stacks
     forward.__doc__ = PreTrainedModel.forward.__doc__
-    forward.__signature__ = calls.signature(model_type)  # type: ignore[attr-defined]
+    forward.__signature__ = signatures.signature(name, stacks)  # type: ignore[attr-defined]
     members = {
         "model_type": model_type,
-        "encoder_only": encoder_only,
+        "stacks": stacks,
+        "task": task,
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it

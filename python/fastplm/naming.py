@@ -21,13 +21,10 @@ def squeeze(name: str) -> str:
     return re.sub("[-_]", "", name).lower()
 
 
-def is_saved_encoder(config: PretrainedConfig) -> bool:
-    """Whether the checkpoint holds the encoder alone of an encoder-decoder."""
-    return any(name.endswith("EncoderModel") for name in config.architectures or ())
-
-
-def is_encoder_decoder(config: PretrainedConfig) -> bool:
-    """Whether the checkpoint holds both. Other families than T5's are encoders, whatever the setting says."""
-    if config.model_type != "t5" or is_saved_encoder(config):
+def holds_encoder_alone(config: PretrainedConfig) -> bool:
+    """Whether a checkpoint of an encoder-decoder's family is of the encoder alone."""
+    if "T5EncoderModel" in (config.architectures or ()):
+        return True
+    if config.model_type != "t5":
         return False
-    return bool(config.is_encoder_decoder or "num_decoder_layers" in config)
+    return not (config.is_encoder_decoder or "num_decoder_layers" in config)

@@ -22,8 +22,10 @@ _OLD = "nothing reads it any more"
 _CONFIG = {
     **dict.fromkeys(
         (
-            "attention_dropout", "attention_probs_dropout_prob", "classifier_dropout", "dropout_rate",
-            "embedding_dropout", "hidden_dropout_prob", "mlp_dropout",
+            "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
+            "classif_dropout", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate",
+            "embd_pdrop", "embedding_dropout", "encoder_layerdrop", "hidden_dropout_prob", "mlp_dropout",
+            "resid_pdrop", "summary_first_dropout",
         ),
         _DROPOUT,
     ),
@@ -73,6 +75,8 @@ _CONFIG = {
         ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
         "only acts with per_layer_config, which is refused",
     ),
+    "pretraining_tp": "splits the same products into parts",
+    "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",
@@ -82,10 +86,14 @@ _CONFIG = {
 _OLDER_CONFIG = {
     **dict.fromkeys(
         (
-            "_attn_implementation_autoset", "_num_labels", "cross_attention_hidden_size",
-            "directionality", "finetuning_task", "layer_norm_eps", "n_positions", "output_past",
+            "_attn_implementation_autoset", "_num_labels", "add_bias_logits", "add_final_layer_norm",
+            "cross_attention_hidden_size",
+            "directionality", "finetuning_task", "extra_pos_embeddings",
+            "force_bos_token_to_be_generated", "layer_norm_eps", "max_position_embeddings", "n_ctx",
+            "n_positions", "normalize_before", "normalize_embedding", "output_past",
             "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
-            "pooler_size_per_head", "pooler_type", "prefix", "task_specific_params", "tf_legacy_loss",
+            "pooler_size_per_head", "pooler_type", "prefix",
+            "static_position_embeddings", "task_specific_params", "tf_legacy_loss",
             "tie_encoder_decoder", "torchscript", "use_bfloat16",
         ),
         _OLD,

@@ -77,8 +77,12 @@ def save_tiny(family: str, folder: Path, tiny: Tiny | None = None, seed: int = 0
     """
     tiny = tiny or Tiny()
     name, settings = FAMILIES[family]
+    return _save(name, {**settings(tiny), **tiny.extra}, folder, tiny, seed, **save)
+
+
+def _save(name: str, settings: dict[str, Any], folder: Path, tiny: Tiny, seed: int, **save: Any) -> Any:
     model_class = getattr(transformers, name)
-    config = model_class.config_class(**{**settings(tiny), **tiny.extra})
+    config = model_class.config_class(**settings)
     config._attn_implementation = "eager"
     torch.manual_seed(seed)
     model = model_class(config).float().eval()
@@ -92,9 +96,11 @@ def save_tiny(family: str, folder: Path, tiny: Tiny | None = None, seed: int = 0
 def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
     if weight.ndim == 1:
         weight.normal_(0, 0.3)
-        if "norm" in key.lower() and key.endswith("weight"):
+        if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight"):
             weight.add_(1)
-    elif "embed" in key or "shared" in key or "relative_attention_bias" in key:
+    elif (
+        "embed" in key or "shared" in key or "wte" in key or "wpe" in key or "relative_attention_bias" in key
+    ):
         weight.normal_(0, 1)
     else:
         weight.normal_(0, 1 / math.sqrt(weight.shape[1]))
@@ -115,3 +121,65 @@ def random_batch(
         if side == "right":
             mask[row, :length] = 1
     return ids, mask
+
+
+def _gpt2(t: Tiny) -> dict[str, Any]:
+    return dict(
+        n_embd=t.heads * t.head_dim, n_head=t.heads, n_layer=t.layers, n_inner=t.mlp, vocab_size=t.vocab,
+        n_positions=1100, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+
+
+def _llama(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_key_value_heads=t.heads // 2,
+        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, head_dim=t.head_dim,
+        max_position_embeddings=1100, pad_token_id=0,
+    )  # fmt: skip
+
+
+def _t5_both(t: Tiny) -> dict[str, Any]:
+    return {**_t5(t), "num_decoder_layers": t.layers + 1, "decoder_start_token_id": 0}
+
+
+def _bart(t: Tiny) -> dict[str, Any]:
+    return dict(
+        d_model=t.heads * t.head_dim, encoder_layers=t.layers, decoder_layers=t.layers + 1,
+        encoder_attention_heads=t.heads, decoder_attention_heads=2 * t.heads, encoder_ffn_dim=t.mlp,
+        decoder_ffn_dim=t.mlp + 3, vocab_size=t.vocab, max_position_embeddings=1100, pad_token_id=1,
+        scale_embedding=True, forced_eos_token_id=None,
+    )  # fmt: skip
+
+
+# Of every other class with a decoder or a head: the family's settings.
+CLASSES = {
+    **dict.fromkeys(
+        ("BertForMaskedLM", "BertForNextSentencePrediction", "BertForPreTraining",
+         "BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering",
+         "BertForMultipleChoice"),
+        _bert,
+    ),
+    **dict.fromkeys(
+        ("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "GPT2DoubleHeadsModel",
+         "GPT2ForTokenClassification", "GPT2ForQuestionAnswering"),
+        _gpt2,
+    ),
+    **dict.fromkeys(
+        ("LlamaModel", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaForTokenClassification",
+         "LlamaForQuestionAnswering"),
+        _llama,
+    ),
+    **dict.fromkeys(("T5Model", "T5ForConditionalGeneration"), _t5_both),
+    **dict.fromkeys(
+        ("BartModel", "BartForConditionalGeneration", "BartForSequenceClassification",
+         "BartForQuestionAnswering"),
+        _bart,
+    ),
+}  # fmt: skip
+
+
+def save_class(name: str, folder: Path, tiny: Tiny | None = None, seed: int = 0) -> Any:
+    """Saves a random model of class `name` to `folder` and gives it back, as save_tiny does."""
+    tiny = tiny or Tiny()
+    extra = {"num_labels": 1} if name == "GPT2DoubleHeadsModel" else {}
+    return _save(name, {**CLASSES[name](tiny), **extra, **tiny.extra}, folder, tiny, seed)

@@ -1,0 +1,83 @@
+"""A call of an encoder, with or without a head."""
+
+from typing import Any
+
+import numpy as np
+
+from fastplm import arrays, calls, heads
+from fastplm.outputs import ModelOutput
+
+
+def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
+    """The results of `model` for arguments by name."""
+    config = model.config
+    asked, given = given, dict(given)
+    given, lead = heads.flatten(model.task, given)
+    ids, embeds, batch, length = tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
+    layers = calls.layers_of(given.get("output_hidden_states"), config)
+    mask = calls.mask(given.get("attention_mask"), batch, length, config)
+    mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
+    results = model.engine.encode(
+        ids,
+        embeds,
+        mask,
+        calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+        calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
+        None,
+        layers is not False,
+        calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
+    )
+    if not model._pooled:
+        results["pooler_output"] = None
+    if not isinstance(layers, bool):
+        results["hidden_states"] = calls.selected(results["hidden_states"], layers)
+    return packaged(model, asked, heads.finish(model.task, results, given, config, lead))
+
+
+def tokens(
+    model: Any, input_ids: Any, inputs_embeds: Any, prefix: str = ""
+) -> tuple[arrays.Array | None, arrays.Array | None, int, int]:
+    """ids or embeddings, the batch size and the length. prefix: "decoder_", of the arguments' names."""
+    if (input_ids is None) == (inputs_embeds is None):
+        got = "neither" if input_ids is None else "both"
+        raise ValueError(f"{prefix}input_ids and {prefix}inputs_embeds: got {got}; expected exactly one")
+    if inputs_embeds is None:
+        ids = arrays.integers(input_ids, f"{prefix}input_ids")
+        if ids.ndim != 2:
+            raise ValueError(f"{prefix}input_ids: shape {list(ids.shape)}; expected [batch, length]")
+        return ids, None, *ids.shape
+    embeds, width = arrays.floats(inputs_embeds, f"{prefix}inputs_embeds"), model.engine.width
+    if embeds.ndim != 3 or embeds.shape[2] != width:
+        raise ValueError(
+            f"{prefix}inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {width}]"
+        )
+    return None, embeds, embeds.shape[0], embeds.shape[1]
+
+
+def shown(mask: arrays.Array | None, wanted: Any) -> arrays.Array | None:
+    """`mask`, by pairs if it hides tokens whose results are wanted: they then see, and are not seen."""
+    if mask is None or mask.ndim != 2 or wanted is None:
+        return mask
+    length = wanted.shape[1]
+    if not (wanted & (mask[:, mask.shape[1] - length :] == 0)).any():
+        return mask
+    return np.ascontiguousarray(np.broadcast_to(mask[:, None], (len(mask), length, mask.shape[1])))
+
+
+def packaged(model: Any, given: dict[str, Any], results: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
+    """The results in the form the caller works with."""
+    as_torch = any(arrays.is_torch(value) for value in given.values())
+    output = ModelOutput(**{name: _give(model, value, as_torch) for name, value in results.items()})
+    named = calls.switch(given.get("return_dict"), "return_dict", model.config.return_dict)
+    return output if named else output.to_tuple()
+
+
+def _give(model: Any, value: Any, as_torch: bool) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_give(model, item, as_torch) for item in value)
+    if isinstance(value, float):  # a loss
+        value = np.float32(value)
+        return arrays.to_torch(np.asarray(value)) if as_torch else value
+    if not as_torch or not isinstance(value, np.ndarray):
+        return value
+    return arrays.to_torch(value).to(model.dtype)

@@ -1,0 +1,195 @@
+"""What the heads of transformers' classes add to a call: which rows they take, names of results, losses.
+
+A class's task is the end of its name, such as "ForMaskedLM".
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastplm import arrays, losses
+from fastplm.config import PretrainedConfig
+from fastplm.errors import UnsupportedError
+
+BARE = ("Model", "EncoderModel")
+WITHOUT_CACHE = ("ForTokenClassification", "ForQuestionAnswering")  # decoders that give none back
+_OF_CHOICES = ("ForMultipleChoice", "DoubleHeadsModel")
+_PER_TOKEN = (
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "position_ids",
+    "inputs_embeds",
+    "mc_token_ids",
+)
+_NEXT = ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")  # each token's logits are of the next
+
+
+def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
+    """For classes that choose: arguments [B, choices, S] as [B * choices, S], and [B, choices]."""
+    if task not in _OF_CHOICES:
+        return given, None
+    name, own = ("input_ids", 1) if given.get("input_ids") is not None else ("inputs_embeds", 2)
+    if given.get(name) is None:
+        return given, None
+    array = arrays.to_numpy(given[name], name)
+    lead = array.shape[: array.ndim - own]
+    if len(lead) != 2 and not (len(lead) == 1 and task == "DoubleHeadsModel"):
+        raise ValueError(f"{name}: shape {list(array.shape)}; expected [batch, choices, length]")
+    flat = dict(given)
+    for name in _PER_TOKEN:
+        if given.get(name) is not None:
+            array = arrays.to_numpy(given[name], name)
+            if array.shape[: len(lead)] != lead:
+                raise ValueError(f"{name}: shape {list(array.shape)}; expected {list(lead)} in front")
+            flat[name] = array.reshape(-1, *array.shape[len(lead) :])
+    return flat, lead
+
+
+def gathered(
+    task: str, family: str, given: dict[str, Any], ids: Any, batch: int, length: int, config: PretrainedConfig
+) -> Any:
+    """The column of each row whose state the head takes, as int32 [B]; None: it takes no single one."""
+    last = np.full(batch, length - 1, np.int32)
+    if task == "DoubleHeadsModel":
+        _check_summary(config)
+        if given.get("mc_token_ids") is None:
+            return last
+        columns = arrays.integers(given["mc_token_ids"], "mc_token_ids")
+        if columns.shape != (batch,) or (
+            columns.size and not (columns.min() >= 0 and columns.max() < length)
+        ):
+            raise ValueError(
+                f"mc_token_ids: expected a token from 0 to {length - 1} for each of {batch} rows"
+            )
+        return columns
+    if task != "ForSequenceClassification":
+        return None
+    if family == "bart":
+        return _last_eos(given, length, config)
+    padding = config.get("pad_token_id")
+    if padding is None and batch != 1:
+        raise ValueError(f"input_ids: {batch} rows; expected one, as config.json names no pad_token_id")
+    if padding is None or ids is None:
+        return last
+    return (np.arange(length, dtype=np.int32) * (ids != padding)).argmax(-1).astype(np.int32)
+
+
+def _last_eos(given: dict[str, Any], length: int, config: PretrainedConfig) -> Any:
+    if given.get("input_ids") is None:
+        raise ValueError("input_ids: none given; this head looks for their eos_token_id")
+    ids = arrays.integers(given["input_ids"], "input_ids")
+    if ids.ndim != 2 or ids.shape[1] != length:
+        raise ValueError(f"input_ids: shape {list(ids.shape)}; the decoder has {length} tokens a row")
+    ends = ids == config.get("eos_token_id")
+    counts = ends.sum(1)
+    if counts.size and (counts.min() != counts.max() or counts[0] == 0):
+        raise ValueError("input_ids: expected as many eos_token_id in each row, and at least one")
+    return (length - 1 - ends[:, ::-1].argmax(1)).astype(np.int32)
+
+
+def _check_summary(config: PretrainedConfig) -> None:
+    standard = {
+        "summary_type": ("cls_index",),
+        "summary_use_proj": (True,),
+        "summary_activation": (None, ""),
+    }
+    for name, allowed in standard.items():
+        if config.get(name, allowed[0]) not in allowed:
+            raise UnsupportedError(f"{name}: {config.get(name)!r}; expected {allowed[0]!r}")
+
+
+def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: int) -> Any:
+    """The tokens whose logits count even where attention_mask hides them, as booleans [B, S], or None."""
+    if given.get("start_positions") is not None and given.get("end_positions") is not None:
+        return np.ones((batch, length), bool)
+    needs = None
+    if gather is not None:
+        needs = np.zeros((batch, length), bool)
+        needs[np.arange(batch), gather] = length > 0
+    labels = given.get("labels")
+    if labels is None or task in (
+        "ForSequenceClassification",
+        "ForMultipleChoice",
+        "ForNextSentencePrediction",
+    ):
+        return needs
+    array = arrays.integers(labels, "labels")
+    counts = array.reshape(-1, array.shape[-1]) != losses.IGNORED if array.ndim else array
+    if counts.shape != (batch, length):
+        raise ValueError(f"labels: shape {list(array.shape)}; expected [{batch}, {length}]")
+    if task in _NEXT:
+        counts = np.concatenate((counts[:, 1:], np.zeros((batch, 1), bool)), 1)
+    return counts if needs is None else counts | needs
+
+
+def finish(
+    task: str, results: dict[str, Any], given: dict[str, Any], config: PretrainedConfig, lead: Any = None
+) -> dict[str, Any]:
+    """The engine's results under transformers' names, with the loss that `given` has labels for."""
+    if task in BARE:
+        return results
+    results = {name: value for name, value in results.items() if name != "last_hidden_state"}
+    if task == "ForQuestionAnswering":
+        both = results.pop("logits")
+        results["start_logits"], results["end_logits"] = (np.ascontiguousarray(both[..., i]) for i in (0, 1))
+    if task == "ForMultipleChoice" and lead is not None:
+        results["logits"] = results["logits"].reshape(lead)
+    if task == "DoubleHeadsModel" and lead is not None:
+        results["mc_logits"] = results["mc_logits"].reshape(lead)
+        results["logits"] = results["logits"].reshape(*lead, *results["logits"].shape[1:])
+        states = results["hidden_states"]
+        if states and states[-1] is not None:  # transformers gives the last alone this shape
+            last = states[-1]
+            results["hidden_states"] = (*states[:-1], last.reshape(*lead, *last.shape[1:]))
+    results.update(_losses(task, results, given, config))
+    keep = given.get("logits_to_keep")
+    if keep is not None:
+        results["logits"] = _kept(results["logits"], keep)
+    return results
+
+
+def _losses(
+    task: str, results: dict[str, Any], given: dict[str, Any], config: PretrainedConfig
+) -> dict[str, float]:
+    def integers(name: str) -> Any:
+        return losses.integer(given[name], name)
+
+    has = {name for name, value in given.items() if value is not None}
+    if task == "ForQuestionAnswering":
+        if not {"start_positions", "end_positions"} <= has:
+            return {}
+        starts, ends = integers("start_positions"), integers("end_positions")
+        return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends)}
+    if task == "ForPreTraining":
+        if not {"labels", "next_sentence_label"} <= has:
+            return {}
+        words = losses.cross_entropy(results["prediction_logits"], integers("labels"))
+        follows = integers("next_sentence_label")
+        return {
+            "loss": words
+            + losses.cross_entropy(results["seq_relationship_logits"], follows, "next_sentence_label")
+        }
+    made = {}
+    if "mc_labels" in has:
+        made["mc_loss"] = losses.cross_entropy(results["mc_logits"], integers("mc_labels"), "mc_labels")
+    if "labels" not in has:
+        return made
+    if task == "ForSequenceClassification":
+        labels = arrays.to_numpy(given["labels"], "labels")
+        made["loss"] = losses.classes(results["logits"], labels, config.get("problem_type"))
+    elif task in _NEXT:
+        count = given.get("num_items_in_batch")
+        made["loss"] = losses.next_token(results["logits"], integers("labels"), count)
+    else:
+        made["loss"] = losses.cross_entropy(results["logits"], integers("labels"))
+    return made
+
+
+def _kept(logits: Any, keep: Any) -> Any:
+    """The logits of the last `keep` tokens (0: of all), or of the tokens with these numbers."""
+    if isinstance(keep, int) and not isinstance(keep, bool):
+        if keep < 0:
+            raise ValueError(f"logits_to_keep: {keep}; expected 0 or more")
+        return logits[:, -keep:] if keep else logits
+    return logits[:, arrays.integers(keep, "logits_to_keep")]

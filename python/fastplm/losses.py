@@ -1,0 +1,84 @@
+"""The losses of transformers' heads, as numbers: engine models have no graph."""
+
+from typing import Any
+
+import numpy as np
+
+from fastplm import arrays
+
+IGNORED = -100
+
+
+def cross_entropy(
+    logits: Any, labels: Any, name: str = "labels", ignored: int = IGNORED, count: Any = None
+) -> float:
+    """The mean over labels [...] that are not `ignored`, of logits [..., classes]; their sum by `count`, if
+    that is given. As in torch, NaN if there is none. Raises ValueError.
+    """
+    classes = logits.shape[-1]
+    rows, wanted = logits.reshape(-1, classes), labels.reshape(-1)
+    if len(rows) != len(wanted):
+        raise ValueError(f"{name}: {len(wanted)} labels; expected {len(rows)}")
+    keep = wanted != ignored
+    rows, wanted = rows[keep].astype(np.float64), wanted[keep]
+    if wanted.size and not (wanted.min() >= 0 and wanted.max() < classes):
+        raise ValueError(
+            f"{name}: from {wanted.min()} to {wanted.max()}; expected 0 to {classes - 1}, or {ignored}"
+        )
+    if not wanted.size and count is None:
+        return float("nan")
+    top = rows.max(-1, keepdims=True, initial=-np.inf)
+    logs = np.log(np.exp(rows - top).sum(-1)) + top[:, 0] - rows[np.arange(len(rows)), wanted]
+    return float(logs.sum() / (len(rows) if count is None else float(count)))
+
+
+def next_token(logits: Any, labels: Any, count: Any = None) -> float:
+    """Each token's logits [B, S, V] against the next label of labels [B, S]."""
+    _check_shape(labels, logits.shape[:-1], "labels")
+    return cross_entropy(logits[..., :-1, :], labels[..., 1:], count=count)
+
+
+def classes(logits: Any, labels: Any, problem: str | None) -> float:
+    """Of logits [B, classes]: regression, single_label_classification or multi_label_classification; None:
+    by the number of classes and the labels' dtype.
+    """
+    number = logits.shape[-1]
+    if problem is None:
+        single = labels.dtype.kind in "iu"
+        problem = "single_label_classification" if single else "multi_label_classification"
+        problem = "regression" if number == 1 else problem
+    if problem == "single_label_classification":
+        return cross_entropy(logits, integer(labels, "labels"))
+    values, wanted = logits.astype(np.float64), labels.astype(np.float64)
+    if problem == "regression":
+        if number == 1:
+            values, wanted = values.squeeze(), wanted.squeeze()
+        _check_shape(wanted, values.shape, "labels")
+        return float(((values - wanted) ** 2).mean())
+    if problem != "multi_label_classification":
+        raise ValueError(f"config.problem_type: {problem!r}; expected regression or a classification")
+    _check_shape(wanted, values.shape, "labels")
+    return float((np.logaddexp(0, values) - values * wanted).mean())
+
+
+def spans(start_logits: Any, end_logits: Any, starts: Any, ends: Any) -> float:
+    """Of logits [B, S] and positions [B] or [B, 1]; a position outside counts for nothing."""
+    total = 0.0
+    for name, logits, positions in (
+        ("start_positions", start_logits, starts),
+        ("end_positions", end_logits, ends),
+    ):
+        length = logits.shape[1]
+        wanted = positions.squeeze(-1) if positions.ndim > 1 else positions
+        total += cross_entropy(logits, np.clip(wanted, 0, length), name, ignored=length)
+    return total / 2
+
+
+def integer(value: Any, name: str) -> Any:
+    """Labels as int32."""
+    return arrays.integers(value, name)
+
+
+def _check_shape(labels: Any, shape: tuple[int, ...], name: str) -> None:
+    if labels.shape != shape:
+        raise ValueError(f"{name}: shape {list(labels.shape)}; expected {list(shape)}")

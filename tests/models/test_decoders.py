@@ -1,0 +1,353 @@
+"""Decoders and encoder-decoders: caches that change no bit, masks, positions, and what is refused."""
+
+import copy
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import fastplm
+from fastplm.errors import UnsupportedError
+from tests.models.tiny import Tiny, random_batch, save_class
+from tests.tolerance import assert_layers
+
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
+PIECES = (1, 5, 90, 415, 1, 1, 63, 1, 15, 400, 64, 1)  # across 511, 512, 513, 576, 577 and 1056 tokens
+LENGTH = sum(PIECES)
+
+
+@pytest.fixture(scope="module", params=[*DECODERS, *BOTH])
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def pair(name, tmp_path_factory):
+    """The model of transformers and ours."""
+    path = tmp_path_factory.mktemp(name)
+    reference = save_class(name, path)
+    return reference, getattr(fastplm, name).from_pretrained(path)
+
+
+def call(model, ids, mask=None, **given):
+    """A call with `ids` and `mask` for the decoder; an encoder gets fixed tokens, some of them hidden."""
+    if type(model).__name__ not in BOTH:
+        return model(input_ids=ids, attention_mask=mask, **given)
+    source, shown = random_batch(61, (12, 7), seed=5)
+    rows = np.arange(len(ids)) % 2
+    if given.get("rows") is not None:
+        rows = given.pop("rows")
+    source, shown = source[rows], shown[rows]
+    if torch.is_tensor(ids):
+        source, shown = torch.from_numpy(source), torch.from_numpy(shown)
+    return model(
+        input_ids=source, attention_mask=shown, decoder_input_ids=ids, decoder_attention_mask=mask, **given
+    )
+
+
+def pieces(model, ids, sizes, mask=None, cache=None):
+    """The logits of `ids` in pieces, and the cache after them."""
+    logits, at = [], 0 if cache is None else len(cache)
+    start = at
+    for size in sizes:
+        part = ids[:, at - start : at - start + size]
+        shown = None if mask is None else mask[:, : at + size]
+        out = call(model, part, shown, cache=cache, use_cache=True)
+        cache = out.cache
+        logits.append(out.logits)
+        at += size
+        assert len(cache) == cache.get_seq_length() == at
+    return np.concatenate(logits, 1), cache
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", [*DECODERS, *BOTH])
+def test_a_cache_changes_no_bit(name, dtype, tmp_path):
+    reference = save_class(name, tmp_path)
+    model = getattr(fastplm, name).from_pretrained(tmp_path, dtype=dtype)
+    ids, _ = random_batch(61, (LENGTH, LENGTH))
+    whole = call(model, ids).logits
+    assert np.array_equal(pieces(model, ids, PIECES)[0], whole)
+    if dtype == "float32":
+        with torch.no_grad():
+            assert_layers([whole], [call(reference, torch.from_numpy(ids)).logits])
+
+
+def test_threads(pair):
+    model = pair[1]
+    ids, _ = random_batch(61, (600, 600))
+    whole, before = call(model, ids).logits, fastplm.num_threads()
+    try:
+        for threads in (1, 2, 3):
+            fastplm.set_num_threads(threads)
+            assert np.array_equal(pieces(model, ids, (590, 9, 1))[0], whole)
+            alone = call(model, ids[1:], rows=[1]) if type(model).__name__ in BOTH else call(model, ids[1:])
+            assert np.array_equal(alone.logits[0], whole[1])
+    finally:
+        fastplm.set_num_threads(before)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding(side, pair):
+    """Padding in front of the first tokens, or between them and those that follow, as transformers has it."""
+    reference, model = pair
+    ids, mask = random_batch(61, (9, 5), side)
+    more, _ = random_batch(61, (4, 4), seed=2)
+    ids, mask = np.concatenate((ids, more), 1), np.concatenate((mask, np.ones_like(more)), 1)
+    keep = mask.astype(bool)
+    with torch.no_grad():
+        first = call(reference, torch.from_numpy(ids[:, :9]), torch.from_numpy(mask[:, :9]), use_cache=True)
+        then = call(
+            reference, torch.from_numpy(ids[:, 9:]), torch.from_numpy(mask), cache=first.cache, use_cache=True
+        )
+    got, _ = pieces(model, ids, (9, 4), mask)
+    assert_layers([got], [np.concatenate((first.logits, then.logits), 1)], keep)
+    whole = call(model, ids, mask).logits
+    assert np.array_equal(got, whole)
+
+
+def test_a_mask_may_hide_what_the_cache_has(pair):
+    reference, model = pair
+    ids, mask = random_batch(61, (9, 9))
+    mask[1, 2:4] = 0
+    with torch.no_grad():
+        first = call(reference, torch.from_numpy(ids[:, :6]), use_cache=True)
+        want = call(reference, torch.from_numpy(ids[:, 6:]), torch.from_numpy(mask), cache=first.cache)
+    cache = call(model, ids[:, :6]).cache
+    assert_layers([call(model, ids[:, 6:], mask, cache=cache).logits], [want.logits])
+
+
+def test_crop_copy_and_reorder(pair):
+    model = pair[1]
+    ids, _ = random_batch(61, (40, 40))
+    whole = call(model, ids).logits
+    _, cache = pieces(model, ids, (30,))
+    kept, deep, again = cache.copy(), copy.deepcopy(cache), copy.copy(cache)
+    cache.crop(12)
+    assert len(cache) == 12 and len(kept) == len(deep) == len(again) == 30
+    assert np.array_equal(pieces(model, ids[:, 12:], (10, 18), cache=cache)[0], whole[:, 12:])
+    for other in (kept, deep, again):
+        assert np.array_equal(pieces(model, ids[:, 30:], (10,), cache=other)[0], whole[:, 30:])
+    kept.crop(-10)
+    assert len(kept) == 30
+    kept.reorder_cache(torch.tensor([1, 0]))
+    swapped = call(model, ids[::-1, 30:].copy(), cache=kept).logits
+    assert np.array_equal(swapped, whole[::-1, 30:])
+    kept.crop(30)
+    kept.batch_select_indices([0])
+    kept.batch_repeat_interleave(3)
+    assert kept.batch_size == 3 and kept.nbytes > 0 and "3 rows, 30 tokens" in repr(kept)
+    tripled = call(model, ids[[1, 1, 1], 30:], cache=kept).logits
+    assert np.array_equal(tripled, whole[[1, 1, 1], 30:])
+    with pytest.raises(ValueError, match="row 3; expected 0 to 2"):
+        kept.reorder_cache([3])
+
+
+def test_use_cache(pair):
+    model = pair[1]
+    ids, _ = random_batch(61, (4, 4))
+    assert isinstance(call(model, ids).cache, fastplm.Cache)
+    assert call(model, ids).past_key_values is not None
+    assert "cache" not in call(model, ids, use_cache=False)
+    mine = fastplm.Cache(model)
+    assert bool(mine) and len(mine) == 0
+    out = call(model, ids, past_key_values=mine, use_cache=False)
+    assert out.cache is mine and len(mine) == 4
+
+
+def test_positions_and_embeddings(tmp_path):
+    for name in DECODERS:
+        reference = save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, _ = random_batch(61, (9, 9))
+        places = np.random.default_rng(0).integers(0, 40, ids.shape)
+        with torch.no_grad():
+            embeds = reference.get_input_embeddings()(torch.from_numpy(ids))
+            want = reference(inputs_embeds=embeds, position_ids=torch.from_numpy(places)).logits
+        got = model(inputs_embeds=embeds, position_ids=places)
+        assert_layers([got.logits], [want])
+        assert np.array_equal(model(ids, position_ids=places).logits, got.logits.numpy())
+        for keep in (0, 1, 3, np.array([0, 4])):
+            with torch.no_grad():
+                kept = torch.from_numpy(keep) if isinstance(keep, np.ndarray) else keep
+                want = reference(torch.from_numpy(ids), logits_to_keep=kept).logits
+            assert_layers([model(ids, logits_to_keep=keep).logits], [want])
+
+
+def test_masks_of_four_dimensions(tmp_path):
+    for name in DECODERS:
+        reference = save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, _ = random_batch(61, (6, 6))
+        sees = np.tril(np.random.default_rng(3).random((2, 1, 6, 6)) < 0.6) | np.eye(6, dtype=bool)
+        added = np.where(sees, 0, np.finfo(np.float32).min).astype(np.float32)
+        with torch.no_grad():
+            want = reference(torch.from_numpy(ids), attention_mask=torch.from_numpy(added)).logits
+        for mask in (sees, added):
+            assert_layers([model(ids, attention_mask=mask).logits], [want])
+        with pytest.raises(UnsupportedError, match="tokens that come later; expected a causal mask"):
+            model(ids, attention_mask=np.ones((1, 1, 6, 6), bool))
+
+
+def test_encoder_outputs(tmp_path):
+    for name in BOTH:
+        reference = save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, mask = random_batch(61, (9, 5))
+        target, _ = random_batch(61, (4, 4), seed=3)
+        whole = model(ids, mask, target, output_hidden_states=True)
+        encoder = model.get_encoder()
+        states = encoder(ids, mask, output_hidden_states=True, output_attentions=True)
+        with torch.no_grad():
+            want = reference.get_encoder()(torch.from_numpy(ids), torch.from_numpy(mask))[0]
+        assert_layers([states.last_hidden_state], [want], mask.astype(bool))
+        for outputs in (states, states.to_tuple(), (states[0],), [torch.from_numpy(states[0])]):
+            got = model(attention_mask=mask, decoder_input_ids=target, encoder_outputs=outputs)
+            assert np.array_equal(got.logits, whole.logits)
+        assert len(whole.encoder_hidden_states) == 3 and len(whole.decoder_hidden_states) == 4
+        embeds = reference.get_input_embeddings()(torch.from_numpy(target)).detach().numpy()
+        with torch.no_grad():
+            want = reference(torch.from_numpy(ids), decoder_inputs_embeds=torch.from_numpy(embeds)).logits
+        assert_layers([model(ids, decoder_inputs_embeds=embeds).logits], [want])
+        with pytest.raises(TypeError, match="encoder_outputs: a int"):
+            model(decoder_input_ids=target, encoder_outputs=5)
+        with pytest.raises(ValueError, match=r"attention_mask: shape \[2, 8\]"):
+            model(attention_mask=mask[:, 1:], decoder_input_ids=target, encoder_outputs=states)
+    with pytest.raises(ValueError, match="decoder_input_ids and decoder_inputs_embeds: got neither"):
+        fastplm.T5Model.from_pretrained(tmp_path / BOTH[0])(ids)
+    save_class("GPT2Model", tmp_path / "one")
+    with pytest.raises(UnsupportedError, match="one stack only"):
+        fastplm.GPT2Model.from_pretrained(tmp_path / "one").get_encoder()
+
+
+def test_errors(pair, tmp_path):
+    model = pair[1]
+    ids, mask = random_batch(61, (6, 6))
+    cache = call(model, ids).cache
+    before = call(model, ids[:, :2], cache=cache.copy()).logits
+    save_class(type(model).__name__, tmp_path)
+    other = type(model).from_pretrained(tmp_path)
+    for error, message, given in (
+        (ValueError, "made by another model", {"cache": call(other, ids).cache}),
+        (TypeError, "cache: a list; expected the cache", {"cache": [1]}),
+        (TypeError, "both cache and past_key_values", {"cache": cache, "past_key_values": cache}),
+        (TypeError, "use_cache: 3", {"use_cache": 3}),
+    ):
+        with pytest.raises(error, match=message):
+            call(model, ids, **given)
+    with pytest.raises(ValueError, match=r"attention_mask: shape \[2, 6\]; expected \[2, 12\]: 6 tokens"):
+        call(model, ids, mask, cache=cache)
+    with pytest.raises(ValueError, match=r"attention_mask: shape \[2, 5\]; expected \[2, 6\]"):
+        call(model, ids, mask[:, 1:])
+    with pytest.raises(ValueError, match=r"rows"):
+        call(model, ids[:1], cache=cache)
+    with pytest.raises(ValueError, match="input_ids"):
+        call(model, ids + 61, cache=cache)
+    assert len(cache) == 6, "a call that fails leaves the cache as it was"
+    assert np.array_equal(call(model, ids[:, :2], cache=cache).logits, before)
+    empty = fastplm.Cache(model)
+    with pytest.raises(ValueError, match="input_ids"):
+        call(model, ids + 61, cache=empty)
+    assert len(call(model, ids[:1], cache=empty).cache) == 6
+
+
+def test_positions_past_the_table(tmp_path):
+    save_class("GPT2LMHeadModel", tmp_path, Tiny(extra={"n_positions": 8}))
+    model = fastplm.GPT2LMHeadModel.from_pretrained(tmp_path)
+    cache = model([[3] * 8]).cache
+    for given in ({"input_ids": [[3]], "cache": cache}, {"input_ids": [[3] * 9]}):
+        with pytest.raises(ValueError, match=r"9 tokens; this model takes at most 8"):
+            model(**given)
+    with pytest.raises(ValueError, match="position_ids"):
+        model([[3]], position_ids=[[8]])
+    assert len(cache) == 8
+
+
+def test_scale_of_t5s_outputs(tmp_path):
+    """T5 1.1 has a projection of its own and scales nothing before it; saved again, it still does not."""
+    reference = save_class("T5ForConditionalGeneration", tmp_path, Tiny(extra={"tie_word_embeddings": False}))
+    ids, _ = random_batch(61, (5, 5))
+    given = dict(input_ids=torch.from_numpy(ids), decoder_input_ids=torch.from_numpy(ids[:, :3]))
+    for settings in ({}, {"tie_word_embeddings": False}):
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+        reference = transformers.T5ForConditionalGeneration.from_pretrained(
+            tmp_path, attn_implementation="eager"
+        ).eval()
+        with torch.no_grad():
+            want = reference(**given).logits
+        assert_layers([fastplm.T5ForConditionalGeneration.from_pretrained(tmp_path)(**given).logits], [want])
+
+
+def test_stories260k(data):
+    """A real model tells its published story, token by token."""
+    folder = data / "stories260k" / "hf"
+    golden = json.loads((folder / "golden_greedy.json").read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = fastplm.AutoModelForCausalLM.from_pretrained(folder)
+    ids, cache, new = list(golden["prompt_ids"]), None, golden["prompt_ids"]
+    while len(ids) < len(golden["greedy_ids"]):
+        out = model([new], cache=cache)
+        cache, new = out.cache, [int(out.logits[0, -1].argmax())]
+        ids += new
+    assert ids == golden["greedy_ids"]
+
+
+# The settings of published checkpoints that others here do not have.
+PUBLISHED = {
+    "gpt2": {
+        "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
+        "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02,
+        "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
+        "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": None,
+        "summary_first_dropout": 0.1, "summary_proj_to_labels": True, "summary_type": "cls_index",
+        "summary_use_proj": True, "vocab_size": 50257,
+        "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
+    },
+    "llama": {
+        "architectures": ["LlamaForCausalLM"], "attention_bias": False, "bos_token_id": 1, "eos_token_id": 2,
+        "hidden_act": "silu", "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 5632,
+        "max_position_embeddings": 2048, "model_type": "llama", "num_attention_heads": 32,
+        "num_hidden_layers": 22, "num_key_value_heads": 4, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
+        "rope_scaling": None, "rope_theta": 10000.0, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+        "transformers_version": "4.35.0", "use_cache": True, "vocab_size": 32000,
+    },
+    "bart": {
+        "activation_dropout": 0.1, "activation_function": "gelu", "add_bias_logits": False,
+        "add_final_layer_norm": False, "architectures": ["BartModel"], "attention_dropout": 0.1,
+        "bos_token_id": 0, "classif_dropout": 0.1, "classifier_dropout": 0.0, "d_model": 768,
+        "decoder_attention_heads": 12, "decoder_ffn_dim": 3072, "decoder_layerdrop": 0.0, "decoder_layers": 6,
+        "decoder_start_token_id": 2, "dropout": 0.1, "early_stopping": True, "encoder_attention_heads": 12,
+        "encoder_ffn_dim": 3072, "encoder_layerdrop": 0.0, "encoder_layers": 6, "eos_token_id": 2,
+        "forced_bos_token_id": 0, "forced_eos_token_id": 2, "gradient_checkpointing": False,
+        "id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}, "init_std": 0.02,
+        "is_encoder_decoder": True, "label2id": {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2},
+        "max_position_embeddings": 1024, "model_type": "bart", "no_repeat_ngram_size": 3,
+        "normalize_before": False, "normalize_embedding": True, "num_beams": 4, "num_hidden_layers": 6,
+        "pad_token_id": 1, "scale_embedding": False, "task_specific_params": {}, "torch_dtype": "float32",
+        "transformers_version": "4.12.0.dev0", "use_cache": True, "vocab_size": 50265,
+    },
+    "t5": {
+        "architectures": ["T5ForConditionalGeneration"], "d_ff": 2048, "d_kv": 64, "d_model": 512,
+        "decoder_start_token_id": 0, "dropout_rate": 0.1, "eos_token_id": 1, "initializer_factor": 1.0,
+        "is_encoder_decoder": True, "layer_norm_epsilon": 1e-06, "model_type": "t5", "n_positions": 512,
+        "num_heads": 8, "num_layers": 6, "output_past": True, "pad_token_id": 0,
+        "relative_attention_num_buckets": 32, "task_specific_params": {}, "vocab_size": 32128,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_published_settings(family):
+    """All are known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        config = fastplm.PretrainedConfig.of(PUBLISHED[family], f"{family}.json")
+    reference = transformers.AutoConfig.for_model(**PUBLISHED[family])
+    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_labels"):
+        assert getattr(config, name) == getattr(reference, name), name
