@@ -30,6 +30,7 @@ struct ModelClass {
   const char* names;   // in transformers, space-separated
   std::vector<HeadOutput> (*head)(const Value& config) = nullptr;
   Stacks stacks = Stacks::kAll;
+  const char* prefix = nullptr;   // where it is not the family's
 };
 
 struct Arch {

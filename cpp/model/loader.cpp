@@ -22,8 +22,9 @@ std::byte* Memory::take(int64_t size) {
   return piece;
 }
 
-Loader::Loader(const Arch& arch, const std::vector<TensorEntry>& entries, DType dtype, Memory& memory)
-    : arch_(arch), dtype_(dtype), memory_(memory) {
+Loader::Loader(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, DType dtype,
+               Memory& memory)
+    : arch_(arch), prefix_(kind.prefix ? kind.prefix : arch.prefix), dtype_(dtype), memory_(memory) {
   for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
 }
 
@@ -37,7 +38,7 @@ const TensorEntry* Loader::find_name(const std::string& name, std::string_view k
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
   const std::string_view older = kind == ".weight" ? ".gamma" : kind == ".bias" ? ".beta" : kind;
   for (std::string_view ending : {kind, older}) {
-    for (const std::string& prefix : {std::string(), std::string(arch_.prefix)}) {
+    for (const std::string& prefix : {std::string(), prefix_}) {
       const auto found = entries_.find(std::string(prefix).append(name).append(ending));
       if (found != entries_.end()) return found->second;
     }

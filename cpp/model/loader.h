@@ -52,7 +52,8 @@ struct Memory {
 // Throws kFile naming the tensor that is missing or has the wrong shape, kUnsupported for its dtype.
 class Loader {
  public:
-  Loader(const Arch& arch, const std::vector<TensorEntry>& entries, DType dtype, Memory& memory);
+  Loader(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, DType dtype,
+         Memory& memory);
 
   // From here on, slots are those of this stack.
   void use(std::span<const WeightRow> rows) { rows_ = rows; }
@@ -96,6 +97,7 @@ class Loader {
   ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
 
   const Arch& arch_;
+  const std::string prefix_;   // what checkpoints of models with a head put before every name
   DType dtype_;
   Memory& memory_;
   std::span<const WeightRow> rows_;

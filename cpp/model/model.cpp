@@ -68,7 +68,7 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
   }
   const bool tied = projects && config.b("tie_word_embeddings", arch.tied);
 
-  Loader load(arch, tensors, dtype, memory_);
+  Loader load(arch, kind, tensors, dtype, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
   const bool both = spec_.encoder && spec_.decoder;
   if (spec_.encoder) {

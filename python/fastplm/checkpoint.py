@@ -42,8 +42,6 @@ class Checkpoint(NamedTuple):
         """
         settings = engine_settings(self.config.to_dict(), {t.name for t in self.tensors})
         with self._opened() as tensors:
-            if class_name == "LlamaForQuestionAnswering":  # the one class with another prefix
-                tensors = [t._replace(name=re.sub(r"^transformer\.", "model.", t.name)) for t in tensors]
             try:
                 return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype)
             except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files

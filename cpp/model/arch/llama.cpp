@@ -76,7 +76,7 @@ static constexpr ModelClass kClasses[] = {
     {"LlamaForCausalLM", causal_lm},
     {"LlamaForSequenceClassification", sequence_classes},
     {"LlamaForTokenClassification", token_classes},
-    {"LlamaForQuestionAnswering", span_head},
+    {"LlamaForQuestionAnswering", span_head, Stacks::kAll, "transformer."},
 };
 
 extern const Arch kLlama;
