@@ -304,12 +304,6 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     return type(name, (PreTrainedModel,), members)
 
 
-def _engine_class(cls: type[PreTrainedModel]) -> str:
-    """What the engine builds for `cls`: of encoder-decoders the encoder alone."""
-    known = _engine.classes(cls.model_type)
-    return next((name for name, stacks in known.items() if stacks == "encoder"), cls.__name__)
-
-
 def _load_again(
     cls: type[PreTrainedModel], source: Source, config: PretrainedConfig, dtype: str, pooled: bool
 ) -> PreTrainedModel:
