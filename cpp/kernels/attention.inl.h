@@ -104,6 +104,10 @@ struct Attention {
     for (int64_t r = 0; r < rows; ++r) add_bias(q + r, scores + r * score_columns - block, here);
   }
 
+  // Added to the scores of hidden keys: so low that a row which sees no key weighs all alike, as with the lowest f32
+  // that transformers adds, whose product with kLog2E is infinite; that of a power of two is finite and exact.
+  static constexpr float kHidden = -0x1p126f;
+
   void add_bias(int64_t q, float* row, Range here) const {
     const float* bias = a.distance_bias ? a.distance_bias + q * a.bias_step : nullptr;
     const uint8_t* mask = a.mask ? a.mask + q * a.mask_ld : nullptr;
@@ -111,7 +115,7 @@ struct Attention {
     for (int64_t k = here.begin; k < here.end; ++k) {
       row[k] *= a.scale;
       if (bias) row[k] += bias[index(k) - own];
-      if (mask && !mask[k]) row[k] += -__FLT_MAX__;  // as transformers adds it
+      if (mask && !mask[k]) row[k] += kHidden;
     }
   }
 

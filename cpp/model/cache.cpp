@@ -32,12 +32,6 @@ std::shared_ptr<Buffer> KeyStore::new_page(const Buffer* copy) const {
   return page;
 }
 
-int64_t KeyStore::longest() const {
-  int64_t longest = 0;
-  for (int64_t s = 0; s < sequences(); ++s) longest = std::max(longest, length(s));
-  return longest;
-}
-
 int64_t KeyStore::bytes() const {
   std::set<const Buffer*> pages;
   for (const Row& row : rows_) {
@@ -58,11 +52,16 @@ void KeyStore::extend(int64_t s, const std::vector<int32_t>& columns) {
   const int64_t before = length(s), after = before + int64_t(columns.size());
   if (columns.empty()) return;
   if (before % ops::kPageRows) own_last_page(row);
-  while (int64_t(row.pages.size()) * ops::kPageRows < after) {
-    row.pages.push_back(new_page(nullptr));
-    row.data.push_back(row.pages.back()->data());
-  }
+  // Where memory runs out, the row stays as it was.
+  std::vector<std::shared_ptr<Buffer>> fresh;
+  while (int64_t(row.pages.size() + fresh.size()) * ops::kPageRows < after) fresh.push_back(new_page(nullptr));
+  row.data.reserve(row.data.size() + fresh.size());
+  row.pages.reserve(row.pages.size() + fresh.size());
   row.columns.insert(row.columns.end(), columns.begin(), columns.end());
+  for (auto& page : fresh) {
+    row.data.push_back(page->data());
+    row.pages.push_back(std::move(page));
+  }
 }
 
 void KeyStore::crop(int64_t s, int64_t length) {
@@ -125,14 +124,16 @@ void Cache::reorder(const std::vector<int64_t>& rows) {
   }
   own.reorder(rows);
   if (encoder.sequences()) encoder.reorder(rows);
+  if (rows.empty()) crop(0);
 }
 
 void Cache::crop(int64_t count) {
+  count = std::clamp<int64_t>(count, 0, columns);
   for (int64_t s = 0; s < own.sequences(); ++s) {
     const auto& kept = own.columns(s);
-    own.crop(s, std::ranges::lower_bound(kept, int32_t(std::min<int64_t>(count, columns))) - kept.begin());
+    own.crop(s, std::ranges::lower_bound(kept, int32_t(count)) - kept.begin());
   }
-  columns = std::min(count, columns);
+  columns = count;
   if (columns > 0) return;
   own.resize(0);   // empty: it may take other rows
   encoder.resize(0);

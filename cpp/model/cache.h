@@ -1,7 +1,7 @@
 // The keys and values that a decoder has computed, so that later tokens need not compute them again.
 //
 // They lie in pages of kPageRows tokens, which hold all layers. Sequences that begin alike share pages; one that
-// is written while it is shared is copied first. Unwritten rows are zero.
+// is written while it is shared is copied first. Values of unwritten rows are zero.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,7 +23,6 @@ class FASTPLM_EXPORT KeyStore {
 
   int64_t sequences() const { return int64_t(rows_.size()); }
   int64_t length(int64_t s) const { return int64_t(rows_[size_t(s)].columns.size()); }
-  int64_t longest() const;
   int64_t bytes() const;   // of all pages, shared ones once
 
   // The column of the padded row that each token came from.

@@ -15,7 +15,7 @@ struct StackCall {
   KeyStore* own = nullptr;
   KeyStore* encoder = nullptr;
   int64_t first = 0;                      // the stores' sequence of the batch's first
-  const int64_t* past = nullptr;          // [sequences] positions taken by earlier tokens, or null
+  const int64_t* past = nullptr;          // [sequences] columns of the padded rows before, or null
 };
 
 // Bytes of workspace that forward() takes for this batch.

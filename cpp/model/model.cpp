@@ -8,8 +8,7 @@
 
 namespace fastplm {
 
-// An arena from the free list, put back at the end. The list never holds more than one for each thread that
-// worked at the same time, and none of unusual size.
+// An arena from the free list, put back at the end. The list holds at most two for each thread, none of them large.
 class Model::Lease {
  public:
   Lease(const Model& model, int64_t bytes) : model_(model) {
@@ -100,7 +99,10 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   const Sequences sequences = sequences_of("forward", batch.cu_seqlens, tokens);
   if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec.width});
   for (int64_t s = 0; s < sequences.count; ++s) {
-    const int64_t past = decoding.past.empty() ? 0 : decoding.past[size_t(s)], length = past + sequences.length(s);
+    const int64_t past = decoding.past.empty() ? 0 : decoding.past[size_t(s)];
+    // By positions; where these are given, by tokens, since hidden ones take none.
+    const int64_t length =
+        decoding.cache && batch.position_ids ? decoding.cache->own.length(s) : past + sequences.length(s);
     if (spec.max_length && length > spec.max_length) {
       fail(ErrorKind::kValue, "forward: sequence ", s, " has ", length, " tokens; this model takes at most ",
            spec.max_length, ": truncate it (truncation=True)");
@@ -138,6 +140,12 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",
            call.encoder->sequences());
     }
+    const Sequences states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
+    for (int64_t s = 0; s < states.count; ++s) {
+      if (states.length(s) == call.encoder->length(s)) continue;
+      fail(ErrorKind::kValue, "forward: row ", s, " of the encoder's states has ", states.length(s),
+           " tokens; the cache was filled from ", call.encoder->length(s));
+    }
   }
   run(call, batch, out);
 }
@@ -145,14 +153,15 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
 // Keys and values of all layers that attend to the encoder, from its states.
 void Model::write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const {
   const StackSpec& spec = *spec_.decoder;
-  if (!states) fail(ErrorKind::kValue, "forward: the decoder needs the encoder's states; expected encoder_outputs");
-  const Sequences rows = sequences_of("forward", starts, states.shape[0]);
+  if (!starts) fail(ErrorKind::kValue, "forward: the decoder needs the encoder's states; expected encoder_outputs");
+  const Sequences rows = sequences_of("forward", starts, states ? states.shape[0] : 0);
   keys.resize(rows.count);
   for (int64_t s = 0; s < rows.count; ++s) {
     std::vector<int32_t> columns(static_cast<size_t>(rows.length(s)));
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = int32_t(i);
     keys.extend(s, columns);
   }
+  if (!states) return;   // all are hidden
   Buffer narrow;
   TensorView h = states;
   if (dtype_ != DType::kF32) {

@@ -31,7 +31,7 @@ class FASTPLM_EXPORT Model {
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
     TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
-    std::vector<int64_t> past;          // [sequences] positions taken before, or empty
+    std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;
   void decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const;

@@ -20,7 +20,10 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
   if (in.batch * columns_ >= kMost) {
     fail(ErrorKind::kValue, "forward: the batch has ", in.batch * columns_, " tokens; expected fewer than ", kMost);
   }
-  if (cache && cache->own.sequences() == 0) cache->own.resize(in.batch);
+  if (cache && past == 0) {   // it may have rows of an earlier call without tokens
+    cache->crop(0);
+    cache->own.resize(in.batch);
+  }
   if (cache && cache->own.sequences() != in.batch) {
     fail(ErrorKind::kValue, "forward: ", in.batch, " rows; the cache has ", cache->own.sequences());
   }
@@ -95,7 +98,7 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       const auto& keys = key_columns_[size_t(b)];
       cache->own.extend(b, {keys.begin() + cache->own.length(b), keys.end()});
     }
-    cache->columns = columns_;
+    if (in.batch > 0) cache->columns = columns_;
   }
   batch_ = {.cu_seqlens = view_of(start_, DType::kI32, {in.batch + 1}),
             .ids = view_of(ids_, DType::kI32, {tokens}),
@@ -142,6 +145,9 @@ void Packing::unpack_attention(const float* packed, int64_t heads, float* padded
 }
 
 void pool_hidden(const Model& model, const PaddedInput& in, const std::vector<TensorView>& out) {
+  bool any = false;
+  for (size_t i = 0; i < out.size(); ++i) any |= out[i] && model.heads()[i].spec.per_sequence();
+  if (!any) return;
   const StackSpec& spec = *model.spec().encoder;
   for (int64_t b = 0; in.mask && in.length > 0 && b < in.batch; ++b) {
     const int64_t row = b * in.length;

@@ -15,7 +15,13 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
   out.embed = load_embed(load, spec.embed, width, packed_tokens);
   for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
     const auto* buckets = std::get_if<Buckets>(&attention.score);
-    if (buckets && !out.buckets) out.buckets = load.table("attention.buckets", {buckets->count, attention.heads});
+    if (!buckets || out.buckets) return;
+    const int64_t exact = buckets->count / (buckets->both_ways ? 4 : 2);   // distances with a bucket of their own
+    if (buckets->max_distance <= exact) {
+      fail(ErrorKind::kFile, "relative positions have ", buckets->count, " buckets up to the distance ",
+           buckets->max_distance, "; expected a distance above ", exact);
+    }
+    out.buckets = load.table("attention.buckets", {buckets->count, attention.heads});
   });
   std::vector<std::shared_ptr<RopeTable>> ropes;   // layers share them
   const auto rope_of = [&](const Rope& rope) {

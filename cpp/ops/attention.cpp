@@ -183,6 +183,10 @@ void bucket_bias(TensorView table, int64_t max_distance, bool both_ways, TensorV
   const int64_t exact = buckets / 2;
   const int64_t width = distance_bias.shape[1], reach = (width + 1) / 2;
   check.matches("distance_bias", distance_bias, DType::kF32, {heads, width});
+  if (exact < 1 || max_distance <= exact) {
+    fail(ErrorKind::kValue, "bucket_bias: ", table.shape[0], " buckets, max_distance ", max_distance,
+         "; expected at least ", both_ways ? 4 : 2, " buckets and a distance above ", exact);
+  }
   const float log_range = float(std::log(double(max_distance) / double(exact)));
   for (int64_t distance = 0; distance < reach; ++distance) {
     int64_t bucket = distance;

@@ -29,7 +29,7 @@ struct AttentionOptions {
   TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
   TensorView index;          // i32 of each key, increasing within a sequence: where it stands for back, ahead and
                              // distance_bias; empty: 0, 1, 2, ...
-  TensorView mask;           // [query tokens, longest keys or more] u8: where 0, the lowest f32 is added; or empty
+  TensorView mask;           // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
 };
 
 //   q           [query tokens, heads head_dim] of dtype

@@ -27,10 +27,6 @@ struct Check {
   void optional(const char* name, const TensorView& t, DType dtype_, const Shape& shape_) const {
     if (t) matches(name, t, dtype_, shape_);
   }
-  void on_cpu(const char* name, const TensorView& t) const {
-    if (t.device == Device::kCpu) return;
-    fail(ErrorKind::kUnsupported, op, ": ", name, " is on a CUDA device; this op runs on the CPU only");
-  }
   // ids [count] i32, all in [0, limit)
   void ids(const char* name, const TensorView& t, int64_t count, int64_t limit) const {
     matches(name, t, DType::kI32, {count});

@@ -12,7 +12,7 @@ namespace fastplm::ops {
 // Tokens of a page of a cache: divides kKeyBlock, a multiple of every table's panel.
 constexpr int64_t kPageRows = 96;
 
-// How one head's keys and values lie in a page of `rows` tokens. Unwritten rows must be zero.
+// How one head's keys and values lie in a page of `rows` tokens. Values of unwritten rows must be zero.
 struct HeadPages {
   DType dtype;
   int64_t head_dim, rows;

@@ -30,6 +30,9 @@ constexpr DType kTypeOf<uint8_t> = DType::kU8;
 template <class T>
 TensorView view_of(const Array<T>& a) {
   TensorView view{const_cast<T*>(a.data()), kTypeOf<T>, Device::kCpu, {}};
+  if (a.ndim() > Shape::kMaxRank) {
+    fail(ErrorKind::kValue, "an array has ", a.ndim(), " dimensions; expected at most ", Shape::kMaxRank);
+  }
   for (py::ssize_t i = 0; i < a.ndim(); ++i) view.shape.dims[size_t(view.shape.rank++)] = a.shape(i);
   return view;
 }
@@ -83,7 +86,7 @@ void expect_shape(const char* name, const MaybeArray<T>& a, const std::vector<py
 // The int64 or int32 values of `ids` as int32.
 std::vector<int32_t> to_int32(const py::array& ids) {
   const auto wide = Array<int64_t>::ensure(ids);
-  if (!wide) throw py::error_already_set();
+  if (!wide) fail(ErrorKind::kType, "forward: input_ids holds no integers; expected int64 or int32");
   std::vector<int32_t> out(size_t(wide.size()));
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t id = wide.data()[i];
@@ -259,18 +262,12 @@ py::dict encode(const Model& model, const std::optional<py::array>& input_ids, c
   return results.give();
 }
 
-// A cache in a forward pass belongs to it alone.
+// A cache belongs to one call at a time. Null: there is none.
 class Busy {
  public:
-  Busy(Cache* cache, const Model& model) : cache_(cache) {
-    if (!cache) return;
-    if (cache->model != &model) {
-      cache_ = nullptr;
-      fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
-    }
-    if (cache->busy.exchange(true)) {
-      cache_ = nullptr;
-      fail(ErrorKind::kValue, "forward: the cache is used by another call at the same time; expected one for each");
+  explicit Busy(Cache* cache) : cache_(cache) {
+    if (cache && cache->busy.exchange(true)) {
+      fail(ErrorKind::kValue, "cache: another call uses it at the same time; expected one cache for each");
     }
   }
   ~Busy() {
@@ -306,7 +303,10 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
                 const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
   if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
   const StackSpec& spec = *model.spec().decoder;
-  const Busy busy(cache, model);
+  if (cache && cache->model != &model) {
+    fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
+  }
+  const Busy busy(cache);
   Arguments a{input_ids, embeds, mask, positions, std::nullopt, gather};
   const int64_t past = cache ? cache->columns : 0;
   a.check(spec, past);
@@ -392,12 +392,35 @@ void bind_model(py::module_& m) {
   });
   m.def("classes", &classes_of, py::arg("model_type"));
   py::class_<Cache>(m, "Cache")
-      .def("copy", [](const Cache& c) { return std::make_unique<Cache>(c); })
-      .def("crop", &Cache::crop, py::arg("columns"))
-      .def("reorder", &Cache::reorder, py::arg("rows"))
+      .def("copy",
+           [](Cache& c) {
+             const Busy busy(&c);
+             return std::make_unique<Cache>(c);
+           })
+      .def(
+          "crop",
+          [](Cache& c, int64_t columns) {
+            const Busy busy(&c);
+            c.crop(columns);
+          },
+          py::arg("columns"))
+      .def(
+          "reorder",
+          [](Cache& c, const std::vector<int64_t>& rows) {
+            const Busy busy(&c);
+            c.reorder(rows);
+          },
+          py::arg("rows"))
       .def_readonly("columns", &Cache::columns)
-      .def_property_readonly("rows", [](const Cache& c) { return c.own.sequences(); })
-      .def_property_readonly("nbytes", [](const Cache& c) { return c.own.bytes() + c.encoder.bytes(); });
+      .def_property_readonly("rows",
+                             [](Cache& c) {
+                               const Busy busy(&c);
+                               return c.own.sequences();
+                             })
+      .def_property_readonly("nbytes", [](Cache& c) {
+        const Busy busy(&c);
+        return c.own.bytes() + c.encoder.bytes();
+      });
   py::class_<Model>(m, "Model")
       .def(py::init(&load), py::arg("model_type"), py::arg("class_name"), py::arg("config"), py::arg("tensors"),
            py::arg("dtype"))

@@ -56,7 +56,7 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
             f"[{batch}, {length}, {length}] or [{batch}, 1, {length}, {length}]"
         )
     if flags.ndim == 3:
-        check_rows(flags)
+        check_rows(flags, "attention_mask")
     return flags
 
 
@@ -88,18 +88,16 @@ def sees(array: arrays.Array, batch: int, length: int, columns: int, name: str) 
     else:
         raise TypeError(f"{name}: dtype {array.dtype} in four dimensions; expected bool or floats")
     pairs = np.broadcast_to(shows[:, 0], (batch, length, columns))
-    check_rows(pairs)
+    check_rows(pairs, name)
     return pairs
 
 
-def check_rows(pairs: arrays.Array) -> None:
+def check_rows(pairs: arrays.Array, name: str) -> None:
     """Raises ValueError for a token that sees none: each way of attention makes something else of it."""
     blind = np.argwhere(~pairs.any(-1))
     if len(blind):
         row, token = blind[0]
-        raise ValueError(
-            f"attention_mask: token {token} of row {row} may attend to no token; expected at least one"
-        )
+        raise ValueError(f"{name}: token {token} of row {row} may attend to no token; expected at least one")
 
 
 def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:

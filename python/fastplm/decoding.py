@@ -1,7 +1,5 @@
 """A call of a decoder, or of an encoder and a decoder."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,12 +48,14 @@ def _decoded(
     config, (ids, embeds, batch, length) = model.config, tokens
     cache = _cache_of(model, given)
     past = 0 if cache is None else len(cache)
-    layers = calls.layers_of(given.get("output_hidden_states"), config, model.engine.layers)
+    # transformers counts BART's decoder states by the layers of the encoder
+    own_layers = None if model.model_type == "bart" else model.engine.layers
+    layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
     gather = heads.gathered(model.task, model.model_type, given, ids, batch, length, config)
     mask = _mask(given.get(f"{prefix}attention_mask"), batch, length, past, f"{prefix}attention_mask")
     mask = encoding.shown(mask, heads.wanted(model.task, given, gather, batch, length))
     if mask is not None and mask.ndim == 3:
-        _check_sees(mask, past)
+        _check_sees(mask, past, f"{prefix}attention_mask")
     arguments = (
         ids,
         embeds,
@@ -64,37 +64,37 @@ def _decoded(
         gather,
     )
     attentions = calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions)
-    with _locked(cache) as own:
-        results: dict[str, Any] = model.engine.decode(
-            *arguments, own, states, encoder_mask, layers is not False, attentions
-        )
+    results: dict[str, Any] = model.engine.decode(
+        *arguments,
+        None if cache is None else cache.engine_cache,
+        states,
+        encoder_mask,
+        layers is not False,
+        attentions,
+    )
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     if prefix or model.task not in heads.WITHOUT_CACHE:
-        results["cache"] = cache
+        shown = model.model_type != "gpt2" or _uses_cache(model, given)  # GPT-2 fills one, and keeps it back
+        results["cache"] = cache if shown else None
     return results
+
+
+def _uses_cache(model: Any, given: dict[str, Any]) -> bool:
+    return calls.switch(given.get("use_cache"), "use_cache", model.config.use_cache)
 
 
 def _cache_of(model: Any, given: dict[str, Any]) -> Cache | None:
     cache = given.get("cache")
     if cache is None:
-        use = calls.switch(given.get("use_cache"), "use_cache", model.config.get("use_cache", True))
-        keeps = "decoder_input_ids" in given or model.task not in heads.WITHOUT_CACHE
+        use = _uses_cache(model, given)
+        keeps = model.stacks == "both" or model.task not in heads.WITHOUT_CACHE
         return Cache(model) if use and keeps else None
     if not isinstance(cache, Cache):
         raise TypeError(f"cache: a {type(cache).__name__}; expected the cache of an earlier call")
     if cache.engine is not model.engine:
         raise ValueError("cache: made by another model; expected one of this model")
     return cache
-
-
-@contextlib.contextmanager
-def _locked(cache: Cache | None) -> Iterator[Any]:
-    if cache is None:
-        yield None
-    else:
-        with cache.filling() as own:
-            yield own
 
 
 def _mask(value: Any, batch: int, length: int, past: int, name: str) -> arrays.Array | None:
@@ -121,11 +121,11 @@ def _scores_mask(array: arrays.Array, batch: int, length: int, past: int, name: 
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_sees(pairs: arrays.Array, past: int) -> None:
+def _check_sees(pairs: arrays.Array, past: int, name: str) -> None:
     """Raises ValueError for a token that sees none: its results mean nothing."""
     length, columns = pairs.shape[1:]
     earlier = np.arange(columns) <= past + np.arange(length)[:, None]
-    calls.check_rows((pairs != 0) & earlier)
+    calls.check_rows((pairs != 0) & earlier, name)
 
 
 def _has_labels(given: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import threading
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 import transformers
 
 import fastplm
-from fastplm.errors import UnsupportedError
+from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import Tiny, random_batch, save_class
 from tests.tolerance import assert_layers
 
@@ -35,12 +36,10 @@ def pair(name, tmp_path_factory):
 
 def call(model, ids, mask=None, **given):
     """A call with `ids` and `mask` for the decoder; an encoder gets fixed tokens, some of them hidden."""
+    rows = given.pop("rows", np.arange(len(ids)) % 2)
     if type(model).__name__ not in BOTH:
         return model(input_ids=ids, attention_mask=mask, **given)
     source, shown = random_batch(61, (12, 7), seed=5)
-    rows = np.arange(len(ids)) % 2
-    if given.get("rows") is not None:
-        rows = given.pop("rows")
     source, shown = source[rows], shown[rows]
     if torch.is_tensor(ids):
         source, shown = torch.from_numpy(source), torch.from_numpy(shown)
@@ -85,7 +84,7 @@ def test_threads(pair):
         for threads in (1, 2, 3):
             fastplm.set_num_threads(threads)
             assert np.array_equal(pieces(model, ids, (590, 9, 1))[0], whole)
-            alone = call(model, ids[1:], rows=[1]) if type(model).__name__ in BOTH else call(model, ids[1:])
+            alone = call(model, ids[1:], rows=[1])
             assert np.array_equal(alone.logits[0], whole[1])
     finally:
         fastplm.set_num_threads(before)
@@ -135,20 +134,160 @@ def test_crop_copy_and_reorder(pair):
     kept.crop(-10)
     assert len(kept) == 30
     kept.reorder_cache(torch.tensor([1, 0]))
-    swapped = call(model, ids[::-1, 30:].copy(), cache=kept).logits
+    swapped = call(model, ids[::-1, 30:].copy(), cache=kept, rows=[1, 0]).logits
     assert np.array_equal(swapped, whole[::-1, 30:])
     kept.crop(30)
     kept.batch_select_indices([0])
     kept.batch_repeat_interleave(3)
     assert kept.batch_size == 3 and kept.nbytes > 0 and "3 rows, 30 tokens" in repr(kept)
-    tripled = call(model, ids[[1, 1, 1], 30:], cache=kept).logits
+    tripled = call(model, ids[[1, 1, 1], 30:], cache=kept, rows=[1, 1, 1]).logits
     assert np.array_equal(tripled, whole[[1, 1, 1], 30:])
     with pytest.raises(ValueError, match="row 3; expected 0 to 2"):
         kept.reorder_cache([3])
 
 
-def test_use_cache(pair):
+@pytest.mark.parametrize("hidden", [575, 576, 577, 1060])
+def test_whole_blocks_of_hidden_keys(hidden, pair):
+    """Attention takes keys by blocks of 576: where all of one are hidden, its numbers must not matter."""
+    reference, model = pair
+    ids, _ = random_batch(61, (hidden + 30, hidden + 30))
+    mask = np.ones_like(ids)
+    mask[1, :hidden] = 0
+    cache = call(model, ids[:, :-4]).cache
+    with torch.no_grad():
+        first = call(reference, torch.from_numpy(ids[:, :-4]), use_cache=True)
+        shown = torch.from_numpy(mask)
+        want = call(reference, torch.from_numpy(ids[:, -4:]), shown, cache=first.cache)
+    assert_layers([call(model, ids[:, -4:], mask, cache=cache).logits], [want.logits])
+
+
+def test_documents_packed_into_one_row(tmp_path):
+    """By a mask of four dimensions: the second document starts in the middle of a block."""
+    reference = save_class("LlamaForCausalLM", tmp_path)
+    model = fastplm.LlamaForCausalLM.from_pretrained(tmp_path)
+    ids, _ = random_batch(61, (700,))
+    document = np.arange(700) >= 600
+    mask = np.tril(document[:, None] == document)[None, None]
+    added = torch.where(torch.from_numpy(mask), 0.0, torch.finfo(torch.float32).min)
+    with torch.no_grad():
+        want = reference(torch.from_numpy(ids), attention_mask=added, output_attentions=True)
+    got = model(ids, attention_mask=mask, output_attentions=True)
+    assert_layers([got.logits, *got.attentions], [want.logits, *want.attentions])
+
+
+def test_emptied_caches_take_other_rows(pair):
     model = pair[1]
+    ids, _ = random_batch(61, (5, 5))
+    whole = call(model, ids).logits
+    empty = (
+        lambda cache: cache.reset(),
+        lambda cache: cache.crop(-99),
+        lambda cache: cache.batch_select_indices(np.zeros(0, np.int64)),
+    )
+    for change in empty:
+        cache = call(model, ids[:1, :3]).cache
+        change(cache)
+        assert len(cache) == cache.batch_size == 0
+        assert np.array_equal(call(model, ids, cache=cache).logits, whole)
+    cache = call(model, ids[:1, :0]).cache
+    assert np.array_equal(call(model, ids, cache=cache).logits, whole)
+    with pytest.raises(ValueError, match="repeats: 0; expected 1 or more"):
+        cache.batch_repeat_interleave(0)
+
+
+def test_a_cache_belongs_to_one_call_at_a_time(pair):
+    """The others get an error, and the call its results."""
+    model = pair[1]
+    ids, _ = random_batch(61, (900, 900))
+    whole, refused = call(model, ids).logits, 0
+    for _ in range(4):
+        cache = fastplm.Cache(model)
+        results = []
+        thread = threading.Thread(
+            target=lambda cache=cache, results=results: results.append(call(model, ids, cache=cache))
+        )
+        thread.start()
+        while thread.is_alive():
+            for use in (cache.copy, lambda cache=cache: cache.reorder_cache([1, 0]) if len(cache) else None):
+                try:
+                    use()
+                except ValueError as error:
+                    refused += "another call uses it at the same time" in str(error)
+        thread.join()
+        if results:  # else the copy was being made when it began
+            assert results[0].logits.shape == whole.shape and np.isfinite(results[0].logits).all()
+    assert refused > 0
+
+
+def test_positions_given_for_hidden_columns(tmp_path):
+    """Columns that are hidden take no place in GPT-2's table of positions."""
+    reference = save_class("GPT2LMHeadModel", tmp_path, Tiny(extra={"n_positions": 16}))
+    model = fastplm.GPT2LMHeadModel.from_pretrained(tmp_path)
+    ids, _ = random_batch(61, (20,))
+    mask = (np.arange(20) >= 10)[None].astype(np.int64)
+    places = np.maximum(np.arange(20) - 10, 0)[None]
+    given = dict(attention_mask=torch.from_numpy(mask), position_ids=torch.from_numpy(places))
+    with torch.no_grad():
+        want = reference(torch.from_numpy(ids), **given).logits[:, 10:]
+    cache = model(ids[:, :15], attention_mask=mask[:, :15], position_ids=places[:, :15]).cache
+    got = model(ids[:, 15:], attention_mask=mask, position_ids=places[:, 15:], cache=cache).logits
+    assert_layers([got], [want[:, 5:]])
+
+
+def test_encoder_states_of_another_length_than_the_caches(tmp_path):
+    for name in BOTH:
+        save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, _ = random_batch(61, (70,))
+        cache = model(ids, decoder_input_ids=ids[:, :3]).cache
+        for other in (ids[:, :1], np.concatenate((ids, ids), 1)):
+            with pytest.raises(ValueError, match=r"has \d+ tokens; the cache was filled from 70"):
+                model(other, decoder_input_ids=ids[:, 3:4], cache=cache, output_attentions=True)
+        assert len(cache) == 3
+
+
+def test_all_of_the_encoders_tokens_hidden(tmp_path):
+    for name in BOTH:
+        save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, mask = random_batch(61, (5, 5))
+        mask[1] = 0
+        both = model(ids, mask, decoder_input_ids=ids[:, :3]).logits
+        alone = model(ids[1:], mask[1:], decoder_input_ids=ids[1:, :3]).logits
+        assert np.array_equal(alone[0], both[1]) and np.isfinite(alone).all()
+
+
+@pytest.mark.parametrize(("buckets", "distance"), [(8, 4), (32, 16), (32, 2)])
+def test_fewer_distances_than_buckets(buckets, distance, tmp_path):
+    extra = {"relative_attention_num_buckets": buckets, "relative_attention_max_distance": distance}
+    save_class("T5Model", tmp_path, Tiny(extra=extra))
+    with pytest.raises(CheckpointError, match=rf"{buckets} buckets up to the distance {distance}; expected"):
+        fastplm.T5Model.from_pretrained(tmp_path)
+
+
+def test_arguments_of_the_engine(pair):
+    engine = pair[1].engine
+    with pytest.raises(TypeError, match="input_ids holds no integers"):
+        engine.decode(np.zeros((1, 2), "f"), None, None, None, None, None, None, None, False, False)
+    with pytest.raises(ValueError, match="6 dimensions; expected at most 5"):
+        engine.embed(np.zeros((1,) * 6, np.int32), np.array([0, 1], np.int32), "mean", False)
+
+
+def test_states_of_barts_decoder_by_number(tmp_path):
+    reference = save_class("BartModel", tmp_path)
+    model = fastplm.BartModel.from_pretrained(tmp_path)
+    ids, _ = random_batch(61, (5,))
+    for numbers in ([-1], [-3], [3], [0, 2]):
+        with torch.no_grad():
+            want = reference(torch.from_numpy(ids), output_hidden_states=numbers).decoder_hidden_states
+        got = model(ids, output_hidden_states=numbers).decoder_hidden_states
+        assert [state is None for state in got] == [state is None for state in want]
+        pairs = [(a, b) for a, b in zip(got, want, strict=True) if a is not None]
+        assert_layers([a for a, _ in pairs], [b for _, b in pairs])
+
+
+def test_use_cache(pair):
+    reference, model = pair
     ids, _ = random_batch(61, (4, 4))
     assert isinstance(call(model, ids).cache, fastplm.Cache)
     assert call(model, ids).past_key_values is not None
@@ -156,7 +295,14 @@ def test_use_cache(pair):
     mine = fastplm.Cache(model)
     assert bool(mine) and len(mine) == 0
     out = call(model, ids, past_key_values=mine, use_cache=False)
-    assert out.cache is mine and len(mine) == 4
+    assert len(mine) == 4
+    with torch.no_grad():
+        first = call(reference, torch.from_numpy(ids), use_cache=True).cache
+        given = call(reference, torch.from_numpy(ids), cache=first, use_cache=False)
+    assert out.get("cache") is (mine if given.get("cache") is not None else None)
+    model.config.use_cache = False
+    assert "cache" not in call(model, ids)
+    model.config.use_cache = True
 
 
 def test_positions_and_embeddings(tmp_path):

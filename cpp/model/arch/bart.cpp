@@ -8,21 +8,21 @@ namespace fastplm {
 
 static StackSpec stack(const Value& c, bool decoder) {
   constexpr int64_t kReserved = 2;   // rows of the table of positions, fixed in the source
-  const auto setting = [&](const char* encoders, const char* decoders, int64_t standard) {
-    return c.i_in(decoder ? decoders : encoders, standard, 0, kMaxSize);
+  const auto setting = [&](const char* encoders, const char* decoders, int64_t standard, int64_t least) {
+    return c.i_in(decoder ? decoders : encoders, standard, least, kMaxSize);
   };
   const int64_t width = c.i_in("d_model", 1024, 1, kMaxSize),
                 positions = c.i_in("max_position_embeddings", 1024, 1, kMaxSize);
-  const int64_t layers = setting("encoder_layers", "decoder_layers", 12);
-  const int64_t heads = setting("encoder_attention_heads", "decoder_attention_heads", 16);
-  if (heads < 1) fail(ErrorKind::kFile, "attention heads: 0; expected 1 or more");
+  const int64_t layers = setting("encoder_layers", "decoder_layers", 12, 0);
+  const int64_t heads = setting("encoder_attention_heads", "decoder_attention_heads", 16, 1);
   const int64_t head_dim = head_dim_of(width, heads);
   const NormSpec norm{NormKind::kLayer, 1e-5};   // torch's default
   AttentionSpec own{heads, heads, head_dim, inverse_sqrt(head_dim)};
   AttentionSpec cross = own;
   own.see.causal = decoder;
   cross.keys = Source::kEncoder;
-  const MlpSpec mlp{setting("encoder_ffn_dim", "decoder_ffn_dim", 4096), act_from(c.s("activation_function", "gelu"))};
+  const MlpSpec mlp{setting("encoder_ffn_dim", "decoder_ffn_dim", 4096, 1),
+                    act_from(c.s("activation_function", "gelu"))};
   LayerSpec layer = post_norm(own, mlp, norm);
   if (decoder) layer.insert(layer.begin() + 1, Sublayer{{{{}, cross}}, norm});
   return {.width = width,
