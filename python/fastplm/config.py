@@ -18,7 +18,8 @@ from fastplm.config_keys import (
     FAMILIES,
     NULLABLE,
     ONLY,
-    ONLY_OF_DECODERS,
+    ONLY_OF,
+    PER_CALL,
     honoured,
     labels_of,
 )
@@ -66,11 +67,20 @@ _DEFAULTS: dict[str, Any] = {
     "return_dict": True,
     "is_encoder_decoder": False,
     "architectures": None,
+    "problem_type": None,
+    "use_cache": True,
+    "pad_token_id": None,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "decoder_start_token_id": None,
 }
 
 
 class PretrainedConfig:
-    """The settings of a model, by attribute: `config.hidden_size`. Read-only: the model is already built.
+    """The settings of a model, by attribute: `config.hidden_size`.
+
+    Those that each call reads may be set (`config.pad_token_id = 0`, `config.use_cache = False`); the others
+    may not: the model is already built from them.
 
     A name that transformers maps to the family's own one works too (`hidden_size` for `d_model`).
     """
@@ -103,7 +113,8 @@ class PretrainedConfig:
     ) -> "PretrainedConfig":
         """Checked `values`, with `settings` in place of their own; `where` is to blame. Raises as above."""
         if settings and isinstance(values, dict):
-            values = {**values, **_overrides(settings, values)}
+            settings = _overrides(settings, values)
+            values = {**_without_labels(values, settings), **settings}
         check(values, where)
         return cls(values, name_or_path)
 
@@ -118,15 +129,16 @@ class PretrainedConfig:
 
     def __getattr__(self, name: str) -> Any:
         values = self.__dict__.get("_values", {})  # empty while unpickling
+        if name in ("id2label", "label2id") and values:
+            return _labels(values)[name]
         if name in values:
             return values[name]
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
         family = values.get("model_type", "")
         if name == "num_labels" and values:
             return labels_of(values)
-        if name in DEFAULTS.get(family, {}):
-            return DEFAULTS[family][name]
+        for defaults in (DEFAULTS.get(family, {}), _DEFAULTS):
+            if name in defaults:
+                return defaults[name]
         known = honoured(family) if family in FAMILIES else ()
         for names in _SIZES:
             if name in names:
@@ -136,9 +148,14 @@ class PretrainedConfig:
         raise AttributeError(f"config.json has no setting {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(
-            f"config.{name} cannot be changed: the model is built from it; pass arguments instead"
-        )
+        family = FAMILIES[self._values["model_type"]]
+        if name not in PER_CALL or name in family.engine:
+            raise AttributeError(
+                f"config.{name} cannot be changed: the model is built from it; pass arguments instead"
+            )
+        values = {**self._values, name: value}
+        _check_plain(values, "config")
+        self.__dict__["_values"] = values
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -206,11 +223,24 @@ def _overrides(settings: dict[str, Any], values: dict[str, Any]) -> dict[str, An
     return settings
 
 
+def _without_labels(values: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """`values` without the labels that `settings` replace.
+
+    As in transformers, another number of labels makes new names, and new names another number.
+    """
+    names, count = values.get("id2label"), settings.get("num_labels")
+    dropped: tuple[str, ...] = ()
+    if "id2label" in settings:
+        dropped = ("label2id",) if count is not None else ("label2id", "num_labels")
+    elif count is not None and isinstance(names, dict) and len(names) != count:
+        dropped = ("label2id", "id2label")
+    return {name: value for name, value in values.items() if name not in dropped}
+
+
 def _check_only(values: dict[str, Any], file: str) -> None:
-    decoder = FAMILIES[values["model_type"]].stacks == "decoder"
+    of_stacks = ONLY_OF.get(FAMILIES[values["model_type"]].stacks, {})
     for name, (allowed, reason) in ONLY.items():
-        if decoder:
-            allowed = ONLY_OF_DECODERS.get(name, allowed)
+        allowed = of_stacks.get(name, allowed)
         # 0 is False to Python, and no setting here counts
         if name in values and not any(type(values[name]) is type(v) and values[name] == v for v in allowed):
             what = "is set" if values[name] is True else f"is {_short(values[name])}"
@@ -243,12 +273,34 @@ def _check_plain(values: dict[str, Any], file: str) -> None:
     names = values.get("id2label")
     if "id2label" in known and not isinstance(names, dict | None):
         raise CheckpointError(f"{file}: id2label is {_short(names)}; expected an object of names by number")
+    if "id2label" in known and names:
+        _check_labels(names, values.get("num_labels"), file)
     for name in ("dtype", "torch_dtype"):
         if name in values and not isinstance(values[name], str | None):
             raise CheckpointError(f"{file}: {name} is {_short(values[name])}; expected the name of a dtype")
     classes = values.get("architectures")
     if classes is not None and not (isinstance(classes, list) and all(isinstance(c, str) for c in classes)):
         raise CheckpointError(f"{file}: architectures is {_short(classes)}; expected a list of class names")
+
+
+def _check_labels(names: dict[Any, Any], count: Any, file: str) -> None:
+    for number in names:
+        if not str(number).isdecimal():
+            raise CheckpointError(f"{file}: id2label has a name for {number!r}; expected integers")
+    if count is not None and count != len(names):
+        raise CheckpointError(
+            f"{file}: num_labels is {_short(count)}, but id2label has {len(names)} names; expected as many"
+        )
+
+
+def _labels(values: dict[str, Any]) -> dict[str, dict[Any, Any]]:
+    """id2label by integer and label2id, as transformers gives them."""
+    stored = values.get("id2label")
+    names = stored if isinstance(stored, dict) else {}
+    if not names:
+        names = {number: f"LABEL_{number}" for number in range(labels_of(values))}
+    names = {int(n) if str(n).isdecimal() else n: name for n, name in names.items()}
+    return {"id2label": names, "label2id": values.get("label2id") or {v: k for k, v in names.items()}}
 
 
 def _check_heads(values: dict[str, Any], file: str) -> None:

@@ -91,9 +91,16 @@ _OWN = {
 
 # What transformers' configs say where the file says nothing, if it is not None.
 DEFAULTS: dict[str, dict[str, Any]] = {
+    "bert": {"pad_token_id": 0},
+    "roberta": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+    "mpnet": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+    "modernbert": {"pad_token_id": 50283, "bos_token_id": 50281, "eos_token_id": 50282},
     "t5": {"pad_token_id": 0, "eos_token_id": 1},
-    "bart": {"pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2, "num_labels": 3},
-}
+    "gpt2": {"bos_token_id": 50256, "eos_token_id": 50256},
+    "llama": {"bos_token_id": 1, "eos_token_id": 2},
+    "bart": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2,
+             "num_labels": 3},
+}  # fmt: skip
 NULLABLE = ("head_dim", "n_inner", "num_key_value_heads", "num_decoder_layers")  # null: derived from others
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
@@ -103,11 +110,11 @@ ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "f
 ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
 # May only have one of these values, which ask for nothing: any other is refused with the reason.
-_ENCODERS, _NO_FILES = "this version runs encoders only", "fastplm reads config.json and model.safetensors"
+_NO_FILES = "fastplm reads config.json and model.safetensors"
 ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
-    "is_decoder": ((False, None), _ENCODERS),
-    "add_cross_attention": ((False, None), _ENCODERS),
-    "is_causal": ((False, None), _ENCODERS),
+    "is_decoder": ((False, None), "this version runs this family as it was trained"),
+    "add_cross_attention": ((False, None), "this version adds no attention over another model"),
+    "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
     "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
@@ -130,8 +137,17 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-# Of the same names, what decoders may say instead.
-ONLY_OF_DECODERS: dict[str, tuple[Any, ...]] = {"is_decoder": (False, True, None), "is_causal": (True, None)}
+# Of the same names, what models with a decoder may say instead, by the stacks they have.
+ONLY_OF: dict[str, dict[str, tuple[Any, ...]]] = {
+    "decoder": {"is_decoder": (False, True, None), "is_causal": (True, None)},
+    "both": {"is_causal": (True, None)},
+}
+
+# Read anew by each call, and so may be set on a model's config, where they shape no built model.
+PER_CALL = frozenset(
+    ("output_hidden_states", "output_attentions", "return_dict", "use_cache", "pad_token_id", "bos_token_id",
+     "eos_token_id", "decoder_start_token_id", "problem_type")
+)  # fmt: skip
 
 
 def labels_of(values: dict[str, Any]) -> int:
@@ -149,6 +165,10 @@ def honoured(family: str) -> frozenset[str]:
     return frozenset(names)
 
 
+# A checkpoint that has one of these projects with it; transformers ties only what is missing.
+_PROJECTIONS = frozenset(("lm_head.weight", "cls.predictions.decoder.weight"))
+
+
 def engine_settings(values: dict[str, Any], tensors: Iterable[str] = ()) -> dict[str, Any]:
     """What the engine reads of checked `values`, under its names. tensors: the checkpoint's names."""
     family = FAMILIES[values["model_type"]]
@@ -162,6 +182,8 @@ def engine_settings(values: dict[str, Any], tensors: Iterable[str] = ()) -> dict
     if values["model_type"] == "t5":  # the projection is its own where there is one, whatever the file says
         settings.setdefault("scale_decoder_outputs", values.get("tie_word_embeddings") is not False)
         settings["tie_word_embeddings"] = "lm_head.weight" not in tensors
+    elif "tie_word_embeddings" in family.engine and not _PROJECTIONS.isdisjoint(tensors):
+        settings["tie_word_embeddings"] = False
     if values["model_type"] == "modernbert" and "sliding_window" in values:  # half of the other
         settings["local_attention"] = 2 * values["sliding_window"]
     return settings

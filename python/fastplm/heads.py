@@ -92,6 +92,7 @@ def _check_summary(config: PretrainedConfig) -> None:
     standard = {
         "summary_type": ("cls_index",),
         "summary_use_proj": (True,),
+        "summary_proj_to_labels": (True,),
         "summary_activation": (None, ""),
     }
     for name, allowed in standard.items():
@@ -160,7 +161,8 @@ def _losses(
         if not {"start_positions", "end_positions"} <= has:
             return {}
         starts, ends = integers("start_positions"), integers("end_positions")
-        return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends)}
+        count = given.get("num_items_in_batch") if config.model_type == "llama" else None
+        return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends, count)}
     if task == "ForPreTraining":
         if not {"labels", "next_sentence_label"} <= has:
             return {}
@@ -179,7 +181,7 @@ def _losses(
         labels = arrays.to_numpy(given["labels"], "labels")
         made["loss"] = losses.classes(results["logits"], labels, config.get("problem_type"))
     elif task in _NEXT:
-        count = given.get("num_items_in_batch")
+        count = None if task == "DoubleHeadsModel" else given.get("num_items_in_batch")
         made["loss"] = losses.next_token(results["logits"], integers("labels"), count)
     else:
         made["loss"] = losses.cross_entropy(results["logits"], integers("labels"))

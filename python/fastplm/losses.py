@@ -61,7 +61,7 @@ def classes(logits: Any, labels: Any, problem: str | None) -> float:
     return float((np.logaddexp(0, values) - values * wanted).mean())
 
 
-def spans(start_logits: Any, end_logits: Any, starts: Any, ends: Any) -> float:
+def spans(start_logits: Any, end_logits: Any, starts: Any, ends: Any, count: Any = None) -> float:
     """Of logits [B, S] and positions [B] or [B, 1]; a position outside counts for nothing."""
     total = 0.0
     for name, logits, positions in (
@@ -70,7 +70,7 @@ def spans(start_logits: Any, end_logits: Any, starts: Any, ends: Any) -> float:
     ):
         length = logits.shape[1]
         wanted = positions.squeeze(-1) if positions.ndim > 1 else positions
-        total += cross_entropy(logits, np.clip(wanted, 0, length), name, ignored=length)
+        total += cross_entropy(logits, np.clip(wanted, 0, length), name, length, count)
     return total / 2
 
 

@@ -124,7 +124,9 @@ class PreTrainedModel:
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()  # nothing of it can change
+        copy = self.__copy__()
+        copy.config = PretrainedConfig(self.config.to_dict(), self.config.name_or_path)
+        return copy
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Self]:

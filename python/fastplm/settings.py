@@ -9,12 +9,12 @@ import warnings
 from collections.abc import Container, Iterable
 
 _DROPOUT = "only acts in training; engine models are for inference"
-_HEAD = "belongs to a head or its loss; engine models have none"
+_HEAD = "belongs to a head or a loss that fastplm does not run"
 _INIT = "only acts where weights are made at random"
 _GENERATION = "belongs to generation"
 _NAME = "tells where the file comes from"
-_LABEL = "names or numbers labels; the head that has them does not run"
-_ID = "names a token; encoders give no token's id a meaning of its own"
+_LABEL = "names or numbers the labels of a head that fastplm does not run"
+_ID = "names a token that this model treats as any other"
 _DECODER = "belongs to a decoder"
 _RUNTIME = "chooses how torch runs the same computation"
 _OLD = "nothing reads it any more"
@@ -70,7 +70,7 @@ _CONFIG = {
         ),
         _RUNTIME,
     ),
-    **dict.fromkeys(("partial_rotary_factor", "rope_theta"), "no family here reads it"),
+    **dict.fromkeys(("partial_rotary_factor", "rope_theta"), "this family does not read it"),
     **dict.fromkeys(
         ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
         "only acts with per_layer_config, which is refused",
@@ -122,7 +122,7 @@ _FROM_PRETRAINED = {
 }  # fmt: skip
 
 _FORWARD = {
-    "num_items_in_batch": "only the loss uses it",
+    "num_items_in_batch": "the loss of this class is a plain mean",
     "output_router_logits": "no family here has a router",
 }
 
@@ -138,7 +138,7 @@ _ADAPTER = {
     ),
     "bias": "the file holds the biases that were trained",
     "ensure_weight_tying": "acts in training",
-    "fan_in_fan_out": "acts on layers of GPT-2's kind, which no family here has",
+    "fan_in_fan_out": "acts on GPT-2's transposed layers; adapters of GPT-2 are refused",
     "inference_mode": "engine models are always for inference",
     "lora_dropout": _DROPOUT,
     "megatron_core": "names a library for training",

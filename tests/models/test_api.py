@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
-from tests.models.tiny import CLASSES, FAMILIES, random_batch, save_class, save_tiny
+from tests.models.tiny import CLASSES, FAMILIES, Tiny, random_batch, save_class, save_tiny
 from tests.tolerance import assert_layers
 
 
@@ -281,12 +282,44 @@ def test_methods_of_a_torch_module(model):
 def test_config(model, folder, tmp_path):
     assert model.config.hidden_size == 16 and model.config.model_type == "bert"
     assert model.config.to_dict() == json.loads((folder / "config.json").read_text())
+    assert model.config.id2label == {0: "LABEL_0", 1: "LABEL_1"} and model.config.label2id["LABEL_1"] == 1
     assert model.config.get("nothing", 3) == 3 and not hasattr(model.config, "nothing")
     with pytest.raises(AttributeError, match="cannot be changed"):
         model.config.hidden_size = 17
+    model.config.pad_token_id = 3
+    assert model.config.pad_token_id == 3
+    model.config.pad_token_id = 0
+    with pytest.raises(CheckpointError, match="use_cache is 3; expected true or false"):
+        model.config.use_cache = 3
     save_tiny("t5", tmp_path)
     config = fastplm.PretrainedConfig.from_pretrained(tmp_path)
     assert (config.hidden_size, config.num_attention_heads, config.num_hidden_layers) == (19, 2, 2)
+
+
+@pytest.mark.parametrize("family", fastplm.architectures())
+def test_settings_that_the_file_does_not_name(family):
+    """Are those of transformers' config."""
+    reference = transformers.AutoConfig.for_model(family)
+    config = fastplm.PretrainedConfig({"model_type": family})
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "problem_type", "num_labels", "id2label"):
+        assert getattr(config, name) == getattr(reference, name, None), name
+
+
+def test_labels(tmp_path):
+    """One of num_labels and id2label in place of the file's makes the other anew, as in transformers."""
+    names = {0: "a", 1: "b", 2: "c"}
+    save_class("BertForSequenceClassification", tmp_path, Tiny(extra={"id2label": names}))
+    load = fastplm.BertForSequenceClassification.from_pretrained
+    reference = transformers.AutoConfig.from_pretrained
+    assert load(tmp_path).config.id2label == names
+    for given in ({"num_labels": 3}, {"id2label": {0: "x", 1: "y", 2: "z"}}, {"num_labels": 5}):
+        config = fastplm.PretrainedConfig.from_pretrained(tmp_path, **given)
+        want = reference(tmp_path, **given)
+        assert (config.num_labels, config.id2label) == (want.num_labels, want.id2label)
+    with pytest.raises(CheckpointError, match="num_labels is 2, but id2label has 3 names"):
+        load(tmp_path, id2label=names, num_labels=2)
+    with pytest.raises(CheckpointError, match="id2label has a name for 'x'; expected integers"):
+        load(tmp_path, id2label={"x": "a"})
 
 
 @pytest.mark.parametrize(

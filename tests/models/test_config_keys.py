@@ -80,7 +80,7 @@ REFUSED = {
 }  # fmt: skip
 REFUSED_BY = {
     "modernbert": {"head_dim": 4},
-    "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
+    "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
 }
 
 # Keys that Python reads: tests of their own below.
@@ -237,9 +237,11 @@ def test_values_that_ask_for_nothing(family, folder, tmp_path):
     """Of the keys that may say one thing only."""
     settings = {name: allowed[0] for name, (allowed, _) in ONLY.items() if allowed[0] is not None}
     settings |= dict.fromkeys(ATTENTION_KEYS, "flash_attention_2")
-    settings |= {"modernbert": {"head_dim": 8}, "t5": {"dense_act_fn": "relu", "is_gated_act": False}}.get(
-        family, {}
-    )
+    own = {
+        "modernbert": {"head_dim": 8},
+        "t5": {"dense_act_fn": "relu", "is_gated_act": False, "is_causal": True},
+    }
+    settings |= own.get(family, {})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         got = fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **settings))([[5, 6]])[0]

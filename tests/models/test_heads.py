@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 import fastplm
 from fastplm import signatures
@@ -277,3 +278,36 @@ def test_errors(name, given, message, tmp_path):
     model = getattr(fastplm, name).from_pretrained(tmp_path)
     with pytest.raises(ValueError, match=message):
         model([[4, 5, 6]], **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "projection"),
+    [("GPT2LMHeadModel", "lm_head.weight"), ("LlamaForCausalLM", "lm_head.weight"),
+     ("BartForConditionalGeneration", "lm_head.weight"),
+     ("BertForMaskedLM", "cls.predictions.decoder.weight")],
+)  # fmt: skip
+def test_a_projection_of_its_own(name, projection, tmp_path):
+    """Where the file has one, transformers ties none, whatever config.json says."""
+    reference = save_class(name, tmp_path, Tiny(extra={"tie_word_embeddings": True}))
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    shape = reference.get_output_embeddings().weight.shape
+    tensors[projection] = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    save_file(tensors, path, {"format": "pt"})
+    reference = type(reference).from_pretrained(tmp_path, attn_implementation="eager").eval()
+    ids, _ = random_batch(61, (5,))
+    with torch.no_grad():
+        want = reference(torch.from_numpy(ids)).logits
+    assert_layers([getattr(fastplm, name).from_pretrained(tmp_path)(ids).logits], [want])
+
+
+@pytest.mark.parametrize("name", ["GPT2DoubleHeadsModel", "LlamaForQuestionAnswering", "LlamaForCausalLM"])
+def test_the_losses_divisor(name, tmp_path):
+    reference = save_class(name, tmp_path)
+    model = getattr(fastplm, name).from_pretrained(tmp_path)
+    ids = torch.from_numpy(random_batch(61, (6, 6))[0])
+    spans = {"start_positions": torch.tensor([1, 2]), "end_positions": torch.tensor([3, 3])}
+    given = spans if "QuestionAnswering" in name else {"labels": ids}
+    with torch.no_grad():
+        want = reference(ids, **given, num_items_in_batch=5).loss
+    assert float(model(ids, **given, num_items_in_batch=5).loss) == pytest.approx(float(want), rel=1e-4)

@@ -37,7 +37,7 @@ inputs = tokenizer("Hello, my dog is cute", return_tensors="pt")
 with torch.no_grad():
     logits = model(**inputs).logits
 predicted = logits.argmax().item()
-result = predicted, logits
+result = predicted, model.config.id2label[predicted], logits
 """
 ENCODER = """
 from transformers import BertModel, BertTokenizer
