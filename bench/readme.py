@@ -1,8 +1,8 @@
 """Writes the measured figures into README.md and bench/RESULTS.md: python -m bench.readme
 
 Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the
-command and the machine it was measured on; a block without results says so. RESULTS.md holds every figure, README a
-few of each record: the blocks whose name ends in _summary.
+command and the machine it was measured on; a block without results says so. RESULTS.md holds every figure;
+README's blocks, whose names end in _summary, hold a few.
 """
 
 import json
@@ -88,7 +88,7 @@ def tokenize(record: dict[str, Any]) -> str:
 
 
 def tokenize_summary(record: dict[str, Any]) -> str:
-    """English text that is new to the library, one thread: against tokenizers and the fastest other exact one."""
+    """English text that is new to the library, one thread; of the others the fastest whose ids are exact."""
     speeds: dict[str, dict[str, float]] = {}
     for row in record["rows"]:
         if row["threads"] == 1 and row["cell"].endswith(" en") and row["exact"] == 1:
