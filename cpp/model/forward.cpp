@@ -62,7 +62,7 @@ Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySe
 // A step of row-wise work; those between two attentions over whole sequences are done together, a pass of rows
 // after another.
 struct Step {
-  enum Kind : uint8_t { kCapture, kEnter, kLeave, kMlp, kAfter, kLast } kind;
+  enum Kind : uint8_t { kCapture, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast } kind;
   int64_t layer = 0;
   size_t sublayer = 0, branch = 0;
 };
@@ -80,12 +80,17 @@ class Walk {
   void run() {
     const StackSpec& spec = call_.spec;
     embed_block(spec.embed, call_.weights.embed, batch_, call_.past, a_);
-    if (!spec.embed.norm && !reads_norm(0)) ops::convert(a_.x, a_.h);
+    const bool normed = spec.embed.norm && spec.embed.project != EmbedSpec::Project::kAfterNorm;
+    if (!normed && !reads_norm(0) && a_.h.data != a_.x.data) ops::convert(a_.x, a_.h);
     if (call_.weights.buckets) fill_distance_bias();
+    if (a_.place) fill_places();
+    if (batch_.hidden) add({Step::kHide});
     for (int64_t n = 0; n < spec.layers(); ++n) {
       add({Step::kCapture, n});
       const LayerSpec& layer = spec.layer(n);
+      unfold_input(layer);
       for (size_t s = 0; s < layer.size(); ++s) walk(n, s, layer[s]);
+      if (batch_.hidden && spec.hidden == Hidden::kZero) add({Step::kHide});
     }
     if (spec.last) add({Step::kLast});
     add({Step::kCapture, spec.layers()});
@@ -99,8 +104,11 @@ class Walk {
     for (size_t b = 0; b < branches.size(); ++b) {   // queries, keys and values first: others change x
       if (attends(b)) add({Step::kEnter, n, s, b});
     }
+    const auto convolves = [&](size_t b) { return std::holds_alternative<ConvSpec>(branches[b].op); };
+    bool convolved = false;
     for (size_t b = 0; b < branches.size(); ++b) {
-      if (!attends(b)) add({Step::kMlp, n, s, b});
+      if (!attends(b)) add({convolves(b) ? Step::kConv : Step::kMlp, n, s, b});
+      convolved |= convolves(b);
     }
     for (size_t b = 0; b < branches.size(); ++b) {
       if (!attends(b)) continue;
@@ -109,6 +117,18 @@ class Walk {
       add({Step::kLeave, n, s, b});
     }
     if (sublayer.after) add({Step::kAfter, n, s});
+    if (convolved && batch_.hidden) add({Step::kHide});   // what they see of tokens beside them shall not stay
+  }
+
+  void unfold_input(const LayerSpec& layer) {
+    for (const Sublayer& sublayer : layer) {
+      for (const Branch& branch : sublayer.branches) {
+        const auto* conv = std::get_if<ConvSpec>(&branch.op);
+        if (!conv) continue;
+        flush();
+        unfold(*conv, batch_, a_);
+      }
+    }
   }
 
   void add(const Step& step) { stretch_.push_back(step); }
@@ -124,6 +144,7 @@ class Walk {
     const TensorView x = slice(a_.x, begin, end), h = slice(a_.h, begin, end);
     const StackSpec& spec = call_.spec;
     if (step.kind == Step::kCapture) return capture(step.layer, begin, end);
+    if (step.kind == Step::kHide) return hide(begin, end);
     if (step.kind == Step::kLast) return norm_block(*spec.last, call_.weights.last, x, x, true);
     const Sublayer& sublayer = spec.layer(step.layer)[step.sublayer];
     const SublayerWeights& weights = call_.weights.layer(spec, step.layer)[step.sublayer];
@@ -131,6 +152,8 @@ class Walk {
     const Branch& branch = sublayer.branches[step.branch];
     const BranchWeights& own = weights.branches[step.branch];
     if (step.kind == Step::kLeave) return leave_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
+    if (step.kind == Step::kConv)
+      return conv_block(std::get<ConvSpec>(branch.op), std::get<ConvWeights>(own.op), a_, begin, end);
     if (branch.before) norm_block(*branch.before, own.before, x, h, false);
     if (step.kind == Step::kEnter) return enter_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
     mlp_block(std::get<MlpSpec>(branch.op), std::get<MlpWeights>(own.op), a_, begin, end, scratch);
@@ -153,6 +176,16 @@ class Walk {
       std::memcpy(out_.last_hidden.as<float>() + begin * width, rows.data, bytes);
   }
 
+  void hide(int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      if (!batch_.hidden.as<uint8_t>()[t]) continue;
+      for (const TensorView& view : {a_.x, a_.h}) {
+        const TensorView row = slice(view, t, t + 1);
+        std::memset(row.data, 0, size_t(row.shape.count() * size_of(row.dtype)));
+      }
+    }
+  }
+
   void attend_layer(int64_t n, size_t s, size_t b) {
     const AttentionSpec& spec = std::get<AttentionSpec>(call_.spec.layer(n)[s].branches[b].op);
     const auto& weights = std::get<AttentionWeights>(call_.weights.layer(call_.spec, n)[s].branches[b].op);
@@ -162,7 +195,7 @@ class Walk {
     RopeTable::View rope;
     if (weights.rope) rope = weights.rope->of(positions());
     const KeyView keys{cross ? keys_.encoder : keys_.own, cross ? call_.encoder : call_.own, call_.first};
-    attend(spec, batch_, keys_.queries, keys, n, rope.table, a_, here);
+    attend(spec, batch_, keys_.queries, keys, n, weights, rope.table, a_, here);
   }
 
   int64_t positions() {   // one more than the largest position
@@ -179,6 +212,14 @@ class Walk {
       if (const auto* own = std::get_if<Buckets>(&attention.score)) buckets = own;
     });
     ops::bucket_bias(call_.weights.buckets, buckets->max_distance, buckets->both_ways, a_.distance_bias);
+  }
+
+  void fill_places() {
+    const RelativeKeys* relative = nullptr;
+    for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
+      if (const auto* own = std::get_if<RelativeKeys>(&attention.score)) relative = own;
+    });
+    ops::place_positions(relative->count, relative->buckets, relative->max_distance, a_.place);
   }
 
   const StackCall& call_;

@@ -115,11 +115,15 @@ TensorView Loader::vector(const TensorEntry& entry, int64_t n) {
   return view;
 }
 
-TensorView Loader::table(const char* slot, const Shape& shape) {
+TensorView Loader::table(const char* slot, const Shape& shape, Memory* aside) {
   const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
-  TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
+  TensorView view{(aside ? *aside : memory_).take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
+}
+
+TensorView Loader::empty_table(const Shape& shape) {
+  return {memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
 }
 
 TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
@@ -143,15 +147,22 @@ NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, 
   return norm;
 }
 
-// All parts have rows of k values.
-ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
+// Row r of a matrix of queries, keys and values, as it is stored with all three of a head together.
+static int64_t row_by_head(int64_t r, int64_t rows, int64_t heads) {
+  const int64_t head_dim = rows / (3 * heads), part = r / (heads * head_dim), in_part = r % (heads * head_dim);
+  return (in_part / head_dim * 3 + part) * head_dim + in_part % head_dim;
+}
+
+// All parts have rows of k values. heads: of one stored kByHead, else 0.
+ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t heads,
+                                     Memory& memory) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
     n += part->shape[0];
   }
-  const ops::PackedWeight weight{memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  const ops::PackedWeight weight{memory.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
@@ -162,17 +173,22 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
       ops::convert(view, copy);
       view = copy;
     }
-    for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
+    for (int64_t i = 0; i < view.shape[0]; ++i) {
+      const int64_t row = heads ? row_by_head(i, view.shape[0], heads) : i;
+      rows.push_back(view.as<std::byte>() + row * k * size_of(view.dtype));
+    }
   }
   ops::pack_rows(rows, stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
   return weight;
 }
 
-LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
+LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
+  Memory& memory = aside ? *aside : memory_;
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
-  const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
+  const Load how_stored = how(parts[0].slot, layer);
+  const bool transposed = how_stored == Load::kTransposed;
   for (const Part& part : parts) {
     weights.push_back(
         &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
@@ -186,16 +202,46 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k);
+    linear.weight = pack_parts(weights, k, how_stored == Load::kByHead ? parts[0].heads : 0, memory);
   }
   if (!bias) return linear;
-  linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};
   std::byte* to = linear.bias.as<std::byte>();
   for (size_t p = 0; p < parts.size(); ++p) {
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
   }
   return linear;
+}
+
+LinearWeights Loader::convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) {
+  const TensorEntry& entry = checked(require(slot, 0, ".weight"), {n, k, length});
+  TensorView view = view_of(entry);
+  view.shape = {n, k * length};
+  LinearWeights linear;
+  linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k * length)), dtype_, n, k * length};
+  ops::pack(view, false, linear.weight);
+  drop(entry);
+  linear.bias = vector(checked(require(slot, 0, ".bias"), {n}), n);
+  return linear;
+}
+
+bool Loader::has_vector(const std::string& slot, int64_t layer) const {
+  const TensorEntry* entry;
+  return row_of(slot, layer, "", &entry) != nullptr;
+}
+
+TensorView Loader::vectors(const std::vector<Part>& parts, int64_t layer) {
+  int64_t n = 0;
+  for (const Part& part : parts) n += part.rows;
+  const TensorView all = filled(n, 0.0f);
+  std::byte* to = all.as<std::byte>();
+  for (const Part& part : parts) {
+    const bool named = std::ranges::any_of(rows_, [&](const WeightRow& row) { return part.slot == row.slot; });
+    if (named) convert(checked(require(part.slot, layer, ""), {part.rows}), to, DType::kF32);
+    to += part.rows * 4;
+  }
+  return all;
 }
 
 TensorView Loader::filled(int64_t n, float value) {
@@ -234,11 +280,11 @@ LinearWeights Loader::named_linear(const char* name, const char* bias_name, int6
     missing_.push_back(std::string(name) + ".weight");
     ops::pack(drawn(name, n, k), false, linear.weight);
   }
-  if (bias) linear.bias = named_bias(bias_name ? bias_name : (std::string(name) + ".bias").c_str(), n);
+  if (bias) linear.bias = named_bias(bias_name ? bias_name : std::string(name) + ".bias", n);
   return linear;
 }
 
-TensorView Loader::named_bias(const char* name, int64_t n) {
+TensorView Loader::named_bias(const std::string& name, int64_t n) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }

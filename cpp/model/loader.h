@@ -59,7 +59,9 @@ class Loader {
   void use(std::span<const WeightRow> rows) { rows_ = rows; }
   bool has(const std::string& slot, int64_t layer) const;   // does the checkpoint hold it?
 
-  TensorView table(const char* slot, const Shape& shape);   // f32
+  // `aside`: memory for what is not kept, in place of the model's.
+  TensorView table(const char* slot, const Shape& shape, Memory* aside = nullptr);   // f32
+  TensorView empty_table(const Shape& shape);               // f32, for the caller to fill
   TokenTable tokens(const char* slot, int64_t vocab, int64_t width, bool packed);
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias);
 
@@ -67,15 +69,26 @@ class Loader {
   struct Part {
     std::string slot;
     int64_t rows;
+    int64_t heads = 0;   // for Load::kByHead
   };
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias);
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside = nullptr);
+
+  // [n, k, length] as the weight [n, k length] of unfolded rows, and its bias.
+  LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length);
+
+  // Vectors one behind another, f32; of slots that no row names, zeros.
+  TensorView vectors(const std::vector<Part>& parts, int64_t layer);
+  bool has_vector(const std::string& slot, int64_t layer) const;
+
+  std::byte* take(int64_t bytes) { return memory_.take(bytes); }
 
   // Heads name their weights themselves. What the checkpoint lacks is drawn from a normal distribution (weights),
   // zero (biases) or one (norms), and noted in missing().
   bool has_named(const char* name) const { return find_name(name, ".weight") != nullptr; }
+  bool has_bias(const std::string& name) const { return find_name(name, "") != nullptr; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias);
   NormWeights named_norm(const char* name, int64_t width, bool bias);
-  TensorView named_bias(const char* name, int64_t n);
+  TensorView named_bias(const std::string& name, int64_t n);
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
 
@@ -94,7 +107,7 @@ class Loader {
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);   // in scratch_, until the next one
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t heads, Memory& memory);
 
   const Arch& arch_;
   const std::string prefix_;   // what checkpoints of models with a head put before every name

@@ -61,11 +61,12 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
   if (kind.stacks == Stacks::kEncoder) spec_.decoder.reset();
   std::vector<HeadOutput> outputs;
   if (kind.head) outputs = kind.head(config);
-  bool projects = false;   // to the vocabulary
+  bool tied = false;   // is the table of tokens a head's projection to the vocabulary?
   for (const HeadOutput& output : outputs) {
-    for (const HeadStep& step : output.steps) projects |= step.kind == HeadStep::kVocab;
+    for (const HeadStep& step : output.steps) {
+      if (step.kind == HeadStep::kVocab) tied |= !step.name || config.b("tie_word_embeddings", arch.tied);
+    }
   }
-  const bool tied = projects && config.b("tie_word_embeddings", arch.tied);
 
   Loader load(arch, kind, tensors, dtype, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
@@ -97,7 +98,7 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   check.rank("cu_seqlens", batch.cu_seqlens, 1);
   const int64_t tokens = batch.ids ? batch.ids.shape.count() : batch.embeds ? batch.embeds.shape[0] : 0;
   const Sequences sequences = sequences_of("forward", batch.cu_seqlens, tokens);
-  if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec.width});
+  if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec.embed_width()});
   for (int64_t s = 0; s < sequences.count; ++s) {
     const int64_t past = decoding.past.empty() ? 0 : decoding.past[size_t(s)];
     // By positions; where these are given, by tokens, since hidden ones take none.
@@ -109,8 +110,10 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
     }
   }
   if (batch.ids) check.ids("input_ids", batch.ids, tokens, spec.embed.vocab);
-  if (batch.segment_ids && spec.embed.segments)
-    check.ids("token_type_ids", batch.segment_ids, tokens, spec.embed.segments);
+  const int64_t segments = spec.embed.segments_are_tokens ? spec.embed.vocab : spec.embed.segments;
+  if (batch.segment_ids && segments) check.ids("token_type_ids", batch.segment_ids, tokens, segments);
+  if (batch.language_ids && spec.embed.languages)
+    check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
   constexpr int64_t kPositions = 1 << 20;   // more than any model's; bounds the tables of rotary positions
   const int64_t positions = spec.embed.positions ? spec.embed.positions->count : spec.max_length;
   if (batch.position_ids) check.ids("position_ids", batch.position_ids, tokens, positions ? positions : kPositions);
@@ -222,6 +225,8 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                  .ids = slice(batch.ids, from, to),
                  .embeds = slice(batch.embeds, from, to),
                  .segment_ids = slice(batch.segment_ids, from, to),
+                 .language_ids = slice(batch.language_ids, from, to),
+                 .hidden = slice(batch.hidden, from, to),
                  .position_ids = slice(batch.position_ids, from, to),
                  .index = slice(batch.index, key_place[size_t(first)], key_place[size_t(last)]),
                  .mask = slice(batch.mask, from, to),

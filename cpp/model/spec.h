@@ -38,7 +38,16 @@ struct Buckets {   // learned for each head and bucketed distance; the stack own
   int64_t count, max_distance;
   bool both_ways;
 };
-using ScoreBias = std::variant<std::monostate, Rope, Buckets>;
+struct RelativeKeys {   // queries times keys of positions, and queries of positions times keys (arXiv:2006.03654)
+  int64_t count;            // of positions: half of them behind a query; the stack owns their table
+  int64_t buckets;          // distances share positions from buckets / 2 on, up to max_distance; 0: each has its own
+  int64_t max_distance;
+  bool keys, queries;       // which of the two
+  bool shared;              // made by the projections of the tokens' keys and queries, else by their own
+  bool key_bias = true;     // of their own projection
+  std::optional<NormSpec> norm;   // of the table
+};
+using ScoreBias = std::variant<std::monostate, Rope, Buckets, RelativeKeys>;
 
 struct AttentionSpec {
   int64_t heads, kv_heads, head_dim;
@@ -61,12 +70,19 @@ struct MlpSpec {
   bool bias = true;
 };
 
+// A convolution over neighbouring tokens of the layer's input, of odd length, and its activation.
+struct ConvSpec {
+  int64_t length;
+  Act act;
+};
+
 // --- layers and stacks ------------------------------------------------------------------------------------
 
-// x = after(x + the sum over branches of op(before(x))); all branches read x before it changes.
+// x = after(x + the sum over branches of op(before(x))); all branches read x before it changes, but for a convolution,
+// which reads the layer's input.
 struct Branch {
   std::optional<NormSpec> before;
-  std::variant<AttentionSpec, MlpSpec> op;
+  std::variant<AttentionSpec, MlpSpec, ConvSpec> op;
 };
 struct Sublayer {
   std::vector<Branch> branches;
@@ -79,13 +95,28 @@ using LayerSpec = std::vector<Sublayer>;
 struct LearnedPositions {
   int64_t count, first = 0;
   std::optional<int64_t> padding_id;
+  bool sinusoid = false;   // a checkpoint without the table has sines and cosines in turn
 };
 
-struct EmbedSpec {   // the sum of its tables, then the norm
+struct EmbedSpec {   // the sum of its tables, then the norm and the projection to the stack's width
+  enum class Project : uint8_t { kNone, kBeforeNorm, kAfterNorm };
+
   int64_t vocab, segments = 0;
   std::optional<LearnedPositions> positions;
   double scale = 1.0;   // of the token's row
   std::optional<NormSpec> norm;
+  int64_t languages = 0;   // of a table that is added where the caller names each token's language
+  bool segments_are_tokens = false;   // segment ids are of the table of tokens, and none are added unless given
+  int64_t width = 0;    // of the tables; 0: the stack's
+  Project project = Project::kNone;
+  bool project_bias = true;
+};
+
+// What becomes of a token that the mask hides, where a head reads its state nevertheless.
+enum class Hidden : uint8_t {
+  kToken,   // what becomes of any other that nobody sees
+  kZero,    // its states are 0
+  kBlind,   // it begins as 0 and sees all tokens alike
 };
 
 struct StackSpec {
@@ -95,8 +126,10 @@ struct StackSpec {
   std::vector<int> kind_of, weights_of;    // of each layer; equal weights_of: shared weights
   std::optional<NormSpec> last;            // after the layers
   int64_t max_length = 0;                  // tokens of one sequence; 0: no limit
+  Hidden hidden = Hidden::kToken;
 
   int64_t layers() const { return int64_t(kind_of.size()); }
+  int64_t embed_width() const { return embed.width ? embed.width : width; }   // of input vectors
   const LayerSpec& layer(int64_t n) const { return kinds[size_t(kind_of[size_t(n)])]; }
 };
 
@@ -121,8 +154,10 @@ void for_each(const StackSpec& stack, const Fn& fn) {
 // What is made of the last stack's hidden states, step by step.
 struct HeadStep {
   enum Kind : uint8_t {
-    kFirst,     // each sequence's first row
+    kFirst,     // each sequence's first row; where the mask hides that, what becomes of it
+    kFirstShown,   // the first row that the mask shows
     kGather,    // the row of each sequence that the caller names
+    kMean,      // the mean of each sequence's rows
     kDense,     // a linear layer and an activation
     kNorm,
     kScale,
@@ -142,7 +177,8 @@ struct HeadOutput {
   std::vector<HeadStep> steps;
   bool optional = false;        // left out if the checkpoint lacks it
 
-  bool per_sequence() const { return steps.front().kind <= HeadStep::kGather; }
+  bool per_sequence() const { return steps.front().kind <= HeadStep::kMean; }
+  bool first_row() const { return steps.front().kind == HeadStep::kFirst; }
 };
 
 }  // namespace fastplm

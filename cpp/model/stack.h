@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/blocks/attention.h"
+#include "model/blocks/conv.h"
 #include "model/blocks/embed.h"
 #include "model/blocks/mlp.h"
 
@@ -11,7 +12,7 @@ namespace fastplm {
 
 struct BranchWeights {
   NormWeights before;
-  std::variant<AttentionWeights, MlpWeights> op;
+  std::variant<AttentionWeights, MlpWeights, ConvWeights> op;
 };
 struct SublayerWeights {
   std::vector<BranchWeights> branches;

@@ -104,7 +104,7 @@ struct Arguments {
   std::optional<py::array> input_ids;
   MaybeArray<float> embeds;
   MaybeArray<uint8_t> mask;
-  MaybeArray<int32_t> positions, segments, gather;
+  MaybeArray<int32_t> positions, segments, gather, languages = {};
 
   py::ssize_t batch = 0, length = 0;
   std::vector<int32_t> ids;   // memory of input()
@@ -122,10 +122,11 @@ struct Arguments {
     batch = shaped.shape(0);
     length = shaped.shape(1);
     const py::ssize_t columns = past + length;
-    expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.width)});
+    expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.embed_width())});
     expect_shape("attention_mask", mask, pairs() ? Sizes{batch, length, columns} : Sizes{batch, columns});
     expect_shape("position_ids", positions, {batch, length});
     expect_shape("token_type_ids", segments, {batch, length});
+    expect_shape("langs", languages, {batch, length});
     expect_shape("gather", gather, {batch});
     if (input_ids) ids = to_int32(*input_ids);
   }
@@ -139,6 +140,7 @@ struct Arguments {
             .pair_mask = pairs() ? mask->data() : nullptr,
             .position_ids = positions ? positions->data() : nullptr,
             .segment_ids = segments ? segments->data() : nullptr,
+            .language_ids = languages ? languages->data() : nullptr,
             .gather = gather ? gather->data() : nullptr};
   }
 };
@@ -247,10 +249,10 @@ struct Results {
 py::dict encode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& segments, const MaybeArray<int32_t>& gather, bool hidden_states,
-                bool attentions) {
+                bool attentions, const MaybeArray<int32_t>& languages) {
   if (!model.spec().encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
   const StackSpec& spec = *model.spec().encoder;
-  Arguments a{input_ids, embeds, mask, positions, segments, gather};
+  Arguments a{input_ids, embeds, mask, positions, segments, gather, languages};
   a.check(spec, 0);
   Results results(model, spec, a, a.length, 0, hidden_states, attentions, !model.spec().decoder);
   const PaddedInput input = a.input();
@@ -376,8 +378,9 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
 py::dict classes_of(const std::string& model_type) {
   py::dict classes;
   for (const ModelClass& known : arch_of(model_type).classes) {
-    std::istringstream names(known.names);
-    for (std::string name; names >> name;) classes[name.c_str()] = known.stacks == Stacks::kEncoder ? "encoder" : "all";
+    for (const std::string& name : names_of(arch_of(model_type), known)) {
+      classes[name.c_str()] = known.stacks == Stacks::kEncoder ? "encoder" : "all";
+    }
   }
   return classes;
 }
@@ -426,7 +429,7 @@ void bind_model(py::module_& m) {
            py::arg("dtype"))
       .def("encode", &encode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("token_type_ids"), py::arg("gather"), py::arg("hidden_states"),
-           py::arg("attentions"))
+           py::arg("attentions"), py::arg("language_ids") = py::none())
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
            py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
@@ -437,6 +440,7 @@ void bind_model(py::module_& m) {
            py::arg("normalize"), py::arg("token_type_ids") = py::none())
       .def_property_readonly("dtype", [](const Model& m) { return m.dtype() == DType::kF32 ? "float32" : "bfloat16"; })
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
+      .def_property_readonly("embed_width", [](const Model& m) { return m.last().embed_width(); })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
       .def_property_readonly("heads",
                              [](const Model& m) {

@@ -28,6 +28,7 @@ class Model:
 
     dtype: str
     width: int
+    embed_width: int
     layers: int
     heads: int
     vocab_size: int
@@ -56,6 +57,7 @@ class Model:
         gather: npt.NDArray[Any] | None,
         hidden_states: bool,
         attentions: bool,
+        language_ids: npt.NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         """gather: [batch] columns whose rows the class's head takes."""
     def decode(

@@ -8,7 +8,7 @@ from fastplm.errors import UnsupportedError
 from fastplm.models import AutoModel, model_class
 from fastplm.naming import CLASS_NAME
 
-_CAUSAL, _BOTH = ("ForCausalLM", "LMHeadModel"), ("ForConditionalGeneration",)
+_CAUSAL, _BOTH = ("ForCausalLM", "LMHeadModel", "WithLMHeadModel"), ("ForConditionalGeneration",)
 
 
 class _AutoModelFor(AutoModel):
@@ -39,7 +39,7 @@ class AutoModelForCausalLM(_AutoModelFor):
 class AutoModelForMaskedLM(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForMaskedLM",)
+    tasks = ("ForMaskedLM", "WithLMHeadModel")
 
     @classmethod
     def _tasks_of(cls, family: str) -> tuple[str, ...]:
@@ -61,13 +61,13 @@ class AutoModelForNextSentencePrediction(_AutoModelFor):
 class AutoModelForPreTraining(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH)
+    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH, "ForMaskedLM", "WithLMHeadModel")
 
 
 class AutoModelForQuestionAnswering(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForQuestionAnswering",)
+    tasks = ("ForQuestionAnswering", "ForQuestionAnsweringSimple")
 
 
 class AutoModelForSeq2SeqLM(_AutoModelFor):

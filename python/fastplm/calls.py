@@ -13,6 +13,9 @@ from fastplm.errors import UnsupportedError
 _HIDDEN = -10_000.0  # what is added to a score that shall not count is this at the most, in every release
 
 
+_TRUTH = ("mpnet", "xlm", "deberta", "deberta-v2")  # take output_hidden_states for True or False
+
+
 def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -> bool | frozenset[int]:
     """output_hidden_states: whether all states are wanted, or the numbers of those that are.
 
@@ -26,7 +29,7 @@ def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -
     numbers = [value] if isinstance(value, int) else value
     if not isinstance(numbers, list | tuple) or not all(type(n) is int for n in numbers):
         raise TypeError(f"output_hidden_states: {value!r}; expected True, False or numbers of layers")
-    if config.model_type == "mpnet" or not value:  # a truth value to it, and so 0 and [] to all
+    if config.model_type in _TRUTH or not value:  # a truth value to them, and so 0 and [] to all
         return bool(value)
     states = (config.num_hidden_layers if layers is None else layers) + 1
     return frozenset(n % states for n in numbers if -states <= n < states)
@@ -58,6 +61,26 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
     if flags.ndim == 3:
         check_rows(flags, "attention_mask")
     return flags
+
+
+def mask_of_lengths(
+    mask: arrays.Array | None, lengths: Any, ids: arrays.Array | None, batch: int, length: int, config: Any
+) -> arrays.Array | None:
+    """XLM's mask: the one given, else of `lengths` [batch], else of as many tokens as are no padding."""
+    if mask is None and lengths is None and ids is None:
+        return None
+    if mask is None:
+        padding = config.get("pad_index", config.get("pad_token_id"))
+        counts = (ids != padding).sum(1) if lengths is None else arrays.integers(lengths, "lengths")
+        if counts.shape != (batch,) or (counts.size and not (counts.min() >= 0 and counts.max() <= length)):
+            raise ValueError(f"lengths: expected {batch} lengths from 0 to {length}")
+        mask = np.ascontiguousarray(np.arange(length) < counts[:, None], np.uint8)
+    if config.get("causal") and mask.ndim == 2 and (mask[:, 1:] > mask[:, :-1]).any():
+        raise UnsupportedError(
+            "attention_mask: hides a token that others follow; a causal model of this family sees it nevertheless: "
+            "expected padding on the right"
+        )
+    return mask
 
 
 def _scores_mask(array: arrays.Array, batch: int, length: int, config: PretrainedConfig) -> arrays.Array:

@@ -22,19 +22,62 @@ _SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads
           "max_position_embeddings")  # fmt: skip
 _BERT = (*_SHAPE, "type_vocab_size", "hidden_act", "layer_norm_eps")
 _HEAD = ("num_labels", "tie_word_embeddings")
+_DEBERTA = (*_BERT, "relative_attention", "pos_att_type", "max_relative_positions", "position_biased_input",
+            "embedding_size", "pooler_hidden_act", "pooler_hidden_size", "legacy")  # fmt: skip
 
 FAMILIES = {
     "bert": Family((*_BERT, *_HEAD, "initializer_range"), {}, "bert."),
-    "roberta": Family((*_BERT, "pad_token_id"), {}, "roberta."),
+    **dict.fromkeys(
+        ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"),
+        Family((*_BERT, "pad_token_id", *_HEAD, "initializer_range"), {}, "roberta."),
+    ),
     "mpnet": Family(
-        (*_SHAPE, "hidden_act", "layer_norm_eps", "relative_attention_num_buckets"), {}, "mpnet."
+        (*_SHAPE, "hidden_act", "layer_norm_eps", "relative_attention_num_buckets", *_HEAD,
+         "initializer_range"),
+        {},
+        "mpnet.",
     ),
     "modernbert": Family(
         (*_SHAPE, "hidden_activation", "norm_eps", "norm_bias", "attention_bias", "mlp_bias",
          "local_attention", "layer_types", "global_attn_every_n_layers", "rope_parameters",
-         "global_rope_theta", "local_rope_theta"),
+         "global_rope_theta", "local_rope_theta", "classifier_activation", "classifier_bias",
+         "classifier_pooling", "decoder_bias", *_HEAD, "initializer_range"),
         {},
         "model.",
+    ),
+    "distilbert": Family(
+        ("vocab_size", "dim", "n_layers", "n_heads", "hidden_dim", "max_position_embeddings", "activation",
+         "sinusoidal_pos_embds", *_HEAD, "initializer_range"),
+        {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"},
+        "distilbert.",
+    ),
+    "xlm": Family(
+        ("vocab_size", "emb_dim", "n_layers", "n_heads", "max_position_embeddings", "gelu_activation",
+         "sinusoidal_embeddings", "causal", "n_langs", "use_lang_emb", "layer_norm_eps", "summary_type",
+         "summary_use_proj", "summary_activation", "summary_proj_to_labels", *_HEAD, "init_std"),
+        {"hidden_size": "emb_dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads",
+         "n_words": "vocab_size"},
+        "transformer.",
+    ),
+    "deberta": Family(
+        (*_DEBERTA, "talking_head", *_HEAD, "initializer_range"), {}, "deberta."
+    ),
+    "deberta-v2": Family(
+        (*_DEBERTA, "attention_head_size", "position_buckets", "share_att_key", "norm_rel_ebd",
+         "conv_kernel_size", "conv_groups", "conv_act", *_HEAD, "initializer_range"),
+        {},
+        "deberta.",
+    ),
+    "electra": Family(
+        (*_BERT, "embedding_size", "summary_type", "summary_use_proj", "summary_activation", *_HEAD,
+         "initializer_range"),
+        {},
+        "electra.",
+    ),
+    "albert": Family(
+        (*_BERT, "embedding_size", "num_hidden_groups", "inner_group_num", *_HEAD, "initializer_range"),
+        {},
+        "albert.",
     ),
     "t5": Family(
         ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "relative_attention_num_buckets",
@@ -80,8 +123,13 @@ _OF_HEADS = ("id2label", "problem_type")
 _OF_DECODERS = ("pad_token_id", "use_cache")
 _OF_BOTH = (*_OF_DECODERS, "decoder_start_token_id", "eos_token_id")
 _OWN = {
-    "bert": _OF_HEADS,
-    "modernbert": ("sliding_window", "head_dim"),
+    **dict.fromkeys(
+        ("bert", "roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "distilbert", "electra",
+         "albert", "deberta", "deberta-v2"),
+        _OF_HEADS,
+    ),
+    "xlm": (*_OF_HEADS, "pad_token_id", "pad_index"),
+    "modernbert": (*_OF_HEADS, "sliding_window", "head_dim", "sparse_prediction", "sparse_pred_ignore_index"),
     "t5": ("dense_act_fn", "is_gated_act", *_OF_BOTH),
     "gpt2": (*_OF_HEADS, *_OF_DECODERS, "summary_activation", "summary_proj_to_labels", "summary_type",
              "summary_use_proj"),
@@ -92,7 +140,16 @@ _OWN = {
 # What transformers' configs say where the file says nothing, if it is not None.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "bert": {"pad_token_id": 0},
-    "roberta": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+    **dict.fromkeys(
+        ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"),
+        {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+    ),
+    "distilbert": {"pad_token_id": 0},
+    "electra": {"pad_token_id": 0},
+    "deberta": {"pad_token_id": 0},
+    "deberta-v2": {"pad_token_id": 0},
+    "xlm": {"pad_token_id": 2, "bos_token_id": 0, "eos_token_id": 1},
+    "albert": {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3},
     "mpnet": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
     "modernbert": {"pad_token_id": 50283, "bos_token_id": 50281, "eos_token_id": 50282},
     "t5": {"pad_token_id": 0, "eos_token_id": 1},
@@ -115,6 +172,8 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_decoder": ((False, None), "this version runs this family as it was trained"),
     "add_cross_attention": ((False, None), "this version adds no attention over another model"),
     "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
+    "asm": ((False, None), "this version projects to the whole vocabulary, and has no adaptive softmax"),
+    "is_encoder": ((True, None), "transformers runs this family as an encoder only"),
     "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
@@ -166,7 +225,10 @@ def honoured(family: str) -> frozenset[str]:
 
 
 # A checkpoint that has one of these projects with it; transformers ties only what is missing.
-_PROJECTIONS = frozenset(("lm_head.weight", "cls.predictions.decoder.weight"))
+_PROJECTIONS = frozenset(
+    ("lm_head.weight", "cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight",
+     "generator_lm_head.weight", "predictions.decoder.weight", "decoder.weight", "pred_layer.proj.weight")
+)  # fmt: skip
 
 
 def engine_settings(values: dict[str, Any], tensors: Iterable[str] = ()) -> dict[str, Any]:

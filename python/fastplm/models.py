@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, ClassVar, NoReturn, Self
 
-from fastplm import _engine, arrays, decoding, encoding, loading, signatures
+from fastplm import _engine, arrays, decoding, encoding, heads, loading, signatures
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
 from fastplm.config_keys import FAMILIES
@@ -246,6 +246,7 @@ class PreTrainedModel:
         )
 
 
+_BEAMS = ("XLMForQuestionAnswering", "XLNetForQuestionAnswering")
 _RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both}
 
 
@@ -279,6 +280,11 @@ def model_class(name: str) -> type[PreTrainedModel]:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
+    if name in _BEAMS:
+        raise AttributeError(
+            f"fastplm has no {name!r}: its beam search over beginnings and ends is not run; {name}Simple has "
+            "one logit for each"
+        )
     family = families[squeeze(match[1])]
     known = {squeeze(cls): cls for cls in _engine.classes(family)}
     if squeeze(name) not in known:
@@ -298,7 +304,7 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     members = {
         "model_type": model_type,
         "stacks": stacks,
-        "task": task,
+        "task": heads.task_of(task),
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it

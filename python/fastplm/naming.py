@@ -4,7 +4,7 @@ import re
 
 from fastplm.config import PretrainedConfig
 
-CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII)
+CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII)
 
 
 def stem(config: PretrainedConfig) -> str:

@@ -29,10 +29,6 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "BertForPreTraining": (*_TOKENS, "labels", "next_sentence_label"),
     "BertForQuestionAnswering": (*_TOKENS, *_SPANS),
-    "RobertaModel": _BERT,
-    "MPNetModel": ("input_ids", "attention_mask", "position_ids", "inputs_embeds", "output_attentions",
-                   "output_hidden_states", "return_dict"),
-    "ModernBertModel": ("input_ids", "attention_mask", "position_ids", "inputs_embeds"),
     "GPT2Model": (*_GPT2, *_ENCODER_STATES, "use_cache"),
     "GPT2LMHeadModel": (*_GPT2, *_ENCODER_STATES, "labels", "use_cache", "logits_to_keep"),
     "GPT2DoubleHeadsModel": (*_GPT2, "mc_token_ids", "labels", "mc_labels", "use_cache"),
@@ -51,6 +47,48 @@ ORDER: dict[str, tuple[str, ...]] = {
     "BartForSequenceClassification": (*_BOTH, *_EMBEDS, "labels", "use_cache"),
     "BartForQuestionAnswering": (*_BOTH, *_SPANS, *_EMBEDS, "use_cache"),
 }  # fmt: skip
+
+_BY_HAND = ("output_attentions", "output_hidden_states", "return_dict")  # of classes with switches by position
+
+
+def _encoders(
+    stem: str, tokens: tuple[str, ...], tasks: tuple[str, ...], *, behind: tuple[str, ...] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Of a family of encoders with the same arguments in each class: labels between `tokens` and `behind`."""
+    labels = {"Model": (), "QuestionAnswering": _SPANS}
+    return {
+        f"{stem}{task if task == 'Model' else 'For' + task}": (*tokens, *labels.get(task, ("labels",)), *behind)
+        for task in tasks
+    }
+
+
+_UNDERSTANDING = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
+_MLM = ("Model", "MaskedLM", *_UNDERSTANDING)
+_UNTYPED = ("input_ids", "attention_mask", "position_ids", "inputs_embeds")
+
+for _stem in ("Roberta", "XLMRoberta", "Camembert", "XLMRobertaXL"):
+    ORDER |= _encoders(_stem, _TOKENS, _UNDERSTANDING)
+    ORDER |= {
+        f"{_stem}Model": _BERT,
+        f"{_stem}ForMaskedLM": ORDER["BertForMaskedLM"],
+        f"{_stem}ForMultipleChoice": ("input_ids", "token_type_ids", "attention_mask", "labels", "position_ids",
+                                      "inputs_embeds"),
+    }  # fmt: skip
+ORDER |= _encoders("Electra", _TOKENS, ("MaskedLM", "PreTraining", *_UNDERSTANDING))
+ORDER |= {"ElectraModel": _BERT}
+ORDER |= _encoders("Albert", _TOKENS, _MLM)
+ORDER |= {"AlbertForPreTraining": (*_TOKENS, "labels", "sentence_order_label")}
+ORDER |= _encoders("DistilBert", ("input_ids", "attention_mask", "inputs_embeds"), _MLM, behind=("position_ids",))
+_XLM = ("input_ids", "attention_mask", "langs", "token_type_ids", "position_ids", "lengths", "cache",
+        "inputs_embeds")  # fmt: skip
+ORDER |= _encoders("XLM", _XLM, ("Model", *_UNDERSTANDING), behind=_BY_HAND)
+ORDER["XLMForQuestionAnsweringSimple"] = ORDER.pop("XLMForQuestionAnswering")
+ORDER["XLMWithLMHeadModel"] = (*ORDER["XLMForSequenceClassification"], "logits_to_keep")
+ORDER |= _encoders("Deberta", _TOKENS, _MLM[:-1], behind=_BY_HAND)
+ORDER |= _encoders("DebertaV2", _TOKENS, _MLM, behind=_BY_HAND)
+ORDER |= _encoders("MPNet", _UNTYPED, _MLM, behind=_BY_HAND)
+ORDER |= _encoders("ModernBert", _UNTYPED, _MLM)
+ORDER |= {"ModernBertForQuestionAnswering": ("input_ids", "attention_mask", "position_ids", *_SPANS)}
 
 _SWITCHES = ("output_hidden_states", "output_attentions", "return_dict")
 

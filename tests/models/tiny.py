@@ -43,6 +43,42 @@ def _mpnet(t: Tiny) -> dict[str, Any]:
     return settings
 
 
+def _distilbert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        dim=t.heads * t.head_dim, n_heads=t.heads, n_layers=t.layers, hidden_dim=t.mlp, vocab_size=t.vocab,
+        max_position_embeddings=48,
+    )  # fmt: skip
+
+
+def _electra(t: Tiny) -> dict[str, Any]:
+    return {**_bert(t), "embedding_size": t.heads * t.head_dim + 5}
+
+
+def _albert(t: Tiny) -> dict[str, Any]:
+    return {**_bert(t), "embedding_size": 13, "num_hidden_groups": min(2, t.layers)}
+
+
+def _xlm(t: Tiny) -> dict[str, Any]:
+    return dict(
+        emb_dim=t.heads * t.head_dim, n_heads=t.heads, n_layers=t.layers, vocab_size=t.vocab, n_langs=3,
+        max_position_embeddings=48,
+    )  # fmt: skip
+
+
+def _deberta(t: Tiny) -> dict[str, Any]:
+    return {
+        **_bert(t), "type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["c2p", "p2c"],
+        "max_relative_positions": 10,
+    }  # fmt: skip
+
+
+def _deberta_v2(t: Tiny) -> dict[str, Any]:
+    return {
+        **_deberta(t), "max_relative_positions": 30, "position_buckets": 6, "share_att_key": True,
+        "norm_rel_ebd": "layer_norm", "position_biased_input": False, "conv_kernel_size": 3,
+    }  # fmt: skip
+
+
 def _modernbert(t: Tiny) -> dict[str, Any]:
     return dict(
         hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
@@ -67,6 +103,15 @@ FAMILIES = {
     "modernbert": ("ModernBertModel", _modernbert),
     "t5": ("T5EncoderModel", _t5),
     "mpnet": ("MPNetModel", _mpnet),
+    "xlm-roberta": ("XLMRobertaModel", _roberta),
+    "camembert": ("CamembertModel", _roberta),
+    "xlm-roberta-xl": ("XLMRobertaXLModel", _roberta),
+    "distilbert": ("DistilBertModel", _distilbert),
+    "electra": ("ElectraModel", _electra),
+    "albert": ("AlbertModel", _albert),
+    "xlm": ("XLMModel", _xlm),
+    "deberta": ("DebertaModel", _deberta),
+    "deberta-v2": ("DebertaV2Model", _deberta_v2),
 }
 
 
@@ -98,12 +143,12 @@ def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
         weight.normal_(0, 0.3)
         if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight"):
             weight.add_(1)
-    elif (
+    elif "embedding_hidden_mapping" not in key and "embeddings_project" not in key and (
         "embed" in key or "shared" in key or "wte" in key or "wpe" in key or "relative_attention_bias" in key
     ):
         weight.normal_(0, 1)
     else:
-        weight.normal_(0, 1 / math.sqrt(weight.shape[1]))
+        weight.normal_(0, 1 / math.sqrt(weight[0].numel()))
         if key.endswith("SelfAttention.q.weight"):  # T5 folds the scale of the scores into its weights
             weight.mul_(1 / math.sqrt(tiny.head_dim))
 
@@ -151,13 +196,36 @@ def _bart(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+_UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
+                  "ForQuestionAnswering", "ForMultipleChoice")  # fmt: skip
+# Of families whose classes all have the family's settings: what class names begin with, further classes.
+_ENCODERS = {
+    "Bert": (_bert, "ForNextSentencePrediction", "ForPreTraining"),
+    "Roberta": (_roberta,),
+    "XLMRoberta": (_roberta,),
+    "Camembert": (_roberta,),
+    "XLMRobertaXL": (_roberta,),
+    "DistilBert": (_distilbert,),
+    "Electra": (_electra, "ForPreTraining"),
+    "Albert": (_albert, "ForPreTraining"),
+    "Deberta": (_deberta,),
+    "DebertaV2": (_deberta_v2,),
+    "MPNet": (_mpnet,),
+    "ModernBert": (_modernbert,),
+}
+
 # Of every other class with a decoder or a head: the family's settings.
 CLASSES = {
+    **{
+        stem + task: settings
+        for stem, (settings, *more) in _ENCODERS.items()
+        for task in (*_UNDERSTANDING, *more)
+        if stem + task != "DebertaForMultipleChoice"
+    },
     **dict.fromkeys(
-        ("BertForMaskedLM", "BertForNextSentencePrediction", "BertForPreTraining",
-         "BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering",
-         "BertForMultipleChoice"),
-        _bert,
+        ("XLMWithLMHeadModel", "XLMForSequenceClassification", "XLMForTokenClassification",
+         "XLMForQuestionAnsweringSimple", "XLMForMultipleChoice"),
+        _xlm,
     ),
     **dict.fromkeys(
         ("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "GPT2DoubleHeadsModel",

@@ -6,9 +6,12 @@
 
 namespace fastplm {
 
-extern const Arch kBart, kBert, kGpt2, kLlama, kModernBert, kMpnet, kRoberta, kT5;
+extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kGpt2, kLlama,
+    kModernBert, kMpnet, kRoberta, kT5, kXlm, kXlmRoberta, kXlmRobertaXl;
 
-static const Arch* const kArchitectures[] = {&kBert, &kRoberta, &kModernBert, &kT5, &kMpnet, &kGpt2, &kLlama, &kBart};
+static const Arch* const kArchitectures[] = {
+    &kBert,    &kRoberta,   &kXlmRoberta, &kCamembert, &kXlmRobertaXl, &kXlm, &kDistilBert, &kElectra, &kAlbert,
+    &kDeberta, &kDebertaV2, &kMpnet,      &kModernBert, &kT5,           &kGpt2, &kLlama,      &kBart};
 
 std::span<const Arch* const> architectures() { return kArchitectures; }
 
@@ -21,10 +24,19 @@ const Arch& arch_of(const std::string& model_type) {
   fail(ErrorKind::kUnsupported, "model_type \"", model_type, "\" is not supported; known:", known);
 }
 
+std::vector<std::string> names_of(const Arch& arch, const ModelClass& known) {
+  std::vector<std::string> names;
+  std::istringstream words(known.names);
+  for (std::string name; words >> name;) {
+    if (name.front() == '*') name.replace(0, 1, arch.stem);
+    names.push_back(name);
+  }
+  return names;
+}
+
 const ModelClass& class_of(const Arch& arch, const std::string& name) {
   for (const ModelClass& known : arch.classes) {
-    std::istringstream names(known.names);
-    for (std::string one; names >> one;) {
+    for (const std::string& one : names_of(arch, known)) {
       if (one == name) return known;
     }
   }

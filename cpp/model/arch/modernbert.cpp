@@ -91,7 +91,55 @@ static constexpr WeightRow kWeights[] = {
     {"last", "final_norm"},
 };
 
-static constexpr ModelClass kClasses[] = {{"ModernBertModel"}};
+using Step = HeadStep;
+
+static std::vector<Step> prediction(const Value& c) {
+  return {{.kind = Step::kDense,
+           .name = "head.dense",
+           .act = act_from(c.s("classifier_activation", "gelu")),
+           .has_bias = c.b("classifier_bias", false)},
+          {.kind = Step::kNorm,
+           .name = "head.norm",
+           .norm = {NormKind::kLayer, c.d("norm_eps", 1e-5), c.b("norm_bias", false)}}};
+}
+
+static std::vector<HeadOutput> masked_lm(const Value& c) {
+  std::vector<Step> steps = prediction(c);
+  const char* bias = c.b("decoder_bias", true) ? "decoder.bias" : nullptr;
+  steps.push_back({.kind = Step::kVocab, .name = "decoder", .bias = bias});
+  return {{"logits", steps}};
+}
+
+static std::vector<HeadOutput> classes(const Value& c, int64_t count) {   // of each token
+  std::vector<Step> steps = prediction(c);
+  steps.push_back({.kind = Step::kDense, .name = "classifier", .width = count});
+  return {{"logits", steps}};
+}
+static std::vector<HeadOutput> token_labels(const Value& c) { return classes(c, labels_of(c)); }
+static std::vector<HeadOutput> spans(const Value& c) { return classes(c, 2); }
+
+// of each sequence. cls: the row that is its first.
+static std::vector<HeadOutput> pooled(const Value& c, int64_t count, Step::Kind cls) {
+  const std::string pooling = c.s("classifier_pooling", "cls");
+  if (pooling != "cls" && pooling != "mean") {
+    fail(ErrorKind::kFile, "\"classifier_pooling\" is \"", pooling, "\"; expected \"cls\" or \"mean\"");
+  }
+  std::vector<HeadOutput> head = classes(c, count);
+  std::vector<Step>& steps = head[0].steps;
+  steps.insert(steps.begin(), {pooling == "cls" ? cls : Step::kMean});
+  return head;
+}
+static std::vector<HeadOutput> sequence_classes(const Value& c) { return pooled(c, labels_of(c), Step::kFirst); }
+static std::vector<HeadOutput> choice(const Value& c) { return pooled(c, 1, Step::kFirstShown); }
+
+static constexpr ModelClass kClasses[] = {
+    {"ModernBertModel"},
+    {"ModernBertForMaskedLM", masked_lm},
+    {"ModernBertForSequenceClassification", sequence_classes},
+    {"ModernBertForTokenClassification", token_labels},
+    {"ModernBertForQuestionAnswering", spans},
+    {"ModernBertForMultipleChoice", choice},
+};
 
 extern const Arch kModernBert;
 const Arch kModernBert{"modernbert", "model.", modernbert, kWeights, {}, kClasses};

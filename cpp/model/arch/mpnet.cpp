@@ -39,7 +39,14 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
-static constexpr ModelClass kClasses[] = {{"MPNetModel", tanh_pooler}};
+static constexpr ModelClass kClasses[] = {
+    {"MPNetModel", tanh_pooler},
+    {"MPNetForMaskedLM", gelu_lm_head},
+    {"MPNetForSequenceClassification", first_row_head},
+    {"MPNetForTokenClassification", token_head},
+    {"MPNetForQuestionAnswering", span_head},
+    {"MPNetForMultipleChoice", choice_head},
+};
 
 extern const Arch kMpnet;
 const Arch kMpnet{"mpnet", "mpnet.", mpnet, kWeights, {}, kClasses};

@@ -7,6 +7,7 @@
 #include "model/blocks/space.h"
 #include "model/cache.h"
 #include "model/loader.h"
+#include "ops/attention.h"
 
 namespace fastplm {
 
@@ -29,16 +30,23 @@ class RopeTable {
 };
 
 // Slots, with the prefix "attention" or, where the keys come from the encoder, "cross": .qkv or .query, .key,
-// .value; .out; attention.buckets of the whole stack.
+// .value; the vectors .query_bias and .value_bias, where biases have names of their own; .out; .position_key and
+// .position_query of RelativeKeys. Of the whole stack: attention.buckets; attention.positions, attention.positions_norm.
 struct AttentionWeights {
   LinearWeights in;    // queries, keys and values; of the encoder's keys: queries
   LinearWeights keys;  // the encoder's keys and values
   LinearWeights out;
   std::shared_ptr<RopeTable> rope;
+  ops::RelativePositions relative;   // without `place`
 };
 
+// positions: see load_positions.
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
-                                int64_t layer);
+                                int64_t layer, TensorView positions);
+
+// The stack's table of RelativeKeys [count, width] of the model's dtype, normed, farthest behind a query first (the
+// reverse of the checkpoint's); it lives in `aside`.
+TensorView load_positions(Loader& load, const RelativeKeys& spec, int64_t width, Memory& aside);
 
 // a.qkv = h Win for the rows [begin, end).
 void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);
@@ -52,7 +60,7 @@ struct KeyView {
 
 // a.context = attention(a.qkv). rope: weights.rope's table, or empty; weights_out as ops::attention has it.
 void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
-            TensorView rope, Space& a, float* weights_out);
+            const AttentionWeights& weights, TensorView rope, Space& a, float* weights_out);
 
 // x += context Wout for the rows [begin, end).
 void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);

@@ -1,18 +1,45 @@
 #include "model/blocks/embed.h"
 
+#include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "model/blocks/norm.h"
+#include "ops/convert.h"
 #include "ops/embed.h"
 
 namespace fastplm {
 
-EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool packed) {
+using Project = EmbedSpec::Project;
+
+// sin(p / 10000^(2i / width)) and the cosine in turn, computed in double as numpy does for transformers' tables.
+static void fill_sinusoid(TensorView table) {
+  const int64_t width = table.shape[1];
+  for (int64_t p = 0; p < table.shape[0]; ++p) {
+    for (int64_t i = 0; i < width; ++i) {
+      const double angle = double(p) / std::pow(10000.0, double(2 * (i / 2)) / double(width));
+      table.as<float>()[p * width + i] = float(i % 2 ? std::cos(angle) : std::sin(angle));
+    }
+  }
+}
+
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width, bool packed) {
   EmbedWeights weights;
+  const int64_t width = spec.width ? spec.width : stack_width;
   weights.tokens = load.tokens("embed.tokens", spec.vocab, width, packed);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
-  if (spec.positions) weights.positions = load.table("embed.positions", {spec.positions->count, width});
-  if (spec.norm) weights.norm = load.norm("embed.norm", 0, width, spec.norm->bias);
+  if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
+  if (spec.positions) {
+    const Shape shape{spec.positions->count, width};
+    if (spec.positions->sinusoid && !load.has("embed.positions", 0))
+      fill_sinusoid(weights.positions = load.empty_table(shape));
+    else
+      weights.positions = load.table("embed.positions", shape);
+  }
+  if (spec.project != Project::kNone)
+    weights.project = load.linear({{"embed.project", stack_width}}, 0, width, spec.project_bias);
+  const bool wide = spec.project == Project::kBeforeNorm;
+  if (spec.norm) weights.norm = load.norm("embed.norm", 0, wide ? stack_width : width, spec.norm->bias);
   return weights;
 }
 
@@ -43,12 +70,30 @@ static void fill_positions(const EmbedSpec& spec, const Batch& batch, const int6
 void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past,
                  Space& a) {
   fill_positions(spec, batch, past, a.position_ids.as<int32_t>());
+  const bool projects = spec.project != Project::kNone;
+  const TensorView sum = projects ? a.embedded : a.x;
+  const bool named = spec.languages && batch.language_ids;   // no family has languages and segments of their own table
   ops::embed({.tokens = weights.tokens.rows,
               .packed = weights.tokens.packed,
-              .segments = weights.segments,
+              .segments = named ? weights.languages : weights.segments,
               .positions = weights.positions,
               .scale = spec.scale},
-             batch.ids, batch.embeds, batch.segment_ids, a.position_ids, a.x);
+             batch.ids, batch.embeds, named ? batch.language_ids : batch.segment_ids, a.position_ids, sum);
+  if (spec.segments_are_tokens && batch.segment_ids) {   // each row is added to what is there: its own "segment"
+    std::vector<int32_t> rows(size_t(sum.shape[0]));
+    std::iota(rows.begin(), rows.end(), 0);
+    const TensorView own{rows.data(), DType::kI32, Device::kCpu, {sum.shape[0]}};
+    ops::embed({.tokens = weights.tokens.rows, .packed = weights.tokens.packed, .segments = sum}, batch.segment_ids, {},
+               own, {}, sum);
+  }
+  if (spec.project == Project::kAfterNorm) {
+    norm_block(*spec.norm, weights.norm, sum, a.embedded_h, false);
+    return ops::linear(a.embedded_h, weights.project.weight, weights.project.bias, Act::kNone, {}, a.x);
+  }
+  if (projects) {
+    if (a.embedded_h.data != sum.data) ops::convert(sum, a.embedded_h);
+    ops::linear(a.embedded_h, weights.project.weight, weights.project.bias, Act::kNone, {}, a.x);
+  }
   if (spec.norm) norm_block(*spec.norm, weights.norm, a.x, a.h, true);
 }
 

@@ -7,14 +7,15 @@
 
 namespace fastplm {
 
-// Slots: embed.tokens, embed.positions, embed.segments, embed.norm.
+// Slots: embed.tokens, embed.positions, embed.segments, embed.languages, embed.norm, embed.project.
 struct EmbedWeights {
   TokenTable tokens;
-  TensorView segments, positions;   // f32, or empty
+  TensorView segments, positions, languages;   // f32, or empty
   NormWeights norm;
+  LinearWeights project;
 };
 
-// packed: a head multiplies with the tokens' table too.
+// width: of the stack. packed: a head multiplies with the tokens' table too.
 EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool packed);
 
 // The position of each token of one row of ids (or of `length` vectors, with ids empty), as EmbedSpec counts, behind
@@ -22,7 +23,7 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool
 void count_positions(const EmbedSpec& spec, std::span<const int32_t> ids, int64_t length, int64_t past,
                      int32_t* positions);
 
-// Writes a.position_ids and a.x; of a spec with a norm, a.h too. past: [sequences] tokens before, or null.
+// Writes a.position_ids and a.x; of a spec that ends with a norm, a.h too. past: [sequences] tokens before, or null.
 void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past, Space& a);
 
 }  // namespace fastplm

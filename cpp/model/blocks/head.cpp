@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "ops/convert.h"
 #include "ops/norm.h"
+#include "ops/pool.h"
 
 namespace fastplm {
 
@@ -33,7 +34,10 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
           linear.weight = *tied;
         else
           linear = load.named_linear(step.name, nullptr, vocab, head.width, false);
-        if (step.bias) linear.bias = load.named_bias(step.bias, vocab);
+        if (step.bias) {   // the projection's own, where the checkpoint has it beside one that the head has
+          const std::string own = step.name ? std::string(step.name) + ".bias" : step.bias;
+          linear.bias = load.named_bias(load.has_bias(own) ? own : step.bias, vocab);
+        }
         head.width = vocab;
       }
       head.weights.linear.push_back(linear);
@@ -70,17 +74,19 @@ void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView
   for (size_t i = 0; i < head.spec.steps.size(); ++i) {
     const HeadStep& step = head.spec.steps[i];
     const LinearWeights& linear = head.weights.linear[i];
-    const bool last = i + 1 == head.spec.steps.size(), gathers = step.kind <= HeadStep::kGather;
+    const bool last = i + 1 == head.spec.steps.size(), gathers = step.kind <= HeadStep::kMean;
     const int64_t width = linear.weight ? linear.weight.n : x.shape[1];
     if (gathers) rows = batch.sequences();
     const TensorView y = last ? out : shaped(spaces[spare], rows, width);
     spare = 1 - spare;
     switch (step.kind) {
-      case HeadStep::kFirst: gather(batch, x, y, [](int64_t) { return 0; }); break;
+      case HeadStep::kFirst:
+      case HeadStep::kFirstShown: gather(batch, x, y, [](int64_t) { return 0; }); break;
       case HeadStep::kGather:
         if (!batch.gather) fail(ErrorKind::kInternal, "head: no rows to gather");
         gather(batch, x, y, [&](int64_t s) { return batch.gather.as<int32_t>()[s]; });
         break;
+      case HeadStep::kMean: ops::pool(x, batch.cu_seqlens, PoolKind::kMean, false, y); break;
       case HeadStep::kNorm:
         ops::norm(x, step.norm.kind, head.weights.norm[i].weight, head.weights.norm[i].bias, step.norm.eps, y);
         break;

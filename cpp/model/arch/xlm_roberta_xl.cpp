@@ -1,0 +1,46 @@
+// XLM-RoBERTa-XL: RoBERTa with the norms before each sublayer and one after the last.
+// Source: transformers/models/xlm_roberta_xl/modeling_xlm_roberta_xl.py; arXiv:2105.00572.
+#include "model/arch/bert.h"
+
+namespace fastplm {
+
+static Spec xlm_roberta_xl(const Value& c) {
+  Spec spec = roberta_spec(c);
+  StackSpec& stack = *spec.encoder;
+  const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-5)};
+  const LayerSpec& layer = stack.kinds[0];
+  stack.kinds = {pre_norm(std::get<AttentionSpec>(layer[0].branches[0].op),
+                          std::get<MlpSpec>(layer[1].branches[0].op), norm)};
+  stack.embed.norm.reset();
+  stack.last = norm;
+  return spec;
+}
+
+static constexpr WeightRow kWeights[] = {
+    {"embed.tokens", "embeddings.word_embeddings"},
+    {"embed.positions", "embeddings.position_embeddings"},
+    {"embed.segments", "embeddings.token_type_embeddings"},
+    {"attention.before", "encoder.layer.{n}.attention.self_attn_layer_norm"},
+    {"attention.query", "encoder.layer.{n}.attention.self.query"},
+    {"attention.key", "encoder.layer.{n}.attention.self.key"},
+    {"attention.value", "encoder.layer.{n}.attention.self.value"},
+    {"attention.out", "encoder.layer.{n}.attention.output.dense"},
+    {"mlp.before", "encoder.layer.{n}.LayerNorm"},
+    {"mlp.up", "encoder.layer.{n}.intermediate.dense"},
+    {"mlp.down", "encoder.layer.{n}.output.dense"},
+    {"last", "encoder.LayerNorm"},
+};
+
+static constexpr ModelClass kClasses[] = {
+    {"XLMRobertaXLModel", tanh_pooler},
+    {"XLMRobertaXLForMaskedLM", gelu_lm_head},
+    {"XLMRobertaXLForSequenceClassification", first_row_head},
+    {"XLMRobertaXLForTokenClassification", token_head},
+    {"XLMRobertaXLForQuestionAnswering", span_head},
+    {"XLMRobertaXLForMultipleChoice", choice_head},
+};
+
+extern const Arch kXlmRobertaXl;
+const Arch kXlmRobertaXl{"xlm-roberta-xl", "roberta.", xlm_roberta_xl, kWeights, {}, kClasses};
+
+}  // namespace fastplm
