@@ -204,7 +204,7 @@ void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool
   Walk(call, batch, out, alone, a, keys).run();
   if (out.pooled) ops::pool(a.x, batch.cu_seqlens, out.pool, out.normalize, out.pooled);
   for (size_t i = 0; i < out.heads.size(); ++i) {
-    if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.heads[i]);
+    if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.last_rows, out.heads[i]);
   }
 }
 

@@ -140,7 +140,8 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",
            call.encoder->sequences());
     }
-    const Sequences states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
+    Sequences states;
+    if (decoding.starts) states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
     for (int64_t s = 0; s < states.count; ++s) {
       if (states.length(s) == call.encoder->length(s)) continue;
       fail(ErrorKind::kValue, "forward: row ", s, " of the encoder's states has ", states.length(s),
@@ -231,11 +232,12 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                        .attentions = out.attentions,
                        .cross_attentions = out.cross_attentions,
                        .heads = {},
+                       .last_rows = out.last_rows,
                        .pooled = slice(out.pooled, first, last),
                        .pool = out.pool,
                        .normalize = out.normalize};
       for (size_t i = 0; i < out.heads.size(); ++i) {
-        const bool whole = heads_[i].spec.per_sequence();
+        const bool whole = out.last_rows || heads_[i].spec.per_sequence();
         part_out.heads.push_back(whole ? slice(out.heads[i], first, last) : slice(out.heads[i], from, to));
       }
       // These keep all tokens' layout: only their beginning moves to the group's.

@@ -30,7 +30,7 @@ class FASTPLM_EXPORT Model {
   // and views of the wrong shape.
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
-    TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; empty if the cache has them
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;

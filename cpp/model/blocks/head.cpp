@@ -58,15 +58,26 @@ static void gather(const Batch& batch, TensorView x, TensorView rows, const Of& 
   }
 }
 
+static int64_t last_of(const Batch& batch, int64_t s) {
+  return batch.cu_seqlens.as<int32_t>()[s + 1] - batch.cu_seqlens.as<int32_t>()[s] - 1;
+}
+
 static TensorView shaped(TensorView space, int64_t rows, int64_t width) {
   space.shape = {rows, width};
   return space;
 }
 
-void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView out) {
+void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out) {
   TensorView x = a.x;   // never written: other heads read it too
   int64_t rows = x.shape[0], spare = 0;
   const TensorView spaces[2] = {a.rows, a.next};
+  if (last_rows && !head.spec.per_sequence()) {
+    rows = batch.sequences();
+    const TensorView y = shaped(spaces[spare], rows, x.shape[1]);
+    gather(batch, x, y, [&](int64_t s) { return last_of(batch, s); });
+    x = y;
+    spare = 1;
+  }
   for (size_t i = 0; i < head.spec.steps.size(); ++i) {
     const HeadStep& step = head.spec.steps[i];
     const LinearWeights& linear = head.weights.linear[i];

@@ -23,7 +23,7 @@ struct LoadedHead {
 std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab,
                                   const ops::PackedWeight* tied);
 
-// out [tokens or sequences, head.width] f32 from a.x.
-void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView out);
+// out [tokens or sequences, head.width] f32 from a.x. last_rows: [sequences], of each one's last token.
+void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out);
 
 }  // namespace fastplm
