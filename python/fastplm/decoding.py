@@ -26,7 +26,7 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     _add_decoder_ids(model, given)
     if model.model_type == "bart" and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
-    states, encoder_mask, results = _encoder_states(model, given)
+    states, encoder_mask, results = encoder_states(model, given)
     tokens = encoding.tokens(
         model, given.get("decoder_input_ids"), given.get("decoder_inputs_embeds"), "decoder_"
     )
@@ -181,7 +181,7 @@ def encode(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {name: results[name] for name in ("last_hidden_state", "hidden_states", "attentions")}
 
 
-def _encoder_states(
+def encoder_states(
     model: Any, given: dict[str, Any]
 ) -> tuple[arrays.Array, arrays.Array | None, dict[str, Any]]:
     """The encoder's states, which of them are hidden, and what it adds to the results."""

@@ -14,6 +14,8 @@ from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
 from fastplm.config_keys import FAMILIES
 from fastplm.errors import UnsupportedError
+from fastplm.generation.config import GenerationConfig
+from fastplm.generation.mixin import TASKS, GenerationMixin
 from fastplm.hub import resolve
 from fastplm.loading import Source
 from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
@@ -107,6 +109,8 @@ class PreTrainedModel:
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
+        if cls.can_generate():
+            model.generation_config = GenerationConfig.of_folder(checkpoint.weights.parent, checkpoint.config.to_dict())
         model.engine = checkpoint.build(cls.__name__, dtype)
         loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
         return model
@@ -114,6 +118,11 @@ class PreTrainedModel:
     @classmethod
     def _check_code(cls, config: PretrainedConfig) -> None:
         """Raises UnsupportedError if transformers would run the repository's code. Named classes never do."""
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether it has generate()."""
+        return issubclass(cls, GenerationMixin)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled)
@@ -303,7 +312,8 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it
     }
-    return type(name, (PreTrainedModel,), members)
+    bases = (GenerationMixin, PreTrainedModel) if task in TASKS else (PreTrainedModel,)
+    return type(name, bases, members)
 
 
 def _load_again(

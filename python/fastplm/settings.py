@@ -149,6 +149,23 @@ _ADAPTER = {
     ),
 }  # fmt: skip
 
+_DRAFT = "only acts with drafted tokens, which are refused"
+_PAGES = "keys and values are kept in pages that grow as they are needed"
+
+_GENERATION_CONFIG = {
+    **dict.fromkeys(
+        (
+            "assistant_confidence_threshold", "assistant_ensemble_weight", "assistant_lookbehind",
+            "max_matching_ngram_size", "num_assistant_tokens", "num_assistant_tokens_schedule",
+            "target_lookbehind",
+        ),
+        _DRAFT,
+    ),
+    **dict.fromkeys(("compile_config", "disable_compile"), _RUNTIME),
+    "max_cache_len": _PAGES,
+    "prefill_chunk_size": "the prompt's results are the same in one piece",
+}  # fmt: skip
+
 _SAVED = "says where or how the files were saved; the folder itself is read"
 _SLOW = "of slow tokenizers, which transformers 5 has no more"
 _OTHER_CODE = "names code that is not run"
@@ -250,6 +267,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "adapter_config.json": _ADAPTER,
     "from_pretrained": _FROM_PRETRAINED,
     "forward": _FORWARD,
+    "generation_config.json": _GENERATION_CONFIG,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,
