@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
     from fastplm.errors import CheckpointError, UnsupportedError
+    from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AddedToken": "tokenizer",
+    "AsyncTextIteratorStreamer": "generation.streamers",
     "AutoModel": "models",
     "AutoModelForCausalLM": "auto",
     "AutoModelForMaskedLM": "auto",
@@ -48,12 +51,15 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "GenerationConfig": "generation.config",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "TextIteratorStreamer": "generation.streamers",
+    "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
     "architectures": "runtime",
@@ -64,6 +70,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncTextIteratorStreamer",
     "AutoModel",
     "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
@@ -77,11 +84,14 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "GenerationConfig",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "UnsupportedError",
     "__version__",
     "architectures",

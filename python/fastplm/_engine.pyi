@@ -1,5 +1,5 @@
 # What the native module binds. Arrays given to it are C-contiguous numpy arrays of exactly the dtypes named.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,38 @@ class Model:
     def embed(
         self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool, token_type_ids: _I32 | None = None
     ) -> _F32: ...
+
+def generate(
+    model: Model,
+    settings: dict[str, Any],
+    prompts: _I32,
+    sources: _I32 | None,
+    cache: Cache | None,
+    ids: _I32 | None,
+    embeds: _F32 | None,
+    mask: npt.NDArray[Any] | None,
+    positions: _I32 | None,
+    later_mask: npt.NDArray[Any] | None,
+    states: _F32 | None,
+    encoder_mask: npt.NDArray[Any] | None,
+    texts: tuple[bytes, npt.NDArray[Any]] | None,
+    process: Callable[[int, Any, Any], Any] | None,
+    stop: Callable[[Any], Any] | None,
+    put: Callable[[Any], Any] | None,
+    called: Any,
+) -> dict[str, Any]:
+    """called: an object with prefill, step and select in place of the model's own forward pass."""
+
+def process(
+    processors: list[dict[str, Any]],
+    ids: list[list[int]],
+    sources: list[list[int]],
+    scores: _F32,
+    prompt: int,
+    shown: int,
+) -> _F32:
+    """Scores [rows, vocab] after the processors. prompt, shown: of each row of ids, how many tokens are the
+    prompt's and the first that counts."""
 
 def classes(model_type: str) -> dict[str, str]: ...
 def architectures() -> list[str]: ...

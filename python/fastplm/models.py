@@ -36,6 +36,7 @@ class PreTrainedModel:
 
     config: PretrainedConfig
     engine: _engine.Model
+    generation_config: GenerationConfig  # of classes with generate()
     _pooled: bool
     _source: Source
 
@@ -63,6 +64,7 @@ class PreTrainedModel:
         force_download: bool = False,
         subfolder: str | None = None,
         torch_dtype: Any = None,
+        generation_config: Any = None,
         **kwargs: Any,
     ) -> Self:
         """Loads a folder or a hub id, or the `subfolder` of one, with the LoRA adapter that lies in it.
@@ -76,6 +78,7 @@ class PreTrainedModel:
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.
+        generation_config: takes the place of generation_config.json.
         kwargs: settings in place of the config's own (output_hidden_states=True, return_dict=False), and the
         other arguments of transformers, as far as they ask for nothing.
 
@@ -103,14 +106,19 @@ class PreTrainedModel:
         if trust_remote_code:
             cls._check_code(checkpoint.config)
         dtype = arrays.dtype_name(torch_dtype if dtype is None else dtype, checkpoint.stored)
-        return actual._built(checkpoint, source, dtype, add_pooling_layer)
+        model = actual._built(checkpoint, source, dtype, add_pooling_layer)
+        if generation_config is not None and actual.can_generate():
+            model.generation_config = GenerationConfig.of(generation_config)
+        return model
 
     @classmethod
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
         if cls.can_generate():
-            model.generation_config = GenerationConfig.of_folder(checkpoint.weights.parent, checkpoint.config.to_dict())
+            model.generation_config = GenerationConfig.of_folder(
+                checkpoint.weights.parent, checkpoint.config.to_dict()
+            )
         model.engine = checkpoint.build(cls.__name__, dtype)
         loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
         return model
@@ -125,7 +133,8 @@ class PreTrainedModel:
         return issubclass(cls, GenerationMixin)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled)
+        own = {"generation_config": self.generation_config} if self.can_generate() else None
+        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled), own
 
     def __copy__(self) -> Self:
         copy = object.__new__(type(self))
@@ -135,6 +144,8 @@ class PreTrainedModel:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = self.__copy__()
         copy.config = PretrainedConfig(self.config.to_dict(), self.config.name_or_path)
+        if self.can_generate():
+            copy.generation_config = GenerationConfig.of(self.generation_config)
         return copy
 
     @classmethod

@@ -117,7 +117,6 @@ _FROM_PRETRAINED = {
     "adapter_name": "a folder's one adapter becomes part of the weights",
     "code_revision": "no code is run",
     "experts_implementation": "no family here has experts",
-    "generation_config": _GENERATION,
     "tqdm_class": "draws the progress of a download",
 }  # fmt: skip
 

@@ -87,7 +87,16 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "use_mtp": ((None, False), _NO_DRAFT),
     "watermarking_config": ((None,), "this version writes no watermarks"),
 }
-CACHES = (None, "dynamic", "static", "offloaded", "offloaded_static", "hybrid", "sliding_window", "hybrid_chunked")
+CACHES = (
+    None,
+    "dynamic",
+    "static",
+    "offloaded",
+    "offloaded_static",
+    "hybrid",
+    "sliding_window",
+    "hybrid_chunked",
+)
 
 _WITHOUT = WITHOUT_EFFECT["generation_config.json"]
 FIELDS = tuple(dict.fromkeys((*DEFAULTS, *REFUSED, "cache_implementation", *_WITHOUT)))
@@ -176,7 +185,9 @@ class GenerationConfig:
             raise FileNotFoundError(f"{path}: missing")
         values = read_json(path)
         if not isinstance(values, dict):
-            raise errors.CheckpointError(f"{path}: holds a {type(values).__name__}; expected an object of settings")
+            raise errors.CheckpointError(
+                f"{path}: holds a {type(values).__name__}; expected an object of settings"
+            )
         try:
             return cls(**{**values, **changes}, _where=str(path))
         except (TypeError, ValueError) as error:

@@ -40,7 +40,9 @@ class Call(NamedTuple):
     min_length_is_default: bool
 
 
-def resolve(own: GenerationConfig, generation_config: Any, kwargs: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
+def resolve(
+    own: GenerationConfig, generation_config: Any, kwargs: dict[str, Any]
+) -> tuple[Call, dict[str, Any]]:
     """The settings of a call, and the arguments that are for the model.
 
     kwargs count before generation_config, which counts before the model's `own`, and that before the defaults.
@@ -196,12 +198,16 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
         )
 
 
-def _settings(config: GenerationConfig, prompt: Prompt, tokens: Tokens, criteria: Sequence[Any]) -> dict[str, Any]:
+def _settings(
+    config: GenerationConfig, prompt: Prompt, tokens: Tokens, criteria: Sequence[Any]
+) -> dict[str, Any]:
     """What the engine's generation is told, but for the processors."""
     # Rows that have ended are filled up where something looks for the end.
     ends = bool(tokens.eos) or any(hasattr(c, "eos_token_id") for c in criteria)
     if ends and tokens.pad is None:
-        raise ValueError("generate(): rows end at a criterion's eos_token_id, and pad_token_id, which follows, is not set")
+        raise ValueError(
+            "generate(): rows end at a criterion's eos_token_id, and pad_token_id, which follows, is not set"
+        )
     early = {True: "full", False: "heuristic", "never": "never"}
     settings: dict[str, Any] = {
         "shown": prompt.shown,
@@ -217,7 +223,9 @@ def _settings(config: GenerationConfig, prompt: Prompt, tokens: Tokens, criteria
         "eos": tokens.eos,
         "stops_at_eos": not _given(criteria, "EosTokenCriteria"),
         "pad": tokens.pad if ends else None,
-        "fill": (tokens.pad or tokens.eos[0]) if tokens.eos else -1,  # 0 is not taken for a token, as in transformers
+        "fill": (tokens.pad or tokens.eos[0])
+        if tokens.eos
+        else -1,  # 0 is not taken for a token, as in transformers
         "keep_scores": bool(config.return_dict_in_generate and config.output_scores),
         "keep_logits": bool(config.return_dict_in_generate and config.output_logits),
     }
@@ -304,7 +312,10 @@ def _packaged(
     both = model.stacks == "both"
     if recorder is not None:
         own = "decoder_" if both else ""
-        for kind, asked in (("hidden_states", config.output_hidden_states), ("attentions", config.output_attentions)):
+        for kind, asked in (
+            ("hidden_states", config.output_hidden_states),
+            ("attentions", config.output_attentions),
+        ):
             if asked:
                 results[own + kind] = pack(recorder.steps[kind])
                 results["encoder_" + kind] = pack(prompt.encoder.get("encoder_" + kind)) if both else None

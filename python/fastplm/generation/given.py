@@ -26,8 +26,12 @@ def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable
         return None
     for function in functions:
         if not callable(function):
-            raise TypeError(f"logits_processor: a {type(function).__name__}; expected functions of ids and scores")
-        if len(inspect.signature(function).parameters) > 2 and type(function).__module__.startswith("transformers."):
+            raise TypeError(
+                f"logits_processor: a {type(function).__name__}; expected functions of ids and scores"
+            )
+        if len(inspect.signature(function).parameters) > 2 and type(function).__module__.startswith(
+            "transformers."
+        ):
             raise ValueError(f"logits_processor: {type(function).__name__} needs more than ids and scores")
 
     def call(number: int, ids: arrays.Array, scores: arrays.Array) -> arrays.Array:
@@ -43,7 +47,9 @@ def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable
     return call
 
 
-def prefix_processor(allowed: Callable[..., Any] | None, rows: int, as_torch: bool) -> Callable[..., Any] | None:
+def prefix_processor(
+    allowed: Callable[..., Any] | None, rows: int, as_torch: bool
+) -> Callable[..., Any] | None:
     """prefix_allowed_tokens_fn as a processor. rows: of each prompt."""
     if allowed is None:
         return None
@@ -74,7 +80,9 @@ def stop(
         return None
     for criterion in criteria:
         if not callable(criterion):
-            raise TypeError(f"stopping_criteria: a {type(criterion).__name__}; expected functions of ids and scores")
+            raise TypeError(
+                f"stopping_criteria: a {type(criterion).__name__}; expected functions of ids and scores"
+            )
 
     def call(ids: arrays.Array) -> arrays.Array:
         done = np.zeros(len(ids), bool)

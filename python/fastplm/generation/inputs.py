@@ -105,7 +105,9 @@ def check_names(model: Any, given: dict[str, Any]) -> None:
         )
 
 
-def prepared(model: Any, config: GenerationConfig, tokens: Tokens, inputs: Any, given: dict[str, Any]) -> Prompt:
+def prepared(
+    model: Any, config: GenerationConfig, tokens: Tokens, inputs: Any, given: dict[str, Any]
+) -> Prompt:
     """The prompt of a call. inputs: its first argument; given: the arguments for the model.
 
     Raises ValueError, TypeError for what does not fit together.
@@ -127,17 +129,23 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
     embeds = given.get("inputs_embeds")
     embeds = None if embeds is None else arrays.floats(embeds, "inputs_embeds")
     if embeds is not None and (embeds.ndim != 3 or embeds.shape[2] != model.engine.width):
-        raise ValueError(f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.width}]")
+        raise ValueError(
+            f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.width}]"
+        )
     if ids is None:
         rows = _rows_of(given)
         if embeds is not None:
             ids = np.zeros((len(embeds), 0), np.int32)
         elif tokens.bos is None:
-            raise ValueError("generate(): no input_ids, and no bos_token_id to begin with; expected one of them")
+            raise ValueError(
+                "generate(): no input_ids, and no bos_token_id to begin with; expected one of them"
+            )
         else:
             ids = np.full((rows, 1), tokens.bos, np.int32)
     if embeds is not None and ids.shape[1] not in (0, embeds.shape[1]):
-        raise ValueError(f"input_ids: {ids.shape[1]} columns; expected those of inputs_embeds, {embeds.shape[1]}")
+        raise ValueError(
+            f"input_ids: {ids.shape[1]} columns; expected those of inputs_embeds, {embeds.shape[1]}"
+        )
     batch, length = ids.shape if embeds is None else embeds.shape[:2]
     if batch == 0 or length == 0:
         raise ValueError(f"input_ids: shape {[batch, length]}; expected at least one row and one token")
@@ -179,7 +187,9 @@ def _hide(prompt: Prompt, mask: arrays.Array, past: int) -> None:
     all its columns then go through the model, and the hidden ones are not seen.
     """
     if not mask.any(1).all():
-        raise ValueError(f"attention_mask: row {int(mask.any(1).argmin())} shows no token; expected at least one")
+        raise ValueError(
+            f"attention_mask: row {int(mask.any(1).argmin())} shows no token; expected at least one"
+        )
     prompt.mask = mask
     if not mask[:, -1].all():
         pairs = np.broadcast_to(mask[:, None], (len(mask), mask.shape[1] - past, mask.shape[1]))
@@ -194,7 +204,9 @@ def _of_both(model: Any, config: GenerationConfig, tokens: Tokens, ids: Any, giv
     outputs, mask = given.get("encoder_outputs"), given.get("attention_mask")
     if ids is None and given.get("inputs_embeds") is None and outputs is None:
         if tokens.bos is None:
-            raise ValueError("generate(): no input_ids, and no bos_token_id to begin with; expected one of them")
+            raise ValueError(
+                "generate(): no input_ids, and no bos_token_id to begin with; expected one of them"
+            )
         ids = np.full((_rows_of(given), 1), tokens.bos, np.int32)
     if tokens.start is None:
         raise ValueError(
@@ -211,8 +223,12 @@ def _of_both(model: Any, config: GenerationConfig, tokens: Tokens, ids: Any, giv
     states, encoder_mask, encoder = decoding.encoder_states(model, call)
     batch = len(states)
     if batch == 0 or states.shape[1] == 0:
-        raise ValueError(f"input_ids: shape {list(states.shape[:2])}; expected at least one row and one token")
-    start = np.broadcast_to(tokens.start.reshape(-1, 1), (batch, 1)) if tokens.start.size in (1, batch) else None
+        raise ValueError(
+            f"input_ids: shape {list(states.shape[:2])}; expected at least one row and one token"
+        )
+    start = (
+        np.broadcast_to(tokens.start.reshape(-1, 1), (batch, 1)) if tokens.start.size in (1, batch) else None
+    )
     if start is None:
         raise ValueError(f"decoder_start_token_id: {tokens.start.size} of them; expected 1 or {batch}")
     decoder_mask = _mask(given.get("decoder_attention_mask"), "decoder_attention_mask", batch)

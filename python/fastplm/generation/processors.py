@@ -17,7 +17,9 @@ class Own(NamedTuple):
     settings: dict[str, Any]
 
 
-def engine_processors(config: GenerationConfig, prompt: Prompt, tokens: Tokens) -> tuple[list[Own], list[Own]]:
+def engine_processors(
+    config: GenerationConfig, prompt: Prompt, tokens: Tokens
+) -> tuple[list[Own], list[Own]]:
     """Those before the caller's own, and those behind, which only act where tokens are sampled, and the
     normalization. Raises ValueError for values that mean nothing.
     """
@@ -34,13 +36,17 @@ def _before(c: GenerationConfig, prompt: Prompt, tokens: Tokens) -> Any:
     if c.encoder_repetition_penalty not in (None, 1.0):
         penalty = _positive(c.encoder_repetition_penalty, "encoder_repetition_penalty")
         if _has_source("encoder_repetition_penalty", sourced):
-            yield Own("EncoderRepetitionPenaltyLogitsProcessor", {"kind": "source_penalty", "penalty": penalty})
+            yield Own(
+                "EncoderRepetitionPenaltyLogitsProcessor", {"kind": "source_penalty", "penalty": penalty}
+            )
     if c.repetition_penalty not in (None, 1.0):
         penalty = _positive(c.repetition_penalty, "repetition_penalty")
         yield Own("RepetitionPenaltyLogitsProcessor", {"kind": "repetition_penalty", "penalty": penalty})
         _warn_of_embeddings("repetition_penalty", prompt)
     if c.presence_penalty or c.frequency_penalty:
-        amounts = {n: _number(getattr(c, f"{n}_penalty") or 0.0, f"{n}_penalty") for n in ("presence", "frequency")}
+        amounts = {
+            n: _number(getattr(c, f"{n}_penalty") or 0.0, f"{n}_penalty") for n in ("presence", "frequency")
+        }
         yield Own("", {"kind": "count_penalty", **amounts})
     if c.no_repeat_ngram_size not in (None, 0):
         size = _count(c.no_repeat_ngram_size, "no_repeat_ngram_size")
@@ -85,7 +91,9 @@ def _behind(c: GenerationConfig, tokens: Tokens) -> Any:
         keep = 1 if c.num_beams == 1 else (len(tokens.eos) or 1) + 1
         if c.temperature not in (None, 1.0):
             if c.temperature == 0:
-                raise ValueError("temperature: 0; expected more than 0: do_sample=False always takes the likeliest")
+                raise ValueError(
+                    "temperature: 0; expected more than 0: do_sample=False always takes the likeliest"
+                )
             yield Own("", {"kind": "temperature", "value": _positive(c.temperature, "temperature")})
         if c.top_h is not None:
             yield Own("", {"kind": "top_h", "value": _share(c.top_h, "top_h", low=False)})
@@ -96,7 +104,9 @@ def _behind(c: GenerationConfig, tokens: Tokens) -> Any:
         if c.min_p is not None:
             yield Own("", {"kind": "min_p", "share": _share(c.min_p, "min_p"), "keep": keep})
         if c.typical_p is not None and _number(c.typical_p, "typical_p") < 1.0:
-            yield Own("", {"kind": "typical", "mass": _share(c.typical_p, "typical_p", low=False), "keep": keep})
+            yield Own(
+                "", {"kind": "typical", "mass": _share(c.typical_p, "typical_p", low=False), "keep": keep}
+            )
         for name, kind in (("epsilon_cutoff", "epsilon"), ("eta_cutoff", "eta")):
             cutoff = getattr(c, name)
             if cutoff is not None and 0.0 < _number(cutoff, name) < 1.0:
@@ -159,7 +169,9 @@ def _has_source(name: str, sourced: bool) -> bool:
 
 def _warn_of_embeddings(name: str, prompt: Prompt) -> None:
     if prompt.length == 0:
-        warnings.warn(f"{name}: with inputs_embeds alone it counts new tokens only, not the prompt", stacklevel=6)
+        warnings.warn(
+            f"{name}: with inputs_embeds alone it counts new tokens only, not the prompt", stacklevel=6
+        )
 
 
 def _biases(value: Any) -> dict[str, Any]:
@@ -189,12 +201,17 @@ def _sequences(name: str, value: dict[Any, Any]) -> dict[str, Any]:
             raise ValueError(f"{name}: {ids!r}; expected token ids, at least one")
         if not isinstance(bias, float):
             raise ValueError(f"{name}: a bias of {bias!r}; expected a float")
-    return {"kind": "sequence_bias", "sequences": [[[int(i) for i in ids], bias] for ids, bias in value.items()]}
+    return {
+        "kind": "sequence_bias",
+        "sequences": [[[int(i) for i in ids], bias] for ids, bias in value.items()],
+    }
 
 
 def _decay(value: Any, prompt: Prompt, tokens: Tokens) -> dict[str, Any]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"exponential_decay_length_penalty: {value!r}; expected a number of tokens and a factor")
+        raise ValueError(
+            f"exponential_decay_length_penalty: {value!r}; expected a number of tokens and a factor"
+        )
     if not tokens.eos:
         raise ValueError("exponential_decay_length_penalty: it favours eos_token_id, which is not set")
     start, factor = value

@@ -55,7 +55,14 @@ class Recorder:
         rows, length = (ids if embeds is None else embeds).shape[:2]
         gather = np.full(rows, length - 1, np.int32) if self._model.task == "DoubleHeadsModel" else None
         made = self._model.engine.decode(
-            ids, embeds, mask, positions, gather, self._prompt.cache.engine_cache, *self._encoder, *self._asked
+            ids,
+            embeds,
+            mask,
+            positions,
+            gather,
+            self._prompt.cache.engine_cache,
+            *self._encoder,
+            *self._asked,
         )
         for kind in _KINDS:
             if made[kind] is not None:

@@ -21,7 +21,9 @@ def stop_strings(value: Any, tokenizer: Any) -> tuple[list[str], tuple[bytes, ar
     """
     strings = [value] if isinstance(value, str) else list(value)
     if not strings or not all(isinstance(s, str) and s for s in strings):
-        raise ValueError(f"stop_strings: {value!r}; expected a string or a list of strings, none of them empty")
+        raise ValueError(
+            f"stop_strings: {value!r}; expected a string or a list of strings, none of them empty"
+        )
     if tokenizer is None:
         raise ValueError("stop_strings: they need the model's tokenizer; pass it as generate(tokenizer=...)")
     size, texts = _texts.get(tokenizer, (0, None))
