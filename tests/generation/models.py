@@ -43,7 +43,7 @@ def prompts(
 
 
 def assert_same_rows(reference: Any, got: Any, want: Any, inputs: dict[str, torch.Tensor]) -> None:
-    """Fails where greedy rows differ, unless the reference's two best logits in float64 are as good as equal."""
+    """Fails where greedy rows differ, unless the reference's two best logits in float64 are nearly equal."""
     if got.shape == want.shape and torch.equal(got, want):
         return
     exact = copy.deepcopy(reference).double()

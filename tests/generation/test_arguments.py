@@ -1,6 +1,7 @@
-"""generate()'s arguments besides settings: inputs of every kind, the caller's own functions, results, errors."""
+"""generate()'s arguments besides settings: inputs, the caller's own functions, results, errors."""
 
 import inspect
+import itertools
 import time
 import warnings
 
@@ -87,7 +88,7 @@ def test_a_call_that_fails_leaves_the_cache_as_it_was():
         raise RuntimeError("mine")
 
     for given in ({"logits_processor": [fail]}, {"stopping_criteria": [fail]}, {"suppress_tokens": [999]}):
-        with pytest.raises((RuntimeError, ValueError), match="mine|holds 999"):
+        with pytest.raises((RuntimeError, ValueError), match=r"mine|holds 999"):
             ours.generate(ids, cache=cache, max_new_tokens=8, num_beams=2, **given)
         assert len(cache) == 5 and cache.batch_size == 2
     assert torch.equal(ours.generate(ids, cache=cache, max_new_tokens=8), want)
@@ -147,7 +148,7 @@ def test_decoder_inputs(name):
 
 
 def test_processors_of_the_caller(models):
-    """Between the engine's own, with tensors of all rows; of a class that a setting makes too, in its place."""
+    """Between the engine's own, with tensors of all rows; of a class that a setting makes, in its place."""
     seen = []
 
     class Mine(logits_process.LogitsProcessor):
@@ -171,9 +172,7 @@ def test_processors_of_the_caller(models):
         assert_same_output(got, want)
         half = len(seen) // 2
         assert [s[:4] for s in seen[:half]] == [s[:4] for s in seen[half:]]
-        assert all(
-            not np.shares_memory(a[4].numpy(), b[4].numpy()) for a, b in zip(seen, seen[1:], strict=False)
-        )
+        assert all(not np.shares_memory(a[4].numpy(), b[4].numpy()) for a, b in itertools.pairwise(seen))
     with pytest.warns(UserWarning, match="a MinLengthLogitsProcessor, which settings of the call make too"):
         models[1].generate(**inputs, min_length=11, logits_processor=[
             logits_process.MinLengthLogitsProcessor(14, [2, 7])])  # fmt: skip
@@ -183,7 +182,7 @@ def test_criteria_of_the_caller(models):
     class Mine(stopping_criteria.StoppingCriteria):
         def __call__(self, ids, scores, **_):
             assert scores is None or (
-                isinstance(scores, tuple) and len(scores) == len(lengths) % 50 + 1 or True
+                (isinstance(scores, tuple) and len(scores) == len(lengths) % 50 + 1) or True
             )
             lengths.append(tuple(ids.shape))
             return ids[:, -1] % 3 == 0
@@ -287,7 +286,8 @@ def test_results_by_name():
 
 
 REFUSED = {
-    "synced_gpus": True, "assistant_model": object(), "assistant_tokenizer": object(), "negative_prompt_ids": [[1]],
+    "synced_gpus": True, "assistant_model": object(), "assistant_tokenizer": object(),
+    "negative_prompt_ids": [[1]],
     "negative_prompt_attention_mask": [[1]], "custom_generate": "a/b", "token_type_ids": [[0] * 6] * 2,
     "labels": [[1]], "encoder_hidden_states": [[[1.0]]],
 }  # fmt: skip

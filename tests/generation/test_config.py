@@ -17,7 +17,7 @@ from fastplm.generation import config as ours
 from fastplm.settings import WITHOUT_EFFECT
 from tests.generation.models import pair, prompts
 
-# Every setting that acts: a value, with which a call gives something else than without; what is set beside it.
+# Every setting that acts: a value with which a call gives something else; what is set beside it.
 SAMPLED = {"do_sample": True, "seed": 5, "top_k": 0}
 ACT = {
     "max_length": (12, {"max_new_tokens": None}),
@@ -48,7 +48,9 @@ ACT = {
     "bad_words_ids": ([[t] for t in range(8, 40)], {}),
     "sequence_bias": ({(9,): 50.0}, {}),
     "renormalize_logits": (True, {"return_dict_in_generate": True, "output_scores": True}),
-    "remove_invalid_values": (True, {"suppress_tokens": [5], "return_dict_in_generate": True, "output_scores": True}),
+    "remove_invalid_values": (
+        True, {"bad_words_ids": [[5]], "return_dict_in_generate": True, "output_scores": True},
+    ),
     "forced_eos_token_id": (9, {}),
     "exponential_decay_length_penalty": ((1, 9.0), {}),
     "suppress_tokens": (list(range(8, 40)), {}),
@@ -181,7 +183,7 @@ def _without_bos(model):
         ({"max_new_tokens": 0}, "max_new_tokens: 0"),
         ({"max_new_tokens": 2.5}, "max_new_tokens: 2.5"),
         ({"num_return_sequences": 2}, "num_return_sequences: 2 with greedy search"),
-        ({"num_return_sequences": 3, "num_beams": 2}, "num_return_sequences: 3; expected at most num_beams, 2"),
+        ({"num_return_sequences": 3, "num_beams": 2}, "3; expected at most num_beams, 2"),
         ({"suppress_tokens": [9], "forced_eos_token_id": 9}, "all of which suppress_tokens forbids"),
         ({"do_sample": True, "temperature": 0}, "temperature: 0; .*do_sample=False"),
         ({"do_sample": True, "temperature": -1.0}, "temperature: -1.0; expected more than 0"),
@@ -238,7 +240,8 @@ def test_lengths_are_counted_as_transformers_counts_them():
     for name in ("GPT2LMHeadModel", "BartForConditionalGeneration"):
         models, inputs = pair(name), prompts((6, 6))
         for given in ({}, {"max_length": 15}, {"max_new_tokens": 4}, {"max_length": 15, "max_new_tokens": 4},
-                      {"min_length": 14, "max_length": 15}, {"max_length": 12, "min_new_tokens": 3}):  # fmt: skip
+                      {"min_length": 14, "max_length": 15},
+                      {"max_length": 12, "min_new_tokens": 3}):  # fmt: skip
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 want, got = (model.generate(**inputs, **given) for model in models)
@@ -279,7 +282,7 @@ def test_files(tmp_path):
     assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config) and config != again
     assert config.update(max_new_tokens=9, foo=1) == {"foo": 1} and config.max_new_tokens == 9
     assert config.update(max_new_tokens=3, top_k=4, defaults_only=True) == {"max_new_tokens": 3}
-    with pytest.raises(FileNotFoundError, match="none.json"):
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
         fastplm.GenerationConfig.from_pretrained(tmp_path, "none.json")
     for text, message in (
         ("[1]", "holds a list"),
@@ -321,12 +324,12 @@ def test_what_a_checkpoint_says(tmp_path):
     model.generation_config.num_beams = 3
     assert pickle.loads(pickle.dumps(model)).generation_config == model.generation_config
     assert model.can_generate() and not fastplm.BartModel.can_generate()
-    assert not hasattr(fastplm.BartModel, "generate") and "attention_mask" in values or True
 
 
 @pytest.mark.parametrize("name", ["GPT2LMHeadModel", "GPT2DoubleHeadsModel", "GPT2Model", "LlamaForCausalLM",
                                   "LlamaForSequenceClassification", "T5ForConditionalGeneration", "T5Model",
-                                  "T5EncoderModel", "BartForConditionalGeneration", "BertForMaskedLM"])  # fmt: skip
+                                  "T5EncoderModel", "BartForConditionalGeneration",
+                                  "BertForMaskedLM"])  # fmt: skip
 def test_who_generates(name):
     assert getattr(fastplm, name).can_generate() == getattr(transformers, name).can_generate()
     assert hasattr(getattr(fastplm, name), "generate") == getattr(transformers, name).can_generate()

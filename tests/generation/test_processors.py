@@ -51,7 +51,9 @@ BIASES = {(1,): 2.5, (2, 3): -4.0, (4, 2, 3): 1.5, (2,): float("-inf"), (9, 8, 7
 PAIRS = [[list(k), v] for k, v in BIASES.items()]
 CASES = {
     "sequence_bias": ({"sequences": PAIRS}, lambda: theirs.SequenceBiasLogitsProcessor(BIASES)),
-    "source_penalty": ({"penalty": 1.7}, lambda: theirs.EncoderRepetitionPenaltyLogitsProcessor(1.7, source())),
+    "source_penalty": (
+        {"penalty": 1.7}, lambda: theirs.EncoderRepetitionPenaltyLogitsProcessor(1.7, source()),
+    ),
     "repetition_penalty": (
         {"penalty": 0.6},
         lambda: theirs.RepetitionPenaltyLogitsProcessor(0.6, torch.full((ROWS,), SHOWN)),
@@ -62,7 +64,10 @@ CASES = {
     "no_repeat_of_source": ({"size": 2}, lambda: theirs.EncoderNoRepeatNGramLogitsProcessor(2, source())),
     "min_length": ({"length": 13, "ids": EOS}, lambda: theirs.MinLengthLogitsProcessor(13, EOS)),
     "min_length reached": ({"length": 12, "ids": EOS}, lambda: theirs.MinLengthLogitsProcessor(12, EOS)),
-    "min_length new": ({"length": PROMPT + 6, "ids": EOS}, lambda: theirs.MinNewTokensLengthLogitsProcessor(PROMPT, 6, EOS)),
+    "min_length new": (
+        {"length": PROMPT + 6, "ids": EOS},
+        lambda: theirs.MinNewTokensLengthLogitsProcessor(PROMPT, 6, EOS),
+    ),
     "force": ({"length": 12, "ids": EOS}, lambda: theirs.ForcedEOSTokenLogitsProcessor(13, EOS)),
     "force not yet": ({"length": 13, "ids": EOS}, lambda: theirs.ForcedEOSTokenLogitsProcessor(14, EOS)),
     "decay_length": (
@@ -70,8 +75,12 @@ CASES = {
         lambda: theirs.ExponentialDecayLengthPenalty((2, 1.3), EOS, PROMPT),
     ),
     "suppress": ({"length": -1, "ids": [1, 5, 9]}, lambda: theirs.SuppressTokensLogitsProcessor([1, 5, 9])),
-    "suppress begin": ({"length": 12, "ids": [1]}, lambda: theirs.SuppressTokensAtBeginLogitsProcessor([1], 12)),
-    "suppress later": ({"length": 11, "ids": [1]}, lambda: theirs.SuppressTokensAtBeginLogitsProcessor([1], 11)),
+    "suppress begin": (
+        {"length": 12, "ids": [1]}, lambda: theirs.SuppressTokensAtBeginLogitsProcessor([1], 12),
+    ),
+    "suppress later": (
+        {"length": 11, "ids": [1]}, lambda: theirs.SuppressTokensAtBeginLogitsProcessor([1], 11),
+    ),
     "temperature": ({"value": 0.7}, lambda: theirs.TemperatureLogitsWarper(0.7)),
     "top_k": ({"count": 5}, lambda: theirs.TopKLogitsWarper(5)),
     "top_k all": ({"count": 99}, lambda: theirs.TopKLogitsWarper(99)),
@@ -84,7 +93,9 @@ CASES = {
     "typical": ({"mass": 0.8, "keep": 1}, lambda: theirs.TypicalLogitsWarper(0.8)),
     "typical keep": ({"mass": 0.1, "keep": 5}, lambda: theirs.TypicalLogitsWarper(0.1, min_tokens_to_keep=5)),
     "epsilon": ({"cutoff": 0.05, "keep": 1}, lambda: theirs.EpsilonLogitsWarper(0.05)),
-    "epsilon keep": ({"cutoff": 0.9, "keep": 2}, lambda: theirs.EpsilonLogitsWarper(0.9, min_tokens_to_keep=2)),
+    "epsilon keep": (
+        {"cutoff": 0.9, "keep": 2}, lambda: theirs.EpsilonLogitsWarper(0.9, min_tokens_to_keep=2),
+    ),
     "eta": ({"cutoff": 0.02, "keep": 1}, lambda: theirs.EtaLogitsWarper(0.02)),
     "eta keep": ({"cutoff": 0.9, "keep": 3}, lambda: theirs.EtaLogitsWarper(0.9, min_tokens_to_keep=3)),
     "top_h": ({"value": 0.5}, lambda: theirs.TopHLogitsWarper(0.5)),

@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastplm import errors, hub
 from fastplm.jsonfile import read_json
@@ -107,15 +107,17 @@ _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "min_p": None, "top_h": None, "ty
 _BEAMS = {"early_stopping": False, "length_penalty": 1.0}
 # What generate() takes itself.
 _ARGUMENTS = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus",
-              "assistant_model", "streamer", "negative_prompt_ids", "negative_prompt_attention_mask")  # fmt: skip
+              "assistant_model", "streamer", "negative_prompt_ids",
+              "negative_prompt_attention_mask")  # fmt: skip
 
 
 class GenerationConfig:
     """The settings of generation by attribute, under transformers' names; None: not set.
 
-    Ours beside them: `seed`, an integer, or a list of one for each prompt: without it, sampling draws one from
-    torch's generator, or numpy's where torch is not in use. `presence_penalty` and `frequency_penalty`, as in
-    OpenAI's interface: subtracted from the scores of tokens that were generated before, once and each time.
+    Ours beside them: `seed`, an integer, or a list of one for each prompt: without it, sampling draws one
+    from torch's generator, or numpy's where torch is not in use. `presence_penalty` and `frequency_penalty`,
+    as in OpenAI's interface: subtracted from the scores of tokens that were generated before, once and each
+    time.
 
     Settings that this version cannot follow are refused by generate(); unknown ones are kept and warned of.
     """
@@ -130,6 +132,10 @@ class GenerationConfig:
             where = kwargs.get("_where", type(self).__name__)
             warn_of_unknown(where, "generation_config.json", unknown, FIELDS)
         self.validate(user_set_attributes=set(given))
+
+    if TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getattr__(self, name: str) -> Any:  # only where there is none
         raise AttributeError(f"GenerationConfig has no setting {name!r}")
@@ -293,7 +299,7 @@ class GenerationConfig:
         """What is set and has no effect beside the other settings."""
 
         def counts(switch: str, name: str) -> bool:
-            """As transformers has it: a value of the checkpoint is harmless where the caller chose the way."""
+            """A value of the checkpoint is harmless where the caller chose the way of decoding."""
             if given is None:
                 return True
             return name in given or switch not in given
@@ -327,8 +333,8 @@ class GenerationConfig:
                 raise errors.UnsupportedError(f"{name}: {value!r}; {reason}")
         if self.cache_implementation in ("quantized", "paged"):
             raise errors.UnsupportedError(
-                f"cache_implementation: {self.cache_implementation!r}; keys and values are kept in pages of the "
-                "model's dtype"
+                f"cache_implementation: {self.cache_implementation!r}; keys and values are kept in pages of "
+                "the model's dtype"
             )
         if self.cache_implementation not in CACHES:
             raise ValueError(f"cache_implementation: {self.cache_implementation!r}; expected one of {CACHES}")

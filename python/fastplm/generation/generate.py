@@ -26,8 +26,8 @@ _REFUSED = {
     "negative_prompt_attention_mask": "this version runs no second prompt for guidance",
     "custom_generate": "fastplm runs no code from the hub; loop over model calls instead",
 }
-_NUMBERS = ("max_length", "num_beams", "num_return_sequences", "do_sample", "length_penalty", "early_stopping",
-            "use_cache")  # fmt: skip
+_NUMBERS = ("max_length", "num_beams", "num_return_sequences", "do_sample", "length_penalty",
+            "early_stopping", "use_cache")  # fmt: skip
 # transformers' criteria that do what a setting does: one that the caller passes takes its place.
 _CRITERIA = ("MaxLengthCriteria", "MaxTimeCriteria", "StopStringCriteria", "EosTokenCriteria")
 
@@ -45,7 +45,7 @@ def resolve(
 ) -> tuple[Call, dict[str, Any]]:
     """The settings of a call, and the arguments that are for the model.
 
-    kwargs count before generation_config, which counts before the model's `own`, and that before the defaults.
+    kwargs count before generation_config, that before the model's `own`, and that before the defaults.
     """
     config = GenerationConfig() if generation_config is None else GenerationConfig.of(generation_config)
     named = {name for name, value in vars(config).items() if value is not None}
@@ -177,7 +177,8 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
         limit = model.config.get("max_position_embeddings")
         config.max_length = config.max_length if limit is None else min(config.max_length, limit)
         warnings.warn(
-            f"generate(): neither max_new_tokens nor max_length is set; it ends at {config.max_length} tokens",
+            "generate(): neither max_new_tokens nor max_length is set; it ends at "
+            f"{config.max_length} tokens",
             stacklevel=4,
         )
     if config.min_new_tokens is not None:
@@ -188,12 +189,13 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
         config.min_length = max(config.min_length - embedded, 0)
     if prompt.length >= config.max_length:
         raise ValueError(
-            f"generate(): the prompt has {prompt.length} tokens, and max_length is {config.max_length}; expected a "
-            "shorter prompt, or max_new_tokens"
+            f"generate(): the prompt has {prompt.length} tokens, and max_length is {config.max_length}; "
+            "expected a shorter prompt, or max_new_tokens"
         )
     if config.min_length is not None and config.min_length > config.max_length:
         warnings.warn(
-            f"generate(): min_length is {config.min_length}, more than max_length, {config.max_length}, where it ends",
+            f"generate(): min_length is {config.min_length}, more than max_length, {config.max_length}, "
+            "where it ends",
             stacklevel=4,
         )
 
@@ -276,8 +278,8 @@ def _recorder(model: Any, config: GenerationConfig, prompt: Prompt, copies: int)
         return None
     if config.use_cache is False:
         raise UnsupportedError(
-            "use_cache: False with output_hidden_states or output_attentions, which are then of all tokens at each "
-            "step; expected True"
+            "use_cache: False with output_hidden_states or output_attentions, which are then of all tokens "
+            "at each step; expected True"
         )
     return Recorder(model, prompt, copies, states, attentions)
 

@@ -1,4 +1,4 @@
-"""The caller's own functions, called as transformers calls them: with torch tensors, in a program that uses torch."""
+"""The caller's own functions, called as transformers calls them: with tensors, if the program uses torch."""
 
 import inspect
 import sys
@@ -16,12 +16,14 @@ def give(array: arrays.Array, as_torch: bool) -> Any:
 
 
 def uses_torch(values: Sequence[Any]) -> bool:
-    """Whether the caller's own functions expect tensors: a value is one, or the program has imported torch."""
+    """Whether the caller's own functions expect tensors: the program has imported torch."""
     return "torch" in sys.modules or any(arrays.is_torch(value) for value in values)
 
 
 def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable[[int, Any, Any], Any] | None:
-    """What the engine calls with the number of a processor, ids int64 [rows, length] and scores f32 [rows, vocab]."""
+    """What the engine calls with the number of a processor, ids int64 [rows, length] and scores f32 [rows,
+    vocabulary].
+    """
     if not functions:
         return None
     for function in functions:
@@ -61,13 +63,15 @@ def prefix_processor(
             tokens = allowed(row // rows, ids[row])
             if len(tokens) == 0:
                 raise ValueError(
-                    f"prefix_allowed_tokens_fn: no tokens for row {row} of prompt {row // rows}; expected at least one"
+                    f"prefix_allowed_tokens_fn: no tokens for row {row} of prompt {row // rows}; expected at "
+                    "least one"
                 )
             mask[row, arrays.integers(tokens, "prefix_allowed_tokens_fn")] = 0
         made = scores + mask
         # where other settings forbid all that is allowed, what is allowed counts
         blocked = np.isneginf(made.max(1).reshape(-1, rows)).all(1).repeat(rows)
-        return np.where(blocked[:, None], mask, made)
+        result: arrays.Array = np.where(blocked[:, None], mask, made)
+        return result
 
     return processor
 

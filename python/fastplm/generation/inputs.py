@@ -12,8 +12,8 @@ from fastplm.errors import UnsupportedError
 from fastplm.generation.config import GenerationConfig
 
 _OF_DECODERS = ("attention_mask", "position_ids", "inputs_embeds", "cache", "logits_to_keep")
-_OF_BOTH = ("attention_mask", "inputs_embeds", "encoder_outputs", "decoder_input_ids", "decoder_attention_mask",
-            "cache")  # fmt: skip
+_OF_BOTH = ("attention_mask", "inputs_embeds", "encoder_outputs", "decoder_input_ids",
+            "decoder_attention_mask", "cache")  # fmt: skip
 _REFUSED = {
     "token_type_ids": "the engine adds no second embeddings to a decoder's tokens",
     "decoder_inputs_embeds": "expected decoder_input_ids",
@@ -159,8 +159,8 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
     new = length - past if mask.shape[1] == length else length
     if new <= 0 or mask.shape[1] != past + new:
         raise ValueError(
-            f"attention_mask: {mask.shape[1]} columns for {length} of input_ids and {past} in the cache; expected "
-            f"{past + length}, or all tokens again with more of them than the cache has"
+            f"attention_mask: {mask.shape[1]} columns for {length} of input_ids and {past} in the cache; "
+            f"expected {past + length}, or all tokens again with more of them than the cache has"
         )
     prompt = Prompt(ids, cache, source=ids if embeds is None else None)
     if embeds is None:
@@ -183,8 +183,8 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
 
 
 def _hide(prompt: Prompt, mask: arrays.Array, past: int) -> None:
-    """Leaves out what the mask hides. A row whose last column is hidden goes on from there, as in transformers:
-    all its columns then go through the model, and the hidden ones are not seen.
+    """Leaves out what the mask hides. A row whose last column is hidden goes on from there, as in
+    transformers: all its columns then go through the model, and the hidden ones are not seen.
     """
     if not mask.any(1).all():
         raise ValueError(
@@ -210,7 +210,7 @@ def _of_both(model: Any, config: GenerationConfig, tokens: Tokens, ids: Any, giv
         ids = np.full((_rows_of(given), 1), tokens.bos, np.int32)
     if tokens.start is None:
         raise ValueError(
-            "generate(): neither decoder_start_token_id nor bos_token_id is set; an encoder-decoder needs one of them"
+            "generate(): neither decoder_start_token_id nor bos_token_id is set; an encoder-decoder needs one"
         )
     call = {"encoder_outputs": outputs, "attention_mask": mask}
     if outputs is None:
@@ -247,10 +247,11 @@ def _of_both(model: Any, config: GenerationConfig, tokens: Tokens, ids: Any, giv
     cache = _cache(model, given)
     past, length = len(cache), begun.shape[1]
     new = length - past if decoder_mask is not None and decoder_mask.shape[1] == length else length
-    if new <= 0 or (decoder_mask is not None and decoder_mask.shape[1] != past + new):
+    shown = past + new if decoder_mask is None else decoder_mask.shape[1]
+    if new <= 0 or shown != past + new:
         raise ValueError(
-            f"decoder_attention_mask: shape {list(decoder_mask.shape)} for {length} tokens and {past} in the cache; "
-            f"expected [{batch}, {past + length}]"
+            f"decoder_attention_mask: {shown} columns for {length} tokens and {past} in the cache; expected "
+            f"{past + length}"
         )
     prompt = Prompt(
         begun,
@@ -308,8 +309,8 @@ def _inferred(ids: arrays.Array, tokens: Tokens) -> arrays.Array:
 def _warn_of_padding(batch: int, tokens: Tokens, mask: Any) -> None:
     if batch > 1 and mask is None and tokens.pad is not None and tokens.pad in tokens.eos:
         warnings.warn(
-            "generate(): several rows without attention_mask, and pad_token_id is an eos_token_id: padding cannot be "
-            "told from text; pass attention_mask",
+            "generate(): several rows without attention_mask, and pad_token_id is an eos_token_id: padding "
+            "cannot be told from text; pass attention_mask",
             stacklevel=4,
         )
 
@@ -317,8 +318,8 @@ def _warn_of_padding(batch: int, tokens: Tokens, mask: Any) -> None:
 def _warn_of_right_padding(mask: arrays.Array, batch: int, tokens: Tokens) -> None:
     if batch > 1 and not mask[:, -1].all() and tokens.pad is not None:
         warnings.warn(
-            "generate(): a decoder goes on from the right, and some rows end with padding; pad them on the left "
-            "(padding_side='left')",
+            "generate(): a decoder goes on from the right, and some rows end with padding; pad them on the "
+            "left (padding_side='left')",
             stacklevel=4,
         )
 

@@ -18,9 +18,10 @@ _BEAMS = ("sequences", "sequences_scores", *_STEPS, "beam_indices")
 
 
 class GenerateDecoderOnlyOutput(_GenerateOutput):
-    """sequences [B * num_return_sequences, length]: int64 ids, prompts included. For each new token, one element
-    of: scores and logits [rows, vocabulary], behind and before the processors; attentions and hidden_states: as
-    a call of the model gives them. cache: of all tokens but the last. Only what was asked for is there.
+    """sequences [B * num_return_sequences, length]: int64 ids, prompts included. For each new token, one
+    element of: scores and logits [rows, vocabulary], behind and before the processors; attentions and
+    hidden_states: as a call of the model gives them. cache: of all tokens but the last. Only what was asked
+    for is there.
     """
 
     _fields = ("sequences", *_STEPS, "attentions", "hidden_states", "cache")

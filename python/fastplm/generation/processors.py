@@ -120,7 +120,8 @@ def merged(
 ) -> tuple[list[dict[str, Any]], list[Callable[..., Any]]]:
     """The processors as the engine takes them, and the functions that it calls by number.
 
-    custom: the caller's own. One of a class of transformers takes the place of the engine's that does the same.
+    custom: the caller's own. One of a class of transformers takes the place of the engine's that does the
+    same.
     prefix: prefix_allowed_tokens_fn as a processor, or None.
     """
     before, behind = engine_processors(config, prompt, tokens)

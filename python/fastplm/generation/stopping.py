@@ -15,7 +15,8 @@ _texts: "weakref.WeakKeyDictionary[Any, tuple[int, tuple[bytes, arrays.Array]]]"
 
 
 def stop_strings(value: Any, tokenizer: Any) -> tuple[list[str], tuple[bytes, arrays.Array]]:
-    """The strings, and the text of every token in UTF-8: all in a row, and where each begins, int64 [tokens + 1].
+    """The strings, and the text of every token in UTF-8: all in a row, and where each begins, int64
+    [tokens + 1].
 
     Raises ValueError without a tokenizer, and for strings that no token can end.
     """

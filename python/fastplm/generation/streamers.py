@@ -1,7 +1,7 @@
 """Text as it is generated: to the screen, to an iterator, to an asynchronous iterator.
 
-generate(streamer=...) calls put() with the prompt and then with each token, and end() at last. Text is held back
-only where it may still change, by the rules of transformers' streamers.
+generate(streamer=...) calls put() with the prompt and then with each token, and end() at last. Text is held
+back only where it may still change, by the rules of transformers' streamers.
 """
 
 import asyncio
@@ -104,12 +104,12 @@ class TextIteratorStreamer(TextStreamer):
         value = self.text_queue.get(timeout=self.timeout)
         if value == self.stop_signal:
             raise StopIteration
-        return value  # type: ignore[return-value]
+        return value
 
 
 class AsyncTextIteratorStreamer(TextStreamer):
-    """An asynchronous iterator over the text. Made in the event loop that reads it; generate() runs in another
-    thread.
+    """An asynchronous iterator over the text. Made in the event loop that reads it; generate() runs in
+    another thread.
 
     timeout: seconds to wait for new text; TimeoutError is raised behind them.
     """
@@ -137,7 +137,7 @@ class AsyncTextIteratorStreamer(TextStreamer):
             value = await self.text_queue.get()
         if value == self.stop_signal:
             raise StopAsyncIteration
-        return value  # type: ignore[return-value]
+        return value
 
 
 def _is_ideograph(character: str) -> bool:
