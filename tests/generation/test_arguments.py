@@ -181,9 +181,7 @@ def test_processors_of_the_caller(models):
 def test_criteria_of_the_caller(models):
     class Mine(stopping_criteria.StoppingCriteria):
         def __call__(self, ids, scores, **_):
-            assert scores is None or (
-                (isinstance(scores, tuple) and len(scores) == len(lengths) % 50 + 1) or True
-            )
+            assert scores is None
             lengths.append(tuple(ids.shape))
             return ids[:, -1] % 3 == 0
 
