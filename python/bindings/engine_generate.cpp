@@ -135,7 +135,7 @@ Ids ids_of(const Value& list) {
 Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& prompts,
                          const std::optional<Array<int32_t>>& sources, const std::optional<py::tuple>& texts) {
   Generation g;
-  const py::ssize_t batch = prompts.shape(0), length = prompts.shape(1);
+  const py::ssize_t batch = prompts.shape(0);
   for (py::ssize_t b = 0; b < batch; ++b) {
     const auto row = [b](const Array<int32_t>& a) {
       return Ids(a.data() + b * a.shape(1), a.data() + (b + 1) * a.shape(1));
@@ -153,7 +153,7 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
     fail(ErrorKind::kInternal, "generate: settings for another number of prompts than ", batch);
   }
   for (int64_t shown : g.shown) {
-    if (shown < 0 || shown > length) fail(ErrorKind::kInternal, "generate: no column ", shown);
+    if (shown < 0) fail(ErrorKind::kInternal, "generate: no column ", shown);
   }
   g.processors = processors_from(v.at("processors"), vocab);
   g.sample = v.b("sample");

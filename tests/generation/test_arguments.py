@@ -138,11 +138,12 @@ def test_decoder_inputs(name):
         got = models[1].generate(attention_mask=inputs["attention_mask"], **given, max_new_tokens=8)
         assert torch.equal(got, want)
     cache = models[1](**inputs, decoder_input_ids=begun).cache
-    later = models[1].generate(**inputs, decoder_input_ids=begun, max_new_tokens=4)[:, 3:]
+    endless = {**inputs, "eos_token_id": None}
+    later = models[1].generate(**endless, decoder_input_ids=begun, max_new_tokens=4)[:, 3:]
     more = torch.cat((begun, later[:, :1]), 1)
     ones = torch.ones_like(more)
     again = models[1].generate(
-        **inputs, decoder_input_ids=more, decoder_attention_mask=ones, cache=cache, max_new_tokens=3
+        **endless, decoder_input_ids=more, decoder_attention_mask=ones, cache=cache, max_new_tokens=3
     )
     assert torch.equal(again[:, 3:], later)
 

@@ -44,7 +44,7 @@ ACT = {
     "frequency_penalty": (6.0, {}),
     "length_penalty": (-3.0, {"num_beams": 4}),
     "no_repeat_ngram_size": (1, {}),
-    "encoder_no_repeat_ngram_size": (1, {}),
+    "encoder_no_repeat_ngram_size": (1, {"sequence_bias": {(39,): 50.0}}),
     "bad_words_ids": ([[t] for t in range(8, 40)], {}),
     "sequence_bias": ({(9,): 50.0}, {}),
     "renormalize_logits": (True, {"return_dict_in_generate": True, "output_scores": True}),
@@ -60,7 +60,7 @@ ACT = {
     "output_attentions": (True, {"return_dict_in_generate": True}),
     "output_hidden_states": (True, {"return_dict_in_generate": True}),
     "return_dict_in_generate": (True, {}),
-    "pad_token_id": (33, {"exponential_decay_length_penalty": (1, 1.6)}),
+    "pad_token_id": (33, {}),
     "eos_token_id": (list(range(30)), {}),
     "seed": (6, {"do_sample": True}),
 }  # fmt: skip

@@ -99,11 +99,12 @@ CASES = {
     "eta": ({"cutoff": 0.02, "keep": 1}, lambda: theirs.EtaLogitsWarper(0.02)),
     "eta keep": ({"cutoff": 0.9, "keep": 3}, lambda: theirs.EtaLogitsWarper(0.9, min_tokens_to_keep=3)),
     "top_h": ({"value": 0.5}, lambda: theirs.TopHLogitsWarper(0.5)),
-    "top_h all": ({"value": 1.0}, lambda: theirs.TopHLogitsWarper(1.0)),
+    "top_h most": ({"value": 0.95}, lambda: theirs.TopHLogitsWarper(0.95)),
     "normalize": ({}, theirs.LogitNormalization),
 }  # fmt: skip
+IDLE = ("top_k all", "no_repeat 13", "min_length reached", "force not yet", "suppress later")
 # Where equal scores lie on the border, torch's choice among them is not said.
-UNSAID = {("min_p keep", "ties"), ("top_h", "ties"), ("top_h all", "ties")}
+UNSAID = ("min_p", "top_h", "top_p", "typical")
 
 
 @pytest.mark.parametrize("kind", ["plain", "ties", "forbidden"])
@@ -113,12 +114,12 @@ def test_as_transformers(name, kind):
     made = scores(kind)
     got = ours({"kind": name.split()[0], **settings}, made)
     want = transformers(make(), made)
-    if (name, kind) in UNSAID:
-        assert np.array_equal((got > -np.inf).sum(1), (want > -np.inf).sum(1))
+    if kind == "ties" and name.split()[0] in UNSAID:
+        assert np.array_equal(np.sort(got), np.sort(want))
     else:
         assert_equal(got, want)
-        assert "all" in name or name in ("top_p small", "no_repeat 13", "min_length reached", "force not yet",
-                                         "suppress later") or not np.array_equal(got, made)  # fmt: skip
+    if kind == "plain" and name not in IDLE:
+        assert not np.array_equal(got, made)
 
 
 def test_the_first_token_is_forced():

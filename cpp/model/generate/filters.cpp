@@ -1,6 +1,6 @@
-// Filters of tokens by probability: what they leave out gets the score -inf. Ties are broken as torch's sorts do on the
-// CPU: the lower id comes first. Masses are summed in float64, so that a token whose mass lies within rounding of the
-// limit may fall on the other side than in transformers.
+// Filters of tokens by probability: what they leave out gets the score -inf. Of equal scores those of lower ids stay;
+// torch's sorts say nothing about them. Masses are summed in float64, so that a token whose mass lies within rounding
+// of the limit may fall on the other side than in transformers.
 #include <algorithm>
 #include <cmath>
 
@@ -59,16 +59,13 @@ void apply(const TopP& filter, std::span<float> scores) {
   for (size_t i = 0; i < p.size(); ++i) {
     if (p[i] > 0) order.push_back({p[i], int64_t(i)});
   }
-  const auto by_score = [](const Scored& a, const Scored& b) {  // of equal ones, those of higher ids stay longer
-    return a.score > b.score || (a.score == b.score && a.index > b.index);
-  };
   std::vector<float> kept(scores.size(), kNever);
   double mass = 0;
   int64_t count = 0;
   // A few of the best are often enough; only they are sorted.
   for (size_t sorted = 0, next = 256; count < filter.keep || mass < filter.mass; next *= 8) {
     next = std::min(next, order.size());
-    std::partial_sort(order.begin() + int64_t(sorted), order.begin() + int64_t(next), order.end(), by_score);
+    std::partial_sort(order.begin() + int64_t(sorted), order.begin() + int64_t(next), order.end());
     for (; sorted < next && (count < filter.keep || mass < filter.mass); ++sorted, ++count) {
       const size_t token = size_t(order[sorted].index);
       kept[token] = scores[token];

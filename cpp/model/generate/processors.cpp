@@ -101,7 +101,9 @@ struct Apply {
     }
   }
   void operator()(const SourcePenalty& p) const { penalise(row.source, 1 / p.penalty, scores); }
-  void operator()(const RepetitionPenalty& p) const { penalise(row.ids.subspan(size_t(row.shown)), p.penalty, scores); }
+  void operator()(const RepetitionPenalty& p) const {
+    penalise(row.ids.subspan(std::min(size_t(row.shown), row.ids.size())), p.penalty, scores);
+  }
   void operator()(const CountPenalty& p) const {
     Ids fresh(row.ids.begin() + row.prompt, row.ids.end());
     std::ranges::sort(fresh);

@@ -177,7 +177,7 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
         prompt.shown = [0] * batch
         return prompt
     _warn_of_right_padding(mask, batch, tokens)
-    prompt.shown = [min(int(first), ids.shape[1]) for first in (mask != 0).argmax(1)]
+    prompt.shown = [int(first) for first in (mask != 0).argmax(1)]
     _hide(prompt, mask, past)
     return prompt
 
@@ -264,7 +264,7 @@ def _of_both(model: Any, config: GenerationConfig, tokens: Tokens, ids: Any, giv
         encoder=encoder,
     )
     if decoder_mask is not None and not decoder_mask.all():
-        prompt.shown = [min(int(first), length) for first in (decoder_mask != 0).argmax(1)]
+        prompt.shown = [int(first) for first in (decoder_mask != 0).argmax(1)]
         _hide(prompt, decoder_mask, past)
     return prompt
 
