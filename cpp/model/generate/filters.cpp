@@ -2,6 +2,7 @@
 // torch's sorts say nothing about them. Masses are summed in float64, so that a token whose mass lies within rounding
 // of the limit may fall on the other side than in transformers.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "model/generate/processors.h"
@@ -14,26 +15,66 @@ namespace {
 template <class Drop>
 void drop_but(std::span<float> scores, int64_t keep, const Drop& drop) {
   const std::vector<Scored> kept = top(scores, keep);
-  for (size_t i = 0; i < scores.size(); ++i) {
-    if (drop(i)) scores[i] = kNever;
-  }
+  for (size_t i = 0; i < scores.size(); ++i) scores[i] = drop(i) ? kNever : scores[i];
   for (const Scored& one : kept) scores[size_t(one.index)] = one.score;
-}
-
-double entropy_of(std::span<const float> p) {
-  double sum = 0;
-  for (float x : p) {
-    if (x > 0) sum -= double(x) * std::log(double(x));
-  }
-  return sum;
 }
 
 // Below the cutoff, unless among the best `keep` scores or as good as them.
 void drop_below(std::span<float> scores, std::span<const float> p, double cutoff, int64_t keep) {
   const float enough = top(scores, keep).back().score;
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (p[i] < float(cutoff) && scores[i] < enough) scores[i] = kNever;
+    scores[i] = p[i] < float(cutoff) && scores[i] < enough ? kNever : scores[i];
   }
+}
+
+// -log p of a token with score x is `least` - x.
+struct Surprise {
+  double least, entropy;   // entropy: its mean
+};
+Surprise surprise_of(std::span<const float> scores, std::span<const float> p) {
+  const double least = double(largest(scores)) - std::log(double(largest(p)));
+  double mean = 0;
+  for (size_t i = 0; i < p.size(); ++i) mean += p[i] > 0 ? p[i] * (least - scores[i]) : 0;
+  return {least, mean};
+}
+
+uint32_t bits_of(float x) { return std::bit_cast<uint32_t>(x); }   // in the order of floats that are not negative
+
+// Keeps tokens by rising `rank`, of equal ones the lower id first, until their probabilities reach `mass` and there are
+// `keep` of them. ties: all that equal the one which reaches the mass stay too. Ranks below 2^31.
+void keep_mass(std::span<float> scores, std::span<const float> p, std::span<const uint32_t> rank, double mass,
+               int64_t keep, bool ties) {
+  // Tokens are counted by the leading bits of their rank, and only those on the border are sorted.
+  constexpr int kShift = 20, kBins = 1 << 11;
+  std::vector<double> masses(kBins);
+  std::vector<int64_t> counts(kBins);
+  for (size_t i = 0; i < p.size(); ++i) {
+    masses[rank[i] >> kShift] += p[i];
+    ++counts[rank[i] >> kShift];
+  }
+  double sum = 0;
+  int64_t count = 0;
+  uint32_t border = 0;  // bins below it are kept whole
+  for (; border < kBins && (sum + masses[border] < mass || count + counts[border] <= keep); ++border) {
+    sum += masses[border];
+    count += counts[border];
+  }
+  std::vector<size_t> ids;  // of the border
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (rank[i] >> kShift == border) ids.push_back(i);
+  }
+  std::ranges::stable_sort(ids, {}, [&](size_t i) { return rank[i]; });
+  std::vector<float> kept;
+  uint32_t last = 0;
+  for (size_t i : ids) {
+    if (sum >= mass && count >= keep && !(ties && rank[i] == last)) break;
+    kept.push_back(scores[i]);
+    if (sum < mass) last = rank[i];
+    sum += p[i];
+    ++count;
+  }
+  for (size_t i = 0; i < p.size(); ++i) scores[i] = rank[i] >> kShift < border ? scores[i] : kNever;
+  for (size_t i = 0; i < kept.size(); ++i) scores[ids[i]] = kept[i];
 }
 
 }  // namespace
@@ -55,25 +96,9 @@ void apply(const TopK& filter, std::span<float> scores) {
 
 void apply(const TopP& filter, std::span<float> scores) {
   const std::vector<float> p = probabilities(scores);
-  std::vector<Scored> order;
-  for (size_t i = 0; i < p.size(); ++i) {
-    if (p[i] > 0) order.push_back({p[i], int64_t(i)});
-  }
-  std::vector<float> kept(scores.size(), kNever);
-  double mass = 0;
-  int64_t count = 0;
-  // A few of the best are often enough; only they are sorted.
-  for (size_t sorted = 0, next = 256; count < filter.keep || mass < filter.mass; next *= 8) {
-    next = std::min(next, order.size());
-    std::partial_sort(order.begin() + int64_t(sorted), order.begin() + int64_t(next), order.end());
-    for (; sorted < next && (count < filter.keep || mass < filter.mass); ++sorted, ++count) {
-      const size_t token = size_t(order[sorted].index);
-      kept[token] = scores[token];
-      mass += p[token];
-    }
-    if (sorted == order.size()) break;
-  }
-  std::ranges::copy(kept, scores.begin());
+  std::vector<uint32_t> rank(p.size());
+  for (size_t i = 0; i < p.size(); ++i) rank[i] = bits_of(1) - std::min(bits_of(1), bits_of(p[i]));
+  keep_mass(scores, p, rank, filter.mass, filter.keep, false);
 }
 
 void apply(const TopH& filter, std::span<float> scores) {
@@ -82,38 +107,30 @@ void apply(const TopH& filter, std::span<float> scores) {
   std::vector<float> values;
   for (const Scored& one : best) values.push_back(one.score);
   const std::vector<float> p = probabilities(values);
-  const double limit = entropy_of(p) * filter.value;
+  const Surprise surprise = surprise_of(values, p);
   std::ranges::fill(scores, kNever);
   double entropy = 0;
   for (size_t i = 0; i < best.size(); ++i) {
-    entropy = p[i] > 0 ? entropy - double(p[i]) * std::log(double(p[i])) : NAN;
-    if (i > 0 && !(entropy <= limit)) break;
+    entropy += p[i] * (surprise.least - best[i].score);
+    if (i > 0 && !(p[i] > 0 && entropy <= surprise.entropy * filter.value)) break;
     scores[size_t(best[i].index)] = best[i].score;
   }
 }
 
 void apply(const MinP& filter, std::span<float> scores) {
   const std::vector<float> p = probabilities(scores);
-  const float least = float(filter.share) * *std::ranges::max_element(p);
+  const float least = float(filter.share) * largest(p);
   drop_but(scores, filter.keep, [&](size_t i) { return p[i] < least; });
 }
 
 void apply(const Typical& filter, std::span<float> scores) {
-  std::vector<float> p = probabilities(scores);
-  std::vector<float> logs(scores.begin(), scores.end());
-  log_softmax(logs);
-  const double entropy = entropy_of(p);
-  std::vector<Scored> order;  // by distance to the entropy, the nearest first
-  for (size_t i = 0; i < p.size(); ++i) order.push_back({float(-std::abs(-double(logs[i]) - entropy)), int64_t(i)});
-  std::sort(order.begin(), order.end());
-  double mass = 0;
-  size_t last = 0;
-  for (; last + 1 < order.size() && (mass += p[size_t(order[last].index)]) < filter.mass; ++last) {
+  const std::vector<float> p = probabilities(scores);
+  const Surprise surprise = surprise_of(scores, p);
+  std::vector<uint32_t> rank(p.size());  // by the distance to the entropy
+  for (size_t i = 0; i < p.size(); ++i) {
+    rank[i] = bits_of(float(std::abs(surprise.least - scores[i] - surprise.entropy)));
   }
-  const float farthest = order[last].score;
-  for (size_t i = size_t(filter.keep); i < order.size(); ++i) {
-    if (order[i].score < farthest) scores[size_t(order[i].index)] = kNever;
-  }
+  keep_mass(scores, p, rank, filter.mass, filter.keep, true);
 }
 
 void apply(const Epsilon& filter, std::span<float> scores) {
@@ -122,7 +139,7 @@ void apply(const Epsilon& filter, std::span<float> scores) {
 
 void apply(const Eta& filter, std::span<float> scores) {
   const std::vector<float> p = probabilities(scores);
-  const double cutoff = std::min(filter.cutoff, std::sqrt(filter.cutoff) * std::exp(-entropy_of(p)));
+  const double cutoff = std::min(filter.cutoff, std::sqrt(filter.cutoff) * std::exp(-surprise_of(scores, p).entropy));
   drop_below(scores, p, cutoff, filter.keep);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/error.h"
 #include "core/tensor.h"
@@ -14,6 +15,25 @@ namespace {
   fail(ErrorKind::kValue, "generate: the score of token ", token,
        " is NaN; expected a number: the weights hold NaN or infinity, or a logits processor made it "
        "(remove_invalid_values=True replaces it)");
+}
+
+// op over all values, in eight chains that do not wait for each other.
+template <class T, class Op>
+T reduce(std::span<const float> values, T start, const Op& op) {
+  constexpr size_t kChains = 8;
+  T chains[kChains];
+  std::fill_n(chains, kChains, start);
+  size_t i = 0;
+  for (; i + kChains <= values.size(); i += kChains) {
+    for (size_t c = 0; c < kChains; ++c) chains[c] = op(chains[c], T(values[i + c]));
+  }
+  for (; i < values.size(); ++i) chains[0] = op(chains[0], T(values[i]));
+  for (size_t c = 1; c < kChains; ++c) chains[0] = op(chains[0], chains[c]);
+  return chains[0];
+}
+
+float largest_of(std::span<const float> values) {
+  return reduce(values, kNever, [](float a, float b) { return a > b ? a : b; });
 }
 
 TensorView view_of(float* data, size_t count) { return {data, DType::kF32, Device::kCpu, {1, int64_t(count)}}; }
@@ -33,14 +53,13 @@ float finite_largest(std::span<const float> scores) {
 }  // namespace
 
 float largest(std::span<const float> scores) {
-  float most = kNever;
-  bool numbers = true;
-  for (float x : scores) {
-    most = x > most ? x : most;
-    numbers &= x == x;
+  const auto nan = [](float x) { return x != x; };
+  // A sum is NaN where a value is, or where both infinities are.
+  if (nan(reduce(scores, 0.0f, std::plus<>()))) {
+    const auto found = std::ranges::find_if(scores, nan);
+    if (found != scores.end()) fail_of_nan(found - scores.begin());
   }
-  if (!numbers) fail_of_nan(std::ranges::find_if(scores, [](float x) { return x != x; }) - scores.begin());
-  return most;
+  return largest_of(scores);
 }
 
 int32_t best(std::span<const float> scores) {
@@ -56,15 +75,11 @@ std::vector<float> probabilities(std::span<const float> scores) {
 
 void log_softmax(std::span<float> scores) {
   const std::vector<float> p = probabilities(scores);
-  const float most = largest(scores), log_sum = -std::log(*std::ranges::max_element(p));
+  const float most = largest(scores), log_sum = -std::log(largest_of(p));
   for (float& x : scores) x = x - most - log_sum;
 }
 
-static double total(std::span<const float> values) {
-  double sum = 0;
-  for (float value : values) sum += value;
-  return sum;
-}
+static double total(std::span<const float> values) { return reduce(values, 0.0, std::plus<>()); }
 
 // The first value above 0 where the running sum exceeds `target`; the last one where rounding keeps the sum below.
 static int64_t at_mass(std::span<const float> values, double target) {
@@ -93,19 +108,15 @@ int32_t sample(std::span<const float> scores, const Random& random, int64_t step
 }
 
 std::vector<Scored> top(std::span<const float> scores, int64_t count) {
-  largest(scores);
-  count = std::min(count, int64_t(scores.size()));
+  largest(scores);   // refuses NaN
+  const size_t size = std::min(size_t(count), scores.size());
   std::vector<Scored> heap;   // its first is the worst of the best
-  heap.reserve(size_t(count) + 1);
-  for (size_t i = 0; i < scores.size() && count > 0; ++i) {
-    const Scored one{scores[i], int64_t(i)};
-    if (int64_t(heap.size()) == count) {
-      if (!(one < heap.front())) continue;
-      std::pop_heap(heap.begin(), heap.end());
-      heap.back() = one;
-    } else {
-      heap.push_back(one);
-    }
+  for (size_t i = 0; i < size; ++i) heap.push_back({scores[i], int64_t(i)});
+  std::make_heap(heap.begin(), heap.end());
+  for (size_t i = size; i < scores.size() && size > 0; ++i) {
+    if (scores[i] <= heap.front().score) continue;   // of equal scores the earlier ones are better
+    std::pop_heap(heap.begin(), heap.end());
+    heap.back() = {scores[i], int64_t(i)};
     std::push_heap(heap.begin(), heap.end());
   }
   std::sort_heap(heap.begin(), heap.end());

@@ -5,11 +5,11 @@ the caller.
 import copy
 import json
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastplm import errors, hub
+from fastplm.generation.warn import warn
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 
@@ -174,10 +174,9 @@ class GenerationConfig:
         """What a model's config says about generation, as older checkpoints have it."""
         values = model_config if isinstance(model_config, dict) else model_config.to_dict()
         given = {name: value for name, value in values.items() if value is not None and name in FIELDS}
-        config = cls(**given, _from_model_config=True)
-        if not config.return_dict_in_generate and any(getattr(config, name) for name in _OUTPUTS):
-            config.return_dict_in_generate = True
-        return config
+        if any(given.get(name) for name in _OUTPUTS):
+            given.setdefault("return_dict_in_generate", True)
+        return cls(**given, _from_model_config=True)
 
     @classmethod
     def of_folder(cls, folder: Path, model_config: dict[str, Any]) -> "GenerationConfig":
@@ -293,7 +292,7 @@ class GenerationConfig:
         if idle and strict:
             raise ValueError(f"GenerationConfig: {'; '.join(idle)}")
         if idle:
-            warnings.warn(f"generation settings without effect: {'; '.join(idle)}", stacklevel=3)
+            warn(f"generation settings without effect: {'; '.join(idle)}")
 
     def _idle(self, given: Any) -> list[str]:
         """What is set and has no effect beside the other settings."""

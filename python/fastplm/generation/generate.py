@@ -1,7 +1,6 @@
 """generate(): from arguments to token ids."""
 
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from fastplm.generation.config import DEFAULTS, GenerationConfig
 from fastplm.generation.inputs import Prompt, Tokens
 from fastplm.generation.outputs import output_class
 from fastplm.generation.recorded import Recorder
+from fastplm.generation.warn import warn
 
 # Arguments of transformers that must ask for nothing, and why.
 _REFUSED = {
@@ -168,7 +168,7 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
     config.max_length = _count(config.max_length, "max_length")
     if config.max_new_tokens is not None:
         if not call.max_length_is_default:
-            warnings.warn("max_new_tokens and max_length are both set; max_new_tokens counts", stacklevel=4)
+            warn("max_new_tokens and max_length are both set; max_new_tokens counts")
         config.max_length = _count(config.max_new_tokens, "max_new_tokens") + prompt.length
     elif by_embeddings and not call.max_length_is_default:
         config.max_length -= embedded
@@ -176,14 +176,12 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
         config.max_length += prompt.length
         limit = model.config.get("max_position_embeddings")
         config.max_length = config.max_length if limit is None else min(config.max_length, limit)
-        warnings.warn(
-            "generate(): neither max_new_tokens nor max_length is set; it ends at "
-            f"{config.max_length} tokens",
-            stacklevel=4,
+        warn(
+            f"generate(): neither max_new_tokens nor max_length is set; it ends at {config.max_length} tokens"
         )
     if config.min_new_tokens is not None:
         if not call.min_length_is_default:
-            warnings.warn("min_new_tokens and min_length are both set; min_new_tokens counts", stacklevel=4)
+            warn("min_new_tokens and min_length are both set; min_new_tokens counts")
         config.min_length = config.min_new_tokens + prompt.length
     elif by_embeddings and config.min_length:
         config.min_length = max(config.min_length - embedded, 0)
@@ -193,10 +191,9 @@ def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
             "expected a shorter prompt, or max_new_tokens"
         )
     if config.min_length is not None and config.min_length > config.max_length:
-        warnings.warn(
+        warn(
             f"generate(): min_length is {config.min_length}, more than max_length, {config.max_length}, "
-            "where it ends",
-            stacklevel=4,
+            "where it ends"
         )
 
 

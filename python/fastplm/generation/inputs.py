@@ -1,6 +1,5 @@
 """What generation starts from: the prompt as the engine takes it, made of the arguments of generate()."""
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ from fastplm import arrays, decoding
 from fastplm.cache import Cache
 from fastplm.errors import UnsupportedError
 from fastplm.generation.config import GenerationConfig
+from fastplm.generation.warn import warn
 
 _OF_DECODERS = ("attention_mask", "position_ids", "inputs_embeds", "cache", "logits_to_keep")
 _OF_BOTH = ("attention_mask", "inputs_embeds", "encoder_outputs", "decoder_input_ids",
@@ -308,19 +308,17 @@ def _inferred(ids: arrays.Array, tokens: Tokens) -> arrays.Array:
 
 def _warn_of_padding(batch: int, tokens: Tokens, mask: Any) -> None:
     if batch > 1 and mask is None and tokens.pad is not None and tokens.pad in tokens.eos:
-        warnings.warn(
+        warn(
             "generate(): several rows without attention_mask, and pad_token_id is an eos_token_id: padding "
-            "cannot be told from text; pass attention_mask",
-            stacklevel=4,
+            "cannot be told from text; pass attention_mask"
         )
 
 
 def _warn_of_right_padding(mask: arrays.Array, batch: int, tokens: Tokens) -> None:
     if batch > 1 and not mask[:, -1].all() and tokens.pad is not None:
-        warnings.warn(
+        warn(
             "generate(): a decoder goes on from the right, and some rows end with padding; pad them on the "
-            "left (padding_side='left')",
-            stacklevel=4,
+            "left (padding_side='left')"
         )
 
 

@@ -1,6 +1,5 @@
 """The logits processors of a call, in transformers' order: the engine's, and the caller's own among them."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from fastplm.generation.config import GenerationConfig
 from fastplm.generation.inputs import Prompt, Tokens
+from fastplm.generation.warn import warn
 
 
 class Own(NamedTuple):
@@ -138,10 +138,7 @@ def merged(
         if own.name == PREFIX and prefix is None:
             continue
         if same is not None:
-            warnings.warn(
-                f"logits_processor: a {own.name}, which settings of the call make too; the one given counts",
-                stacklevel=4,
-            )
+            warn(f"logits_processor: a {own.name}, which settings of the call make too; the one given counts")
             call(same)
             placed.append(same)
         elif own.name == PREFIX:
@@ -164,15 +161,13 @@ def is_of_transformers(value: Any, name: str) -> bool:
 
 def _has_source(name: str, sourced: bool) -> bool:
     if not sourced:
-        warnings.warn(f"{name}: without input_ids it has no effect", stacklevel=6)
+        warn(f"{name}: without input_ids it has no effect")
     return sourced
 
 
 def _warn_of_embeddings(name: str, prompt: Prompt) -> None:
     if prompt.length == 0:
-        warnings.warn(
-            f"{name}: with inputs_embeds alone it counts new tokens only, not the prompt", stacklevel=6
-        )
+        warn(f"{name}: with inputs_embeds alone it counts new tokens only, not the prompt")
 
 
 def _biases(value: Any) -> dict[str, Any]:
