@@ -5,7 +5,7 @@
 
 #include "text/base/utf8.h"
 #include "text/training/by_character.h"
-#include "text/training/check_interrupt.h"
+#include "text/training/interrupt.h"
 
 namespace fastplm::text {
 

@@ -7,7 +7,7 @@
 #include "core/parallel.h"
 #include "text/base/utf8.h"
 #include "text/training/by_character.h"
-#include "text/training/check_interrupt.h"
+#include "text/training/interrupt.h"
 
 namespace fastplm::text {
 
