@@ -69,12 +69,12 @@ void BpeTrainer::spell(const WordCounts& words, const BpeTrainerOptions& options
     return found = id_of(std::move(token));
   };
 
-  const uint64_t most = words.bytes.size() + uint64_t(words.size()) + 1;
-  if (most > UINT32_MAX) {
+  const uint64_t max_places = words.bytes.size() + uint64_t(words.size()) + 1;
+  if (max_places > UINT32_MAX) {
     fail(ErrorKind::kValue, "training: the distinct words have ", words.bytes.size(),
          " bytes; expected less than 2^32");
   }
-  places_.reserve(most);
+  places_.reserve(max_places);
   places_.push_back(kSeparator);
   word_begin_.reserve(size_t(words.size()));
   word_count_ = words.counts;
