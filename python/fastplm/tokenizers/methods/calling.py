@@ -93,8 +93,8 @@ def encode(tokenizer: State, text: Any, text_pair: Any, o: Options) -> BatchEnco
         raise ValueError(f'return_tensors is {o.return_tensors!r}; expected None, "np" or "pt"')
 
     engine = tokenizer._engine
-    arguments = engine_arguments(tokenizer, 
-        shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
+    arguments = engine_arguments(
+        tokenizer, shape, o.add_special_tokens, words=o.is_split_into_words, stride=stride,
         overflow=o.return_overflowing_tokens, split_special_tokens=o.split_special_tokens,
     )  # fmt: skip
     batch = engine.encode(texts, pairs, align=o.return_offsets_mapping, **arguments)
