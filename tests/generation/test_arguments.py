@@ -137,6 +137,7 @@ def test_decoder_inputs(name):
     for given in ({"encoder_outputs": outputs}, {"encoder_outputs": models[1].get_encoder()(**inputs)}):
         got = models[1].generate(attention_mask=inputs["attention_mask"], **given, max_new_tokens=8)
         assert torch.equal(got, want)
+        assert torch.is_tensor(models[1].generate(**given, max_new_tokens=2))
     cache = models[1](**inputs, decoder_input_ids=begun).cache
     endless = {**inputs, "eos_token_id": None}
     later = models[1].generate(**endless, decoder_input_ids=begun, max_new_tokens=4)[:, 3:]

@@ -163,17 +163,10 @@ def test_tokens_to_begin_with():
     for given in ({"bos_token_id": 7, "max_new_tokens": 4}, {"max_new_tokens": 3}):
         want = reference.generate(**given)
         assert model.generate(**given).tolist() == want.tolist()
-    with pytest.raises(ValueError, match="no bos_token_id to begin with"):
-        model.generate(bos_token_id=None, max_new_tokens=2) if not _without_bos(model) else None
-
-
-def _without_bos(model):
-    """The checkpoint names one, which stands in for None."""
     kept, model.generation_config.bos_token_id = model.generation_config.bos_token_id, None
-    try:
+    with pytest.raises(ValueError, match="no bos_token_id to begin with"):
         model.generate(max_new_tokens=2)
-    finally:
-        model.generation_config.bos_token_id = kept
+    model.generation_config.bos_token_id = kept
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         if older is not None and kwargs.get("cache") is not None:
             raise TypeError("generate() got both cache and past_key_values, its older name")
         kwargs["cache"] = kwargs.get("cache") if older is None else older
-    as_torch = any(arrays.is_torch(value) for value in (inputs, *kwargs.values()))
+    as_torch = any(map(own_functions.holds_torch, (inputs, *kwargs.values())))
 
     call, given = resolve(model.generation_config, kwargs.pop("generation_config", None), kwargs)
     config = call.config
@@ -103,7 +103,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
 
     beams = config.num_beams > 1
     copies = max(config.num_beams, config.num_return_sequences)
-    functions_in_torch = own_functions.uses_torch((inputs, *kwargs.values()))
+    functions_in_torch = own_functions.uses_torch()
     prefix = own_functions.prefix_processor(prefix, copies, functions_in_torch)
     order, calls = processors.merged(config, prompt, tokens, custom, prefix)
     keeps = config.return_dict_in_generate is True

@@ -15,9 +15,16 @@ def give(array: arrays.Array, as_torch: bool) -> Any:
     return arrays.to_torch(array) if as_torch else array
 
 
-def uses_torch(values: Sequence[Any]) -> bool:
-    """Whether the caller's own functions expect tensors: the program has imported torch."""
-    return "torch" in sys.modules or any(arrays.is_torch(value) for value in values)
+def uses_torch() -> bool:
+    """Whether the caller's own functions expect tensors."""
+    return "torch" in sys.modules
+
+
+def holds_torch(value: Any) -> bool:
+    """Whether `value` is a tensor, or an output or a tuple with one."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return any(map(arrays.is_torch, value)) if isinstance(value, tuple) else arrays.is_torch(value)
 
 
 def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable[[int, Any, Any], Any] | None:
