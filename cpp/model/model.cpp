@@ -53,7 +53,7 @@ static void check_norms(const StackSpec& spec) {
 }
 
 Model::Model(const std::string& model_type, const std::string& class_name, const Value& config,
-             const std::vector<TensorEntry>& tensors, DType dtype)
+             const std::vector<TensorEntry>& tensors, DType dtype, bool optional)
     : dtype_(dtype) {
   const Arch& arch = arch_of(model_type);
   const ModelClass& kind = class_of(arch, class_name);
@@ -61,27 +61,29 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
   if (kind.stacks == Stacks::kEncoder) spec_.decoder.reset();
   std::vector<HeadOutput> outputs;
   if (kind.head) outputs = kind.head(config);
-  bool projects = false;   // to the vocabulary
+  if (!optional) std::erase_if(outputs, [](const HeadOutput& output) { return output.optional; });
+  const char* projection = nullptr;   // to the vocabulary
   for (const HeadOutput& output : outputs) {
-    for (const HeadStep& step : output.steps) projects |= step.kind == HeadStep::kVocab;
+    for (const HeadStep& step : output.steps) {
+      if (step.kind == HeadStep::kVocab) projection = step.name;
+    }
   }
-  const bool tied = projects && config.b("tie_word_embeddings", arch.tied);
 
   Loader load(arch, kind, tensors, dtype, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
+  load.tie(arch.tie == Tie::kAlways || config.b("tie_word_embeddings", arch.tie == Tie::kUnlessSaid), projection);
   const bool both = spec_.encoder && spec_.decoder;
   if (spec_.encoder) {
     check_norms(*spec_.encoder);
     load.use(arch.encoder);
-    encoder_ = load_stack(load, *spec_.encoder, 0, tied);
+    encoder_ = load_stack(load, *spec_.encoder, 0);
   }
   if (spec_.decoder) {
     check_norms(*spec_.decoder);
     load.use(arch.decoder);
-    decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0, tied);
+    decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0);
   }
-  const StackWeights& stack = spec_.decoder ? decoder_ : encoder_;
-  heads_ = load_head(load, outputs, last().width, last().embed.vocab, tied ? &stack.embed.tokens.packed : nullptr);
+  heads_ = load_head(load, outputs, last().width, last().embed.vocab);
   missing_ = load.missing();
 }
 

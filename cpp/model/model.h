@@ -11,9 +11,10 @@ namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. Throws kFile, kUnsupported.
+  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. optional: whether results that a class
+  // may leave out are made. Throws kFile, kUnsupported.
   Model(const std::string& model_type, const std::string& class_name, const Value& config,
-        const std::vector<TensorEntry>& tensors, DType dtype);
+        const std::vector<TensorEntry>& tensors, DType dtype, bool optional = true);
   ~Model();
 
   const Spec& spec() const { return spec_; }

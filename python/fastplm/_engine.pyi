@@ -32,6 +32,7 @@ class Model:
     heads: int
     vocab_size: int
     max_length: int | None
+    encoder_window: int | None  # how far tokens see in the layers that see least
     has_encoder: bool
     has_decoder: bool
     outputs: list[str]
@@ -45,7 +46,9 @@ class Model:
         config: dict[str, Any],
         tensors: Sequence[tuple[str, str, str, Sequence[int], int, int]],
         dtype: str,
-    ) -> None: ...
+        optional: bool = True,
+    ) -> None:
+        """optional: whether results that a class may leave out, such as a pooler's, are made."""
     def encode(
         self,
         input_ids: npt.NDArray[Any] | None,
@@ -78,7 +81,8 @@ class Model:
         self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool, token_type_ids: _I32 | None = None
     ) -> _F32: ...
 
-def classes(model_type: str) -> dict[str, str]: ...
+def family(model_type: str) -> dict[str, Any]: ...
+def check_config(model_type: str, config: dict[str, Any]) -> None: ...
 def architectures() -> list[str]: ...
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...

@@ -7,6 +7,7 @@ import numpy as np
 from fastplm import arrays, calls, encoding, heads
 from fastplm.cache import Cache
 from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 from fastplm.outputs import ModelOutput
 
 
@@ -24,7 +25,7 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     """The results of an encoder-decoder for arguments by name."""
     given = dict(given)
     _add_decoder_ids(model, given)
-    if model.model_type == "bart" and _has_labels(given):
+    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
     states, encoder_mask, results = _encoder_states(model, given)
     tokens = encoding.tokens(
@@ -46,12 +47,12 @@ def _decoded(
 ) -> dict[str, Any]:
     """The engine's results, and the cache. prefix: of the arguments' names."""
     config, (ids, embeds, batch, length) = model.config, tokens
+    manners = family_of(model.model_type).manners
     cache = _cache_of(model, given)
     past = 0 if cache is None else len(cache)
-    # transformers counts BART's decoder states by the layers of the encoder
-    own_layers = None if model.model_type == "bart" else model.engine.layers
+    own_layers = None if manners.counts_encoder_layers else model.engine.layers
     layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
-    gather = heads.gathered(model.task, model.model_type, given, ids, batch, length, config)
+    gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
     mask = _mask(given.get(f"{prefix}attention_mask"), batch, length, past, f"{prefix}attention_mask")
     mask = encoding.shown(mask, heads.wanted(model.task, given, gather, batch, length))
     if mask is not None and mask.ndim == 3:
@@ -75,7 +76,7 @@ def _decoded(
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     if prefix or model.task not in heads.WITHOUT_CACHE:
-        shown = model.model_type != "gpt2" or _uses_cache(model, given)  # GPT-2 fills one, and keeps it back
+        shown = not manners.keeps_cache_back or _uses_cache(model, given)
         results["cache"] = cache if shown else None
     return results
 
@@ -134,13 +135,14 @@ def _has_labels(given: dict[str, Any]) -> bool:
 
 
 def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
-    """Where the decoder is given nothing: its labels behind the start token, or BART's input_ids."""
+    """Where the decoder is given nothing: its labels behind the start token, or input_ids."""
     if given.get("decoder_input_ids") is not None or given.get("decoder_inputs_embeds") is not None:
         return
     source = (
         "labels" if model.task == "ForConditionalGeneration" and given.get("labels") is not None else None
     )
-    if source is None and model.model_type == "bart" and given.get("input_ids") is not None:
+    shifts = family_of(model.model_type).manners.shifts_input_ids
+    if source is None and shifts and given.get("input_ids") is not None:
         source = "input_ids"
     if source is not None:
         given["decoder_input_ids"] = shifted(model.config, given[source], source)
@@ -169,7 +171,7 @@ def encode(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     results: dict[str, Any] = model.engine.encode(
         ids,
         embeds,
-        calls.mask(given.get("attention_mask"), batch, length, config),
+        calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window),
         None,
         None,
         None,

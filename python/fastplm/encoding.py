@@ -15,7 +15,7 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     layers = calls.layers_of(given.get("output_hidden_states"), config)
-    mask = calls.mask(given.get("attention_mask"), batch, length, config)
+    mask = calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window)
     mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
     results = model.engine.encode(
         ids,
@@ -27,8 +27,6 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
         layers is not False,
         calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
     )
-    if not model._pooled:
-        results["pooler_output"] = None
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     return packaged(model, asked, heads.finish(model.task, results, given, config, lead))

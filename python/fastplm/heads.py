@@ -9,7 +9,7 @@ import numpy as np
 
 from fastplm import arrays, losses
 from fastplm.config import PretrainedConfig
-from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 
 BARE = ("Model", "EncoderModel")
 WITHOUT_CACHE = ("ForTokenClassification", "ForQuestionAnswering")  # decoders that give none back
@@ -47,12 +47,13 @@ def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int
 
 
 def gathered(
-    task: str, family: str, given: dict[str, Any], ids: Any, batch: int, length: int, config: PretrainedConfig
+    pick: str, given: dict[str, Any], ids: Any, batch: int, length: int, config: PretrainedConfig
 ) -> Any:
-    """The column of each row whose state the head takes, as int32 [B]; None: it takes no single one."""
+    """The column of each row whose state the head takes (families.Kind.pick), as int32 [B], or None."""
     last = np.full(batch, length - 1, np.int32)
-    if task == "DoubleHeadsModel":
-        _check_summary(config)
+    if pick == "none":
+        return None
+    if pick == "named":
         if given.get("mc_token_ids") is None:
             return last
         columns = arrays.integers(given["mc_token_ids"], "mc_token_ids")
@@ -63,9 +64,7 @@ def gathered(
                 f"mc_token_ids: expected a token from 0 to {length - 1} for each of {batch} rows"
             )
         return columns
-    if task != "ForSequenceClassification":
-        return None
-    if family == "bart":
+    if pick == "last_end":
         return _last_eos(given, length, config)
     padding = config.get("pad_token_id")
     if padding is None and batch != 1:
@@ -86,18 +85,6 @@ def _last_eos(given: dict[str, Any], length: int, config: PretrainedConfig) -> A
     if counts.size and (counts.min() != counts.max() or counts[0] == 0):
         raise ValueError("input_ids: expected as many eos_token_id in each row, and at least one")
     return (length - 1 - ends[:, ::-1].argmax(1)).astype(np.int32)
-
-
-def _check_summary(config: PretrainedConfig) -> None:
-    standard = {
-        "summary_type": ("cls_index",),
-        "summary_use_proj": (True,),
-        "summary_proj_to_labels": (True,),
-        "summary_activation": (None, ""),
-    }
-    for name, allowed in standard.items():
-        if config.get(name, allowed[0]) not in allowed:
-            raise UnsupportedError(f"{name}: {config.get(name)!r}; expected {allowed[0]!r}")
 
 
 def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: int) -> Any:
@@ -161,7 +148,11 @@ def _losses(
         if not {"start_positions", "end_positions"} <= has:
             return {}
         starts, ends = integers("start_positions"), integers("end_positions")
-        count = given.get("num_items_in_batch") if config.model_type == "llama" else None
+        count = (
+            given.get("num_items_in_batch")
+            if family_of(config.model_type).manners.span_loss_by_count
+            else None
+        )
         return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends, count)}
     if task == "ForPreTraining":
         if not {"labels", "next_sentence_label"} <= has:

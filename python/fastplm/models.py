@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NoReturn, Self
 from fastplm import _engine, arrays, decoding, encoding, loading, signatures
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
-from fastplm.config_keys import FAMILIES
 from fastplm.errors import UnsupportedError
+from fastplm.families import FAMILIES, Kind, family_of
 from fastplm.hub import resolve
 from fastplm.loading import Source
 from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
@@ -31,6 +31,7 @@ class PreTrainedModel:
     model_type: ClassVar[str] = ""
     stacks: ClassVar[str] = "encoder"  # what it runs: "encoder", "decoder" or "both"
     task: ClassVar[str] = "Model"  # the end of its name, which tells its head
+    kind: ClassVar[Kind]
 
     config: PretrainedConfig
     engine: _engine.Model
@@ -107,7 +108,7 @@ class PreTrainedModel:
     def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
-        model.engine = checkpoint.build(cls.__name__, dtype)
+        model.engine = checkpoint.build(cls.__name__, dtype, pooled)
         loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
         return model
 
@@ -166,7 +167,7 @@ class PreTrainedModel:
         Raises ValueError (shapes, ids out of range, more tokens than the model takes), TypeError (dtypes,
         unknown arguments), UnsupportedError (what the model does not do).
         """
-        given = signatures.bind(type(self).__name__, self.stacks, args, kwargs)
+        given = signatures.bind(self.kind.arguments, self.stacks, args, kwargs)
         return _RUN[self.stacks](self, given)
 
     def get_encoder(self) -> decoding.Encoder:
@@ -280,7 +281,7 @@ def model_class(name: str) -> type[PreTrainedModel]:
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
     family = families[squeeze(match[1])]
-    known = {squeeze(cls): cls for cls in _engine.classes(family)}
+    known = {squeeze(cls): cls for cls in family_of(family).classes}
     if squeeze(name) not in known:
         raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
     return _make_class(known[squeeze(name)], family)
@@ -291,14 +292,16 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     def forward(self: PreTrainedModel, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
         return PreTrainedModel.forward(self, *args, **kwargs)
 
-    task = CLASS_NAME.fullmatch(name)[2]  # type: ignore[index]
-    stacks = "encoder" if task == "EncoderModel" else FAMILIES[model_type].stacks
+    family = family_of(model_type)
+    kind = family.classes[name]
+    stacks = "encoder" if kind.encoder_alone else family.stacks
     forward.__doc__ = PreTrainedModel.forward.__doc__
-    forward.__signature__ = signatures.signature(name, stacks)  # type: ignore[attr-defined]
+    forward.__signature__ = signatures.signature(kind.arguments, stacks)  # type: ignore[attr-defined]
     members = {
         "model_type": model_type,
         "stacks": stacks,
-        "task": task,
+        "task": CLASS_NAME.fullmatch(name)[2],  # type: ignore[index]
+        "kind": kind,
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it

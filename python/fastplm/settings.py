@@ -138,7 +138,7 @@ _ADAPTER = {
     ),
     "bias": "the file holds the biases that were trained",
     "ensure_weight_tying": "acts in training",
-    "fan_in_fan_out": "acts on GPT-2's transposed layers; adapters of GPT-2 are refused",
+    "fan_in_fan_out": "acts on transposed layers; adapters of families that have them are refused",
     "inference_mode": "engine models are always for inference",
     "lora_dropout": _DROPOUT,
     "megatron_core": "names a library for training",

@@ -11,13 +11,12 @@ from fastplm.hub import resolve
 from fastplm.jsonfile import read_json
 from fastplm.loading import Source
 from fastplm.models import AutoModel, PreTrainedModel, model_class
+from fastplm.naming import encoder_class
 from fastplm.sentence.transformer_file import PLACES, TransformerSettings
 from fastplm.tokenizer import AutoTokenizer
 from fastplm.tokenizers.lowercase import lowercased
 from fastplm.tokenizers.tokenizer import Tokenizer
 
-# Families of encoders with decoders, of whose checkpoints the encoder is meant.
-_ENCODERS = {"t5": "T5EncoderModel"}
 _ORGANISATION = "sentence-transformers"
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -70,7 +69,9 @@ def load_model(
         given = dict(given)
         wanted = _take_dtype(given) or wanted
         arguments |= given
-    kind = _ENCODERS.get(str(_config(place).get("model_type")))
+    kind = encoder_class(
+        str(_config(place).get("model_type"))
+    )  # of a family of two stacks, the encoder is meant
     loader: Any = AutoModel if kind is None else model_class(kind)
     if trust_remote_code:
         arguments["trust_remote_code"] = True
