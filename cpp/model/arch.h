@@ -46,6 +46,7 @@ struct ModelClass {
   Pick pick = Pick::kNone;
   Stacks stacks = Stacks::kAll;
   const char* prefix = nullptr;         // where it is not the family's
+  bool empty_cross = false;             // with attentions its results have cross_attentions too, which are empty
   const char* also = nullptr;           // another task it serves, as a class name ends: AutoModelForMaskedLM of BART
 };
 

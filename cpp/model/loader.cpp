@@ -283,11 +283,11 @@ LinearWeights Loader::named_linear(const char* name, const char* bias_name, int6
   return linear;
 }
 
-TensorView Loader::named_bias(const char* name, int64_t n) {
+TensorView Loader::named_bias(const char* name, int64_t n, bool quiet) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }
-  missing_.push_back(name);
+  if (!quiet) missing_.push_back(name);
   return filled(n, 0.0f);
 }
 

@@ -81,7 +81,7 @@ class Loader {
   bool has_named(const char* name) const { return find_name(name, "") != nullptr; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias);
   NormWeights named_norm(const char* name, int64_t width, bool bias);
-  TensorView named_bias(const char* name, int64_t n);
+  TensorView named_bias(const char* name, int64_t n, bool quiet = false);   // quiet: not in missing()
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
 

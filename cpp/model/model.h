@@ -32,6 +32,7 @@ class FASTPLM_EXPORT Model {
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
     TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;
@@ -45,7 +46,7 @@ class FASTPLM_EXPORT Model {
   void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
                   const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
-  void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
+  void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
   Spec spec_;
   DType dtype_;

@@ -130,6 +130,7 @@ struct HeadStep {
   } kind;
   const char* name = nullptr;   // of the weight; may be null for kVocab that is always tied
   const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
+  bool quiet_bias = false;      // without the bias it is zero, and no word of it
   const char* tied_bias = nullptr;   // of the one that stands for it if the model ties its projection
   int64_t width = 0;            // of the output; 0: as the input
   Act act = Act::kNone;

@@ -334,10 +334,11 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
     if (model.spec().encoder) encoder.emplace(states, *model.spec().encoder);
     const CacheGuard guard(cache);
     results.compute(input, cache, encoder ? &*encoder : nullptr, [&](const Packing& packing, const Outputs& out) {
-      Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .past = packing.past()};
+      Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .columns = {}, .past = packing.past()};
       if (encoder) {
         decoding.states = encoder->batch().embeds;
         decoding.starts = encoder->batch().cu_seqlens;
+        decoding.columns = encoder->key_columns();
       }
       model.decode(packing.batch(), decoding, out);
     });
@@ -389,6 +390,7 @@ py::dict class_dict(const ModelClass& known) {
   out["arguments"] = arguments;
   out["pick"] = kPicks[size_t(known.pick)];
   out["encoder_alone"] = known.stacks == Stacks::kEncoder;
+  out["empty_cross"] = known.empty_cross;
   out["also"] = known.also ? py::object(py::str(known.also)) : py::object(py::none());
   return out;
 }
@@ -435,11 +437,13 @@ void bind_model(py::module_& m) {
   m.def("family", &family, py::arg("model_type"));
   m.def("check_config", &check_config, py::arg("model_type"), py::arg("config"));
   py::class_<Cache>(m, "Cache")
-      .def("copy",
-           [](Cache& c) {
-             const Busy busy(&c);
-             return std::make_unique<Cache>(c);
-           })
+      .def(
+          "copy",
+          [](Cache& c) {
+            const Busy busy(&c);
+            return std::make_unique<Cache>(c);
+          },
+          py::keep_alive<0, 1>())
       .def(
           "crop",
           [](Cache& c, int64_t columns) {
@@ -473,7 +477,8 @@ void bind_model(py::module_& m) {
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
            py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
-      .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); })
+      .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); },
+           py::keep_alive<0, 1>())
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),

@@ -1,5 +1,6 @@
-"""What fastplm does with each key of config.json: those that a family's engine reads (families.Family.keys),
-those read in Python, and those that may only say one thing. The rest is in settings.WITHOUT_EFFECT, or unknown.
+"""What fastplm does with each key of config.json: those that a family's engine reads stand in its arch file;
+here are those read in Python, and those that may only say one thing. The rest is in
+settings.WITHOUT_EFFECT, or unknown.
 """
 
 import functools

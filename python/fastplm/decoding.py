@@ -7,7 +7,7 @@ import numpy as np
 from fastplm import arrays, calls, encoding, heads
 from fastplm.cache import Cache
 from fastplm.errors import UnsupportedError
-from fastplm.families import family_of
+from fastplm.families import alone, family_of
 from fastplm.outputs import ModelOutput
 
 
@@ -17,7 +17,8 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = encoding.tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     results = _decoded(model, given, (ids, embeds, batch, length), "", None, None)
-    results.pop("cross_attentions", None)
+    crosses = model.kind.empty_cross and results["attentions"] is not None
+    results["cross_attentions"] = () if crosses else None
     return encoding.packaged(model, asked, heads.finish(model.task, results, given, model.config, lead))
 
 
@@ -53,10 +54,11 @@ def _decoded(
     own_layers = None if manners.counts_encoder_layers else model.engine.layers
     layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
     gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
-    mask = _mask(given.get(f"{prefix}attention_mask"), batch, length, past, f"{prefix}attention_mask")
-    mask = encoding.shown(mask, heads.wanted(model.task, given, gather, batch, length))
+    name = f"{prefix}attention_mask"
+    rows = _mask(given.get(name), batch, length, past, name)
+    mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length))
     if mask is not None and mask.ndim == 3:
-        _check_sees(mask, past, f"{prefix}attention_mask")
+        _check_sees(mask, past, name, labelled=mask is not rows)
     arguments = (
         ids,
         embeds,
@@ -122,11 +124,18 @@ def _scores_mask(array: arrays.Array, batch: int, length: int, past: int, name: 
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_sees(pairs: arrays.Array, past: int, name: str) -> None:
-    """Raises ValueError for a token that sees none: its results mean nothing."""
+def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool) -> None:
+    """Raises for a token that sees none: its results mean nothing. labelled: it is hidden, with a label."""
     length, columns = pairs.shape[1:]
     earlier = np.arange(columns) <= past + np.arange(length)[:, None]
-    calls.check_rows((pairs != 0) & earlier, name)
+    pairs = (pairs != 0) & earlier
+    if labelled and not pairs.any(-1).all():
+        row, token = np.argwhere(~pairs.any(-1))[0]
+        raise UnsupportedError(
+            f"{name}: it hides token {token} of row {row}, whose logits count and which sees no earlier one: "
+            "what transformers makes of it depends on attn_implementation; expected the label -100"
+        )
+    calls.check_rows(pairs, name)
 
 
 def _has_labels(given: dict[str, Any]) -> bool:
@@ -237,4 +246,7 @@ class Encoder:
             "output_attentions": output_attentions,
             "return_dict": return_dict,
         }
-        return encoding.packaged(self._model, given, encode(self._model, given))
+        results, kind = encode(self._model, given), alone(self._model.model_type)
+        if kind is not None and kind.empty_cross and results["attentions"] is not None:
+            results["cross_attentions"] = ()
+        return encoding.packaged(self._model, given, results)

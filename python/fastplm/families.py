@@ -1,20 +1,23 @@
 """What the engine says of each model family: its names, settings and classes (cpp/model/arch)."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastplm import _engine
 
 
 class Kind(NamedTuple):
-    """A class of transformers. arguments: of its call, by position. pick: the row of each sequence that its
-    head takes: "none", "last_token", "last_end" or "named". encoder_alone: of a family of two stacks, it runs
-    the encoder only. also: another task that it serves.
+    """A class of transformers, called `name`. arguments: of its call, by position. pick: the row of each
+    sequence that its head takes: "none", "last_token", "last_end" or "named". encoder_alone: of a family of
+    two stacks, it runs the encoder only. empty_cross: with attentions, its results have cross_attentions too,
+    which are empty. also: another task that it serves.
     """
 
+    name: str
     arguments: tuple[str, ...]
     pick: str
     encoder_alone: bool
+    empty_cross: bool
     also: str | None
 
 
@@ -54,8 +57,15 @@ def family_of(model_type: str) -> Family:
     """The family that config.json calls `model_type`, one of FAMILIES."""
     said = _engine.family(model_type)
     classes = {
-        name: Kind(**{**kind, "arguments": tuple(kind["arguments"])})
+        name: Kind(**{**kind, "name": name, "arguments": tuple(kind["arguments"])})
         for name, kind in said["classes"].items()
     }
     keys, manners = tuple(said["keys"]), Manners(**said["manners"])
     return Family(**{**said, "keys": keys, "classes": classes, "manners": manners})
+
+
+def alone(model_type: Any) -> Kind | None:
+    """The class that runs the encoder alone of a family of two stacks; None: there is none."""
+    if model_type not in FAMILIES:
+        return None
+    return next((kind for kind in family_of(model_type).classes.values() if kind.encoder_alone), None)

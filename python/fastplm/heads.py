@@ -22,7 +22,8 @@ _PER_TOKEN = (
     "inputs_embeds",
     "mc_token_ids",
 )
-_NEXT = ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")  # each token's logits are of the next
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
+_NEXT = (*_CAUSAL, "DoubleHeadsModel")  # each token's logits are of the next
 
 
 def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
@@ -106,9 +107,18 @@ def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: in
     counts = array.reshape(-1, array.shape[-1]) != losses.IGNORED if array.ndim else array
     if counts.shape != (batch, length):
         raise ValueError(f"labels: shape {list(array.shape)}; expected [{batch}, {length}]")
-    if task in _NEXT:
+    if task in _CAUSAL and given.get("shift_labels") is not None:
+        counts = _shifted_labels(given, batch, length) != losses.IGNORED
+    elif task in _NEXT:
         counts = np.concatenate((counts[:, 1:], np.zeros((batch, 1), bool)), 1)
     return counts if needs is None else counts | needs
+
+
+def _shifted_labels(given: dict[str, Any], batch: int, length: int) -> Any:
+    labels = arrays.integers(given["shift_labels"], "shift_labels")
+    if labels.shape != (batch, length):
+        raise ValueError(f"shift_labels: shape {list(labels.shape)}; expected [{batch}, {length}]")
+    return labels
 
 
 def finish(
@@ -171,6 +181,11 @@ def _losses(
     if task == "ForSequenceClassification":
         labels = arrays.to_numpy(given["labels"], "labels")
         made["loss"] = losses.classes(results["logits"], labels, config.get("problem_type"))
+    elif task in _CAUSAL and "shift_labels" in has:
+        shifted = _shifted_labels(given, *results["logits"].shape[:2])
+        made["loss"] = losses.cross_entropy(
+            results["logits"], shifted, "shift_labels", count=given.get("num_items_in_batch")
+        )
     elif task in _NEXT:
         count = None if task == "DoubleHeadsModel" else given.get("num_items_in_batch")
         made["loss"] = losses.next_token(results["logits"], integers("labels"), count)

@@ -20,6 +20,10 @@ from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
 from fastplm.outputs import ModelOutput
 from fastplm.signatures import TRAINING
 
+_PACKED = (
+    "the engine packs weights at load and gives none back; change the checkpoint, or use the torch model"
+)
+
 
 class PreTrainedModel:
     """A model loaded into the engine. Made by `from_pretrained`, of this class's family.
@@ -62,6 +66,7 @@ class PreTrainedModel:
         force_download: bool = False,
         subfolder: str | None = None,
         torch_dtype: Any = None,
+        strict: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Loads a folder or a hub id, or the `subfolder` of one, with the LoRA adapter that lies in it.
@@ -75,6 +80,8 @@ class PreTrainedModel:
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.
+        strict: weights of the class that the checkpoint lacks are an error, and not drawn at random with a
+        warning.
         kwargs: settings in place of the config's own (output_hidden_states=True, return_dict=False), and the
         other arguments of transformers, as far as they ask for nothing.
 
@@ -102,14 +109,16 @@ class PreTrainedModel:
         if trust_remote_code:
             cls._check_code(checkpoint.config)
         dtype = arrays.dtype_name(torch_dtype if dtype is None else dtype, checkpoint.stored)
-        return actual._built(checkpoint, source, dtype, add_pooling_layer)
+        return actual._built(checkpoint, source, dtype, add_pooling_layer, strict)
 
     @classmethod
-    def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
+    def _built(
+        cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool, strict: bool = False
+    ) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
         model.engine = checkpoint.build(cls.__name__, dtype, pooled)
-        loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
+        loading.report_missing(cls.__name__, model.engine.missing, checkpoint.weights, strict)
         return model
 
     @classmethod
@@ -175,6 +184,29 @@ class PreTrainedModel:
         if self.stacks != "both":
             raise UnsupportedError(f"get_encoder(): {type(self).__name__} has one stack only")
         return decoding.Encoder(self)
+
+    def get_decoder(self) -> NoReturn:
+        """Raises UnsupportedError with the reason."""
+        raise UnsupportedError(
+            "get_decoder(): a stack does not leave the engine; call the model, with encoder_outputs= where "
+            "it has an encoder"
+        )
+
+    def get_input_embeddings(self) -> NoReturn:
+        """Raises UnsupportedError with the reason."""
+        raise UnsupportedError(f"get_input_embeddings(): {_PACKED}")
+
+    def get_output_embeddings(self) -> NoReturn:
+        """Raises UnsupportedError with the reason."""
+        raise UnsupportedError(f"get_output_embeddings(): {_PACKED}")
+
+    def set_input_embeddings(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises UnsupportedError with the reason."""
+        raise UnsupportedError(f"set_input_embeddings(): {_PACKED}")
+
+    def resize_token_embeddings(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises UnsupportedError with the reason."""
+        raise UnsupportedError(f"resize_token_embeddings(): {_PACKED}")
 
     @property
     def device(self) -> Any:

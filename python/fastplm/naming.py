@@ -3,7 +3,7 @@
 import re
 
 from fastplm.config import PretrainedConfig
-from fastplm.families import FAMILIES, family_of
+from fastplm.families import alone
 
 CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII)
 
@@ -24,12 +24,5 @@ def squeeze(name: str) -> str:
 
 def holds_encoder_alone(config: PretrainedConfig) -> bool:
     """Whether a checkpoint of an encoder-decoder's family is of the encoder alone."""
-    alone = encoder_class(config.model_type)
-    return alone is not None and (alone in (config.architectures or ()) or not config.is_encoder_decoder)
-
-
-def encoder_class(model_type: str) -> str | None:
-    """The class that runs the encoder alone of a family of two stacks; None: there is none."""
-    if model_type not in FAMILIES:
-        return None
-    return next((n for n, kind in family_of(model_type).classes.items() if kind.encoder_alone), None)
+    kind = alone(config.model_type)
+    return kind is not None and (kind.name in (config.architectures or ()) or not config.is_encoder_decoder)

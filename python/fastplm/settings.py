@@ -124,6 +124,7 @@ _FROM_PRETRAINED = {
 _FORWARD = {
     "num_items_in_batch": "the loss of this class is a plain mean",
     "output_router_logits": "no family here has a router",
+    "shift_labels": "the loss of this class reads labels alone",
 }
 
 _MERGED = "the names and shapes of the adapter's tensors say it"

@@ -6,7 +6,10 @@ from typing import Any
 from fastplm.errors import UnsupportedError
 from fastplm.settings import WITHOUT_EFFECT
 
-TRAINING = "fastplm's engine models are for inference; train a torch model: fastplm.accelerate(hf_model)"
+TRAINING = (
+    "fastplm's engine models are for inference; train a torch model: fastplm.accelerate(hf_model), or import "
+    "its class from fastplm.transformers"
+)
 
 _ENCODER_STATES = ("encoder_hidden_states", "encoder_attention_mask")
 _SPANS = ("start_positions", "end_positions")
@@ -15,17 +18,26 @@ _SWITCHES = ("output_hidden_states", "output_attentions", "return_dict")
 # What a call may be given by name, whatever its class has by position, for each kind of model.
 _BY_NAME = {
     "encoder": ("token_type_ids", "position_ids", *_SWITCHES),
-    "decoder": ("position_ids", *_SWITCHES, "cache", "past_key_values", "use_cache", "num_items_in_batch"),
+    "decoder": (
+        "position_ids",
+        *_SWITCHES,
+        "cache",
+        "past_key_values",
+        "use_cache",
+        "num_items_in_batch",
+        "shift_labels",
+    ),
     "both": (*_SWITCHES, "cache", "past_key_values", "use_cache"),
 }
 
-# Refused unless None or False, in each kind of model: argument, and why.
+# Refused unless they ask for nothing, in each kind of model: argument, and why.
 _NO_CACHE, _NO_DECODER = "an encoder keeps no cache", "this model is an encoder"
 _PACKED = "batches are packed without it; expected input_ids with attention_mask"
 _OF_ALL = {
     "cu_seq_lens_k": _PACKED,
     "cu_seq_lens_q": _PACKED,
     "head_mask": "the engine runs all heads",
+    "logits_to_keep": "this class gives the logits of all tokens",
     "max_length_k": _PACKED,
     "max_length_q": _PACKED,
     "seq_idx": _PACKED,
@@ -43,20 +55,30 @@ _REFUSED = {
         **dict.fromkeys(_ENCODER_STATES, _NO_CROSS),
         "token_type_ids": "the engine adds no second embeddings to a decoder's tokens",
         "cache_position": "a cache counts its own tokens",
+        "is_causal": "a decoder's tokens see the earlier ones",
     },
     "both": {
         **_OF_ALL,
         **dict.fromkeys(("decoder_head_mask", "cross_attn_head_mask"), _OF_ALL["head_mask"]),
         "cache_position": "a cache counts its own tokens",
+        "is_causal": "a decoder's tokens see the earlier ones, an encoder's each other",
     },
 }
 
 
 def _honoured(order: tuple[str, ...], stacks: str) -> dict[str, None]:
     refused = _REFUSED[stacks]
-    # those that a class has labels for are in its order
-    own = (n for n in order if n not in refused or n in ("labels", *_SPANS))
+    # a class that takes labels, or keeps some logits, has them in its order
+    own = (n for n in order if n not in refused or n in ("labels", "logits_to_keep", *_SPANS))
     return dict.fromkeys((*own, *_BY_NAME[stacks]))
+
+
+def _asks_for_nothing(name: str, value: Any, stacks: str) -> bool:
+    if name == "is_causal" and stacks != "encoder":
+        return value is None or (value is True and stacks == "decoder")
+    if name == "logits_to_keep" and type(value) is int:
+        return value == 0
+    return value is None or value is False
 
 
 def signature(order: tuple[str, ...], stacks: str) -> inspect.Signature:
@@ -95,7 +117,7 @@ def bind(
         if key not in refused:
             if key not in WITHOUT_EFFECT["forward"]:
                 raise TypeError(f"forward() got an unexpected keyword argument {key!r}")
-        elif given[key] is not None and given[key] is not False:
+        elif not _asks_for_nothing(key, given[key], stacks):
             got = type(given[key]).__name__
             raise UnsupportedError(f"{key}: {got} given; expected None: {refused[key]}")
     if "past_key_values" in given and stacks != "encoder":

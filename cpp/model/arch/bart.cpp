@@ -78,7 +78,7 @@ static constexpr WeightRow kDecoder[] = {
 
 using Step = HeadStep;
 static std::vector<HeadOutput> vocabulary(const Value&) {
-  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head", .bias = "final_logits_bias"}}}};
+  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head", .bias = "final_logits_bias", .quiet_bias = true}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {{"logits",

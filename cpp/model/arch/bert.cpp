@@ -81,7 +81,10 @@ static std::vector<HeadOutput> token_classes(const Value& c) {
 }
 
 static constexpr ModelClass kBertClasses[] = {
-    {"BertModel", {kTokens, kEncoderStates, "cache use_cache"}, tanh_pooler},
+    {.name = "BertModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
     {"BertForMaskedLM", {kTokens, kEncoderStates, "labels"}, masked_lm},
     {"BertForNextSentencePrediction", {kTokens, "labels"}, next_sentence_head},
     {"BertForPreTraining", {kTokens, "labels next_sentence_label"}, pretraining},
@@ -90,7 +93,12 @@ static constexpr ModelClass kBertClasses[] = {
     {"BertForQuestionAnswering", {kTokens, kSpans}, span_head},
     {"BertForMultipleChoice", {kTokens, "labels"}, choice},
 };
-static constexpr ModelClass kRobertaClasses[] = {{"RobertaModel", {kTokens, kEncoderStates, "cache use_cache"}, tanh_pooler}};
+static constexpr ModelClass kRobertaClasses[] = {
+    {.name = "RobertaModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+};
 
 static constexpr const char* kBertKeys =
     "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "

@@ -74,8 +74,11 @@ static std::vector<HeadOutput> token_classes(const Value& c) {
 
 static constexpr const char* kCall = "input_ids cache attention_mask token_type_ids position_ids inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"GPT2Model", {kCall, kEncoderStates, "use_cache"}},
-    {"GPT2LMHeadModel", {kCall, kEncoderStates, "labels use_cache logits_to_keep"}, causal_lm},
+    {.name = "GPT2Model", .arguments = {kCall, kEncoderStates, "use_cache"}, .empty_cross = true},
+    {.name = "GPT2LMHeadModel",
+     .arguments = {kCall, kEncoderStates, "labels use_cache logits_to_keep"},
+     .head = causal_lm,
+     .empty_cross = true},
     {"GPT2ForSequenceClassification", {kCall, "labels use_cache"}, sequence_classes, Pick::kLastToken},
     {"GPT2DoubleHeadsModel", {kCall, "mc_token_ids labels mc_labels use_cache"}, double_heads, Pick::kNamed},
     {"GPT2ForTokenClassification", {kCall, "labels use_cache"}, token_classes},

@@ -68,7 +68,8 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
       {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
 }
 static std::vector<HeadOutput> token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c)}}}};
+  const bool bias = c.b("token_classification_bias", true);
+  return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = bias}}}};
 }
 
 static constexpr const char* kCall = "input_ids attention_mask position_ids cache inputs_embeds";
@@ -91,7 +92,7 @@ const Arch kLlama{
     .classes = kClasses,
     .keys = "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
             "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias rope_parameters rope_scaling rope_theta "
-            "num_labels tie_word_embeddings initializer_range",
+            "token_classification_bias num_labels tie_word_embeddings initializer_range",
     .defaults = kDefaults,
     .tie = Tie::kIfSaid,
     .manners = {.span_loss_by_count = true}};

@@ -97,7 +97,10 @@ static constexpr const char* kCall =
     "decoder_inputs_embeds";
 static constexpr ModelClass kClasses[] = {
     {"T5Model", {kCall, "use_cache"}},
-    {"T5EncoderModel", {"input_ids attention_mask inputs_embeds"}, nullptr, Pick::kNone, Stacks::kEncoder},
+    {.name = "T5EncoderModel",
+     .arguments = {"input_ids attention_mask inputs_embeds"},
+     .stacks = Stacks::kEncoder,
+     .empty_cross = true},
     {"T5ForConditionalGeneration", {kCall, "labels use_cache"}, vocabulary},
 };
 static constexpr Alias kAliases[] = {{"hidden_size", "d_model"},

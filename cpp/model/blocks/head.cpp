@@ -25,7 +25,7 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
       } else if (step.kind == HeadStep::kVocab) {
         linear = load.projection(vocab, head.width);
         const bool other = load.tied() && step.tied_bias && !load.has_named(step.bias);
-        if (step.bias) linear.bias = load.named_bias(other ? step.tied_bias : step.bias, vocab);
+        if (step.bias) linear.bias = load.named_bias(other ? step.tied_bias : step.bias, vocab, step.quiet_bias);
         head.width = vocab;
       }
       head.weights.linear.push_back(linear);

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fastplm.errors import UnsupportedError
+from fastplm.families import alone
 from fastplm.hub import resolve
 from fastplm.jsonfile import read_json
 from fastplm.loading import Source
 from fastplm.models import AutoModel, PreTrainedModel, model_class
-from fastplm.naming import encoder_class
 from fastplm.sentence.transformer_file import PLACES, TransformerSettings
 from fastplm.tokenizer import AutoTokenizer
 from fastplm.tokenizers.lowercase import lowercased
@@ -69,10 +69,8 @@ def load_model(
         given = dict(given)
         wanted = _take_dtype(given) or wanted
         arguments |= given
-    kind = encoder_class(
-        str(_config(place).get("model_type"))
-    )  # of a family of two stacks, the encoder is meant
-    loader: Any = AutoModel if kind is None else model_class(kind)
+    kind = alone(_config(place).get("model_type"))  # of two stacks, the encoder is meant
+    loader: Any = AutoModel if kind is None else model_class(kind.name)
     if trust_remote_code:
         arguments["trust_remote_code"] = True
     try:
