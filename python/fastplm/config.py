@@ -239,11 +239,15 @@ def _without_labels(values: dict[str, Any], settings: dict[str, Any]) -> dict[st
 
 
 def _check_only(values: dict[str, Any], file: str) -> None:
-    of_stacks = ONLY_OF.get(family_of(values["model_type"]).stacks, {})
-    for name, (allowed, reason) in ONLY.items():
-        allowed = of_stacks.get(name, allowed)
+    family = family_of(values["model_type"])
+    for name in ONLY.keys() & values.keys() - set(family.keys):
+        allowed, reason = ONLY[name]
+        allowed = ONLY_OF.get(family.stacks, {}).get(name, allowed)
+        value = values[name]
+        if isinstance(value, list) and all(item == value[0] for item in value):
+            value = value[:1]
         # 0 is False to Python, and no setting here counts
-        if name in values and not any(type(values[name]) is type(v) and values[name] == v for v in allowed):
+        if not any(type(value) is type(v) and value == v for v in allowed):
             what = "is set" if values[name] is True else f"is {_short(values[name])}"
             raise UnsupportedError(f"{file}: {name} {what}; {reason}")
 

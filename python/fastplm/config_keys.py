@@ -26,7 +26,8 @@ ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "f
              "flex_attention")  # fmt: skip
 ATTENTION_KEYS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
-# May only have one of these values, which ask for nothing: any other is refused with the reason.
+# May only have one of these values, which ask for nothing: any other is refused with the reason, unless the
+# family's engine reads the key. A list stands for what it repeats.
 _NO_FILES = "fastplm reads config.json and model.safetensors"
 ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_decoder": ((False, None), "this version runs this family as it was trained"),
@@ -36,7 +37,12 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
     "per_layer_config": ((None, {}), "this version runs layers of equal shape only"),
-    "rope_scaling": ((None, {}), "this version scales no rotary positions"),
+    "rope_scaling": (
+        (None, {}, {"rope_type": "default"}, {"type": "default"}),
+        "this version scales no rotary positions",
+    ),
+    "layer_types": ((None, ["full_attention"]), "this family's layers are all alike"),
+    "sliding_window": ((None,), "this family's tokens see any distance"),
     "tie_last_hidden_states": ((True, None), "the last hidden state is always the one after the last norm"),
     "configuration_files": ((None, [], {}), _NO_FILES),
     "transformers_weights": ((None, "model.safetensors", "model.safetensors.index.json"), _NO_FILES),

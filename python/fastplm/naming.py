@@ -3,7 +3,7 @@
 import re
 
 from fastplm.config import PretrainedConfig
-from fastplm.families import alone
+from fastplm.families import alone, family_of
 
 CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII)
 
@@ -25,4 +25,7 @@ def squeeze(name: str) -> str:
 def holds_encoder_alone(config: PretrainedConfig) -> bool:
     """Whether a checkpoint of an encoder-decoder's family is of the encoder alone."""
     kind = alone(config.model_type)
-    return kind is not None and (kind.name in (config.architectures or ()) or not config.is_encoder_decoder)
+    if kind is None:
+        return False
+    named = [name for name in config.architectures or () if name in family_of(config.model_type).classes]
+    return kind.name in named if named else not config.is_encoder_decoder
