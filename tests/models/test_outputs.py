@@ -1,4 +1,4 @@
-"""What a call returns, for every class and every switch: names, order, tuples and shapes as in transformers."""
+"""What a call returns, for every class and switch: names, order, tuples and shapes as in transformers."""
 
 import itertools
 
