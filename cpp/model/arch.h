@@ -59,52 +59,52 @@ struct Default {
   int64_t value;
 };
 
-enum class Tie : uint8_t { kIfSaid, kUnlessSaid, kAlways };   // the projection to the token embeddings: by config.json
+enum class Tie : uint8_t { kIfSaid, kUnlessSaid, kAlways };  // the projection to the token embeddings: by config.json
 
 // Where transformers' calls of a family are not like those of most.
 struct Manners {
-  bool shifts_input_ids = false;     // a decoder that is given nothing gets them, one to the right
-  bool labels_stop_cache = false;    // none is made in a call with labels
-  bool keeps_cache_back = false;     // without use_cache, one that was given is filled and not returned
-  bool counts_encoder_layers = false;   // output_hidden_states numbers a decoder's states by the encoder's layers
-  bool states_all_or_none = false;   // output_hidden_states is a truth value, not numbers
-  bool span_loss_by_count = false;   // num_items_in_batch divides the loss of spans too
+  bool shifts_input_ids = false;  // a decoder that is given nothing gets them, one to the right
+  bool labels_stop_cache = false;  // none is made in a call with labels
+  bool keeps_cache_back = false;  // without use_cache, one that was given is filled and not returned
+  bool counts_encoder_layers = false;  // output_hidden_states numbers a decoder's states by the encoder's layers
+  bool states_all_or_none = false;  // output_hidden_states is a truth value, not numbers
+  bool span_loss_by_count = false;  // num_items_in_batch divides the loss of spans too
 };
 
 struct Arch {
-  const char* model_type;   // of config.json
-  const char* prefix;       // what checkpoints of models with a head put before every name
+  const char* model_type;  // of config.json
+  const char* prefix;  // what checkpoints of models with a head put before every name
   Spec (*spec)(const Value& config);
-  std::span<const WeightRow> encoder, decoder;   // weights of each stack
+  std::span<const WeightRow> encoder, decoder;  // weights of each stack
   std::span<const ModelClass> classes;
-  const char* keys;         // the settings of config.json that spec and heads read; Python passes on no other
+  const char* keys;  // the settings of config.json that spec and heads read; Python passes on no other
   std::span<const Alias> aliases = {};
   std::span<const Default> defaults = {};
   Tie tie = Tie::kUnlessSaid;
   Manners manners = {};
 };
 
-FASTPLM_EXPORT std::span<const Arch* const> architectures();   // the explicit list: arch/list.cpp
-FASTPLM_EXPORT const Arch& arch_of(const std::string& model_type);   // throws kUnsupported, naming the known ones
-const ModelClass& class_of(const Arch& arch, const std::string& name);   // throws kUnsupported
+FASTPLM_EXPORT std::span<const Arch* const> architectures();  // the explicit list: arch/list.cpp
+FASTPLM_EXPORT const Arch& arch_of(const std::string& model_type);  // throws kUnsupported, naming the known ones
+const ModelClass& class_of(const Arch& arch, const std::string& name);  // throws kUnsupported
 
 // Shared by families.
-constexpr int64_t kMaxSize = 1 << 24;                // no dimension of a real model is larger
+constexpr int64_t kMaxSize = 1 << 24;  // no dimension of a real model is larger
 constexpr const char* kTokens = "input_ids attention_mask token_type_ids position_ids inputs_embeds";
 constexpr const char* kSpans = "start_positions end_positions";
 constexpr const char* kEncoderStates = "encoder_hidden_states encoder_attention_mask";
-Act act_from(const std::string& hf_name);            // throws kUnsupported
-int64_t head_dim_of(int64_t width, int64_t heads);   // throws kFile unless heads divide width
+Act act_from(const std::string& hf_name);  // throws kUnsupported
+int64_t head_dim_of(int64_t width, int64_t heads);  // throws kFile unless heads divide width
 // How many tokens a table of so many positions has room for, if they begin past the padding id. Throws kFile for none.
 int64_t after_padding(int64_t positions, int64_t padding);
 double inverse_sqrt(int64_t n);
-int64_t labels_of(const Value& config);              // num_labels
+int64_t labels_of(const Value& config);  // num_labels
 std::vector<float> rope_frequencies(double theta, int64_t dims);
 LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
 LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
-std::vector<HeadOutput> tanh_pooler(const Value& config);   // "pooler_output": tanh(pooler.dense(first row))
-std::vector<HeadOutput> span_head(const Value& config);     // "logits" [tokens, 2]: qa_outputs
-std::vector<int> one_kind(int64_t layers);           // 0, 0, 0, ...
-std::vector<int> own_weights(int64_t layers);        // 0, 1, 2, ...
+std::vector<HeadOutput> tanh_pooler(const Value& config);  // "pooler_output": tanh(pooler.dense(first row))
+std::vector<HeadOutput> span_head(const Value& config);  // "logits" [tokens, 2]: qa_outputs
+std::vector<int> one_kind(int64_t layers);  // 0, 0, 0, ...
+std::vector<int> own_weights(int64_t layers);  // 0, 1, 2, ...
 
 }  // namespace fastplm

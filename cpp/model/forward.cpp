@@ -71,12 +71,7 @@ class Walk {
  public:
   Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, int threads, Space& a,
        const KeySequences& keys)
-      : call_(call),
-        batch_(batch),
-        out_(out),
-        a_(a),
-        keys_(keys),
-        share_(share_of(batch.tokens(), alone, threads)) {}
+      : call_(call), batch_(batch), out_(out), a_(a), keys_(keys), share_(share_of(batch.tokens(), alone, threads)) {}
 
   void run() {
     const StackSpec& spec = call_.spec;

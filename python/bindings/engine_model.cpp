@@ -477,8 +477,8 @@ void bind_model(py::module_& m) {
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
            py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
-      .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); },
-           py::keep_alive<0, 1>())
+      .def(
+          "new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); }, py::keep_alive<0, 1>())
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),

@@ -10,6 +10,7 @@ import sys
 from typing import Any, ClassVar, NoReturn, Self
 
 from fastplm import _engine, arrays, decoding, encoding, loading, signatures
+from fastplm.absent import Absent
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
 from fastplm.errors import UnsupportedError
@@ -20,12 +21,8 @@ from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
 from fastplm.outputs import ModelOutput
 from fastplm.signatures import TRAINING
 
-_PACKED = (
-    "the engine packs weights at load and gives none back; change the checkpoint, or use the torch model"
-)
 
-
-class PreTrainedModel:
+class PreTrainedModel(Absent):
     """A model loaded into the engine. Made by `from_pretrained`, of this class's family.
 
     Safe to call from several threads at once. Copies share the engine. A pickle holds where the model came
@@ -185,29 +182,6 @@ class PreTrainedModel:
             raise UnsupportedError(f"get_encoder(): {type(self).__name__} has one stack only")
         return decoding.Encoder(self)
 
-    def get_decoder(self) -> NoReturn:
-        """Raises UnsupportedError with the reason."""
-        raise UnsupportedError(
-            "get_decoder(): a stack does not leave the engine; call the model, with encoder_outputs= where "
-            "it has an encoder"
-        )
-
-    def get_input_embeddings(self) -> NoReturn:
-        """Raises UnsupportedError with the reason."""
-        raise UnsupportedError(f"get_input_embeddings(): {_PACKED}")
-
-    def get_output_embeddings(self) -> NoReturn:
-        """Raises UnsupportedError with the reason."""
-        raise UnsupportedError(f"get_output_embeddings(): {_PACKED}")
-
-    def set_input_embeddings(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError with the reason."""
-        raise UnsupportedError(f"set_input_embeddings(): {_PACKED}")
-
-    def resize_token_embeddings(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError with the reason."""
-        raise UnsupportedError(f"resize_token_embeddings(): {_PACKED}")
-
     @property
     def device(self) -> Any:
         """Where the model computes: torch.device("cpu") in a program that uses torch, else "cpu"."""
@@ -258,18 +232,6 @@ class PreTrainedModel:
         if mode:
             raise UnsupportedError(f"train(): {TRAINING}")
         return self
-
-    def parameters(self, recurse: bool = True) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"parameters(): {TRAINING}")
-
-    def named_parameters(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"named_parameters(): {TRAINING}")
-
-    def state_dict(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"state_dict(): {TRAINING}")
 
     def __repr__(self) -> str:
         e = self.engine

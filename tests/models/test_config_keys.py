@@ -416,6 +416,16 @@ def test_is_encoder_decoder_where_the_file_says_nothing(tmp_path):
             assert type(fastplm.AutoModel.from_pretrained(path)).__name__ == name
 
 
+@pytest.mark.parametrize("family", ["roberta", "mpnet"])
+def test_no_position_behind_the_padding(family, tmp_path):
+    """Where positions begin past the padding id, the table must reach further."""
+    save_tiny(family, tmp_path)
+    for count in (1, 2):
+        path = with_settings(tmp_path, tmp_path, max_position_embeddings=count)
+        with pytest.raises(CheckpointError, match=rf"is {count}; positions begin at 2"):
+            fastplm.AutoModel.from_pretrained(path)
+
+
 def test_aliases_win(tmp_path):
     """As in transformers, T5's general names overrule its own."""
     save_tiny("t5", tmp_path)

@@ -280,9 +280,7 @@ def test_labels_of_hidden_tokens_in_front(name, tmp_path):
             with torch.no_grad():
                 losses.append(float(reference(**given).loss))
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)
-    with pytest.raises(
-        UnsupportedError, match=r"attention_mask: it hides token 0 of row 1.* the label -100"
-    ):
+    with pytest.raises(UnsupportedError, match=r"attention_mask: it hides token 0 of row 1.* the label -100"):
         model(ids, attention_mask=mask, labels=ids)
     labels[1, 4] = -100  # what the hidden token before the first would predict
     with torch.no_grad():

@@ -113,9 +113,10 @@ const Arch kBart{
     .encoder = kEncoder,
     .decoder = kDecoder,
     .classes = kClasses,
-    .keys = "vocab_size d_model max_position_embeddings encoder_layers decoder_layers encoder_attention_heads "
-            "decoder_attention_heads encoder_ffn_dim decoder_ffn_dim activation_function scale_embedding init_std "
-            "num_labels tie_word_embeddings",
+    .keys =
+        "vocab_size d_model max_position_embeddings encoder_layers decoder_layers encoder_attention_heads "
+        "decoder_attention_heads encoder_ffn_dim decoder_ffn_dim activation_function scale_embedding init_std "
+        "num_labels tie_word_embeddings",
     .aliases = kAliases,
     .defaults = kDefaults,
     .manners = {.shifts_input_ids = true, .labels_stop_cache = true, .counts_encoder_layers = true}};

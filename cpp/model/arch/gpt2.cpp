@@ -98,9 +98,10 @@ const Arch kGpt2{
     .encoder = {},
     .decoder = kWeights,
     .classes = kClasses,
-    .keys = "vocab_size n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon "
-            "scale_attn_weights scale_attn_by_inverse_layer_idx summary_type summary_use_proj summary_activation "
-            "summary_proj_to_labels num_labels tie_word_embeddings initializer_range",
+    .keys =
+        "vocab_size n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon "
+        "scale_attn_weights scale_attn_by_inverse_layer_idx summary_type summary_use_proj summary_activation "
+        "summary_proj_to_labels num_labels tie_word_embeddings initializer_range",
     .aliases = kAliases,
     .defaults = kDefaults,
     .manners = {.keeps_cache_back = true}};

@@ -90,9 +90,10 @@ const Arch kLlama{
     .encoder = {},
     .decoder = kWeights,
     .classes = kClasses,
-    .keys = "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
-            "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias rope_parameters rope_scaling rope_theta "
-            "token_classification_bias num_labels tie_word_embeddings initializer_range",
+    .keys =
+        "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
+        "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias rope_parameters rope_scaling rope_theta "
+        "token_classification_bias num_labels tie_word_embeddings initializer_range",
     .defaults = kDefaults,
     .tie = Tie::kIfSaid,
     .manners = {.span_loss_by_count = true}};

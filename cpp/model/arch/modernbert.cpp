@@ -53,7 +53,8 @@ static Spec modernbert(const Value& c) {
   if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
 
   if (const int64_t said = c.i_in("head_dim", head_dim, 1, kMaxSize); said != head_dim) {
-    fail(ErrorKind::kUnsupported, "head_dim is ", said, "; expected ", head_dim, ", hidden_size by num_attention_heads");
+    fail(ErrorKind::kUnsupported, "head_dim is ", said, "; expected ", head_dim,
+         ", hidden_size by num_attention_heads");
   }
   const NormSpec norm{NormKind::kLayer, c.d("norm_eps", 1e-5), c.b("norm_bias", false)};
   const bool bias = c.b("attention_bias", false);
@@ -107,9 +108,10 @@ const Arch kModernBert{
     .encoder = kWeights,
     .decoder = {},
     .classes = kClasses,
-    .keys = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
-            "hidden_activation norm_eps norm_bias attention_bias mlp_bias head_dim local_attention sliding_window "
-            "layer_types global_attn_every_n_layers rope_parameters global_rope_theta local_rope_theta",
+    .keys =
+        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
+        "hidden_activation norm_eps norm_bias attention_bias mlp_bias head_dim local_attention sliding_window "
+        "layer_types global_attn_every_n_layers rope_parameters global_rope_theta local_rope_theta",
     .defaults = kDefaults};
 
 }  // namespace fastplm

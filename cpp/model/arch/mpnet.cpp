@@ -53,8 +53,9 @@ const Arch kMpnet{.model_type = "mpnet",
                   .encoder = kWeights,
                   .decoder = {},
                   .classes = kClasses,
-                  .keys = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-                          "max_position_embeddings hidden_act layer_norm_eps relative_attention_num_buckets",
+                  .keys =
+                      "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                      "max_position_embeddings hidden_act layer_norm_eps relative_attention_num_buckets",
                   .defaults = kDefaults,
                   .manners = {.states_all_or_none = true}};
 

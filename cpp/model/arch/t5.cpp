@@ -116,9 +116,10 @@ const Arch kT5{.model_type = "t5",
                .encoder = kEncoder,
                .decoder = kDecoder,
                .classes = kClasses,
-               .keys = "vocab_size d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets "
-                       "relative_attention_max_distance layer_norm_epsilon feed_forward_proj dense_act_fn "
-                       "is_gated_act num_decoder_layers tie_word_embeddings scale_decoder_outputs",
+               .keys =
+                   "vocab_size d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets "
+                   "relative_attention_max_distance layer_norm_epsilon feed_forward_proj dense_act_fn "
+                   "is_gated_act num_decoder_layers tie_word_embeddings scale_decoder_outputs",
                .aliases = kAliases,
                .defaults = kDefaults,
                .tie = Tie::kAlways};
