@@ -96,7 +96,7 @@ def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
     elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
-        value = importlib.import_module("fastplm.tokenizers.class_types").class_type(name)
+        value = importlib.import_module("fastplm.tokenizers.tokenizer").class_type(name)
         if value is None:
             raise AttributeError(f"module 'fastplm' has no tokenizer class {name!r}")
     elif name[:1].isupper():

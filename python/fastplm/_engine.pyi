@@ -142,7 +142,7 @@ class WordCounts:
 
     size: int
 
-    def most_frequent(self, min_frequency: int, most: int) -> list[str]: ...
+    def most_frequent(self, min_frequency: int, limit: int) -> list[str]: ...
 
 class WordCounter:
     """settings: the normalizer and the pre_tokenizer of tokenizer.json. add_lines: False, and nothing is

@@ -18,8 +18,12 @@ ALLOWED = {
     "cpp/model": {"core", "kernels", "ops"},
     "cuda": {"core", "kernels"},
 }
+# The rooms of cpp/text, from the ground up; what stands in cpp/text itself is above them all.
+ROOMS = ["base", "unicode", "regex", "lookup", "stages", "models", "fused", "training"]
 OUTSIDE = re.compile(r"\s*#\s*include\s*[<\"](torch/|ATen/|c10/|Python\.h|pybind11/|nanobind/)")
 INCLUDE = re.compile(r"\s*#\s*include\s*\"(\w+)/")
+BESIDE = re.compile(r"\s*#\s*include\s*\"([^/\"]+|\.[^\"]*)\"")
+INCLUDE_OF_TEXT = re.compile(r"\s*#\s*include\s*\"text/([^\"]+)\"")
 # Also at the start of a class's name. A file of sentence-transformers is called sentence_bert_config.json.
 FAMILIES = re.compile(
     r"(?<![a-z])(?<!sentence_)(modern|ro|al|de|distil|electra)?(bert|bart|t5|electra|mpnet|xlnet|gpt_?2|llama)",
@@ -48,6 +52,7 @@ def test_includes(folder):
         for number, line in enumerate(code(path), 1):
             place = f"{path.relative_to(ROOT)}:{number}"
             assert not OUTSIDE.match(line), f"{place}: {line} (no Python or torch below the bindings)"
+            assert not BESIDE.match(line), f"{place}: {line} (includes begin at cpp/)"
             found = INCLUDE.match(line)
             if found and (ROOT / "cpp" / found[1]).is_dir():
                 assert found[1] in allowed, f"{place}: {folder} may include {sorted(allowed)}, not {found[1]}"
@@ -60,6 +65,41 @@ def test_every_folder_has_a_rule():
 
 def test_text_and_model_do_not_know_each_other():
     assert "model" not in ALLOWED["cpp/text"] and "text" not in ALLOWED["cpp/model"]
+
+
+def room_of(path: str) -> int:
+    """The place in ROOMS of a file below cpp/text, such as "stages/split.h"."""
+    room = path.rpartition("/")[0]
+    return ROOMS.index(room) if room else len(ROOMS)
+
+
+def upward_includes(path: str, lines: list[str]) -> list[str]:
+    """The includes of a file below cpp/text that name a file of a room above its own."""
+    found = [match[1] for line in lines if (match := INCLUDE_OF_TEXT.match(line))]
+    return [name for name in found if room_of(name) > room_of(path)]
+
+
+def test_rooms_of_text():
+    files = sources("cpp/text")
+    assert {p.parent for p in files} == {ROOT / "cpp/text", *(ROOT / "cpp/text" / room for room in ROOMS)}
+    for path in files:
+        upward = upward_includes(path.relative_to(ROOT / "cpp/text").as_posix(), code(path))
+        assert not upward, f"{path.relative_to(ROOT)} includes {upward}, which stands above it"
+
+
+@pytest.mark.parametrize(
+    ("path", "include", "is_upward"),
+    [
+        ("base/text.h", "text/unicode/unicode.h", True),
+        ("models/bpe.cpp", "text/fused/byte_bpe.h", True),
+        ("training/word_counts.h", "text/tokenizer.h", True),
+        ("tokenizer.cpp", "text/training/word_counts.h", False),
+        ("stages/split.cpp", "text/stages/split.h", False),
+        ("stages/split.cpp", "core/error.h", False),
+    ],
+)
+def test_upward_includes_are_seen(path, include, is_upward):
+    assert bool(upward_includes(path, [f'#include "{include}"'])) == is_upward
 
 
 def test_architectures_are_named_in_arch_only():
