@@ -11,9 +11,10 @@ namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. Throws kFile, kUnsupported.
+  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. optional: whether results that a class
+  // may leave out are made. Throws kFile, kUnsupported.
   Model(const std::string& model_type, const std::string& class_name, const Value& config,
-        const std::vector<TensorEntry>& tensors, DType dtype);
+        const std::vector<TensorEntry>& tensors, DType dtype, bool optional = true);
   ~Model();
 
   const Spec& spec() const { return spec_; }
@@ -30,7 +31,8 @@ class FASTPLM_EXPORT Model {
   // and views of the wrong shape.
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
-    TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; empty if the cache has them
+    TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;
@@ -44,7 +46,7 @@ class FASTPLM_EXPORT Model {
   void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
                   const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
-  void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
+  void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
   Spec spec_;
   DType dtype_;

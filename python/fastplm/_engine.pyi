@@ -32,6 +32,7 @@ class Model:
     heads: int
     vocab_size: int
     max_length: int | None
+    encoder_window: int | None  # how far tokens see in the layers that see least
     has_encoder: bool
     has_decoder: bool
     outputs: list[str]
@@ -45,7 +46,9 @@ class Model:
         config: dict[str, Any],
         tensors: Sequence[tuple[str, str, str, Sequence[int], int, int]],
         dtype: str,
-    ) -> None: ...
+        optional: bool = True,
+    ) -> None:
+        """optional: whether results that a class may leave out, such as a pooler's, are made."""
     def encode(
         self,
         input_ids: npt.NDArray[Any] | None,
@@ -110,7 +113,8 @@ def process(
     """Scores [rows, vocab] after the processors. prompt, shown: of each row of ids, how many tokens are the
     prompt's and the first that counts."""
 
-def classes(model_type: str) -> dict[str, str]: ...
+def family(model_type: str) -> dict[str, Any]: ...
+def check_config(model_type: str, config: dict[str, Any]) -> None: ...
 def architectures() -> list[str]: ...
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...

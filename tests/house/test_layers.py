@@ -1,9 +1,12 @@
 """The include order of the house, checked: a layer may use itself and the layers below it."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+
+import fastplm
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
@@ -21,9 +24,13 @@ OUTSIDE = re.compile(r"\s*#\s*include\s*[<\"](torch/|ATen/|c10/|Python\.h|pybind
 INCLUDE = re.compile(r"\s*#\s*include\s*\"(\w+)/")
 BESIDE = re.compile(r"\s*#\s*include\s*\"([^/\"]+|\.[^\"]*)\"")
 INCLUDE_OF_TEXT = re.compile(r"\s*#\s*include\s*\"text/([^\"]+)\"")
+# Also at the start of a class's name. A file of sentence-transformers is called sentence_bert_config.json.
 FAMILIES = re.compile(
-    r"\b(bert|roberta|modernbert|t5|electra|mpnet|albert|deberta|xlnet|gpt2|llama)\b", re.IGNORECASE
+    r"(?<![a-z])(?<!sentence_)(modern|ro|al|de|distil|electra)?(bert|bart|t5|electra|mpnet|xlnet|gpt_?2|llama)",
+    re.IGNORECASE,
 )
+# Python code that names one: names of files of sentence-transformers.
+NAMES_FAMILIES = {"sentence/transformer_file.py"}
 LEVELS = re.compile(r"\b(avx\w*|amx\w*|sse\w*|neon|_mm\d*_\w+|immintrin)\b", re.IGNORECASE)
 
 
@@ -101,6 +108,23 @@ def test_architectures_are_named_in_arch_only():
             continue  # a tokenizer's normalizers and pre-tokenizers are named after models in tokenizer.json
         for number, line in enumerate(code(path), 1):
             assert not FAMILIES.search(line), f"{path.relative_to(ROOT)}:{number}: {line}"
+
+
+def test_architectures_are_named_in_arch_only_in_python_too():
+    """Outside of the tokenizers, whose classes bear their names. Comments and docstrings may name any."""
+    assert all(map(FAMILIES.match, fastplm.architectures()))
+    package = ROOT / "python/fastplm"
+    found = set()
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "tokenizers"):
+            continue
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body = node.body[1:] or [ast.Pass()]
+        if FAMILIES.search(ast.unparse(tree)):
+            found.add(str(path.relative_to(package)))
+    assert found <= NAMES_FAMILIES
 
 
 def test_instruction_sets_are_named_where_they_are_chosen():

@@ -8,16 +8,10 @@
 
 namespace fastplm {
 
-std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab,
-                                  const ops::PackedWeight* tied) {
+std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab) {
   std::vector<LoadedHead> heads;
   for (const HeadOutput& output : outputs) {
     LoadedHead head{.spec = output, .weights = {}, .width = width, .widest = width};
-    bool complete = true;
-    for (const HeadStep& step : output.steps) {
-      if (output.optional && step.kind == HeadStep::kDense && !load.has_named(step.name)) complete = false;
-    }
-    if (!complete) continue;
     for (const HeadStep& step : output.steps) {
       LinearWeights linear;
       NormWeights norm;
@@ -29,11 +23,9 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
       } else if (step.kind == HeadStep::kNorm) {
         norm = load.named_norm(step.name, head.width, step.norm.bias);
       } else if (step.kind == HeadStep::kVocab) {
-        if (tied)
-          linear.weight = *tied;
-        else
-          linear = load.named_linear(step.name, nullptr, vocab, head.width, false);
-        if (step.bias) linear.bias = load.named_bias(step.bias, vocab);
+        linear = load.projection(vocab, head.width);
+        const bool other = load.tied() && step.tied_bias && !load.has_named(step.bias);
+        if (step.bias) linear.bias = load.named_bias(other ? step.tied_bias : step.bias, vocab, step.quiet_bias);
         head.width = vocab;
       }
       head.weights.linear.push_back(linear);

@@ -27,10 +27,11 @@ void EngineNextToken::run(const PaddedInput& input, float* logits) {
   Outputs out{.last_rows = true};
   out.heads.resize(model_.heads().size());
   out.heads[head_] = {logits, DType::kF32, Device::kCpu, {input.batch, vocab}};
-  Model::Decoding decoding{.cache = &cache_, .states = {}, .starts = {}, .past = packing.past()};
+  Model::Decoding decoding{.cache = &cache_, .states = {}, .starts = {}, .columns = {}, .past = packing.past()};
   if (encoder_) {
     decoding.states = encoder_->batch().embeds;
     decoding.starts = encoder_->batch().cu_seqlens;
+    decoding.columns = encoder_->key_columns();
   }
   model_.decode(packing.batch(), decoding, out);
 }
