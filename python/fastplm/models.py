@@ -320,7 +320,7 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it
     }
-    bases = (GenerationMixin, PreTrainedModel) if task in TASKS else (PreTrainedModel,)
+    bases = (GenerationMixin, PreTrainedModel) if members["task"] in TASKS else (PreTrainedModel,)
     return type(name, bases, members)
 
 
