@@ -56,9 +56,7 @@ class FillMaskPipeline(Pipeline):
         check_texts(f"{self.task}: targets", targets)
         ids = {found for target in targets if (found := self._target_id(target)) is not None}
         if not ids:
-            raise ValueError(
-                f"{self.task}: targets={targets!r}; expected at least one that the tokenizer knows"
-            )
+            raise ValueError(f"{self.task}: targets={targets!r}; expected at least one token")
         return np.array(sorted(ids))
 
     def _target_id(self, target: str) -> int | None:
@@ -73,11 +71,10 @@ class FillMaskPipeline(Pipeline):
 
     def _prepare(self, items: list[Any], options: Options) -> list[list[Row]]:
         check_texts(self.task, items)
-        rows = []
+        mask = self.tokenizer.mask_token_id
+        rows: list[list[Row]] = []
         for inputs in tokenize(self.tokenizer, items, [None] * len(items), options.tokenizer):
-            masks = [
-                i for i, token in enumerate(inputs["input_ids"]) if token == self.tokenizer.mask_token_id
-            ]
+            masks = [i for i, token in enumerate(inputs["input_ids"]) if token == mask]
             if not masks:
                 text = items[len(rows)]
                 raise PipelineException(

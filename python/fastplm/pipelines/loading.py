@@ -51,11 +51,11 @@ def pipeline(
 ) -> Pipeline:
     """Makes the pipeline of a task.
 
-    task: one of fastplm.pipelines.TASKS, "ner" or "sentiment-analysis"; default: what the model's head is for.
-    model: a folder, a hub id or a model of fastplm; default: transformers' model for the task, from the hub.
-    tokenizer: a folder, a hub id, (one of these, {argument: value}) or a tokenizer of fastplm; default: the
-    model's, if that is a folder or a hub id. config, revision, token, device, device_map, dtype ("auto": as the
-    checkpoint was saved; torch_dtype is its older name), trust_remote_code, model_kwargs: as in
+    task: one of fastplm.pipelines.TASKS, "ner" or "sentiment-analysis"; default: what the model's head is
+    for. model: a folder, a hub id or a model of fastplm; default: transformers' model for the task, from the
+    hub. tokenizer: a folder, a hub id, (one of these, {argument: value}) or a tokenizer of fastplm; default:
+    the model's, if that is a folder or a hub id. config, revision, token, device, device_map, dtype ("auto":
+    as the checkpoint was saved; torch_dtype is its older name), trust_remote_code, model_kwargs: as in
     AutoModel.from_pretrained. framework: "pt" or None. pipeline_class: a subclass of fastplm's for the task.
     kwargs: batch_size, and options of the task: see the classes in fastplm.pipelines.
 
@@ -165,9 +165,7 @@ def _task_of_folder(model: str | os.PathLike[str], arguments: dict[str, Any]) ->
 def _task_of(model: PreTrainedModel) -> str:
     task = task_of_head(model.task)
     if task is None:
-        raise RuntimeError(
-            f"pipeline: no task given, and the model is a {type(model).__name__}; expected task="
-        )
+        raise RuntimeError(f"pipeline: a {type(model).__name__} and no task; expected task=")
     return task
 
 
@@ -185,12 +183,10 @@ def _load_tokenizer(given: Any, use_fast: bool, arguments: dict[str, Any]) -> To
         given, own = given
         arguments = {**arguments, **own}
     if given is None:
-        raise ValueError(
-            "pipeline: a model without tokenizer=; expected a tokenizer of fastplm, or its folder"
-        )
+        raise ValueError("pipeline: a model without tokenizer=; expected a tokenizer or its folder")
     if not isinstance(given, str | os.PathLike):
         raise TypeError(
-            f"pipeline: tokenizer is a {type(given).__name__}; expected a folder, a hub id, or a tokenizer of "
+            f"pipeline: tokenizer is a {type(given).__name__}; expected a folder, a hub id, or one of "
             "fastplm.AutoTokenizer"
         )
     loaded: Tokenizer = fastplm.AutoTokenizer.from_pretrained(given, **arguments)

@@ -26,7 +26,7 @@ def sigmoid(logits: F32) -> F32:
 
 
 def largest(values: F32, count: int) -> Any:
-    """The places of the `count` largest of `values` [n], the largest first; of equals, the first comes first."""
+    """The places of the `count` largest of `values` [n], the largest first; equals in order."""
     places: Any = np.arange(len(values))
     if count < len(values):
         least = np.partition(values, len(values) - count)[len(values) - count]
@@ -39,7 +39,7 @@ def class_names(model: "PreTrainedModel", count: int) -> list[str]:
     names = model.config.id2label
     if missing := [i for i in range(count) if i not in names]:
         raise CheckpointError(
-            f"{model.config.name_or_path}: id2label has no name for class {missing[0]}; expected one for each "
-            f"of the head's {count}"
+            f"{model.config.name_or_path}: id2label has no name for class {missing[0]}; expected one for "
+            f"each of the head's {count}"
         )
     return [names[i] for i in range(count)]

@@ -36,8 +36,8 @@ class Note(NamedTuple):
 
 
 class QuestionAnsweringPipeline(Pipeline):
-    """Gives the answer to a question about a context: a dict with score, start, end (characters of the context)
-    and answer; a list of them if more than one is asked for and found.
+    """Gives the answer to a question about a context: a dict with score, start, end (characters of the
+    context) and answer; a list of them if more than one is asked for and found.
     """
 
     block = 128
@@ -93,8 +93,8 @@ class QuestionAnsweringPipeline(Pipeline):
     ) -> Options:
         """top_k: answers (default 1; topk is its older name). max_seq_len: tokens of a row (default: the
         tokenizer's limit, at most 384); longer contexts are read in several rows that overlap by doc_stride
-        tokens (default: half a row, at most 128). max_answer_len: in tokens (default 15). max_question_len: to
-        which questions are cut (default: they are not). handle_impossible_answer: "" may be the answer.
+        tokens (default: half a row, at most 128). max_answer_len: in tokens (default 15). max_question_len:
+        to which questions are cut (default: they are not). handle_impossible_answer: "" may be the answer.
         align_to_words: answers begin and end with words (the default). padding has no effect.
         """
         strategy("padding", padding, PADDINGS)

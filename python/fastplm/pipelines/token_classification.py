@@ -37,8 +37,8 @@ class Note(NamedTuple):
 
 
 class TokenClassificationPipeline(Pipeline):
-    """Gives dicts with entity, score, index, word, start and end for each token; with an aggregation_strategy,
-    entity_group in place of entity for each entity, and no index.
+    """Gives dicts with entity, score, index, word, start and end for each token; with an
+    aggregation_strategy, entity_group in place of entity for each entity, and no index.
     """
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
@@ -109,9 +109,7 @@ class TokenClassificationPipeline(Pipeline):
             of_words = isinstance(item, list) and all(isinstance(word, str) for word in item)
             if not (of_words if words else isinstance(item, str)):
                 expected = "a list of str" if words else "a str"
-                raise ValueError(
-                    f"{self.task}: input {number} is a {type(item).__name__}; expected {expected}"
-                )
+                raise ValueError(f"{self.task}: input {number} is {type(item).__name__}; expected {expected}")
         chunks: dict[str, Any] = {}
         if options.stride is not None:
             chunks = {"return_overflowing_tokens": True, "stride": options.stride}

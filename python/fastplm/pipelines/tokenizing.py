@@ -17,7 +17,7 @@ _REFUSED = {
     "return_overflowing_tokens": "a text has one result",
     **dict.fromkeys(
         ("return_length", "return_offsets_mapping", "return_special_tokens_mask"),
-        "the model does not take it",
+        "not for the model",
     ),
 }
 

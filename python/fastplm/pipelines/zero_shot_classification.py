@@ -45,12 +45,10 @@ class ZeroShotClassificationPipeline(Pipeline):
                 return int(number)
         return -1
 
-    def __call__(self, sequences: Any, *labels: Any, **kwargs: Any) -> Any:
+    def __call__(self, sequences: Any, *labels: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """As every pipeline, with the candidate labels as the second argument or by name."""
         if len(labels) > 1 or (labels and "candidate_labels" in kwargs):
-            raise ValueError(
-                f"{self.task}: {len(labels)} arguments after the texts; expected the labels once"
-            )
+            raise ValueError(f"{self.task}: {len(labels)} arguments by position; expected labels once")
         if labels:
             kwargs["candidate_labels"] = labels[0]
         if isinstance(sequences, list) and not sequences:
@@ -80,8 +78,7 @@ class ZeroShotClassificationPipeline(Pipeline):
                 raise ValueError(f"{self.task}: candidate_labels is empty; expected at least one label")
             if hypothesis_template.format(candidate_labels[0]) == hypothesis_template:
                 raise ValueError(
-                    f"{self.task}: hypothesis_template={hypothesis_template!r}; expected {{}} where the label "
-                    "goes"
+                    f"{self.task}: hypothesis_template={hypothesis_template!r}; expected {{}} for the label"
                 )
         return Options(candidate_labels, hypothesis_template, multi_label)
 
