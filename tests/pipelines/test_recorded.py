@@ -50,4 +50,16 @@ def test_same_results(name: str, folder: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of older names of options
         result = fastplm.pipeline(task, model=folder(model), **made)(*args, **call)
-    check_same(result, RECORDED["results"][name], name)
+    check_same(result, _possible(RECORDED["results"][name]), name)
+
+
+def _possible(recorded: Any) -> Any:
+    """Without answers of score 0 beside others. transformers gives some where too few are possible: spans that
+    end before they begin or are too long, which ones depends on how numpy sorts.
+    """
+    if not isinstance(recorded, list):
+        return recorded
+    if not all(isinstance(item, dict) and "answer" in item for item in recorded):
+        return [_possible(item) for item in recorded]
+    possible = [item for item in recorded if item["score"] > 0]
+    return possible[0] if len(possible) == 1 < len(recorded) else possible

@@ -29,9 +29,9 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "relations": ("bert", "BertForSequenceClassification", {"id2label": RELATIONS}),
     "entities": ("bert", "BertForTokenClassification", {"id2label": ENTITIES}),
     "answers": ("bert", "BertForQuestionAnswering", {}),
-    "bpe mask": ("roberta", "RobertaForMaskedLM", {}),
-    "bpe entities": ("roberta", "RobertaForTokenClassification", {"id2label": ENTITIES}),
-    "bpe answers": ("roberta", "RobertaForQuestionAnswering", {}),
+    "bpe mask": ("bpe", "BertForMaskedLM", {}),
+    "bpe entities": ("bpe", "BertForTokenClassification", {"id2label": ENTITIES}),
+    "bpe answers": ("bpe", "BertForQuestionAnswering", {}),
     "bart relations": ("bart", "BartForSequenceClassification", {"id2label": RELATIONS}),
     "gpt2 feelings": ("gpt2", "GPT2ForSequenceClassification", {"id2label": FEELINGS}),
 }
@@ -45,7 +45,7 @@ _MERGES = ["Ġ t", "h e", "Ġt he", "Ġ a", "i n", "Ġ c", "a t", "Ġc at", "Ġ 
 def save(name: str, folder: Path) -> None:
     """The model and its tokenizer in a folder."""
     kind, class_name, head = MODELS[name]
-    size = {"bert": _save_wordpiece, "roberta": _save_bpe, "bart": _save_bpe, "gpt2": _save_bpe}[kind](
+    size = {"bert": _save_wordpiece, "bpe": _save_bpe, "bart": _save_bpe, "gpt2": _save_bpe}[kind](
         kind, folder
     )
     model_class = getattr(transformers, class_name)
@@ -62,7 +62,7 @@ def _labels(head: dict[str, Any]) -> dict[str, Any]:
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "bert": _SIZES,
-    "roberta": {**_SIZES, "type_vocab_size": 1, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},
+    "bpe": {**_SIZES, "pad_token_id": 1},
     "bart": dict(
         d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
         encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=64, bos_token_id=0, pad_token_id=1,
@@ -114,9 +114,13 @@ def _save_bpe(kind: str, folder: Path) -> int:
     words = [*special, *_bytes(), *(merge.replace(" ", "") for merge in _MERGES), "<mask>"]
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, "vocab", {word: number for number, word in enumerate(words)})
-    (folder / "merges.txt").write_text("".join(merge + "\n" for merge in _MERGES), encoding="utf-8")
-    name = {"roberta": "RobertaTokenizer", "bart": "BartTokenizer", "gpt2": "GPT2Tokenizer"}[kind]
+    lines = ["#version: 0.2", *_MERGES]
+    (folder / "merges.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    name = {"bpe": "RobertaTokenizer", "bart": "BartTokenizer", "gpt2": "GPT2Tokenizer"}[kind]
     config: dict[str, Any] = {"tokenizer_class": name, "model_max_length": 60}
+    if kind == "bpe":  # versions of transformers differ in what they make of a mask that the file leaves out
+        flags = {"lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+        config["mask_token"] = {"__type": "AddedToken", "content": "<mask>", **flags}
     if kind == "gpt2":
         config.update(bos_token="</s>", eos_token="</s>", unk_token="<unk>")
     _write(folder, "tokenizer_config", config)
