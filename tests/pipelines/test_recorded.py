@@ -54,8 +54,8 @@ def test_same_results(name: str, folder: Any) -> None:
 
 
 def _possible(recorded: Any) -> Any:
-    """Without answers of score 0 beside others. transformers gives some where too few are possible: spans that
-    end before they begin or are too long, which ones depends on how numpy sorts.
+    """Without answers of score 0 beside others. transformers gives some where too few are possible: spans
+    that end before they begin or are too long, which ones depends on how numpy sorts.
     """
     if not isinstance(recorded, list):
         return recorded

@@ -1,4 +1,4 @@
-"""Tiny random models and their tokenizers, the same bit for bit whichever version of transformers makes them."""
+"""Tiny random models and their tokenizers, the same in every version of transformers."""
 
 import json
 import math
@@ -11,7 +11,11 @@ import torch
 import transformers
 
 _SIZES = dict(
-    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=24,
+    max_position_embeddings=64,
 )
 ENTITIES = {0: "O", 1: "B-PER", 2: "I-PER", 3: "B-LOC", 4: "I-LOC", 5: "X-MISC"}
 FEELINGS = {0: "bad", 1: "fair", 2: "good"}
@@ -25,7 +29,11 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "feelings": ("bert", "BertForSequenceClassification", {"id2label": FEELINGS}),
     "many": ("bert", "BertForSequenceClassification", {"id2label": FEELINGS, **_MANY}),
     "one": ("bert", "BertForSequenceClassification", {"id2label": {0: "joy"}}),
-    "size": ("bert", "BertForSequenceClassification", {"id2label": {0: "size"}, "problem_type": "regression"}),
+    "size": (
+        "bert",
+        "BertForSequenceClassification",
+        {"id2label": {0: "size"}, "problem_type": "regression"},
+    ),
     "relations": ("bert", "BertForSequenceClassification", {"id2label": RELATIONS}),
     "entities": ("bert", "BertForTokenClassification", {"id2label": ENTITIES}),
     "answers": ("bert", "BertForQuestionAnswering", {}),
@@ -39,7 +47,22 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 _WORDS = """[PAD] [UNK] [CLS] [SEP] [MASK] the a cat sat on mat paris is in my name anna and i live where who
 do does 😀 é ##é . , ! ? ' - cafe this example about sport politics 中 国""".split()
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_MERGES = ["Ġ t", "h e", "Ġt he", "Ġ a", "i n", "Ġ c", "a t", "Ġc at", "Ġ P", "a r", "i s", "e r", "o u", "Ġ l"]
+_MERGES = [
+    "Ġ t",
+    "h e",
+    "Ġt he",
+    "Ġ a",
+    "i n",
+    "Ġ c",
+    "a t",
+    "Ġc at",
+    "Ġ P",
+    "a r",
+    "i s",
+    "e r",
+    "o u",
+    "Ġ l",
+]
 
 
 def save(name: str, folder: Path) -> None:

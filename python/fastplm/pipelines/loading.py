@@ -14,12 +14,13 @@ from fastplm.settings import WITHOUT_EFFECT
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 # Refused unless None or False: argument, and why.
-_REFUSED = {
+REFUSED = {
     "args_parser": "a pipeline reads its own arguments",
     "binary_output": "no task here has any",
     "feature_extractor": "no task here takes sound",
     "image_processor": "no task here takes images",
     "processor": "no task here takes images or sound",
+    "video_processor": "no task here takes videos",
 }
 _OF_FILES = (
     "cache_dir",
@@ -65,10 +66,10 @@ def pipeline(
     refused = {
         "feature_extractor": feature_extractor, "image_processor": image_processor, "processor": processor,
     }  # fmt: skip
-    for name in _REFUSED:
+    for name in REFUSED:
         value = refused.get(name, kwargs.pop(name, None))
         if value is not None and value is not False:
-            raise UnsupportedError(f"pipeline: {name} given; expected None: {_REFUSED[name]}")
+            raise UnsupportedError(f"pipeline: {name} given; expected None: {REFUSED[name]}")
     if framework not in (None, "pt"):
         raise UnsupportedError(f'pipeline: framework={framework!r}; expected "pt" or None')
     for name in WITHOUT_EFFECT["pipeline"]:
