@@ -96,7 +96,7 @@ def test_models_that_do_not_fit(folder: Any) -> None:
     model = fastplm.AutoModel.from_pretrained(folder("features"))
     with pytest.raises(ValueError, match="without tokenizer="):
         fastplm.pipeline("feature-extraction", model=model)
-    with pytest.raises(ValueError, match="BertModel; ner expects one of fastplm.AutoModelForToken"):
+    with pytest.raises(ValueError, match=r"BertModel; ner expects one of fastplm.AutoModelForToken"):
         fastplm.pipeline("ner", model=model, tokenizer=folder("features"))
     with pytest.raises(UnsupportedError, match="dtype=bfloat16; the model given computes in float32"):
         fastplm.pipeline(model=model, tokenizer=folder("features"), dtype="bfloat16")
