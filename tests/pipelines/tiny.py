@@ -44,49 +44,10 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gpt2 feelings": ("gpt2", "GPT2ForSequenceClassification", {"id2label": FEELINGS}),
 }
 
-_WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "the",
-    "a",
-    "cat",
-    "sat",
-    "on",
-    "mat",
-    "paris",
-    "is",
-    "in",
-    "my",
-    "name",
-    "anna",
-    "and",
-    "i",
-    "live",
-    "where",
-    "who",
-    "do",
-    "does",
-    "😀",
-    "é",
-    "##é",
-    ".",
-    ",",
-    "!",
-    "?",
-    "'",
-    "-",
-    "cafe",
-    "this",
-    "example",
-    "about",
-    "sport",
-    "politics",
-    "中",
-    "国",
-]
+_TEXT = """
+[PAD] [UNK] [CLS] [SEP] [MASK] the a cat sat on mat paris is in my name anna and i live where who
+do does 😀 é ##é . , ! ? ' - cafe this example about sport politics 中 国
+"""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _MERGES = [
     "Ġ t",
@@ -166,7 +127,7 @@ def checksum(folder: Path) -> int:
 
 def _save_wordpiece(_: str, folder: Path) -> int:
     letters = [*_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
-    words = list(dict.fromkeys([*_WORDS, *letters]))
+    words = list(dict.fromkeys([*_TEXT.split(), *letters]))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("".join(word + "\n" for word in words), encoding="utf-8")
     _write(folder, "tokenizer_config", {"tokenizer_class": "BertTokenizer", "model_max_length": 48})
