@@ -159,7 +159,7 @@ def test_answers_where_none_is_possible(folder: Any) -> None:
     # a question that is longer than the context, and than a row
     result = pipe(question="where is my cat ? " * 4, context="paris")
     assert result["answer"] in ("paris", "")
-    with pytest.raises(ValueError, match=r"short|long|length|trunc"):
+    with pytest.raises(ValueError, match="that sequence has 1 tokens"):
         pipe(question="where is my cat ? " * 20, context="paris")
     cut = pipe(question="where is my cat ? " * 20, context="paris", max_question_len=2)
     assert cut == pipe(question="where is", context="paris")

@@ -125,8 +125,19 @@ class Pipeline:
     def _run(self, items: list[Any], options: Any, size: int | None) -> list[Any]:
         prepared = self._prepare(items, options)
         rows = [row for of_item in prepared for row in of_item]
+        self._check_lengths(rows)
         kept = iter(run(self.model, rows, self._keep, most_rows=size, most_tokens=self.most_tokens))
         return [self._finish(of_item, [next(kept) for _ in of_item], options) for of_item in prepared]
+
+    def _check_lengths(self, rows: list[Row]) -> None:
+        limit = self.model.engine.max_length
+        for row in rows:
+            if limit is not None and len(row) > limit:
+                begin = self.tokenizer.decode(row.inputs["input_ids"][:12], skip_special_tokens=True)
+                raise ValueError(
+                    f"{self.task}: the input that begins with {begin!r} has {len(row)} tokens; expected at most "
+                    f"{limit}, all that the model takes: let the tokenizer cut it"
+                )
 
     def _parsed(self, given: dict[str, Any]) -> Any:
         """The task's options."""
