@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
+    from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
@@ -66,6 +67,7 @@ _HOMES = {
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
+    "pipeline": "pipelines",
     "set_num_threads": "runtime",
 }
 
@@ -98,6 +100,7 @@ __all__ = [
     "cpu_info",
     "cuda_status",
     "num_threads",
+    "pipeline",
     "set_num_threads",
 ]
 

@@ -250,6 +250,13 @@ _SENTENCE_ENCODER = {
     "model_card_data": "no model card is written",
 }
 
+_PIPELINE = {
+    "code_revision": "code of a folder is never run",
+    "modelcard": "no model card is written",
+    "num_workers": "inputs are read in this process, many at a time",
+    "use_fast": _SLOW,
+}
+
 _WIDTH = "the model's own width counts"
 
 _DECODE = {
@@ -276,6 +283,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,
+    "pipeline": _PIPELINE,
     "save_pretrained": _SAVE,
     "sentence_bert_config.json": _SENTENCE_BERT,
     "config_sentence_transformers.json": {
