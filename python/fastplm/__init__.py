@@ -108,7 +108,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
-    elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
+    elif name.endswith(("Tokenizer", "TokenizerFast")):
         value = importlib.import_module("fastplm.tokenizers.tokenizer").class_type(name)
         if value is None:
             raise AttributeError(f"module 'fastplm' has no tokenizer class {name!r}")

@@ -106,10 +106,12 @@ def test_where_models_come_from(folder, tmp_path):
         "a//b",
         "-x",
         "a b",
+        "a..b",
+        "a--b",
     ):
         if name == "..":
             name = "../" * 20 + "absent"
-        with pytest.raises(FileNotFoundError, match="no such folder"):
+        with pytest.raises(FileNotFoundError, match="no such folder, and not a hub id"):
             fastplm.AutoModel.from_pretrained(name)
     with pytest.raises(FileNotFoundError, match="hub"):  # offline: tests/conftest.py
         fastplm.AutoModel.from_pretrained("nobody/no-such-model-here")
@@ -378,7 +380,8 @@ def test_nothing_to_do(family, tmp_path):
         5,
         width,
     )
-    assert model(np.zeros((2, 0), np.int64)).last_hidden_state.shape == (2, 0, width)
+    for nothing in (np.zeros((2, 0), np.int64), [[], []]):
+        assert model(nothing).last_hidden_state.shape == (2, 0, width)
     ids, mask = random_batch(61, (4, 4, 4))
     mask[1] = 0
     out = model(ids, mask, output_hidden_states=True, output_attentions=True)

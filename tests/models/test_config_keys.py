@@ -353,7 +353,7 @@ def test_output_switches(family, folder, tmp_path):
 
 
 def test_architectures(family, folder, tmp_path):
-    for value, error in (("BertModel", True), ([5], True), (None, False)):
+    for value, error in (("BertModel", True), ([5], True), (None, False), (["OtherModel"], False)):
         path = with_settings(folder, tmp_path, architectures=value, num_decoder_layers=ABSENT)
         if error:
             with pytest.raises(CheckpointError, match=r"architectures is .*; expected a list"):

@@ -77,6 +77,7 @@ def results(reference, given, **switches):
 
 def check(got, want, keep=None):
     """All results, in their order; `keep`: the tokens that the mask shows."""
+    assert ("cache" in got) == ("cache" in want)
     want = {key: value for key, value in want.items() if key != "cache"}
     assert [key for key in got if key != "cache"] == list(want)
     for key, value in want.items():
@@ -96,7 +97,8 @@ def test_results(name, pair):
     check(model(**torch_of(given), **switches), want)
     got = model(**given, **switches)
     check(got, want)
-    assert ("cache" in got) == ("cache" in want)
+    for result in ("last_hidden_state", "logits"):
+        assert hasattr(got, result) == (result in want)
     as_tuple = model(**given, return_dict=False)
     assert isinstance(as_tuple, tuple) and len(as_tuple) == len(model(**given))
 
@@ -303,9 +305,11 @@ def test_the_losses_divisor(name, tmp_path):
     ids = torch.from_numpy(random_batch(61, (6, 6))[0])
     spans = {"start_positions": torch.tensor([1, 2]), "end_positions": torch.tensor([3, 3])}
     given = spans if "QuestionAnswering" in name else {"labels": ids}
-    with torch.no_grad():
-        want = reference(ids, **given, num_items_in_batch=5).loss
-    assert float(model(ids, **given, num_items_in_batch=5).loss) == pytest.approx(float(want), rel=1e-4)
+    for arguments in (given, {key: torch.full_like(value, -100) for key, value in given.items()}):
+        with torch.no_grad():
+            want = reference(ids, **arguments, num_items_in_batch=5).loss
+        got = model(ids, **arguments, num_items_in_batch=5).loss
+        assert float(got) == pytest.approx(float(want), rel=1e-4, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["GPT2LMHeadModel", "LlamaForCausalLM"])
