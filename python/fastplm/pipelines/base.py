@@ -135,8 +135,8 @@ class Pipeline:
             if limit is not None and len(row) > limit:
                 begin = self.tokenizer.decode(row.inputs["input_ids"][:12], skip_special_tokens=True)
                 raise ValueError(
-                    f"{self.task}: the input that begins with {begin!r} has {len(row)} tokens; expected at most "
-                    f"{limit}, all that the model takes: let the tokenizer cut it"
+                    f"{self.task}: the input that begins with {begin!r} has {len(row)} tokens; expected at "
+                    f"most {limit}, all that the model takes: let the tokenizer cut it"
                 )
 
     def _parsed(self, given: dict[str, Any]) -> Any:

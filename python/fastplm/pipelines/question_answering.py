@@ -13,8 +13,8 @@ from fastplm.pipelines.batches import Row
 from fastplm.pipelines.data import is_stream
 from fastplm.pipelines.spans import best_spans
 from fastplm.pipelines.tokenizing import rows_of
-from fastplm.tokenizers.result.encoding import Encoding
 from fastplm.tokenizers.base.shape import PADDINGS, strategy
+from fastplm.tokenizers.result.encoding import Encoding
 
 
 class Options(NamedTuple):
