@@ -157,7 +157,8 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
            call.encoder->sequences());
     }
     Sequences states;
-    if (decoding.starts) states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
+    if (decoding.starts)
+      states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
     for (int64_t s = 0; s < states.count; ++s) {
       if (states.length(s) == call.encoder->length(s)) continue;
       fail(ErrorKind::kValue, "forward: row ", s, " of the encoder's states has ", states.length(s),

@@ -191,9 +191,10 @@ def check(values: Any, file: str) -> None:
     _check_only(values, file)
     _check_attention(values, file)
     _check_plain(values, file)
+    nullable = {*NULLABLE, *(ONLY.keys() - family_of(family).keys)}  # what asks for nothing may be null
     for names, (low, high) in _SIZES.items():
         for name in names:
-            if name in values and name in known and not (name in NULLABLE and values[name] is None):
+            if name in values and name in known and not (name in nullable and values[name] is None):
                 _check_size(values[name], name, low, high, file)
     for names in _REQUIRED:
         if not any(name in values for name in names if name in known):

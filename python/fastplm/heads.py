@@ -142,7 +142,7 @@ def finish(
             results["hidden_states"] = (*states[:-1], last.reshape(*lead, *last.shape[1:]))
     results.update(_losses(task, results, given, config))
     keep = given.get("logits_to_keep")
-    if keep is not None:
+    if keep is not None and "logits" in results:
         results["logits"] = _kept(results["logits"], keep)
     return results
 

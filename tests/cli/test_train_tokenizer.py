@@ -85,13 +85,13 @@ def test_special_tokens_and_sizes(corpus: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(("model", "size"), [("bpe", 30000), ("wordlevel", 30000), ("unigram", 8000)])
 def test_a_size_that_is_not_given(model: str, size: int, corpus: Path, monkeypatch: Any) -> None:
     asked = []
-    real = train_tokenizer.train_from_scratch
+    real = train_tokenizer.from_scratch
 
     def train_small(*args: Any, vocab_size: int, **options: Any) -> Any:
         asked.append(vocab_size)
         return real(*args, vocab_size=300, **options)
 
-    monkeypatch.setattr(train_tokenizer, "train_from_scratch", train_small)
+    monkeypatch.setattr(train_tokenizer, "from_scratch", train_small)
     train(corpus, "--model", model)
     assert asked == [size]
 

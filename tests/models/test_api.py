@@ -192,7 +192,8 @@ def test_masks_of_other_types(model, dtype):
 def test_output(model):
     ids, _ = random_batch(61, (4,))
     out = model(ids, output_hidden_states=True, output_attentions=True)
-    assert list(out) == ["last_hidden_state", "pooler_output", "hidden_states", "attentions"]
+    names = ["last_hidden_state", "pooler_output", "hidden_states", "attentions", "cross_attentions"]
+    assert list(out) == names and out.cross_attentions == ()
     assert out[0] is out.last_hidden_state is out["last_hidden_state"] is out.to_tuple()[0]
     assert out[:2] == (out.last_hidden_state, out.pooler_output)
     assert len(out.hidden_states) == 3 and out.hidden_states[-1].shape == (1, 4, 16)

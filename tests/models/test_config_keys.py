@@ -309,7 +309,10 @@ def test_keys_without_effect(family, folder, tmp_path):
         warnings.simplefilter("error", UserWarning)
         want, got = both(family, path)
         plain, _ = both(family, folder)
-    assert np.array_equal(want, plain), "transformers gives them an effect"
+    if "reorder_and_upcast_attn" in names and family == "gpt2":  # the same sums in another order
+        assert_layers([want], [plain])
+    else:
+        assert np.array_equal(want, plain), "transformers gives them an effect"
     assert_layers([got], [want])
     assert all(WITHOUT_EFFECT["config.json"][name] for name in names)
 
@@ -338,8 +341,9 @@ def test_output_switches(family, folder, tmp_path):
         folder, tmp_path, output_hidden_states=True, output_attentions=True, return_dict=False
     )
     reference = getattr(transformers, MODELS[family]).from_pretrained(path, attn_implementation="eager")
+    reference.config.return_dict = True  # without, transformers' own BART fails
     with torch.no_grad():
-        want = reference(torch.tensor([[5, 6]]))
+        want = reference(torch.tensor([[5, 6]])).to_tuple()
     got = fastplm.AutoModel.from_pretrained(path)([[5, 6]])
     assert isinstance(got, tuple) and len(got) == len(want)
     tuples = [(a, b) for a, b in zip(got, want, strict=True) if isinstance(b, tuple)]

@@ -36,7 +36,7 @@ def calls(pair):
     name = type(model).__name__
     given = {"input_ids": random_batch(61, (3,))[0]} if name == "T5EncoderModel" else batch_of(name)
     given.pop("attention_mask", None)
-    labels = labels_of(name, given["input_ids"].shape, model.config)
+    labels = labels_of(name, given.get("decoder_input_ids", given["input_ids"]).shape, model.config)
     bare = name.endswith("Model") and not name.endswith(("LMHeadModel", "DoubleHeadsModel"))
     caches = (None, False) if model.stacks == "encoder" else (None, True, False)
     for values in itertools.product((None, True), (None, True), caches, (None, False)):
