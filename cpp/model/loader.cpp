@@ -140,7 +140,8 @@ bool Loader::same(const TensorEntry& a, const TensorEntry& b) {
   if (&a == &b) return true;
   if (a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes) return false;
   const bool equal = std::memcmp(view_of(a).data, view_of(b).data, size_t(a.bytes)) == 0;
-  if (equal) drop(b);
+  drop(a);
+  drop(b);
   return equal;
 }
 

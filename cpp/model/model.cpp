@@ -103,9 +103,14 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
 
 Model::~Model() = default;
 
+uint64_t Model::next_id() {
+  static std::atomic<uint64_t> count{0};
+  return ++count;
+}
+
 Cache Model::new_cache() const {
   if (!spec_.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
-  return Cache(*spec_.decoder, dtype_, this);
+  return Cache(*spec_.decoder, dtype_, id_);
 }
 
 void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const {

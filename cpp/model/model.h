@@ -20,6 +20,7 @@ class FASTPLM_EXPORT Model {
   const Spec& spec() const { return spec_; }
   const StackSpec& last() const { return spec_.decoder ? *spec_.decoder : *spec_.encoder; }   // what heads follow
   DType dtype() const { return dtype_; }
+  uint64_t id() const { return id_; }   // of no other model of this process, earlier ones included
   int64_t bytes() const { return memory_.bytes; }   // of the weights in memory
   const std::vector<LoadedHead>& heads() const { return heads_; }
   const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
@@ -41,6 +42,8 @@ class FASTPLM_EXPORT Model {
  private:
   class Lease;   // workspace on loan
 
+  static uint64_t next_id();
+
   void check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const;
   void run(StackCall call, const Batch& batch, const Outputs& out) const;
   void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
@@ -48,6 +51,7 @@ class FASTPLM_EXPORT Model {
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
   void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
+  const uint64_t id_ = next_id();
   Spec spec_;
   DType dtype_;
   Memory memory_;

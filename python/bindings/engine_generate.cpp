@@ -60,7 +60,7 @@ std::vector<Array<float>> matrices(const std::vector<std::vector<float>>& steps,
 // A function's result, copied to where it belongs.
 void copy_floats(const char* what, const py::object& result, std::span<float> to) {
   const auto array = Array<float>::ensure(result);
-  if (!array) throw py::error_already_set();
+  if (!array) fail(ErrorKind::kType, "generate: ", what, " gave no array of numbers");
   if (size_t(array.size()) != to.size()) {
     fail(ErrorKind::kValue, "generate: ", what, " gave ", array.size(), " scores; expected ", to.size());
   }
@@ -81,7 +81,7 @@ Hooks hooks_of(const MaybeFunction& process, const MaybeFunction& stop, const Ma
     hooks.stop = [&stop](const Hooks::Rows& ids) {
       const py::gil_scoped_acquire held;
       const auto flags = Array<uint8_t>::ensure((*stop)(wide(ids)));
-      if (!flags) throw py::error_already_set();
+      if (!flags) fail(ErrorKind::kType, "generate: stopping criteria gave no array of flags");
       if (size_t(flags.size()) != ids.size()) {
         fail(ErrorKind::kValue, "generate: stopping criteria gave ", flags.size(), " flags; expected ", ids.size());
       }
@@ -158,7 +158,7 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
   g.processors = processors_from(v.at("processors"), vocab);
   g.sample = v.b("sample");
   g.beams = v.i_in("beams", 1, 1 << 20);
-  g.results = v.i_in("results", 1, 1 << 20);
+  g.results = v.i_in("results", 1, g.beams > 1 ? g.beams : 1 << 20);
   g.length_penalty = v.d("length_penalty");
   g.early_stop = early_stop_of(v.s("early_stop"));
   if (v.has("max_length")) g.max_length = v.i("max_length");
@@ -209,7 +209,7 @@ py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompt
   if (!called.is_none()) {
     next = std::make_unique<CalledNextToken>(called, prompts.shape(0), vocab);
   } else {
-    if (!cache || cache->model != &model) fail(ErrorKind::kValue, "generate: expected a cache of this model");
+    if (!cache || cache->model != model.id()) fail(ErrorKind::kValue, "generate: expected a cache of this model");
     if (!ids && !embeds) fail(ErrorKind::kInternal, "generate: neither ids nor embeddings");
     if (model.spec().encoder && !states) fail(ErrorKind::kValue, "generate: expected the encoder's states");
     const py::ssize_t batch = prompts.shape(0), length = ids ? ids->shape(1) : embeds->shape(1);
@@ -261,6 +261,9 @@ Array<float> processed(py::list processors, const std::vector<Ids>& ids, const s
   Array<float> out(std::vector<py::ssize_t>{rows, vocab});
   std::copy_n(scores.data(), size_t(scores.size()), out.mutable_data());
   for (py::ssize_t r = 0; r < rows; ++r) {
+    if (prompt < 0 || prompt > int64_t(ids[size_t(r)].size())) {
+      fail(ErrorKind::kValue, "process: prompt is ", prompt, "; row ", r, " has ", ids[size_t(r)].size(), " tokens");
+    }
     const Row row{.ids = ids[size_t(r)], .prompt = prompt, .shown = shown, .source = sources[size_t(r)]};
     for (const Processor& p : list) apply(p, row, {out.mutable_data() + r * vocab, size_t(vocab)});
   }

@@ -303,7 +303,7 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
                 const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
   if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
   const StackSpec& spec = *model.spec().decoder;
-  if (cache && cache->model != &model) {
+  if (cache && cache->model != model.id()) {
     fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
   }
   const Busy busy(cache);
@@ -437,13 +437,11 @@ void bind_model(py::module_& m) {
   m.def("family", &family, py::arg("model_type"));
   m.def("check_config", &check_config, py::arg("model_type"), py::arg("config"));
   py::class_<Cache>(m, "Cache")
-      .def(
-          "copy",
-          [](Cache& c) {
-            const Busy busy(&c);
-            return std::make_unique<Cache>(c);
-          },
-          py::keep_alive<0, 1>())
+      .def("copy",
+           [](Cache& c) {
+             const Busy busy(&c);
+             return std::make_unique<Cache>(c);
+           })
       .def(
           "crop",
           [](Cache& c, int64_t columns) {
@@ -477,8 +475,7 @@ void bind_model(py::module_& m) {
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
            py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
-      .def(
-          "new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); }, py::keep_alive<0, 1>())
+      .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); })
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),

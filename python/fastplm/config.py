@@ -131,9 +131,13 @@ class PretrainedConfig:
         values = self.__dict__.get("_values", {})  # empty while unpickling
         if name in ("id2label", "label2id") and values:
             return _labels(values)[name]
+        family = values.get("model_type", "")
+        for names in family_of(family).aliases.items() if family in FAMILIES else ():
+            for either in names if name in names else ():  # the other name wins, as in the engine
+                if either in values:
+                    return values[either]
         if name in values:
             return values[name]
-        family = values.get("model_type", "")
         if name == "num_labels" and values:
             return labels_of(values)
         own = family_of(family) if family in FAMILIES else None
@@ -197,8 +201,10 @@ def check(values: Any, file: str) -> None:
             if name in values and name in known and not (name in nullable and values[name] is None):
                 _check_size(values[name], name, low, high, file)
     for names in _REQUIRED:
-        if not any(name in values for name in names if name in known):
-            names = tuple(name for name in names if name in known)
+        own = family_of(family).aliases
+        names = tuple(dict.fromkeys(own.get(name, name) for name in names)) + names
+        names = tuple(dict.fromkeys(name for name in names if name in known))
+        if not any(name in values for name in names):
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
     for name in _EPSILONS:
         if name in values and name in known:

@@ -62,7 +62,8 @@ def gathered(
             columns.size and not (columns.min() >= 0 and columns.max() < length)
         ):
             raise ValueError(
-                f"mc_token_ids: expected a token from 0 to {length - 1} for each of {batch} rows"
+                f"mc_token_ids: {columns.tolist()}; expected a token from 0 to {length - 1} "
+                f"for each of {batch} rows"
             )
         return columns
     if pick == "last_end":
@@ -81,10 +82,16 @@ def _last_eos(given: dict[str, Any], length: int, config: PretrainedConfig) -> A
     ids = arrays.integers(given["input_ids"], "input_ids")
     if ids.ndim != 2 or ids.shape[1] != length:
         raise ValueError(f"input_ids: shape {list(ids.shape)}; the decoder has {length} tokens a row")
-    ends = ids == config.get("eos_token_id")
+    end = config.get("eos_token_id")
+    if type(end) is not int:
+        raise ValueError(f"config.eos_token_id: {end!r}; expected one id: this head looks for it in each row")
+    ends = ids == end
     counts = ends.sum(1)
     if counts.size and (counts.min() != counts.max() or counts[0] == 0):
-        raise ValueError("input_ids: expected as many eos_token_id in each row, and at least one")
+        raise ValueError(
+            f"input_ids: the rows have {counts.tolist()} eos_token_id; expected as many in each, "
+            "and at least one"
+        )
     return (length - 1 - ends[:, ::-1].argmax(1)).astype(np.int32)
 
 

@@ -1,5 +1,6 @@
 """The losses of transformers' heads, as numbers: engine models have no graph."""
 
+import copy
 import functools
 from typing import Any, NoReturn
 
@@ -25,9 +26,19 @@ def _torch_loss() -> Any:
     import torch
 
     class TorchLoss(torch.Tensor):
-        """A loss as a tensor without a graph; what is computed from it is one too."""
+        """A loss as a tensor without a graph; what is computed from it alone is one too."""
 
-        backward = Loss.backward
+        def backward(self, *args: Any, **kwargs: Any) -> Any:
+            """Of a sum with a loss that has a graph, torch's own; else as Loss.backward."""
+            if not self.requires_grad:
+                raise UnsupportedError(f"loss.backward(): {TRAINING}")
+            return super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            return self.as_subclass(torch.Tensor).__reduce_ex__(protocol)  # a plain one: this class is local
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            return copy.deepcopy(self.as_subclass(torch.Tensor), memo).as_subclass(type(self))
 
     return TorchLoss
 

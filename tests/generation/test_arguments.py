@@ -78,6 +78,18 @@ def test_a_cache_from_before(models, beams):
         ours.generate(**inputs, cache=ours(ids).cache, max_new_tokens=2)
 
 
+def test_a_given_cache_keeps_the_rows_that_ended():
+    ours = pair("LlamaForCausalLM")[1]
+    inputs = {name: array.numpy() for name, array in prompts((5, 5)).items()}
+    free = ours.generate(**inputs, max_new_tokens=8, eos_token_id=None)
+    end = int(free[0, 6])
+    assert end not in free[1, 5:], "only one row ends"
+    cache = ours(inputs["input_ids"][:, :4]).cache
+    got = ours.generate(**inputs, cache=cache, max_new_tokens=8, eos_token_id=end)
+    assert cache.batch_size == 2 and len(cache) == got.shape[1] - 1
+    assert got[0, 7:].tolist() == [0] * 6 and np.array_equal(got[1], free[1])
+
+
 def test_a_call_that_fails_leaves_the_cache_as_it_was():
     ours = pair("LlamaForCausalLM")[1]
     ids = prompts((6, 6))["input_ids"]
@@ -353,6 +365,7 @@ def test_logits_that_are_nan(tmp_path):
     ).tolist() == [[5, 6, 0, 0, 0]]
 
 
+@pytest.mark.alone
 def test_stop_after_some_time():
     ours = pair("LlamaForCausalLM")[1]
 

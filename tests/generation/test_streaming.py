@@ -241,6 +241,7 @@ print("right", flush=True)
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("given", ["{}", "{'num_beams': 4}", "{'do_sample': True, 'seed': 1}"])
 def test_ctrl_c(stories, given):
     """Stops within 200 ms; the next call is right."""

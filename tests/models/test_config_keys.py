@@ -438,6 +438,13 @@ def test_aliases_win(tmp_path):
     assert_layers([got], [want])
 
 
+def test_a_setting_by_both_of_its_names(tmp_path):
+    save_class("GPT2Model", tmp_path)
+    model = fastplm.GPT2Model.from_pretrained(tmp_path, num_hidden_layers=1)
+    assert model.engine.layers == model.config.n_layer == model.config.num_hidden_layers == 1
+    assert model.config.hidden_size == model.config.n_embd
+
+
 # The config.json files of well-known models, as published: keys, and values where they matter.
 _BERT = dict(
     attention_probs_dropout_prob=0.1, hidden_act="gelu", hidden_dropout_prob=0.1, hidden_size=16,

@@ -1,9 +1,11 @@
 """Decoders and encoder-decoders: caches that change no bit, masks, positions, and what is refused."""
 
 import copy
+import gc
 import json
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -289,7 +291,7 @@ def test_labels_of_hidden_tokens_in_front(name, tmp_path):
 
 
 def test_an_engines_cache_outlives_its_model(tmp_path):
-    """It keeps the model, so that no other one can take its place in memory."""
+    """It knows the model, and no other one that takes its place in memory."""
     save_class("GPT2Model", tmp_path)
     model = fastplm.GPT2Model.from_pretrained(tmp_path)
     cache = model.engine.new_cache()
@@ -299,6 +301,15 @@ def test_an_engines_cache_outlives_its_model(tmp_path):
         other = fastplm.GPT2Model.from_pretrained(tmp_path).engine
         with pytest.raises(ValueError, match="made by another model"):
             other.decode(np.array([[3]]), None, None, None, None, copied, None, None, False, False)
+
+
+def test_a_copy_does_not_keep_the_cache_it_is_of(tmp_path):
+    save_class("GPT2Model", tmp_path)
+    cache = fastplm.GPT2Model.from_pretrained(tmp_path)([[3, 4]]).cache
+    first, copied = weakref.ref(cache.engine_cache), cache.copy()
+    del cache
+    gc.collect()
+    assert first() is None and len(copied) == 2
 
 
 def test_other_numbers_of_threads_meanwhile(pair):

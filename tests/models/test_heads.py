@@ -266,8 +266,12 @@ def test_a_missing_head_is_warned_of_once(tmp_path):
         ("BertForMaskedLM", {"labels": [[1, 2, 61]]}, r"labels: from 1 to 61; expected 0 to 60, or -100"),
         ("BertForSequenceClassification", {"labels": [0, 1]}, r"labels: 2 labels; expected 1"),
         ("BertForMultipleChoice", {}, r"input_ids: shape \[1, 3\]; expected \[batch, choices, length\]"),
-        ("GPT2DoubleHeadsModel", {"mc_token_ids": [3]}, r"mc_token_ids: expected a token from 0 to 2"),
-        ("BartForSequenceClassification", {}, r"as many eos_token_id in each row, and at least one"),
+        ("GPT2DoubleHeadsModel", {"mc_token_ids": [3]}, r"mc_token_ids: \[3\]; expected a token from 0 to 2"),
+        (
+            "BartForSequenceClassification",
+            {},
+            r"rows have \[0\] eos_token_id; expected as many in each, and at least one",
+        ),
     ],
 )
 def test_errors(name, given, message, tmp_path):
@@ -351,7 +355,7 @@ def test_arguments_that_some_classes_have(name, pair):
 @pytest.mark.parametrize(
     "settings",
     [{"summary_type": "mean"}, {"summary_use_proj": False}, {"summary_proj_to_labels": False},
-     {"summary_activation": "tanh"}],
+     {"summary_activation": "tanh"}, {"summary_activation": "sigmoid"}],
 )  # fmt: skip
 def test_summaries_that_are_refused(settings, tmp_path):
     """As soon as the model is loaded, and by the one class that has them."""

@@ -1,6 +1,8 @@
 """What a call returns, for every class and switch: names, order, tuples and shapes as in transformers."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -99,6 +101,11 @@ def test_a_loss_has_no_graph(tmp_path):
             UnsupportedError, match=r"backward\(\): .*fastplm\.accelerate\(hf_model\).*fastplm\.transformers"
         ):
             made.backward()
+    weight = torch.ones(2, requires_grad=True)
+    (weight.sum() + loss).backward()
+    assert weight.grad.tolist() == [1, 1]
+    for again in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert torch.equal(again, loss)
 
 
 def test_parts_that_do_not_leave_the_engine(tmp_path):

@@ -59,7 +59,7 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
 static void check_summary(const Value& c) {
   const std::string type = c.s("summary_type", "cls_index"), act = c.s("summary_activation", "");
   if (type != "cls_index") fail(ErrorKind::kUnsupported, "summary_type is \"", type, "\"; expected \"cls_index\"");
-  if (act == "tanh") fail(ErrorKind::kUnsupported, "summary_activation is \"tanh\"; expected none");
+  if (!act.empty()) fail(ErrorKind::kUnsupported, "summary_activation is \"", act, "\"; expected none");
   for (const char* name : {"summary_use_proj", "summary_proj_to_labels"}) {
     if (!c.b(name, true)) fail(ErrorKind::kUnsupported, name, " is false; expected true");
   }

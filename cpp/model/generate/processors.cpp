@@ -108,6 +108,7 @@ struct Apply {
     Ids fresh(row.ids.begin() + row.prompt, row.ids.end());
     std::ranges::sort(fresh);
     for (size_t i = 0; i < fresh.size(); ++i) {
+      if (size_t(fresh[i]) >= scores.size()) continue;
       const bool first = i == 0 || fresh[i] != fresh[i - 1];
       scores[size_t(fresh[i])] -= p.frequency + (first ? p.presence : 0);
     }
@@ -125,8 +126,8 @@ struct Apply {
     for (int32_t id : p.ids) scores[size_t(id)] = 0;
   }
   void operator()(const RemoveInvalid&) const {
-    constexpr float kMost = std::numeric_limits<float>::max();
-    for (float& x : scores) x = std::isnan(x) ? 0 : std::clamp(x, -kMost, kMost);
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    for (float& x : scores) x = std::isnan(x) ? 0 : std::clamp(x, -kLargest, kLargest);
   }
   void operator()(const DecayLength& p) const {
     const int64_t behind = int64_t(row.ids.size()) - p.length;

@@ -63,7 +63,6 @@ DEFAULTS: dict[str, Any] = {
     "decoder_start_token_id": None,
     "seed": None,
 }
-OURS = ("presence_penalty", "frequency_penalty", "seed")  # transformers has no such settings
 
 # Refused by generate() unless they have one of these values: setting, values, why.
 _NO_DRAFT = "this version drafts no tokens"

@@ -28,8 +28,6 @@ _REFUSED = {
 }
 _NUMBERS = ("max_length", "num_beams", "num_return_sequences", "do_sample", "length_penalty",
             "early_stopping", "use_cache")  # fmt: skip
-# transformers' criteria that do what a setting does: one that the caller passes takes its place.
-_CRITERIA = ("MaxLengthCriteria", "MaxTimeCriteria", "StopStringCriteria", "EosTokenCriteria")
 
 
 class Call(NamedTuple):
@@ -67,7 +65,7 @@ def resolve(
     for name, value in DEFAULTS.items():
         if values[name] is None and (name in _NUMBERS or name not in kwargs):
             values[name] = value
-    config.validate(user_set_attributes=set_here)
+    GenerationConfig.validate(config, user_set_attributes=set_here)
     return Call(config, not fixed["max_length"], not fixed["min_length"]), rest
 
 
@@ -92,7 +90,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
 
     call, given = resolve(model.generation_config, kwargs.pop("generation_config", None), kwargs)
     config = call.config
-    config.refuse()
+    GenerationConfig.refuse(config)  # a setting may bear the name of a method
     config.num_beams = _count(config.num_beams, "num_beams")
     config.num_return_sequences = _count(config.num_return_sequences, "num_return_sequences")
     if config.num_beams > 1 and streamer is not None:
@@ -115,7 +113,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         order.append({"kind": "call", "index": len(calls)})
         calls.append(_kept(scores))
     settings["processors"] = order
-    settings["keep_rows"] = keeps or bool(calls) or bool(criteria)
+    settings["keep_rows"] = keeps or bool(calls) or bool(criteria) or given.get("cache") is not None
     texts = None
     if config.stop_strings is not None and not _given(criteria, "StopStringCriteria"):
         settings["stop_strings"], texts = stopping.stop_strings(config.stop_strings, tokenizer)
@@ -326,12 +324,12 @@ def _packaged(
 
 
 def _count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value <= 0:
-        raise ValueError(f"{name}: {value!r}; expected a whole number above 0")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 < value < 1 << 31:
+        raise ValueError(f"{name}: {value!r}; expected a whole number from 1 to {(1 << 31) - 1}")
     return int(value)
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or value != value:
         raise ValueError(f"{name}: {value!r}; expected a number")
     return float(value)

@@ -163,9 +163,6 @@ class TokenClassificationPipeline(Pipeline):
         return tokens
 
 
-NerPipeline = TokenClassificationPipeline
-
-
 def _in_sentence(
     offsets: list[tuple[int, int]], word_ids: list[int | None], words: list[str], gap: int
 ) -> list[tuple[int, int]]:
