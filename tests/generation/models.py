@@ -52,9 +52,8 @@ def assert_same_rows(reference: Any, got: Any, want: Any, inputs: dict[str, torc
         differs = (got[row, :length] != want[row, :length]).nonzero()
         if not len(differs):  # a row that was excused may have made the others longer
             rest = torch.cat((got[row, length:], want[row, length:]))
-            assert (rest == reference.generation_config.pad_token_id).all(), (
-                f"row {row}: {rest} beyond the other"
-            )
+            pad = reference.generation_config.pad_token_id
+            assert (rest == pad).all(), f"row {row}: {rest} beyond the other"
             continue
         at = int(differs[0])
         ids = want[row : row + 1, :at]
