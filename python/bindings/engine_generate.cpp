@@ -257,13 +257,11 @@ Array<float> processed(py::list processors, const std::vector<Ids>& ids, const s
   if (scores.ndim() != 2 || scores.shape(0) != rows || sources.size() != ids.size()) {
     fail(ErrorKind::kValue, "process: expected scores [rows, vocabulary] and as many rows of ids and sources");
   }
+  if (prompt < 0 || shown < 0) fail(ErrorKind::kValue, "process: prompt and shown are below 0; expected counts");
   const auto list = processors_from(to_value(processors), vocab);
   Array<float> out(std::vector<py::ssize_t>{rows, vocab});
   std::copy_n(scores.data(), size_t(scores.size()), out.mutable_data());
   for (py::ssize_t r = 0; r < rows; ++r) {
-    if (prompt < 0 || prompt > int64_t(ids[size_t(r)].size())) {
-      fail(ErrorKind::kValue, "process: prompt is ", prompt, "; row ", r, " has ", ids[size_t(r)].size(), " tokens");
-    }
     const Row row{.ids = ids[size_t(r)], .prompt = prompt, .shown = shown, .source = sources[size_t(r)]};
     for (const Processor& p : list) apply(p, row, {out.mutable_data() + r * vocab, size_t(vocab)});
   }

@@ -145,11 +145,14 @@ def test_presence_and_frequency():
 
 
 def test_ids_beyond_the_projection_are_left_alone():
-    made, rows = scores(), ids()
-    rows[:, 3:] += VOCAB
-    for settings in ({"kind": "repetition_penalty", "penalty": 2.0}, {"kind": "no_repeat", "size": 2}):
-        ours(settings, made, rows)
-    assert np.array_equal(ours({"kind": "no_repeat", "size": 2}, made, np.full((ROWS, 4), 99)), made)
+    made, rows = scores(), ids() + VOCAB
+    for settings in (
+        {"kind": "repetition_penalty", "penalty": 2.0},
+        {"kind": "count_penalty", "presence": 1.0, "frequency": 0.5},
+        {"kind": "no_repeat", "size": 2},
+    ):
+        for beyond in (rows, np.full((ROWS, 4), VOCAB)):
+            assert np.array_equal(ours(settings, made, beyond), made), settings
 
 
 @pytest.mark.parametrize(

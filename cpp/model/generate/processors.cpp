@@ -105,7 +105,7 @@ struct Apply {
     penalise(row.ids.subspan(std::min(size_t(row.shown), row.ids.size())), p.penalty, scores);
   }
   void operator()(const CountPenalty& p) const {
-    Ids fresh(row.ids.begin() + row.prompt, row.ids.end());
+    Ids fresh(row.ids.begin() + std::min(row.prompt, int64_t(row.ids.size())), row.ids.end());
     std::ranges::sort(fresh);
     for (size_t i = 0; i < fresh.size(); ++i) {
       if (size_t(fresh[i]) >= scores.size()) continue;
