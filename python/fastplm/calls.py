@@ -7,13 +7,10 @@ import numpy as np
 
 from fastplm import arrays
 from fastplm.config import PretrainedConfig
-from fastplm.config_keys import engine_settings
 from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 
 _HIDDEN = -10_000.0  # what is added to a score that shall not count is this at the most, in every release
-
-
-_TRUTH = ("mpnet", "xlm", "deberta", "deberta-v2")  # take output_hidden_states for True or False
 
 
 def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -> bool | frozenset[int]:
@@ -29,8 +26,8 @@ def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -
     numbers = [value] if isinstance(value, int) else value
     if not isinstance(numbers, list | tuple) or not all(type(n) is int for n in numbers):
         raise TypeError(f"output_hidden_states: {value!r}; expected True, False or numbers of layers")
-    if config.model_type in _TRUTH or not value:  # a truth value to them, and so 0 and [] to all
-        return bool(value)
+    if not value or family_of(config.model_type).manners.states_all_or_none:
+        return bool(value)  # 0 and [] are truth values to all
     states = (config.num_hidden_layers if layers is None else layers) + 1
     return frozenset(n % states for n in numbers if -states <= n < states)
 
@@ -43,13 +40,16 @@ def switch(value: Any, name: str, default: Any) -> bool:
     return bool(value)
 
 
-def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> arrays.Array | None:
-    """An encoder's attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length]."""
+def mask(value: Any, batch: int, length: int, window: int | None = None) -> arrays.Array | None:
+    """An encoder's attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length].
+
+    window: how far tokens see in the layers that see least; None: any distance.
+    """
     if value is None:
         return None
     array = arrays.to_numpy(value, "attention_mask")
     if array.ndim == 4:
-        return _scores_mask(array, batch, length, config)
+        return _scores_mask(array, batch, length, window)
     flags = arrays.flags(array, "attention_mask")
     if batch != 1 and flags.shape == (1, length):
         flags = arrays.repeat_row(flags, batch)
@@ -66,11 +66,11 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
 def mask_of_lengths(
     mask: arrays.Array | None, lengths: Any, ids: arrays.Array | None, batch: int, length: int, config: Any
 ) -> arrays.Array | None:
-    """XLM's mask: the one given, else of `lengths` [batch], else of as many tokens as are no padding."""
+    """The mask given, else of `lengths` [batch], else of as many tokens as are no padding."""
     if mask is None and lengths is None and ids is None:
         return None
     if mask is None:
-        padding = config.get("pad_index", config.get("pad_token_id"))
+        padding = config.get("pad_token_id")
         counts = (ids != padding).sum(1) if lengths is None else arrays.integers(lengths, "lengths")
         if counts.shape != (batch,) or (counts.size and not (counts.min() >= 0 and counts.max() <= length)):
             raise ValueError(f"lengths: expected {batch} lengths from 0 to {length}")
@@ -83,9 +83,10 @@ def mask_of_lengths(
     return mask
 
 
-def _scores_mask(array: arrays.Array, batch: int, length: int, config: PretrainedConfig) -> arrays.Array:
+def _scores_mask(array: arrays.Array, batch: int, length: int, window: int | None) -> arrays.Array:
     pairs = sees(array, batch, length, length, "attention_mask")
-    _check_window(pairs, length, config)
+    if window is not None:
+        _check_window(pairs, length, window)
     return np.ascontiguousarray(pairs, np.uint8)
 
 
@@ -123,11 +124,8 @@ def check_rows(pairs: arrays.Array, name: str) -> None:
         raise ValueError(f"{name}: token {token} of row {row} may attend to no token; expected at least one")
 
 
-def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:
-    """In transformers such a mask takes the place of ModernBERT's windows, which the engine always keeps."""
-    if config.model_type != "modernbert":
-        return
-    window = engine_settings(config.to_dict()).get("local_attention", 128) // 2
+def _check_window(pairs: arrays.Array, length: int, window: int) -> None:
+    """In transformers such a mask takes the place of windows, which the engine always keeps."""
     place = np.arange(length)
     if (pairs & (abs(place[:, None] - place) > window)).any():
         raise UnsupportedError(

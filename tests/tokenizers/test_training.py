@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import fastplm
-from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.base.added_token import AddedToken
 from fastplm.tokenizers.tokenizer import Tokenizer
 from fastplm.tokenizers.trainers import BpeTrainer, UnigramTrainer, WordLevelTrainer, WordPieceTrainer
 from tests.tokenizers.training import (

@@ -52,7 +52,8 @@ static std::vector<Step> vocabulary(const Value& c) {
           {.kind = Step::kNorm,
            .name = "predictions.LayerNorm",
            .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
-          {.kind = Step::kVocab, .name = "predictions.decoder", .bias = "predictions.bias"}};
+          {.kind = Step::kVocab, .name = "predictions.decoder", .bias = "predictions.decoder.bias",
+           .tied_bias = "predictions.bias"}};
 }
 static std::vector<Step> pooled(const char* name, int64_t classes) {
   return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = name, .width = classes}};
@@ -71,16 +72,27 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
 static std::vector<HeadOutput> choice(const Value&) { return {{"logits", pooled("classifier", 1)}}; }
 
 static constexpr ModelClass kClasses[] = {
-    {"AlbertModel", pooler},
-    {"AlbertForPreTraining", pretraining},
-    {"AlbertForMaskedLM", masked_lm},
-    {"AlbertForSequenceClassification", sequence_classes},
-    {"AlbertForTokenClassification", token_head},
-    {"AlbertForQuestionAnswering", span_head},
-    {"AlbertForMultipleChoice", choice},
+    {"AlbertModel", {kTokens}, pooler},
+    {"AlbertForPreTraining", {kTokens, "labels sentence_order_label"}, pretraining},
+    {"AlbertForMaskedLM", {kTokens, "labels"}, masked_lm},
+    {"AlbertForSequenceClassification", {kTokens, "labels"}, sequence_classes},
+    {"AlbertForTokenClassification", {kTokens, "labels"}, token_head},
+    {"AlbertForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"AlbertForMultipleChoice", {kTokens, "labels"}, choice},
 };
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}, {"bos_token_id", 2}, {"eos_token_id", 3}};
 
 extern const Arch kAlbert;
-const Arch kAlbert{"albert", "albert.", albert, kWeights, {}, kClasses};
+const Arch kAlbert{.model_type = "albert",
+                   .prefix = "albert.",
+                   .spec = albert,
+                   .encoder = kWeights,
+                   .decoder = {},
+                   .classes = kClasses,
+                   .keys =
+                       "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                       "max_position_embeddings type_vocab_size hidden_act layer_norm_eps embedding_size "
+                       "num_hidden_groups inner_group_num num_labels tie_word_embeddings initializer_range",
+                   .defaults = kDefaults};
 
 }  // namespace fastplm

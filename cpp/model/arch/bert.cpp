@@ -8,9 +8,6 @@ Spec bert_spec(const Value& c) {
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   const int64_t positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
-  if (const std::string kind = c.s("position_embedding_type", "absolute"); kind != "absolute") {
-    fail(ErrorKind::kUnsupported, "\"position_embedding_type\" is \"", kind, "\"; only \"absolute\" is supported");
-  }
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-12)};
   const AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim)};
   const MlpSpec mlp{c.i_in("intermediate_size", 1, kMaxSize), act_from(c.s("hidden_act", "gelu"))};
@@ -34,7 +31,10 @@ static std::vector<Step> vocabulary(const Value& c) {
           {.kind = Step::kNorm,
            .name = "cls.predictions.transform.LayerNorm",
            .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
-          {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.bias"}};
+          {.kind = Step::kVocab,
+           .name = "cls.predictions.decoder",
+           .bias = "cls.predictions.decoder.bias",
+           .tied_bias = "cls.predictions.bias"}};
 }
 static std::vector<Step> next_sentence() {
   return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = "cls.seq_relationship", .width = 2}};
@@ -47,17 +47,31 @@ static std::vector<HeadOutput> pretraining(const Value& c) {
 }
 
 static constexpr ModelClass kClasses[] = {
-    {"BertModel", tanh_pooler},
-    {"BertForMaskedLM", masked_lm},
-    {"BertForNextSentencePrediction", next_sentence_head},
-    {"BertForPreTraining", pretraining},
-    {"BertForSequenceClassification", pooled_head},
-    {"BertForTokenClassification", token_head},
-    {"BertForQuestionAnswering", span_head},
-    {"BertForMultipleChoice", choice_head},
+    {.name = "BertModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+    {"BertForMaskedLM", {kTokens, kEncoderStates, "labels"}, masked_lm},
+    {"BertForNextSentencePrediction", {kTokens, "labels"}, next_sentence_head},
+    {"BertForPreTraining", {kTokens, "labels next_sentence_label"}, pretraining},
+    {"BertForSequenceClassification", {kTokens, "labels"}, pooled_head},
+    {"BertForTokenClassification", {kTokens, "labels"}, token_head},
+    {"BertForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"BertForMultipleChoice", {kTokens, "labels"}, choice_head},
 };
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}};
 
 extern const Arch kBert;
-const Arch kBert{"bert", "bert.", bert_spec, kBertWeights, {}, kClasses};
+const Arch kBert{.model_type = "bert",
+                 .prefix = "bert.",
+                 .spec = bert_spec,
+                 .encoder = kBertWeights,
+                 .decoder = {},
+                 .classes = kClasses,
+                 .keys =
+                     "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                     "max_position_embeddings type_vocab_size hidden_act layer_norm_eps num_labels "
+                     "tie_word_embeddings initializer_range",
+                 .defaults = kDefaults};
 
 }  // namespace fastplm

@@ -180,12 +180,13 @@ static std::vector<HeadOutput> masked_lm(const Value& c) {
                .width = embedding_of(c),
                .act = act},
               {.kind = Step::kNorm, .name = "cls.predictions.transform.LayerNorm", .norm = norm},
-              {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.bias"}}}};
+              {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.decoder.bias",
+               .tied_bias = "cls.predictions.bias"}}}};
   }
   return {{"logits",
            {{.kind = Step::kDense, .name = "lm_predictions.lm_head.dense", .act = act},
             {.kind = Step::kNorm, .name = "lm_predictions.lm_head.LayerNorm", .norm = norm},
-            {.kind = Step::kVocab, .bias = "lm_predictions.lm_head.bias"}}}};
+            {.kind = Step::kVocab, .name = "embeddings.word_embeddings", .bias = "lm_predictions.lm_head.bias"}}}};
 }
 
 static std::vector<HeadOutput> pooled(const Value& c, int64_t classes) {
@@ -198,23 +199,51 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) { return pooled(
 static std::vector<HeadOutput> choice(const Value& c) { return pooled(c, 1); }
 
 static constexpr ModelClass kDebertaClasses[] = {
-    {"DebertaModel"},
-    {"DebertaForMaskedLM", masked_lm},
-    {"DebertaForSequenceClassification", sequence_classes},
-    {"DebertaForTokenClassification", token_head},
-    {"DebertaForQuestionAnswering", span_head},
+    {"DebertaModel", {kTokens, kSwitches}},
+    {"DebertaForMaskedLM", {kTokens, "labels", kSwitches}, masked_lm},
+    {"DebertaForSequenceClassification", {kTokens, "labels", kSwitches}, sequence_classes},
+    {"DebertaForTokenClassification", {kTokens, "labels", kSwitches}, token_head},
+    {"DebertaForQuestionAnswering", {kTokens, kSpans, kSwitches}, span_head},
 };
 static constexpr ModelClass kDebertaV2Classes[] = {
-    {"DebertaV2Model"},
-    {"DebertaV2ForMaskedLM", masked_lm},
-    {"DebertaV2ForSequenceClassification", sequence_classes},
-    {"DebertaV2ForTokenClassification", token_head},
-    {"DebertaV2ForQuestionAnswering", span_head},
-    {"DebertaV2ForMultipleChoice", choice},
+    {"DebertaV2Model", {kTokens, kSwitches}},
+    {"DebertaV2ForMaskedLM", {kTokens, "labels", kSwitches}, masked_lm},
+    {"DebertaV2ForSequenceClassification", {kTokens, "labels", kSwitches}, sequence_classes},
+    {"DebertaV2ForTokenClassification", {kTokens, "labels", kSwitches}, token_head},
+    {"DebertaV2ForQuestionAnswering", {kTokens, kSpans, kSwitches}, span_head},
+    {"DebertaV2ForMultipleChoice", {kTokens, "labels", kSwitches}, choice},
 };
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}};
+static constexpr Manners kManners{.states_all_or_none = true, .labels_choose_loss = true};
 
 extern const Arch kDeberta, kDebertaV2;
-const Arch kDeberta{"deberta", "deberta.", deberta, kDebertaWeights, {}, kDebertaClasses};
-const Arch kDebertaV2{"deberta-v2", "deberta.", deberta_v2, kDebertaV2Weights, {}, kDebertaV2Classes};
+const Arch kDeberta{.model_type = "deberta",
+                    .prefix = "deberta.",
+                    .spec = deberta,
+                    .encoder = kDebertaWeights,
+                    .decoder = {},
+                    .classes = kDebertaClasses,
+                    .keys =
+                        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                        "max_position_embeddings type_vocab_size hidden_act layer_norm_eps relative_attention "
+                        "pos_att_type max_relative_positions position_biased_input embedding_size pooler_hidden_act "
+                        "pooler_hidden_size legacy talking_head num_labels tie_word_embeddings initializer_range",
+                    .defaults = kDefaults,
+                    .manners = kManners};
+const Arch kDebertaV2{.model_type = "deberta-v2",
+                      .prefix = "deberta.",
+                      .spec = deberta_v2,
+                      .encoder = kDebertaV2Weights,
+                      .decoder = {},
+                      .classes = kDebertaV2Classes,
+                      .keys =
+                          "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                          "max_position_embeddings type_vocab_size hidden_act layer_norm_eps relative_attention "
+                          "pos_att_type max_relative_positions position_biased_input embedding_size "
+                          "pooler_hidden_act pooler_hidden_size legacy attention_head_size position_buckets "
+                          "share_att_key norm_rel_ebd conv_kernel_size conv_groups conv_act num_labels "
+                          "tie_word_embeddings initializer_range",
+                      .defaults = kDefaults,
+                      .manners = kManners};
 
 }  // namespace fastplm

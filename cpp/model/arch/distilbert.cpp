@@ -53,16 +53,30 @@ static std::vector<HeadOutput> classes(int64_t count) {
 static std::vector<HeadOutput> sequence_classes(const Value& c) { return classes(labels_of(c)); }
 static std::vector<HeadOutput> choice(const Value&) { return classes(1); }
 
+static constexpr const char* kCall = "input_ids attention_mask inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"DistilBertModel"},
-    {"DistilBertForMaskedLM", masked_lm},
-    {"DistilBertForSequenceClassification", sequence_classes},
-    {"DistilBertForTokenClassification", token_head},
-    {"DistilBertForQuestionAnswering", span_head},
-    {"DistilBertForMultipleChoice", choice},
+    {"DistilBertModel", {kCall, "position_ids"}},
+    {"DistilBertForMaskedLM", {kCall, "labels position_ids"}, masked_lm},
+    {"DistilBertForSequenceClassification", {kCall, "labels position_ids"}, sequence_classes},
+    {"DistilBertForTokenClassification", {kCall, "labels position_ids"}, token_head},
+    {"DistilBertForQuestionAnswering", {kCall, kSpans, "position_ids"}, span_head},
+    {"DistilBertForMultipleChoice", {kCall, "labels position_ids"}, choice},
 };
+static constexpr Alias kAliases[] = {
+    {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}};
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}};
 
 extern const Arch kDistilBert;
-const Arch kDistilBert{"distilbert", "distilbert.", distilbert, kWeights, {}, kClasses};
+const Arch kDistilBert{.model_type = "distilbert",
+                       .prefix = "distilbert.",
+                       .spec = distilbert,
+                       .encoder = kWeights,
+                       .decoder = {},
+                       .classes = kClasses,
+                       .keys =
+                           "vocab_size dim n_layers n_heads hidden_dim max_position_embeddings activation "
+                           "sinusoidal_pos_embds num_labels tie_word_embeddings initializer_range",
+                       .aliases = kAliases,
+                       .defaults = kDefaults};
 
 }  // namespace fastplm

@@ -40,22 +40,34 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
             {.kind = Step::kDense, .name = "classifier.out_proj", .width = labels_of(c)}}}};
 }
 static std::vector<HeadOutput> choice(const Value& c) {
-  std::vector<Step> steps = summary(c, "sequence_summary.summary", "gelu", 0);
+  std::vector<Step> steps = summary(c, "sequence_summary.summary", "first", "gelu", 0);
   steps.push_back({.kind = Step::kDense, .name = "classifier", .width = 1});
   return {{"logits", steps}};
 }
 
 static constexpr ModelClass kClasses[] = {
-    {"ElectraModel"},
-    {"ElectraForPreTraining", replaced},
-    {"ElectraForMaskedLM", masked_lm},
-    {"ElectraForSequenceClassification", sequence_classes},
-    {"ElectraForTokenClassification", token_head},
-    {"ElectraForQuestionAnswering", span_head},
-    {"ElectraForMultipleChoice", choice},
+    {.name = "ElectraModel", .arguments = {kTokens, kEncoderStates, "cache use_cache"}, .empty_cross = true},
+    {"ElectraForPreTraining", {kTokens, "labels"}, replaced},
+    {"ElectraForMaskedLM", {kTokens, "labels"}, masked_lm},
+    {"ElectraForSequenceClassification", {kTokens, "labels"}, sequence_classes},
+    {"ElectraForTokenClassification", {kTokens, "labels"}, token_head},
+    {"ElectraForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"ElectraForMultipleChoice", {kTokens, "labels"}, choice},
 };
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}};
 
 extern const Arch kElectra;
-const Arch kElectra{"electra", "electra.", electra, kBertWeights, {}, kClasses};
+const Arch kElectra{.model_type = "electra",
+                    .prefix = "electra.",
+                    .spec = electra,
+                    .encoder = kBertWeights,
+                    .decoder = {},
+                    .classes = kClasses,
+                    .keys =
+                        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                        "max_position_embeddings type_vocab_size hidden_act layer_norm_eps embedding_size "
+                        "summary_type summary_use_proj summary_activation num_labels tie_word_embeddings "
+                        "initializer_range",
+                    .defaults = kDefaults};
 
 }  // namespace fastplm

@@ -1,6 +1,4 @@
 // Every model family, once.
-#include <sstream>
-
 #include "core/error.h"
 #include "model/arch.h"
 
@@ -24,21 +22,13 @@ const Arch& arch_of(const std::string& model_type) {
   fail(ErrorKind::kUnsupported, "model_type \"", model_type, "\" is not supported; known:", known);
 }
 
-std::vector<std::string> names_of(const Arch& arch, const ModelClass& known) {
-  std::vector<std::string> names;
-  std::istringstream words(known.names);
-  for (std::string name; words >> name;) {
-    if (name.front() == '*') name.replace(0, 1, arch.stem);
-    names.push_back(name);
-  }
-  return names;
+std::string name_of(const Arch& arch, const ModelClass& known) {
+  return *known.name == '*' ? arch.stem + std::string(known.name + 1) : known.name;
 }
 
 const ModelClass& class_of(const Arch& arch, const std::string& name) {
   for (const ModelClass& known : arch.classes) {
-    for (const std::string& one : names_of(arch, known)) {
-      if (one == name) return known;
-    }
+    if (name == name_of(arch, known)) return known;
   }
   fail(ErrorKind::kUnsupported, "the family ", arch.model_type, " has no class ", name);
 }

@@ -10,22 +10,37 @@ Spec roberta_spec(const Value& c) {
   const int64_t padding = c.i_in("pad_token_id", 1, 0, kMaxSize);
   spec.encoder->embed.positions->first = padding + 1;
   spec.encoder->embed.positions->padding_id = padding;
-  spec.encoder->max_length -= padding + 1;
+  spec.encoder->max_length = after_padding(spec.encoder->max_length, padding);
   return spec;
 }
 
 static constexpr ModelClass kClasses[] = {
-    {"*Model", tanh_pooler},
-    {"*ForMaskedLM", gelu_lm_head},
-    {"*ForSequenceClassification", first_row_head},
-    {"*ForTokenClassification", token_head},
-    {"*ForQuestionAnswering", span_head},
-    {"*ForMultipleChoice", choice_head},
+    {.name = "*Model",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+    {"*ForMaskedLM", {kTokens, kEncoderStates, "labels"}, gelu_lm_head},
+    {"*ForSequenceClassification", {kTokens, "labels"}, first_row_head},
+    {"*ForTokenClassification", {kTokens, "labels"}, token_head},
+    {"*ForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"*ForMultipleChoice", {kRobertaChoices}, choice_head},
 };
 
+static constexpr Arch family(const char* model_type, const char* stem) {
+  return {.model_type = model_type,
+          .prefix = "roberta.",
+          .spec = roberta_spec,
+          .encoder = kBertWeights,
+          .decoder = {},
+          .classes = kClasses,
+          .keys = kRobertaKeys,
+          .defaults = kRobertaDefaults,
+          .stem = stem};
+}
+
 extern const Arch kRoberta, kXlmRoberta, kCamembert;
-const Arch kRoberta{"roberta", "roberta.", roberta_spec, kBertWeights, {}, kClasses, true, "Roberta"};
-const Arch kXlmRoberta{"xlm-roberta", "roberta.", roberta_spec, kBertWeights, {}, kClasses, true, "XLMRoberta"};
-const Arch kCamembert{"camembert", "roberta.", roberta_spec, kBertWeights, {}, kClasses, true, "Camembert"};
+const Arch kRoberta = family("roberta", "Roberta");
+const Arch kXlmRoberta = family("xlm-roberta", "XLMRoberta");
+const Arch kCamembert = family("camembert", "Camembert");
 
 }  // namespace fastplm

@@ -49,7 +49,7 @@ static std::vector<HeadOutput> vocabulary(const Value&) {
   return {{"logits", {{.kind = Step::kVocab, .name = "pred_layer.proj", .bias = "pred_layer.proj.bias"}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
-  return {{"logits", summary(c, "sequence_summary.summary", "", labels_of(c))}};
+  return {{"logits", summary(c, "sequence_summary.summary", "first", "", labels_of(c))}};
 }
 static std::vector<HeadOutput> choice(const Value& c) {
   std::vector<HeadOutput> head = sequence_classes(c);
@@ -57,16 +57,39 @@ static std::vector<HeadOutput> choice(const Value& c) {
   return head;
 }
 
+static constexpr const char* kCall =
+    "input_ids attention_mask langs token_type_ids position_ids lengths cache inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"XLMModel"},
-    {"XLMWithLMHeadModel", vocabulary},
-    {"XLMForSequenceClassification", sequence_classes},
-    {"XLMForTokenClassification", token_head},
-    {"XLMForQuestionAnsweringSimple", span_head},
-    {"XLMForMultipleChoice", choice},
+    {"XLMModel", {kCall, kSwitches}},
+    {"XLMWithLMHeadModel", {kCall, "labels", kSwitches, "logits_to_keep"}, vocabulary},
+    {"XLMForSequenceClassification", {kCall, "labels", kSwitches}, sequence_classes},
+    {"XLMForTokenClassification", {kCall, "labels", kSwitches}, token_head},
+    {"XLMForQuestionAnsweringSimple", {kCall, kSpans, kSwitches}, span_head},
+    {.name = "XLMForQuestionAnswering",
+     .refused =
+         "its beams over beginnings and ends of answers; expected XLMForQuestionAnsweringSimple, which has one logit "
+         "for each"},
+    {"XLMForMultipleChoice", {kCall, "labels", kSwitches}, choice},
 };
+static constexpr Alias kAliases[] = {{"hidden_size", "emb_dim"}, {"num_hidden_layers", "n_layers"},
+                                     {"num_attention_heads", "n_heads"}, {"n_words", "vocab_size"},
+                                     {"pad_index", "pad_token_id"}, {"bos_index", "bos_token_id"},
+                                     {"eos_index", "eos_token_id"}};
+static constexpr Default kDefaults[] = {{"pad_token_id", 2}, {"bos_token_id", 0}, {"eos_token_id", 1}};
 
 extern const Arch kXlm;
-const Arch kXlm{"xlm", "transformer.", xlm, kWeights, {}, kClasses};
+const Arch kXlm{.model_type = "xlm",
+                .prefix = "transformer.",
+                .spec = xlm,
+                .encoder = kWeights,
+                .decoder = {},
+                .classes = kClasses,
+                .keys =
+                    "vocab_size emb_dim n_layers n_heads max_position_embeddings gelu_activation sinusoidal_embeddings "
+                    "causal n_langs use_lang_emb layer_norm_eps summary_type summary_use_proj summary_activation "
+                    "summary_proj_to_labels pad_token_id num_labels tie_word_embeddings init_std",
+                .aliases = kAliases,
+                .defaults = kDefaults,
+                .manners = {.states_all_or_none = true, .mask_by_lengths = true}};
 
 }  // namespace fastplm

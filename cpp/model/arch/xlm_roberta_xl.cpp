@@ -32,15 +32,25 @@ static constexpr WeightRow kWeights[] = {
 };
 
 static constexpr ModelClass kClasses[] = {
-    {"XLMRobertaXLModel", tanh_pooler},
-    {"XLMRobertaXLForMaskedLM", gelu_lm_head},
-    {"XLMRobertaXLForSequenceClassification", first_row_head},
-    {"XLMRobertaXLForTokenClassification", token_head},
-    {"XLMRobertaXLForQuestionAnswering", span_head},
-    {"XLMRobertaXLForMultipleChoice", choice_head},
+    {.name = "XLMRobertaXLModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+    {"XLMRobertaXLForMaskedLM", {kTokens, kEncoderStates, "labels"}, gelu_lm_head},
+    {"XLMRobertaXLForSequenceClassification", {kTokens, "labels"}, first_row_head},
+    {"XLMRobertaXLForTokenClassification", {kTokens, "labels"}, token_head},
+    {"XLMRobertaXLForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"XLMRobertaXLForMultipleChoice", {kRobertaChoices}, choice_head},
 };
 
 extern const Arch kXlmRobertaXl;
-const Arch kXlmRobertaXl{"xlm-roberta-xl", "roberta.", xlm_roberta_xl, kWeights, {}, kClasses};
+const Arch kXlmRobertaXl{.model_type = "xlm-roberta-xl",
+                         .prefix = "roberta.",
+                         .spec = xlm_roberta_xl,
+                         .encoder = kWeights,
+                         .decoder = {},
+                         .classes = kClasses,
+                         .keys = kRobertaKeys,
+                         .defaults = kRobertaDefaults};
 
 }  // namespace fastplm

@@ -23,10 +23,10 @@ static void fill_sinusoid(TensorView table) {
   }
 }
 
-EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width, bool packed) {
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width) {
   EmbedWeights weights;
   const int64_t width = spec.width ? spec.width : stack_width;
-  weights.tokens = load.tokens("embed.tokens", spec.vocab, width, packed);
+  weights.tokens = load.tokens(spec.vocab, width);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
   if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
   if (spec.positions) {
