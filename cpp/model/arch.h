@@ -15,6 +15,7 @@ enum class Load : uint8_t {
   kAsIs,
   kTransposed,   // [in, out]
   kByHead,       // of queries, keys and values: the three of each head together
+  kUpFirst,      // of mlp.gate_up: the rows of mlp.up, then those of mlp.gate
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
@@ -118,13 +119,15 @@ std::vector<HeadOutput> token_head(const Value& config);  // "logits" [tokens, l
 std::vector<HeadOutput> pooled_head(const Value& config);  // "logits" [labels]: tanh_pooler, then classifier
 std::vector<HeadOutput> choice_head(const Value& config);  // the same with one label
 std::vector<HeadOutput> first_row_head(const Value& config);  // "logits" [labels]: classifier.dense, .out_proj
-std::vector<HeadOutput> gelu_lm_head(const Value& config);  // "logits" [tokens, vocab]: lm_head of RoBERTa
+// "logits" [tokens, vocab]: lm_head of RoBERTa. eps: layer_norm_eps where config.json has none.
+std::vector<HeadOutput> gelu_lm_head(const Value& config, double eps);
 
 // The steps of transformers' SequenceSummary: one row, projected and activated as the config's summary_* say. type:
 // "first" or "last" (which the class picks); labels: of a projection to labels; 0: it keeps the width. Throws
 // kUnsupported for another summary.
 std::vector<HeadStep> summary(const Value& config, const char* name, const char* type, const char* activation,
                               int64_t labels);
+Spec decoder_if_said(const Value& config, Spec spec);  // of an encoder: is_decoder makes a decoder of it
 std::vector<int> one_kind(int64_t layers);  // 0, 0, 0, ...
 std::vector<int> own_weights(int64_t layers);  // 0, 1, 2, ...
 

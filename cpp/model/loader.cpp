@@ -193,14 +193,17 @@ NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, 
   return norm;
 }
 
-// Row r of a matrix of queries, keys and values, as it is stored with all three of a head together.
-static int64_t row_by_head(int64_t r, int64_t rows, int64_t heads) {
+// Where row r of a matrix of several parts is stored: of queries, keys and values with all three of a head together, or
+// of a gate and what it multiplies, the other way round.
+static int64_t stored_row(Load how, int64_t r, int64_t rows, int64_t heads) {
+  if (how == Load::kUpFirst) return (r + rows / 2) % rows;
+  if (how != Load::kByHead) return r;
   const int64_t head_dim = rows / (3 * heads), part = r / (heads * head_dim), in_part = r % (heads * head_dim);
   return (in_part / head_dim * 3 + part) * head_dim + in_part % head_dim;
 }
 
-// All parts have rows of k values. heads: of one stored kByHead, else 0.
-ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t heads,
+// All parts have rows of k values. heads: of one stored kByHead.
+ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load how, int64_t heads,
                                      Memory& memory) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
@@ -220,7 +223,7 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
       view = copy;
     }
     for (int64_t i = 0; i < view.shape[0]; ++i) {
-      const int64_t row = heads ? row_by_head(i, view.shape[0], heads) : i;
+      const int64_t row = stored_row(how, i, view.shape[0], heads);
       rows.push_back(view.as<std::byte>() + row * k * size_of(view.dtype));
     }
   }
@@ -248,7 +251,7 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k, how_stored == Load::kByHead ? parts[0].heads : 0, memory);
+    linear.weight = pack_parts(weights, k, how_stored, parts[0].heads, memory);
   }
   if (!bias) return linear;
   linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};

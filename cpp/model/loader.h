@@ -116,7 +116,8 @@ class Loader {
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t heads, Memory& memory);
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load how, int64_t heads,
+                               Memory& memory);
 
   const Arch& arch_;
   const std::string prefix_;  // what checkpoints of models with a head put before every name

@@ -94,7 +94,7 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
   if (spec_.decoder) {
     check_norms(*spec_.decoder);
     check_branches(*spec_.decoder);
-    load.use(arch.decoder);
+    load.use(arch.decoder.empty() ? arch.encoder : arch.decoder);   // a family of one stack has one table
     decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0);
   }
   heads_ = load_head(load, outputs, last().width, last().embed.vocab);

@@ -4,6 +4,7 @@
 // Every axis is a closed set. A model that needs something new adds one alternative here and its one case in the
 // block that owns the axis; family names never appear outside arch/.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <variant>
@@ -67,7 +68,7 @@ struct MlpSpec {
   int64_t width;
   Act act;
   bool gated = false;
-  bool bias = true;
+  bool bias = true, down_bias = bias;   // of the first matrices, and of the last
 };
 
 // A convolution over neighbouring tokens of the layer's input, of odd length, and its activation.
@@ -179,7 +180,7 @@ struct HeadOutput {
   std::vector<HeadStep> steps;
   bool optional = false;        // left out where the caller wants none
 
-  bool per_sequence() const { return steps.front().kind <= HeadStep::kMean; }
+  bool per_sequence() const { return std::ranges::any_of(steps, [](const HeadStep& s) { return s.kind <= HeadStep::kMean; }); }
   bool first_row() const { return steps.front().kind == HeadStep::kFirst; }
 };
 

@@ -302,14 +302,15 @@ class CacheGuard {
 py::dict decode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& gather, Cache* cache, const MaybeArray<float>& encoder_states,
-                const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
+                const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions,
+                const MaybeArray<int32_t>& segments) {
   if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
   const StackSpec& spec = *model.spec().decoder;
   if (cache && cache->model != model.id()) {
     fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
   }
   const Busy busy(cache);
-  Arguments a{input_ids, embeds, mask, positions, std::nullopt, gather};
+  Arguments a{input_ids, embeds, mask, positions, segments, gather};
   const int64_t past = cache ? cache->columns : 0;
   a.check(spec, past);
   py::ssize_t encoder_columns = 0;
@@ -480,7 +481,8 @@ void bind_model(py::module_& m) {
            py::arg("attentions"), py::arg("language_ids") = py::none())
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
-           py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
+           py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"),
+           py::arg("token_type_ids") = py::none())
       .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); })
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())

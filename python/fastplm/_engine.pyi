@@ -75,6 +75,7 @@ class Model:
         encoder_mask: npt.NDArray[Any] | None,
         hidden_states: bool,
         attentions: bool,
+        token_type_ids: npt.NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         """attention_mask: of all columns, the cache's first."""
     def new_cache(self) -> Cache: ...

@@ -74,10 +74,11 @@ def _decoded(
         encoder_mask,
         layers is not False,
         attentions,
+        calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
     )
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
-    if prefix or model.task not in heads.WITHOUT_CACHE:
+    if _gives_cache(model):
         shown = not manners.keeps_cache_back or _uses_cache(model, given)
         results["cache"] = cache if shown else None
     return results
@@ -87,12 +88,16 @@ def _uses_cache(model: Any, given: dict[str, Any]) -> bool:
     return calls.switch(given.get("use_cache"), "use_cache", model.config.use_cache)
 
 
+def _gives_cache(model: Any) -> bool:
+    if model.stacks == "causal":
+        return "cache" in model.kind.arguments
+    return model.stacks == "both" or model.task not in heads.WITHOUT_CACHE
+
+
 def _cache_of(model: Any, given: dict[str, Any]) -> Cache | None:
     cache = given.get("cache")
     if cache is None:
-        use = _uses_cache(model, given)
-        keeps = model.stacks == "both" or model.task not in heads.WITHOUT_CACHE
-        return Cache(model) if use and keeps else None
+        return Cache(model) if _uses_cache(model, given) and _gives_cache(model) else None
     if not isinstance(cache, Cache):
         raise TypeError(f"cache: a {type(cache).__name__}; expected the cache of an earlier call")
     if cache.engine is not model.engine:

@@ -32,7 +32,7 @@ class PreTrainedModel(Absent):
     """
 
     model_type: ClassVar[str] = ""
-    stacks: ClassVar[str] = "encoder"  # what it runs: "encoder", "decoder" or "both"
+    stacks: str = "encoder"  # what it runs: "encoder", "decoder", "both"; "causal": an encoder as a decoder
     task: ClassVar[str] = "Model"  # the end of its name, which tells its head
     kind: ClassVar[Kind]
 
@@ -126,6 +126,8 @@ class PreTrainedModel(Absent):
             model.generation_config = GenerationConfig.of_folder(
                 checkpoint.weights.parent, checkpoint.config.to_dict()
             )
+        if cls.stacks == "encoder" and checkpoint.config.get("is_decoder"):
+            model.stacks = "causal"
         model.engine = checkpoint.build(cls.__name__, dtype, pooled)
         loading.report_missing(cls.__name__, model.engine.missing, checkpoint.weights, strict)
         return model
@@ -261,7 +263,7 @@ class PreTrainedModel(Absent):
         )
 
 
-_RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both}
+_RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both, "causal": decoding.run}
 
 
 class AutoModel(PreTrainedModel):

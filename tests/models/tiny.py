@@ -61,7 +61,7 @@ def _albert(t: Tiny) -> dict[str, Any]:
 def _xlm(t: Tiny) -> dict[str, Any]:
     return dict(
         emb_dim=t.heads * t.head_dim, n_heads=t.heads, n_layers=t.layers, vocab_size=t.vocab, n_langs=3,
-        max_position_embeddings=48,
+        max_position_embeddings=48, pad_token_id=1,
     )  # fmt: skip
 
 
@@ -96,6 +96,20 @@ def _t5(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _rotary_bert(t: Tiny) -> dict[str, Any]:
+    settings = {**_bert(t), "pad_token_id": 0, "hidden_act": "gelu"}
+    del settings["max_position_embeddings"]
+    return settings
+
+
+def _eurobert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_key_value_heads=t.heads // 2 or 1,
+        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, mask_token_id=3,
+    )  # fmt: skip
+
+
 # model_type: the class of transformers, and the settings of a shape.
 FAMILIES = {
     "bert": ("BertModel", _bert),
@@ -112,6 +126,10 @@ FAMILIES = {
     "xlm": ("XLMModel", _xlm),
     "deberta": ("DebertaModel", _deberta),
     "deberta-v2": ("DebertaV2Model", _deberta_v2),
+    "nomic_bert": ("NomicBertModel", _rotary_bert),
+    "jina_embeddings_v3": ("JinaEmbeddingsV3Model", _rotary_bert),
+    "gte": ("GteModel", _rotary_bert),
+    "eurobert": ("EuroBertModel", _eurobert),
 }
 
 
@@ -212,6 +230,29 @@ _ENCODERS = {
     "DebertaV2": (_deberta_v2,),
     "MPNet": (_mpnet,),
     "ModernBert": (_modernbert,),
+    "NomicBert": (_rotary_bert,),
+    "JinaEmbeddingsV3": (_rotary_bert,),
+    "Gte": (_rotary_bert,),
+    "EuroBert": (_eurobert,),
+}
+_LESS = ("DebertaForMultipleChoice", "JinaEmbeddingsV3ForMultipleChoice") + tuple(  # transformers has none
+    stem + task for stem in ("NomicBert", "Gte", "EuroBert") for task in ("ForQuestionAnswering", "ForMultipleChoice")
+)
+
+
+def _decoding(settings: Any) -> Any:
+    """Of an encoder that is run as a decoder."""
+    return lambda t: {**settings(t), "is_decoder": True, "max_position_embeddings": 1100}
+
+
+# Of encoders that are decoders too: the class.
+_DECODING = {
+    "BertLMHeadModel": _bert,
+    "RobertaForCausalLM": _roberta,
+    "XLMRobertaForCausalLM": _roberta,
+    "CamembertForCausalLM": _roberta,
+    "XLMRobertaXLForCausalLM": _roberta,
+    "ElectraForCausalLM": _electra,
 }
 
 # Of every other class with a decoder or a head: the family's settings.
@@ -220,8 +261,9 @@ CLASSES = {
         stem + task: settings
         for stem, (settings, *more) in _ENCODERS.items()
         for task in (*_UNDERSTANDING, *more)
-        if stem + task != "DebertaForMultipleChoice"
+        if stem + task not in _LESS
     },
+    **{name: _decoding(settings) for name, settings in _DECODING.items()},
     **dict.fromkeys(
         ("XLMWithLMHeadModel", "XLMForSequenceClassification", "XLMForTokenClassification",
          "XLMForQuestionAnsweringSimple", "XLMForMultipleChoice"),

@@ -52,6 +52,10 @@ static constexpr ModelClass kClasses[] = {
      .head = tanh_pooler,
      .empty_cross = true},
     {"BertForMaskedLM", {kTokens, kEncoderStates, "labels"}, masked_lm},
+    {.name = "BertLMHeadModel",
+     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .head = masked_lm,
+     .empty_cross = true},
     {"BertForNextSentencePrediction", {kTokens, "labels"}, next_sentence_head},
     {"BertForPreTraining", {kTokens, "labels next_sentence_label"}, pretraining},
     {"BertForSequenceClassification", {kTokens, "labels"}, pooled_head},
@@ -64,14 +68,14 @@ static constexpr Default kDefaults[] = {{"pad_token_id", 0}};
 extern const Arch kBert;
 const Arch kBert{.model_type = "bert",
                  .prefix = "bert.",
-                 .spec = bert_spec,
+                 .spec = [](const Value& c) { return decoder_if_said(c, bert_spec(c)); },
                  .encoder = kBertWeights,
                  .decoder = {},
                  .classes = kClasses,
                  .keys =
                      "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
                      "max_position_embeddings type_vocab_size hidden_act layer_norm_eps num_labels "
-                     "tie_word_embeddings initializer_range",
+                     "tie_word_embeddings initializer_range is_decoder",
                  .defaults = kDefaults};
 
 }  // namespace fastplm

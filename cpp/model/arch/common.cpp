@@ -106,12 +106,12 @@ std::vector<HeadOutput> first_row_head(const Value& c) {
             {.kind = HeadStep::kDense, .name = "classifier.out_proj", .width = labels_of(c)}}}};
 }
 
-std::vector<HeadOutput> gelu_lm_head(const Value& c) {
+std::vector<HeadOutput> gelu_lm_head(const Value& c, double eps) {
   return {{"logits",
            {{.kind = HeadStep::kDense, .name = "lm_head.dense", .act = Act::kGeluErf},
             {.kind = HeadStep::kNorm,
              .name = "lm_head.layer_norm",
-             .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
+             .norm = {NormKind::kLayer, c.d("layer_norm_eps", eps)}},
             {.kind = HeadStep::kVocab, .name = "lm_head.decoder", .bias = "lm_head.decoder.bias",
              .tied_bias = "lm_head.bias"}}}};
 }
@@ -131,6 +131,20 @@ std::vector<HeadStep> summary(const Value& c, const char* name, const char* type
            .name = name,
            .width = c.b("summary_proj_to_labels", true) ? labels : 0,
            .act = act.empty() ? Act::kNone : act_from(act)}};
+}
+
+Spec decoder_if_said(const Value& c, Spec spec) {
+  if (!c.b("is_decoder", false)) return spec;
+  for (LayerSpec& layer : spec.encoder->kinds) {
+    for (Sublayer& sublayer : layer) {
+      for (Branch& branch : sublayer.branches) {
+        if (auto* attention = std::get_if<AttentionSpec>(&branch.op)) attention->see.causal = true;
+      }
+    }
+  }
+  spec.decoder = std::move(spec.encoder);
+  spec.encoder.reset();
+  return spec;
 }
 
 std::vector<int> one_kind(int64_t layers) { return std::vector<int>(size_t(layers), 0); }

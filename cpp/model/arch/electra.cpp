@@ -10,10 +10,11 @@ static double eps_of(const Value& c) { return c.d("layer_norm_eps", 1e-12); }
 static Spec electra(const Value& c) {
   Spec spec = bert_spec(c);
   StackSpec& stack = *spec.encoder;
-  if (embedding_of(c) == stack.width) return spec;
-  stack.embed.width = embedding_of(c);
-  stack.embed.project = EmbedSpec::Project::kAfterNorm;
-  return spec;
+  if (embedding_of(c) != stack.width) {
+    stack.embed.width = embedding_of(c);
+    stack.embed.project = EmbedSpec::Project::kAfterNorm;
+  }
+  return decoder_if_said(c, spec);
 }
 
 using Step = HeadStep;
@@ -49,6 +50,10 @@ static constexpr ModelClass kClasses[] = {
     {.name = "ElectraModel", .arguments = {kTokens, kEncoderStates, "cache use_cache"}, .empty_cross = true},
     {"ElectraForPreTraining", {kTokens, "labels"}, replaced},
     {"ElectraForMaskedLM", {kTokens, "labels"}, masked_lm},
+    {.name = "ElectraForCausalLM",
+     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .head = masked_lm,
+     .empty_cross = true},
     {"ElectraForSequenceClassification", {kTokens, "labels"}, sequence_classes},
     {"ElectraForTokenClassification", {kTokens, "labels"}, token_head},
     {"ElectraForQuestionAnswering", {kTokens, kSpans}, span_head},
@@ -67,7 +72,7 @@ const Arch kElectra{.model_type = "electra",
                         "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
                         "max_position_embeddings type_vocab_size hidden_act layer_norm_eps embedding_size "
                         "summary_type summary_use_proj summary_activation num_labels tie_word_embeddings "
-                        "initializer_range",
+                        "initializer_range is_decoder",
                     .defaults = kDefaults};
 
 }  // namespace fastplm

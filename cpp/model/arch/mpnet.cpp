@@ -39,10 +39,12 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
+static std::vector<HeadOutput> vocabulary(const Value& c) { return gelu_lm_head(c, 1e-12); }
+
 static constexpr const char* kCall = "input_ids attention_mask position_ids inputs_embeds";
 static constexpr ModelClass kClasses[] = {
     {"MPNetModel", {kCall, kSwitches}, tanh_pooler},
-    {"MPNetForMaskedLM", {kCall, "labels", kSwitches}, gelu_lm_head},
+    {"MPNetForMaskedLM", {kCall, "labels", kSwitches}, vocabulary},
     {"MPNetForSequenceClassification", {kCall, "labels", kSwitches}, first_row_head},
     {"MPNetForTokenClassification", {kCall, "labels", kSwitches}, token_head},
     {"MPNetForQuestionAnswering", {kCall, kSpans, kSwitches}, span_head},

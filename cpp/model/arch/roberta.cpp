@@ -14,12 +14,18 @@ Spec roberta_spec(const Value& c) {
   return spec;
 }
 
+static std::vector<HeadOutput> vocabulary(const Value& c) { return gelu_lm_head(c, 1e-12); }
+
 static constexpr ModelClass kClasses[] = {
     {.name = "*Model",
      .arguments = {kTokens, kEncoderStates, "cache use_cache"},
      .head = tanh_pooler,
      .empty_cross = true},
-    {"*ForMaskedLM", {kTokens, kEncoderStates, "labels"}, gelu_lm_head},
+    {"*ForMaskedLM", {kTokens, kEncoderStates, "labels"}, vocabulary},
+    {.name = "*ForCausalLM",
+     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .head = vocabulary,
+     .empty_cross = true},
     {"*ForSequenceClassification", {kTokens, "labels"}, first_row_head},
     {"*ForTokenClassification", {kTokens, "labels"}, token_head},
     {"*ForQuestionAnswering", {kTokens, kSpans}, span_head},
@@ -29,7 +35,7 @@ static constexpr ModelClass kClasses[] = {
 static constexpr Arch family(const char* model_type, const char* stem) {
   return {.model_type = model_type,
           .prefix = "roberta.",
-          .spec = roberta_spec,
+          .spec = [](const Value& c) { return decoder_if_said(c, roberta_spec(c)); },
           .encoder = kBertWeights,
           .decoder = {},
           .classes = kClasses,

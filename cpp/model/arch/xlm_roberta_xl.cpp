@@ -12,8 +12,9 @@ static Spec xlm_roberta_xl(const Value& c) {
   stack.kinds = {pre_norm(std::get<AttentionSpec>(layer[0].branches[0].op),
                           std::get<MlpSpec>(layer[1].branches[0].op), norm)};
   stack.embed.norm.reset();
+  stack.embed.segments = c.i_in("type_vocab_size", 1, 0, kMaxSize);
   stack.last = norm;
-  return spec;
+  return decoder_if_said(c, spec);
 }
 
 static constexpr WeightRow kWeights[] = {
@@ -31,12 +32,18 @@ static constexpr WeightRow kWeights[] = {
     {"last", "encoder.LayerNorm"},
 };
 
+static std::vector<HeadOutput> vocabulary(const Value& c) { return gelu_lm_head(c, 1e-5); }
+
 static constexpr ModelClass kClasses[] = {
     {.name = "XLMRobertaXLModel",
      .arguments = {kTokens, kEncoderStates, "cache use_cache"},
      .head = tanh_pooler,
      .empty_cross = true},
-    {"XLMRobertaXLForMaskedLM", {kTokens, kEncoderStates, "labels"}, gelu_lm_head},
+    {"XLMRobertaXLForMaskedLM", {kTokens, kEncoderStates, "labels"}, vocabulary},
+    {.name = "XLMRobertaXLForCausalLM",
+     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .head = vocabulary,
+     .empty_cross = true},
     {"XLMRobertaXLForSequenceClassification", {kTokens, "labels"}, first_row_head},
     {"XLMRobertaXLForTokenClassification", {kTokens, "labels"}, token_head},
     {"XLMRobertaXLForQuestionAnswering", {kTokens, kSpans}, span_head},

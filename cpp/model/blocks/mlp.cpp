@@ -12,7 +12,7 @@ MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t la
     weights.up = load.linear({{"mlp.gate_up", 2 * spec.width}}, layer, width, spec.bias);
   else
     weights.up = load.linear({{"mlp.gate", spec.width}, {"mlp.up", spec.width}}, layer, width, spec.bias);
-  weights.down = load.linear({{"mlp.down", width}}, layer, spec.width, spec.bias);
+  weights.down = load.linear({{"mlp.down", width}}, layer, spec.width, spec.down_bias);
   return weights;
 }
 
