@@ -143,55 +143,55 @@ struct AttentionArgs {      // some rows of queries over the keys of one sequenc
   int64_t bias_step;        // from one query's distance_bias to the next one's
   // Added to q_i . k_j, both of row place[index j - index i], which does not decrease: q_i times that position's key,
   // and that position's query times k_j.
-  const int32_t* place;           // or null, and then neither is used
-  const T* position_keys;         // [positions, head_dim] packed as a weight is, or null
-  const T* position_queries;      // [positions, head_dim], rows position_ld apart, or null
+  const int32_t* place;  // or null, and then neither is used
+  const T* position_keys;  // [positions, head_dim] packed as a weight is, or null
+  const T* position_queries;  // [positions, head_dim], rows position_ld apart, or null
   int64_t positions, position_ld;
-  const int32_t* index;     // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
-  const uint8_t* mask;      // [count, mask_ld], 0: add the lowest float to the score; or null
+  const int32_t* index;  // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
+  const uint8_t* mask;  // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
-  T* out;                   // [count, head_dim], rows ldo apart
+  T* out;  // [count, head_dim], rows ldo apart
   int64_t ldo;
-  float* weights;           // [count, weights_ld] attention probabilities, or null
+  float* weights;  // [count, weights_ld] attention probabilities, or null
   int64_t weights_ld;
-  void* workspace;          // attention_workspace(head_dim, length, positions) bytes, 64-byte aligned
+  void* workspace;  // attention_workspace(head_dim, length, positions) bytes, 64-byte aligned
 };
 
 struct PoolArgs {
-  const float* x;           // [length, dim]
+  const float* x;  // [length, dim]
   int64_t length, dim;
   PoolKind kind;
-  bool normalize;           // divide by max(L2 norm, 1e-12)
-  float* y;                 // [dim]
+  bool normalize;  // divide by max(L2 norm, 1e-12)
+  float* y;  // [dim]
 };
 
 struct SoftmaxArgs {
-  const float* x;           // [rows, dim]
+  const float* x;  // [rows, dim]
   int64_t dim;
-  float* y;                 // [rows, dim], may be x
+  float* y;  // [rows, dim], may be x
 };
 
-struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the lowest
-  uint64_t space;           // ' '
-  uint64_t white;           // \t \n \v \f \r
-  uint64_t line_break;      // \n \r
-  uint64_t letter, lower;   // A-Z a-z, a-z
+struct AsciiClasses {  // of 64 bytes, a bit for each, the first byte's the lowest
+  uint64_t space;  // ' '
+  uint64_t white;  // \t \n \v \f \r
+  uint64_t line_break;  // \n \r
+  uint64_t letter, lower;  // A-Z a-z, a-z
   uint64_t digit;
-  uint64_t sign;            // the other visible ones, among them
+  uint64_t sign;  // the other visible ones, among them
   uint64_t apostrophe;
-  uint64_t beyond;          // no ASCII
+  uint64_t beyond;  // no ASCII
 };
 
-constexpr int kMaxWords = 64;   // in one call
+constexpr int kMaxWords = 64;  // in one call
 struct WordsArgs {
   const char* text;
-  const uint32_t* bounds;   // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
-  int count;                // 1 to kMaxWords
-  const char* end;          // of what may be read
+  const uint32_t* bounds;  // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
+  int count;  // 1 to kMaxWords
+  const char* end;  // of what may be read
   const TokenLine* lines;
-  uint64_t line_count;      // below 2^32
-  WordKey* keys;            // [count], of the first 15 bytes of each
-  int32_t* ids;             // [count], anything for those that are not known
+  uint64_t line_count;  // below 2^32
+  WordKey* keys;  // [count], of the first 15 bytes of each
+  int32_t* ids;  // [count], anything for those that are not known
 };
 
 }  // namespace fastplm

@@ -73,8 +73,10 @@ struct Manners {
   bool counts_encoder_layers = false;  // output_hidden_states numbers a decoder's states by the encoder's layers
   bool states_all_or_none = false;  // output_hidden_states is a truth value, not numbers
   bool span_loss_by_count = false;  // num_items_in_batch divides the loss of spans too
+  bool token_loss_by_mask = false;  // labels of tokens that the mask hides count for nothing
   bool masked_loss_by_count = false;  // and that of masked tokens
-  bool labels_choose_loss = false;  // without problem_type the labels' form chooses the loss of classes, not their dtype
+  bool labels_choose_loss =
+      false;  // without problem_type the labels' form chooses the loss of classes, not their dtype
   bool mask_by_lengths = false;  // without attention_mask, `lengths` or the padding id hides what is behind a text
 };
 

@@ -132,8 +132,7 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   if (batch.ids) check.ids("input_ids", batch.ids, tokens, spec.embed.vocab);
   const int64_t segments = spec.embed.segments_are_tokens ? spec.embed.vocab : spec.embed.segments;
   if (batch.segment_ids && segments) check.ids("token_type_ids", batch.segment_ids, tokens, segments);
-  if (batch.language_ids && spec.embed.languages)
-    check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
+  if (batch.language_ids && spec.embed.languages) check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
   constexpr int64_t kPositions = 1 << 20;   // more than any model's; bounds the tables of rotary positions
   const int64_t positions = spec.embed.positions ? spec.embed.positions->count : spec.max_length;
   if (batch.position_ids) check.ids("position_ids", batch.position_ids, tokens, positions ? positions : kPositions);

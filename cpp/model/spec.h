@@ -165,6 +165,7 @@ struct HeadStep {
     kVocab,     // a projection to the vocabulary: its own, or by the token embeddings if the model ties them
   } kind;
   const char* name = nullptr;   // of the weight
+  const char* older = nullptr;  // of a norm's weight, in older checkpoints
   const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
   bool quiet_bias = false;      // without the bias it is zero, and no word of it
   const char* tied_bias = nullptr;   // of the one that stands for it if the model ties its projection
@@ -180,7 +181,9 @@ struct HeadOutput {
   std::vector<HeadStep> steps;
   bool optional = false;        // left out where the caller wants none
 
-  bool per_sequence() const { return std::ranges::any_of(steps, [](const HeadStep& s) { return s.kind <= HeadStep::kMean; }); }
+  bool per_sequence() const {
+    return std::ranges::any_of(steps, [](const HeadStep& s) { return s.kind <= HeadStep::kMean; });
+  }
   bool first_row() const { return steps.front().kind == HeadStep::kFirst; }
 };
 

@@ -189,8 +189,7 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
 
   with_float_type("attention", o.dtype, [&]<class T>() {
     Call<T> call{o, q, out, queries, keys, weights, reach};
-    if (o.relative.keys)
-      call.head_positions = packed_bytes(o.dtype, o.relative.count, o.head_dim) / int64_t(sizeof(T));
+    if (o.relative.keys) call.head_positions = packed_bytes(o.dtype, o.relative.count, o.head_dim) / int64_t(sizeof(T));
     // Each thread at work takes one share of the workspace, and then one (sequence, key head) after another.
     std::atomic<int64_t> next{0};
     const int64_t units = queries.count * o.kv_heads;

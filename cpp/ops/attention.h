@@ -27,19 +27,19 @@ struct RelativePositions {
   int64_t count = 0;         // of positions; 0: there are none
   const void* keys = nullptr;   // for each head, a packed weight [count, head_dim] of dtype; or null: no K
   Rows queries;              // [count, heads head_dim] of dtype; or empty: no Q
-  TensorView place;          // [2 reach - 1] i32, in [0, count), not decreasing: at reach - 1 + index j - index i the
-                             // position of key j for query i
+  TensorView place;  // [2 reach - 1] i32, in [0, count), not decreasing: at reach - 1 + index j - index i the
+                     // position of key j for query i
 };
 
 struct AttentionOptions {
   DType dtype = DType::kF32;
-  int64_t heads = 1, kv_heads = 1, head_dim = 1;   // query head h reads key head h / (heads / kv_heads)
-  double scale = 1.0;        // > 0
-  int64_t back = kFar, ahead = kFar;   // a token sees those at most this far before and behind it
+  int64_t heads = 1, kv_heads = 1, head_dim = 1;  // query head h reads key head h / (heads / kv_heads)
+  double scale = 1.0;  // > 0
+  int64_t back = kFar, ahead = kFar;  // a token sees those at most this far before and behind it
   TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
-  TensorView index;          // i32 of each key, increasing within a sequence: where it stands for back, ahead and
-                             // distance_bias; empty: 0, 1, 2, ...
-  TensorView mask;           // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
+  TensorView index;  // i32 of each key, increasing within a sequence: where it stands for back, ahead and
+                     // distance_bias; empty: 0, 1, 2, ...
+  TensorView mask;  // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
   RelativePositions relative;
 };
 

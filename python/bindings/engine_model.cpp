@@ -416,6 +416,7 @@ py::dict family(const std::string& model_type) {
   manners["counts_encoder_layers"] = arch.manners.counts_encoder_layers;
   manners["states_all_or_none"] = arch.manners.states_all_or_none;
   manners["span_loss_by_count"] = arch.manners.span_loss_by_count;
+  manners["token_loss_by_mask"] = arch.manners.token_loss_by_mask;
   manners["masked_loss_by_count"] = arch.manners.masked_loss_by_count;
   manners["labels_choose_loss"] = arch.manners.labels_choose_loss;
   manners["mask_by_lengths"] = arch.manners.mask_by_lengths;

@@ -229,7 +229,8 @@ NB_MODULE(_ops, m) {
              check.rank("position_queries", position_queries, 2);
              const int64_t count = position_queries.shape[0];
              check.matches("position_queries", position_queries, q.dtype, {count, heads * dim});
-             check.matches("position_keys", position_keys, DType::kU8, {heads * ops::packed_bytes(q.dtype, count, dim)});
+             check.matches("position_keys", position_keys, DType::kU8,
+                           {heads * ops::packed_bytes(q.dtype, count, dim)});
              relative = {count, position_keys.data, {position_queries.data, heads * dim}, place};
            }
            ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},

@@ -14,6 +14,7 @@ from fastplm.outputs import ModelOutput
 def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     """The results of a decoder for arguments by name."""
     asked, given = given, dict(given)
+    _stop_cache(model, given)
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = encoding.tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     results = _decoded(model, given, (ids, embeds, batch, length), "", None, None)
@@ -26,8 +27,7 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     """The results of an encoder-decoder for arguments by name."""
     given = dict(given)
     _add_decoder_ids(model, given)
-    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
-        given["use_cache"] = False if given.get("cache") is None else None
+    _stop_cache(model, given)
     states, encoder_mask, results = encoder_states(model, given)
     tokens = encoding.tokens(
         model, given.get("decoder_input_ids"), given.get("decoder_inputs_embeds"), "decoder_"
@@ -36,6 +36,11 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     for name in ("hidden_states", "attentions"):
         made[f"decoder_{name}"] = made.pop(name)
     return encoding.packaged(model, given, {**heads.finish(model.task, made, given, model.config), **results})
+
+
+def _stop_cache(model: Any, given: dict[str, Any]) -> None:
+    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
+        given["use_cache"] = False if given.get("cache") is None else None
 
 
 def _decoded(

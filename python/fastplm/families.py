@@ -31,6 +31,7 @@ class Manners(NamedTuple):
     counts_encoder_layers: bool
     states_all_or_none: bool
     span_loss_by_count: bool
+    token_loss_by_mask: bool
     masked_loss_by_count: bool
     labels_choose_loss: bool
     mask_by_lengths: bool

@@ -30,7 +30,9 @@ _NEXT = (*_CAUSAL, "DoubleHeadsModel")  # each token's logits are of the next
 
 def task_of(end: str) -> str:
     """The task of a class whose name ends so: some families' classes have names of their own for one."""
-    return {"WithLMHeadModel": "ForMaskedLM", "ForQuestionAnsweringSimple": "ForQuestionAnswering"}.get(end, end)
+    return {"WithLMHeadModel": "ForMaskedLM", "ForQuestionAnsweringSimple": "ForQuestionAnswering"}.get(
+        end, end
+    )
 
 
 def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
@@ -156,7 +158,9 @@ def finish(
             results["hidden_states"] = (*states[:-1], last.reshape(*lead, *last.shape[1:]))
     results.update(_losses(task, results, given, config))
     if task == "ForMaskedLM" and config.get("sparse_prediction") and given.get("labels") is not None:
-        wanted_rows = losses.integer(given["labels"], "labels") != config.get("sparse_pred_ignore_index", losses.IGNORED)
+        wanted_rows = losses.integer(given["labels"], "labels") != config.get(
+            "sparse_pred_ignore_index", losses.IGNORED
+        )
         results["logits"] = results["logits"][wanted_rows]
     keep = given.get("logits_to_keep")
     if keep is not None and "logits" in results:
@@ -200,9 +204,13 @@ def _losses(
         count = None if task == "DoubleHeadsModel" else given.get("num_items_in_batch")
         made["loss"] = losses.next_token(results["logits"], integers("labels"), count)
     else:
+        labels = integers("labels")
+        if task == "ForTokenClassification" and manners.token_loss_by_mask and "attention_mask" in has:
+            shown = arrays.to_numpy(given["attention_mask"], "attention_mask") == 1
+            labels = np.where(shown, labels, losses.IGNORED)
         divided = task == "ForMaskedLM" and manners.masked_loss_by_count
         count = given.get("num_items_in_batch") if divided else None
-        made["loss"] = losses.cross_entropy(results["logits"], integers("labels"), count=count)
+        made["loss"] = losses.cross_entropy(results["logits"], labels, count=count)
     return made
 
 
@@ -217,8 +225,12 @@ def _pretraining_loss(results: dict[str, Any], given: dict[str, Any], has: set[s
         return {"loss": losses.yes_or_no(results["logits"], labels, shown)}
     for logits, name in _SENTENCES.items():
         if logits in results and {"labels", name} <= has:
-            words = losses.cross_entropy(results["prediction_logits"], losses.integer(given["labels"], "labels"))
-            return {"loss": words + losses.cross_entropy(results[logits], losses.integer(given[name], name), name)}
+            words = losses.cross_entropy(
+                results["prediction_logits"], losses.integer(given["labels"], "labels")
+            )
+            return {
+                "loss": words + losses.cross_entropy(results[logits], losses.integer(given[name], name), name)
+            }
     return {}
 
 

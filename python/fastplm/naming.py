@@ -5,7 +5,9 @@ import re
 from fastplm.config import PretrainedConfig
 from fastplm.families import alone, family_of
 
-CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII)
+CLASS_NAME = re.compile(
+    r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII
+)
 
 
 def stem(config: PretrainedConfig) -> str:

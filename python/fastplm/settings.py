@@ -32,7 +32,8 @@ _CONFIG = {
     ),
     **dict.fromkeys(
         (
-            "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "asm", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias", "legacy",
+            "pooler_hidden_act",
             "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
             "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
             "token_classification_bias",

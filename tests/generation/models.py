@@ -12,7 +12,7 @@ import torch
 import fastplm
 from tests.models.tiny import Tiny, random_batch, save_class
 
-DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # transformers makes a cache for as many layers as the encoder has
 _LAYERS = {

@@ -53,7 +53,12 @@ def check(folder, family):
 
 
 TARGETS = {"bert": ["query", "value"], "roberta": ["query", "dense"], "mpnet": ["q", "o", "dense"],
-           "modernbert": ["Wqkv", "Wo", "Wi"], "t5": ["q", "v", "wi", "wo"]}  # fmt: skip
+           "modernbert": ["Wqkv", "Wo", "Wi"], "t5": ["q", "v", "wi", "wo"],
+           "distilbert": ["q_lin", "lin2"], "xlm": ["q_lin", "out_lin", "lin1"], "albert": ["query", "ffn"],
+           "deberta": ["in_proj", "dense"], "deberta-v2": ["query_proj", "value_proj", "dense"],
+           **dict.fromkeys(("xlm-roberta", "camembert", "xlm-roberta-xl", "electra"), ["query", "dense"]),
+           **dict.fromkeys(("nomic_bert", "gte", "eurobert"), ["q_proj", "o_proj", "down_proj"]),
+           "jina_embeddings_v3": ["q_proj", "o_proj", "fc1"]}  # fmt: skip
 
 CASES = {
     "alpha": dict(target_modules=["query"], r=2, lora_alpha=32),

@@ -52,7 +52,8 @@ def test_names():
         assert getattr(fastplm, name) is getattr(fastplm, name)
         assert getattr(fastplm, name).__name__ == name
     for name in (
-        "RobertaForMaskedLM",
+        "RobertaForNextSentencePrediction",
+        "XLMForQuestionAnswering",
         "AutoModelForObjectDetection",
         "OPTModel",
         "nothing",
@@ -61,8 +62,12 @@ def test_names():
         assert not hasattr(fastplm, name)
     for name in CLASSES:
         assert getattr(fastplm, name).__name__ == name
-    with pytest.raises(AttributeError, match=r"no 'RobertaForMaskedLM'; of roberta it has RobertaModel"):
-        fastplm.RobertaForMaskedLM  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no 'GteForMultipleChoice'; of gte it has GteModel, GteFor"):
+        fastplm.GteForMultipleChoice  # noqa: B018
+    with pytest.raises(
+        AttributeError, match=r"does not run its beams .*expected XLMForQuestionAnsweringSimple"
+    ):
+        fastplm.XLMForQuestionAnswering  # noqa: B018
 
 
 @pytest.mark.parametrize("family", FAMILIES)

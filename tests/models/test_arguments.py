@@ -307,7 +307,7 @@ def test_without_effect_at_a_call(family, pair):
     reference, model = pair
     ids, _ = random_batch(61, (7, 7))
     extra = dict.fromkeys(WITHOUT_EFFECT["forward"], 3)
-    if family in ("mpnet", "modernbert", "t5"):
+    if family in ("mpnet", "modernbert", "t5", "distilbert", "eurobert"):
         extra["token_type_ids"] = np.ones_like(ids)
     if family == "t5":
         extra["position_ids"] = ids

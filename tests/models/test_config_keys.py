@@ -65,10 +65,34 @@ NUMBERS = {
     "bart": {"activation_function": "relu", "encoder_layers": 1, "num_hidden_layers": 1, "decoder_layers": 1,
              "encoder_attention_heads": 4, "num_attention_heads": 4, "decoder_attention_heads": 2,
              "scale_embedding": False, "decoder_start_token_id": 5},
+    "distilbert": {"activation": "relu", "n_layers": 1, "num_hidden_layers": 1, "n_heads": 4,
+                   "num_attention_heads": 4},
+    "albert": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 3, "num_attention_heads": 4,
+               "num_hidden_groups": 1},
+    "xlm": {"gelu_activation": False, "causal": True, "layer_norm_eps": 0.3, "n_layers": 1, "num_hidden_layers": 1,
+            "n_heads": 4, "num_attention_heads": 4, "pad_token_id": 4, "pad_index": 4},
+    "deberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
+                "relative_attention": False, "pos_att_type": ["c2p"], "position_biased_input": False},
+    "nomic_bert": {
+        "hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1,
+        "num_attention_heads": {"num_attention_heads": 4, "head_dim": 4},
+        "head_dim": {"num_attention_heads": 4, "head_dim": 4},
+        "rope_parameters": {"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}},
+    },
 }  # fmt: skip
+NUMBERS |= dict.fromkeys(("xlm-roberta", "camembert", "xlm-roberta-xl"), NUMBERS["roberta"])
+NUMBERS["electra"] = NUMBERS["bert"]
+NUMBERS["deberta-v2"] = {**{n: v for n, v in NUMBERS["deberta"].items() if n != "position_biased_input"}, "max_relative_positions": 60,
+                         "norm_rel_ebd": "none", "conv_kernel_size": 0, "conv_act": "relu"}  # fmt: skip
+NUMBERS |= dict.fromkeys(
+    ("jina_embeddings_v3", "gte"),
+    {**NUMBERS["bert"], "rope_parameters": NUMBERS["nomic_bert"]["rope_parameters"]},
+)
+NUMBERS["eurobert"] = {name: value for name, value in NUMBERS["llama"].items() if name != "rope_scaling"}
 # Of those above, the ones that a file must have.
 REQUIRED = {"num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
-            "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim"}  # fmt: skip
+            "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim", "n_layers",
+            "n_heads"}  # fmt: skip
 
 # Keys that say which tensors there are and of which shape: a value that the weights contradict.
 SHAPES = {
@@ -87,7 +111,26 @@ SHAPES = {
     "bart": {"vocab_size": 60, "d_model": 32, "hidden_size": 32, "encoder_ffn_dim": 3, "decoder_ffn_dim": 3,
              "max_position_embeddings": 9},
 }  # fmt: skip
-SHAPES["roberta"] = SHAPES["bert"]
+SHAPES |= dict.fromkeys(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"), SHAPES["bert"])
+SHAPES |= dict.fromkeys(("electra", "albert"), {**SHAPES["bert"], "embedding_size": 5})
+SHAPES["distilbert"] = {
+    "vocab_size": 60,
+    "dim": 32,
+    "hidden_size": 32,
+    "hidden_dim": 3,
+    "max_position_embeddings": 9,
+}
+SHAPES["xlm"] = {"vocab_size": 60, "n_words": 60, "emb_dim": 32, "hidden_size": 32, "n_langs": 5,
+                 "max_position_embeddings": 9}  # fmt: skip
+SHAPES["deberta"] = {**SHAPES["bert"], "embedding_size": 5, "max_relative_positions": 12}
+SHAPES["deberta-v2"] = {**SHAPES["bert"], "embedding_size": 5, "position_buckets": 8, "share_att_key": False,
+                        "position_biased_input": True}  # fmt: skip
+del SHAPES["deberta-v2"]["max_position_embeddings"]
+SHAPES["eurobert"] = SHAPES["llama"]
+SHAPES |= dict.fromkeys(
+    ("nomic_bert", "jina_embeddings_v3", "gte"),
+    {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "type_vocab_size": 2},
+)
 
 # Keys that may say one thing only: a value that is refused.
 REFUSED = {
@@ -110,6 +153,10 @@ REFUSED_BY = {
     "gpt2": {"is_decoder": 1, "is_causal": False},
     "llama": {"is_decoder": 1, "is_causal": False},
     "bart": {"is_causal": False},
+    "albert": {"inner_group_num": 2},
+    "xlm": {"is_encoder": False},
+    "deberta": {"talking_head": True, "pooler_hidden_size": 5},
+    "deberta-v2": {"attention_head_size": 5, "conv_groups": 2, "pooler_hidden_size": 5},
 }
 
 ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True}}
@@ -117,6 +164,9 @@ ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True
 # Keys that Python reads: tests of their own below.
 OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype", "is_encoder_decoder",
                 "output_attentions", "output_hidden_states", "return_dict"}  # fmt: skip
+# Keys with tests elsewhere: test_tables_that_are_computed, test_languages.
+ELSEWHERE = {"distilbert": {"sinusoidal_pos_embds"}, "xlm": {"sinusoidal_embeddings", "use_lang_emb"},
+             "deberta-v2": {"max_position_embeddings"}}  # fmt: skip
 # A limit of ours for ModernBERT, and no number of its: as a value, a length that is still allowed.
 LIMITS = {"modernbert": {"max_position_embeddings": 40}}
 # Values for keys without effect, other than the default; the rest get 0.25 (transformers checks the type).
@@ -129,11 +179,13 @@ ODD = {
     "pad_token_id": 3, "eos_token_id": [4, 5], "_auto_class": "AutoModel",
     "base_model_ep_plan": {"layers.*": "rowwise"}, "base_model_fsdp_plan": {"layers.*": "keep_full_weight"},
     "base_model_pp_plan": {"layers.*": ["a"]}, "base_model_tp_plan": {"layers.*": "rowwise"},
-    "pretraining_tp": 2, "max_position_embeddings": 7,
+    "pretraining_tp": 2, "max_position_embeddings": 7, "legacy": False, "pooler_hidden_act": "relu", "asm": True,
+    "start_n_top": 3, "end_n_top": 3, "lang_id": 1, "unk_index": 3, "mask_index": 3, "bos_index": 3,
+    "eos_index": 3, "mask_token_id": 3, "summary_type": "first", "summary_activation": "relu",
     **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "forced_bos_token_id",
                      "forced_eos_token_id"), 7),
     **dict.fromkeys(("use_cache", "classifier_bias", "decoder_bias", "deterministic_flash_attn",
-                     "sparse_prediction", "gradient_checkpointing", "reorder_and_upcast_attn"), True),
+                     "sparse_prediction", "summary_use_proj", "summary_proj_to_labels", "gradient_checkpointing", "reorder_and_upcast_attn"), True),
 }  # fmt: skip
 
 
@@ -217,7 +269,12 @@ def test_every_family_has_its_keys():
 
 def test_every_name_is_in_a_table(family):
     known = set(WITHOUT_EFFECT["config.json"]) | OF_THEIR_OWN | set(REFUSED) | set(REFUSED_BY.get(family, ()))
-    known |= set(NUMBERS[family]) | set(SHAPES[family]) | set(LIMITS.get(family, ()))
+    known |= (
+        ELSEWHERE.get(family, set())
+        | set(NUMBERS[family])
+        | set(SHAPES[family])
+        | set(LIMITS.get(family, ()))
+    )
     names = names_of(family)
     assert {"hidden_size", "problem_type", "output_attentions", "do_sample", "sep_token_id"} <= names
     assert names <= known

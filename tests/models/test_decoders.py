@@ -17,7 +17,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import Tiny, random_batch, save_class
 from tests.tolerance import assert_layers
 
-DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 PIECES = (1, 5, 90, 415, 1, 1, 63, 1, 15, 400, 64, 1)  # across 511, 512, 513, 576, 577 and 1056 tokens
 LENGTH = sum(PIECES)

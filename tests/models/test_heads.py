@@ -311,7 +311,10 @@ def test_a_projection_of_its_own(name, projection, tmp_path):
     assert_layers([getattr(fastplm, name).from_pretrained(tmp_path)(ids).logits], [want])
 
 
-@pytest.mark.parametrize("name", ["GPT2DoubleHeadsModel", "LlamaForQuestionAnswering", "LlamaForCausalLM"])
+@pytest.mark.parametrize("name", [
+    "GPT2DoubleHeadsModel", "LlamaForQuestionAnswering", "LlamaForCausalLM", "RobertaForCausalLM",
+    "ModernBertForMaskedLM", "ModernBertForQuestionAnswering", "EuroBertForMaskedLM", "BertForMaskedLM",
+])  # fmt: skip
 def test_the_losses_divisor(name, tmp_path):
     reference = save_class(name, tmp_path)
     model = getattr(fastplm, name).from_pretrained(tmp_path)
@@ -353,7 +356,7 @@ def test_arguments_that_some_classes_have(name, pair):
     if "logits_to_keep" not in model.kind.arguments:
         with pytest.raises(UnsupportedError, match="logits_to_keep: int given; expected None: this class"):
             model(**given, logits_to_keep=2)
-    natural = {"encoder": False, "decoder": True}.get(model.stacks)
+    natural = {"encoder": False, "decoder": True, "causal": True}.get(model.stacks)
     for value in {True, False} - {natural}:
         with pytest.raises(UnsupportedError, match="is_causal: bool given"):
             model(**given, is_causal=value)

@@ -161,8 +161,16 @@ def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
         weight.normal_(0, 0.3)
         if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight"):
             weight.add_(1)
-    elif "embedding_hidden_mapping" not in key and "embeddings_project" not in key and (
-        "embed" in key or "shared" in key or "wte" in key or "wpe" in key or "relative_attention_bias" in key
+    elif (
+        "embedding_hidden_mapping" not in key
+        and "embeddings_project" not in key
+        and (
+            "embed" in key
+            or "shared" in key
+            or "wte" in key
+            or "wpe" in key
+            or "relative_attention_bias" in key
+        )
     ):
         weight.normal_(0, 1)
     else:
@@ -236,7 +244,9 @@ _ENCODERS = {
     "EuroBert": (_eurobert,),
 }
 _LESS = ("DebertaForMultipleChoice", "JinaEmbeddingsV3ForMultipleChoice") + tuple(  # transformers has none
-    stem + task for stem in ("NomicBert", "Gte", "EuroBert") for task in ("ForQuestionAnswering", "ForMultipleChoice")
+    stem + task
+    for stem in ("NomicBert", "Gte", "EuroBert")
+    for task in ("ForQuestionAnswering", "ForMultipleChoice")
 )
 
 

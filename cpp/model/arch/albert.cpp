@@ -13,7 +13,7 @@ static Spec albert(const Value& c) {
   stack.embed.width = embedding_of(c);
   stack.embed.project = EmbedSpec::Project::kAfterNorm;
   if (const int64_t inner = c.i_in("inner_group_num", 1, 1, kMaxSize); inner != 1) {
-    fail(ErrorKind::kUnsupported, "\"inner_group_num\" is ", inner, "; only 1 is supported");
+    fail(ErrorKind::kUnsupported, "inner_group_num is ", inner, "; expected 1");
   }
   const int64_t layers = stack.layers(), groups = c.i_in("num_hidden_groups", 1, 1, kMaxSize);
   if (groups > std::max<int64_t>(layers, 1)) {
@@ -45,15 +45,16 @@ using Step = HeadStep;
 static const Step kPooler{.kind = Step::kDense, .name = "pooler", .act = Act::kTanh};
 
 static std::vector<Step> vocabulary(const Value& c) {
-  return {{.kind = Step::kDense,
-           .name = "predictions.dense",
-           .width = embedding_of(c),
-           .act = act_from(c.s("hidden_act", "gelu_new"))},
-          {.kind = Step::kNorm,
-           .name = "predictions.LayerNorm",
-           .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
-          {.kind = Step::kVocab, .name = "predictions.decoder", .bias = "predictions.decoder.bias",
-           .tied_bias = "predictions.bias"}};
+  return {
+      {.kind = Step::kDense,
+       .name = "predictions.dense",
+       .width = embedding_of(c),
+       .act = act_from(c.s("hidden_act", "gelu_new"))},
+      {.kind = Step::kNorm, .name = "predictions.LayerNorm", .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
+      {.kind = Step::kVocab,
+       .name = "predictions.decoder",
+       .bias = "predictions.decoder.bias",
+       .tied_bias = "predictions.bias"}};
 }
 static std::vector<Step> pooled(const char* name, int64_t classes) {
   return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = name, .width = classes}};

@@ -76,6 +76,7 @@ const Arch kBert{.model_type = "bert",
                      "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
                      "max_position_embeddings type_vocab_size hidden_act layer_norm_eps num_labels "
                      "tie_word_embeddings initializer_range is_decoder",
-                 .defaults = kDefaults};
+                 .defaults = kDefaults,
+                 .manners = {.labels_stop_cache = true}};
 
 }  // namespace fastplm

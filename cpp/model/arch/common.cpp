@@ -107,23 +107,24 @@ std::vector<HeadOutput> first_row_head(const Value& c) {
 }
 
 std::vector<HeadOutput> gelu_lm_head(const Value& c, double eps) {
-  return {{"logits",
-           {{.kind = HeadStep::kDense, .name = "lm_head.dense", .act = Act::kGeluErf},
-            {.kind = HeadStep::kNorm,
-             .name = "lm_head.layer_norm",
-             .norm = {NormKind::kLayer, c.d("layer_norm_eps", eps)}},
-            {.kind = HeadStep::kVocab, .name = "lm_head.decoder", .bias = "lm_head.decoder.bias",
-             .tied_bias = "lm_head.bias"}}}};
+  return {
+      {"logits",
+       {{.kind = HeadStep::kDense, .name = "lm_head.dense", .act = Act::kGeluErf},
+        {.kind = HeadStep::kNorm, .name = "lm_head.layer_norm", .norm = {NormKind::kLayer, c.d("layer_norm_eps", eps)}},
+        {.kind = HeadStep::kVocab,
+         .name = "lm_head.decoder",
+         .bias = "lm_head.decoder.bias",
+         .tied_bias = "lm_head.bias"}}}};
 }
 
 std::vector<HeadStep> summary(const Value& c, const char* name, const char* type, const char* activation,
                               int64_t labels) {
   const bool first = type == std::string("first");
   if (const std::string said = c.s("summary_type", type); said != type) {
-    fail(ErrorKind::kUnsupported, "\"summary_type\" is \"", said, "\"; only \"", type, "\" is supported");
+    fail(ErrorKind::kUnsupported, "summary_type is \"", said, "\"; expected \"", type, "\"");
   }
   if (!c.b("summary_use_proj", true)) {
-    fail(ErrorKind::kUnsupported, "\"summary_use_proj\" is false; only true is supported");
+    fail(ErrorKind::kUnsupported, "summary_use_proj is false; expected true");
   }
   const std::string act = c.s("summary_activation", activation);
   return {{first ? HeadStep::kFirst : HeadStep::kGather},

@@ -28,7 +28,7 @@ static std::vector<std::string> terms_of(const Value& c) {
   }
   for (const std::string& term : terms) {
     if (term != "c2p" && term != "p2c")
-      fail(ErrorKind::kUnsupported, "\"pos_att_type\" holds \"", term, "\"; only \"c2p\" and \"p2c\" are supported");
+      fail(ErrorKind::kUnsupported, "pos_att_type holds \"", term, "\"; expected \"c2p\" and \"p2c\"");
   }
   return terms;
 }
@@ -38,7 +38,7 @@ static bool has(const std::vector<std::string>& terms, const char* term) {
 }
 
 static void refuse_unless(bool fits, const char* name, int64_t value, int64_t expected) {
-  if (!fits) fail(ErrorKind::kUnsupported, "\"", name, "\" is ", value, "; only ", expected, " is supported");
+  if (!fits) fail(ErrorKind::kUnsupported, name, " is ", value, "; expected ", expected);
 }
 
 // What both have in common.
@@ -74,18 +74,17 @@ static int64_t max_distance_of(const Value& c) {
 static Spec deberta(const Value& c) {
   const std::vector<std::string> terms = terms_of(c);
   Spec spec = deberta_spec(c, int64_t(terms.size()));
-  if (c.b("talking_head", false)) fail(ErrorKind::kUnsupported, "\"talking_head\" is true; only false is supported");
+  if (c.b("talking_head", false)) fail(ErrorKind::kUnsupported, "talking_head is true; expected false");
   if (c.b("relative_attention", false) && !terms.empty()) {
     const int64_t most = max_distance_of(c);
-    std::get<AttentionSpec>(spec.encoder->kinds[0][0].branches[0].op).score =
-        RelativeKeys{.count = 2 * most,
-                     .buckets = 0,
-                     .max_distance = most,
-                     .keys = has(terms, "c2p"),
-                     .queries = has(terms, "p2c"),
-                     .shared = false,
-                     .key_bias = false,
-                     .norm = {}};
+    std::get<AttentionSpec>(spec.encoder->kinds[0][0].branches[0].op).score = RelativeKeys{.count = 2 * most,
+                                                                                           .buckets = 0,
+                                                                                           .max_distance = most,
+                                                                                           .keys = has(terms, "c2p"),
+                                                                                           .queries = has(terms, "p2c"),
+                                                                                           .shared = false,
+                                                                                           .key_bias = false,
+                                                                                           .norm = {}};
   }
   return spec;
 }
@@ -99,7 +98,8 @@ static Spec deberta_v2(const Value& c) {
   const int64_t head_dim = c.i_in("attention_head_size", attention.head_dim, 1, kMaxSize);
   refuse_unless(head_dim == attention.head_dim, "attention_head_size", head_dim, attention.head_dim);
   if (c.b("relative_attention", false) && (keys || queries)) {
-    const int64_t most = max_distance_of(c), buckets = std::max<int64_t>(c.i_in("position_buckets", -1, -1, kMaxSize), 0);
+    const int64_t most = max_distance_of(c),
+                  buckets = std::max<int64_t>(c.i_in("position_buckets", -1, -1, kMaxSize), 0);
     RelativeKeys relative{.count = 2 * (buckets ? buckets : most),
                           .buckets = buckets,
                           .max_distance = most,
@@ -175,12 +175,11 @@ static std::vector<HeadOutput> masked_lm(const Value& c) {
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-7)};
   if (c.b("legacy", true)) {
     return {{"logits",
-             {{.kind = Step::kDense,
-               .name = "cls.predictions.transform.dense",
-               .width = embedding_of(c),
-               .act = act},
+             {{.kind = Step::kDense, .name = "cls.predictions.transform.dense", .width = embedding_of(c), .act = act},
               {.kind = Step::kNorm, .name = "cls.predictions.transform.LayerNorm", .norm = norm},
-              {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.decoder.bias",
+              {.kind = Step::kVocab,
+               .name = "cls.predictions.decoder",
+               .bias = "cls.predictions.decoder.bias",
                .tied_bias = "cls.predictions.bias"}}}};
   }
   return {{"logits",

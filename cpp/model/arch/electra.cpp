@@ -19,20 +19,17 @@ static Spec electra(const Value& c) {
 
 using Step = HeadStep;
 static std::vector<HeadOutput> masked_lm(const Value& c) {   // the generator's
-  return {{"logits",
-           {{.kind = Step::kDense,
-             .name = "generator_predictions.dense",
-             .width = embedding_of(c),
-             .act = Act::kGeluErf},
-            {.kind = Step::kNorm, .name = "generator_predictions.LayerNorm", .norm = {NormKind::kLayer, eps_of(c)}},
-            {.kind = Step::kVocab, .name = "generator_lm_head", .bias = "generator_lm_head.bias"}}}};
+  return {
+      {"logits",
+       {{.kind = Step::kDense, .name = "generator_predictions.dense", .width = embedding_of(c), .act = Act::kGeluErf},
+        {.kind = Step::kNorm, .name = "generator_predictions.LayerNorm", .norm = {NormKind::kLayer, eps_of(c)}},
+        {.kind = Step::kVocab, .name = "generator_lm_head", .bias = "generator_lm_head.bias"}}}};
 }
 static std::vector<HeadOutput> replaced(const Value& c) {   // the discriminator's: is a token another than it was?
-  return {{"logits",
-           {{.kind = Step::kDense,
-             .name = "discriminator_predictions.dense",
-             .act = act_from(c.s("hidden_act", "gelu"))},
-            {.kind = Step::kDense, .name = "discriminator_predictions.dense_prediction", .width = 1}}}};
+  return {
+      {"logits",
+       {{.kind = Step::kDense, .name = "discriminator_predictions.dense", .act = act_from(c.s("hidden_act", "gelu"))},
+        {.kind = Step::kDense, .name = "discriminator_predictions.dense_prediction", .width = 1}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {{"logits",
@@ -73,6 +70,7 @@ const Arch kElectra{.model_type = "electra",
                         "max_position_embeddings type_vocab_size hidden_act layer_norm_eps embedding_size "
                         "summary_type summary_use_proj summary_activation num_labels tie_word_embeddings "
                         "initializer_range is_decoder",
-                    .defaults = kDefaults};
+                    .defaults = kDefaults,
+                    .manners = {.labels_stop_cache = true}};
 
 }  // namespace fastplm

@@ -4,13 +4,13 @@
 
 namespace fastplm {
 
-extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kEuroBert, kGpt2, kGte,
-    kJinaEmbeddingsV3, kLlama,
-    kModernBert, kMpnet, kNomicBert, kRoberta, kT5, kXlm, kXlmRoberta, kXlmRobertaXl;
+extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kEuroBert, kGpt2,
+    kGte, kJinaEmbeddingsV3, kLlama, kModernBert, kMpnet, kNomicBert, kRoberta, kT5, kXlm, kXlmRoberta, kXlmRobertaXl;
 
 static const Arch* const kArchitectures[] = {
-    &kBert,    &kRoberta,   &kXlmRoberta, &kCamembert, &kXlmRobertaXl, &kXlm, &kDistilBert, &kElectra, &kAlbert,
-    &kDeberta, &kDebertaV2, &kMpnet,      &kModernBert, &kNomicBert, &kJinaEmbeddingsV3, &kGte, &kEuroBert, &kT5,           &kGpt2, &kLlama,      &kBart};
+    &kBert,     &kRoberta, &kXlmRoberta, &kCamembert, &kXlmRobertaXl, &kXlm,       &kDistilBert,       &kElectra,
+    &kAlbert,   &kDeberta, &kDebertaV2,  &kMpnet,     &kModernBert,   &kNomicBert, &kJinaEmbeddingsV3, &kGte,
+    &kEuroBert, &kT5,      &kGpt2,       &kLlama,     &kBart};
 
 std::span<const Arch* const> architectures() { return kArchitectures; }
 

@@ -41,6 +41,7 @@ static constexpr Arch family(const char* model_type, const char* stem) {
           .classes = kClasses,
           .keys = kRobertaKeys,
           .defaults = kRobertaDefaults,
+          .manners = {.labels_stop_cache = true},
           .stem = stem};
 }
 

@@ -1,7 +1,7 @@
-// NomicBERT, Jina embeddings v3 and GTE: BERT with rotary positions in place of learned ones, the first and the last with
-// a gated MLP.
-// Source: transformers/models/{nomic_bert,jina_embeddings_v3,gte}/{configuration,modeling}_*.py; arXiv:2402.01613,
-// arXiv:2409.10173, arXiv:2407.19669. Their first releases, which ran code of their own, name weights otherwise.
+// NomicBERT, Jina embeddings v3 and GTE: BERT with rotary positions in place of learned ones, the first and the last
+// with a gated MLP. Source: transformers/models/{nomic_bert,jina_embeddings_v3,gte}/{configuration,modeling}_*.py;
+// arXiv:2402.01613, arXiv:2409.10173, arXiv:2407.19669. Their first releases, which ran code of their own, name weights
+// otherwise.
 #include "model/arch/bert.h"
 
 namespace fastplm {
@@ -148,6 +148,7 @@ static std::vector<HeadOutput> gte_masked_lm(const Value& c) {
            {{.kind = Step::kDense, .name = "lm_head.dense", .act = Act::kGeluErf},
             {.kind = Step::kNorm,
              .name = "lm_head.layer_norm",
+             .older = "lm_head.norm",
              .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
             {.kind = Step::kVocab, .name = "lm_head.decoder", .bias = "lm_head.decoder.bias"}}}};
 }

@@ -5,6 +5,7 @@
 namespace fastplm {
 
 static Spec xlm(const Value& c) {
+  if (!c.b("is_encoder", true)) fail(ErrorKind::kUnsupported, "is_encoder is false; expected true");
   const int64_t width = c.i_in("emb_dim", 2048, 1, kMaxSize), heads = c.i_in("n_heads", 16, 1, kMaxSize);
   const int64_t layers = c.i_in("n_layers", 12, 0, kMaxSize), head_dim = head_dim_of(width, heads);
   const int64_t positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
@@ -45,7 +46,8 @@ static constexpr WeightRow kWeights[] = {
 };
 
 using Step = HeadStep;
-static std::vector<HeadOutput> vocabulary(const Value&) {
+static std::vector<HeadOutput> vocabulary(const Value& c) {
+  if (c.b("asm", false)) fail(ErrorKind::kUnsupported, "asm is true; expected false: there is no adaptive softmax");
   return {{"logits", {{.kind = Step::kVocab, .name = "pred_layer.proj", .bias = "pred_layer.proj.bias"}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
@@ -71,25 +73,26 @@ static constexpr ModelClass kClasses[] = {
          "for each"},
     {"XLMForMultipleChoice", {kCall, "labels", kSwitches}, choice},
 };
-static constexpr Alias kAliases[] = {{"hidden_size", "emb_dim"}, {"num_hidden_layers", "n_layers"},
+static constexpr Alias kAliases[] = {{"hidden_size", "emb_dim"},         {"num_hidden_layers", "n_layers"},
                                      {"num_attention_heads", "n_heads"}, {"n_words", "vocab_size"},
-                                     {"pad_index", "pad_token_id"}, {"bos_index", "bos_token_id"},
+                                     {"pad_index", "pad_token_id"},      {"bos_index", "bos_token_id"},
                                      {"eos_index", "eos_token_id"}};
 static constexpr Default kDefaults[] = {{"pad_token_id", 2}, {"bos_token_id", 0}, {"eos_token_id", 1}};
 
 extern const Arch kXlm;
-const Arch kXlm{.model_type = "xlm",
-                .prefix = "transformer.",
-                .spec = xlm,
-                .encoder = kWeights,
-                .decoder = {},
-                .classes = kClasses,
-                .keys =
-                    "vocab_size emb_dim n_layers n_heads max_position_embeddings gelu_activation sinusoidal_embeddings "
-                    "causal n_langs use_lang_emb layer_norm_eps summary_type summary_use_proj summary_activation "
-                    "summary_proj_to_labels pad_token_id num_labels tie_word_embeddings init_std",
-                .aliases = kAliases,
-                .defaults = kDefaults,
-                .manners = {.states_all_or_none = true, .mask_by_lengths = true}};
+const Arch kXlm{
+    .model_type = "xlm",
+    .prefix = "transformer.",
+    .spec = xlm,
+    .encoder = kWeights,
+    .decoder = {},
+    .classes = kClasses,
+    .keys =
+        "vocab_size emb_dim n_layers n_heads max_position_embeddings gelu_activation sinusoidal_embeddings "
+        "causal is_encoder asm n_langs use_lang_emb layer_norm_eps summary_type summary_use_proj summary_activation "
+        "summary_proj_to_labels pad_token_id num_labels tie_word_embeddings init_std",
+    .aliases = kAliases,
+    .defaults = kDefaults,
+    .manners = {.states_all_or_none = true, .mask_by_lengths = true}};
 
 }  // namespace fastplm

@@ -9,8 +9,8 @@ static Spec xlm_roberta_xl(const Value& c) {
   StackSpec& stack = *spec.encoder;
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-5)};
   const LayerSpec& layer = stack.kinds[0];
-  stack.kinds = {pre_norm(std::get<AttentionSpec>(layer[0].branches[0].op),
-                          std::get<MlpSpec>(layer[1].branches[0].op), norm)};
+  stack.kinds = {
+      pre_norm(std::get<AttentionSpec>(layer[0].branches[0].op), std::get<MlpSpec>(layer[1].branches[0].op), norm)};
   stack.embed.norm.reset();
   stack.embed.segments = c.i_in("type_vocab_size", 1, 0, kMaxSize);
   stack.last = norm;
@@ -58,6 +58,7 @@ const Arch kXlmRobertaXl{.model_type = "xlm-roberta-xl",
                          .decoder = {},
                          .classes = kClasses,
                          .keys = kRobertaKeys,
-                         .defaults = kRobertaDefaults};
+                         .defaults = kRobertaDefaults,
+                         .manners = {.labels_stop_cache = true, .token_loss_by_mask = true}};
 
 }  // namespace fastplm

@@ -45,7 +45,8 @@ static ops::RelativePositions fold_positions(Loader& load, const AttentionSpec& 
   ops::RelativePositions made{.count = count};
   Memory aside;
   const auto project = [&](const LinearWeights& weights) {
-    const TensorView y{aside.take(count * weights.weight.n * size), load.dtype(), Device::kCpu, {count, weights.weight.n}};
+    const TensorView y{
+        aside.take(count * weights.weight.n * size), load.dtype(), Device::kCpu, {count, weights.weight.n}};
     ops::linear(positions, weights.weight, weights.bias, Act::kNone, {}, y);
     return y;
   };

@@ -31,7 +31,8 @@ class RopeTable {
 
 // Slots, with the prefix "attention" or, where the keys come from the encoder, "cross": .qkv or .query, .key,
 // .value; the vectors .query_bias and .value_bias, where biases have names of their own; .out; .position_key and
-// .position_query of RelativeKeys. Of the whole stack: attention.buckets; attention.positions, attention.positions_norm.
+// .position_query of RelativeKeys. Of the whole stack: attention.buckets; attention.positions,
+// attention.positions_norm.
 struct AttentionWeights {
   LinearWeights in;    // queries, keys and values; of the encoder's keys: queries
   LinearWeights keys;  // the encoder's keys and values

@@ -72,14 +72,14 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
   fill_positions(spec, batch, past, a.position_ids.as<int32_t>());
   const bool projects = spec.project != Project::kNone;
   const TensorView sum = projects ? a.embedded : a.x;
-  const bool named = spec.languages && batch.language_ids;   // no family has languages and segments of their own table
+  const bool named = spec.languages && batch.language_ids;  // no family has languages and segments of their own table
   ops::embed({.tokens = weights.tokens.rows,
               .packed = weights.tokens.packed,
               .segments = named ? weights.languages : weights.segments,
               .positions = weights.positions,
               .scale = spec.scale},
              batch.ids, batch.embeds, named ? batch.language_ids : batch.segment_ids, a.position_ids, sum);
-  if (spec.segments_are_tokens && batch.segment_ids) {   // each row is added to what is there: its own "segment"
+  if (spec.segments_are_tokens && batch.segment_ids) {  // each row is added to what is there: its own "segment"
     std::vector<int32_t> rows(size_t(sum.shape[0]));
     std::iota(rows.begin(), rows.end(), 0);
     const TensorView own{rows.data(), DType::kI32, Device::kCpu, {sum.shape[0]}};

@@ -22,7 +22,8 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
         linear = load.named_linear(step.name, step.bias, n, head.width, step.has_bias);
         head.width = n;
       } else if (step.kind == HeadStep::kNorm) {
-        norm = load.named_norm(step.name, head.width, step.norm.bias);
+        const bool older = step.older && load.has_named(std::string(step.older) + ".weight");
+        norm = load.named_norm(older ? step.older : step.name, head.width, step.norm.bias);
       } else if (step.kind == HeadStep::kVocab) {
         linear = load.projection(vocab, head.width);
         const bool other = load.tied() && step.tied_bias && !load.has_named(step.bias);

@@ -39,8 +39,8 @@ void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const
     qkv = std::max(qkv, attention.inner() + 2 * attention.kv_inner());
     const auto* relative = std::get_if<RelativeKeys>(&attention.score);
     placed |= relative != nullptr;
-    share = std::max(share, ops::attention_workspace(dtype, attention.head_dim, size.longest,
-                                                     relative ? relative->count : 0));
+    share = std::max(share,
+                     ops::attention_workspace(dtype, attention.head_dim, size.longest, relative ? relative->count : 0));
     if (std::holds_alternative<Buckets>(attention.score)) biased = std::max(biased, attention.heads);
   });
   for_each<MlpSpec>(spec, [&](const MlpSpec& mlp) {
