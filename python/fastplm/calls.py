@@ -77,7 +77,7 @@ def mask_of_lengths(
         mask = np.ascontiguousarray(np.arange(length) < counts[:, None], np.uint8)
     if config.get("causal") and mask.ndim == 2 and (mask[:, 1:] > mask[:, :-1]).any():
         raise UnsupportedError(
-            "attention_mask: hides a token that others follow; a causal model of this family sees it nevertheless: "
+            "attention_mask: hides a token that others follow; a causal model of this family sees it: "
             "expected padding on the right"
         )
     return mask

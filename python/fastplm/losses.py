@@ -103,7 +103,9 @@ def classes(logits: Any, labels: Any, problem: str | None) -> float:
 
 
 def classes_by_labels(logits: Any, labels: Any) -> tuple[Any, float]:
-    """The loss of logits [B, classes] as the labels choose it, and the logits as they then are: regression of one class, classes that are not below 0, or weights of all classes."""
+    """The loss of logits [B, classes] as the labels choose it, and the logits as they then are: regression of
+    one class, classes that are not below 0, or weights of all classes.
+    """
     if logits.shape[1] == 1:
         logits = logits.reshape(-1)
         return logits, classes(logits[:, None], labels.reshape(-1, 1), "regression")

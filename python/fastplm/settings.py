@@ -25,7 +25,8 @@ _CONFIG = {
             "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
             "classif_dropout", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate",
             "classifier_dropout_prob", "cls_dropout", "embd_pdrop", "embedding_dropout", "encoder_layerdrop",
-            "hidden_dropout_prob", "mlp_dropout", "pooler_dropout", "qa_dropout", "resid_pdrop", "seq_classif_dropout",
+            "hidden_dropout_prob", "mlp_dropout", "pooler_dropout", "qa_dropout", "resid_pdrop",
+            "seq_classif_dropout",
             "summary_first_dropout", "summary_last_dropout",
         ),
         _DROPOUT,
@@ -41,7 +42,10 @@ _CONFIG = {
         _HEAD,
     ),
     **dict.fromkeys(
-        ("embed_init_std", "init_std", "initializer_cutoff_factor", "initializer_factor", "initializer_range"),
+        (
+            "embed_init_std", "init_std", "initializer_cutoff_factor", "initializer_factor",
+            "initializer_range",
+        ),
         _INIT,
     ),
     **dict.fromkeys(
@@ -66,7 +70,8 @@ _CONFIG = {
     **dict.fromkeys(
         (
             "bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id",
-            "pad_token_id", "sep_token_id", "unk_token_id", "bos_index", "eos_index", "mask_index", "unk_index",
+            "pad_token_id", "sep_token_id", "unk_token_id", "bos_index", "eos_index", "mask_index",
+            "unk_index",
         ),
         _ID,
     ),

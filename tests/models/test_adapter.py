@@ -56,8 +56,8 @@ TARGETS = {"bert": ["query", "value"], "roberta": ["query", "dense"], "mpnet": [
            "modernbert": ["Wqkv", "Wo", "Wi"], "t5": ["q", "v", "wi", "wo"],
            "distilbert": ["q_lin", "lin2"], "xlm": ["q_lin", "out_lin", "lin1"], "albert": ["query", "ffn"],
            "deberta": ["in_proj", "dense"], "deberta-v2": ["query_proj", "value_proj", "dense"],
-           **dict.fromkeys(("xlm-roberta", "camembert", "xlm-roberta-xl", "electra"), ["query", "dense"]),
-           **dict.fromkeys(("nomic_bert", "gte", "eurobert"), ["q_proj", "o_proj", "down_proj"]),
+           **{f: ["query", "dense"] for f in ("xlm-roberta", "camembert", "xlm-roberta-xl", "electra")},
+           **{f: ["q_proj", "o_proj", "down_proj"] for f in ("nomic_bert", "gte", "eurobert")},
            "jina_embeddings_v3": ["q_proj", "o_proj", "fc1"]}  # fmt: skip
 
 CASES = {

@@ -69,8 +69,9 @@ NUMBERS = {
                    "num_attention_heads": 4},
     "albert": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 3, "num_attention_heads": 4,
                "num_hidden_groups": 1},
-    "xlm": {"gelu_activation": False, "causal": True, "layer_norm_eps": 0.3, "n_layers": 1, "num_hidden_layers": 1,
-            "n_heads": 4, "num_attention_heads": 4, "pad_token_id": 4, "pad_index": 4},
+    "xlm": {"gelu_activation": False, "causal": True, "layer_norm_eps": 0.3, "n_layers": 1,
+            "num_hidden_layers": 1, "n_heads": 4, "num_attention_heads": 4, "pad_token_id": 4,
+            "pad_index": 4},
     "deberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
                 "relative_attention": False, "pos_att_type": ["c2p"], "position_biased_input": False},
     "nomic_bert": {
@@ -80,14 +81,18 @@ NUMBERS = {
         "rope_parameters": {"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}},
     },
 }  # fmt: skip
+for _name in ("bert", "roberta"):
+    NUMBERS[_name]["is_decoder"] = True
 NUMBERS |= dict.fromkeys(("xlm-roberta", "camembert", "xlm-roberta-xl"), NUMBERS["roberta"])
 NUMBERS["electra"] = NUMBERS["bert"]
-NUMBERS["deberta-v2"] = {**{n: v for n, v in NUMBERS["deberta"].items() if n != "position_biased_input"}, "max_relative_positions": 60,
-                         "norm_rel_ebd": "none", "conv_kernel_size": 0, "conv_act": "relu"}  # fmt: skip
-NUMBERS |= dict.fromkeys(
-    ("jina_embeddings_v3", "gte"),
-    {**NUMBERS["bert"], "rope_parameters": NUMBERS["nomic_bert"]["rope_parameters"]},
-)
+NUMBERS["deberta-v2"] = {
+    **{name: value for name, value in NUMBERS["deberta"].items() if name != "position_biased_input"},
+    "max_relative_positions": 60, "norm_rel_ebd": "none", "conv_kernel_size": 0, "conv_act": "relu",
+}  # fmt: skip
+NUMBERS["gte"] = NUMBERS["jina_embeddings_v3"] = {
+    **{name: value for name, value in NUMBERS["bert"].items() if name != "is_decoder"},
+    "rope_parameters": NUMBERS["nomic_bert"]["rope_parameters"],
+}
 NUMBERS["eurobert"] = {name: value for name, value in NUMBERS["llama"].items() if name != "rope_scaling"}
 # Of those above, the ones that a file must have.
 REQUIRED = {"num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
@@ -112,7 +117,7 @@ SHAPES = {
              "max_position_embeddings": 9},
 }  # fmt: skip
 SHAPES |= dict.fromkeys(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"), SHAPES["bert"])
-SHAPES |= dict.fromkeys(("electra", "albert"), {**SHAPES["bert"], "embedding_size": 5})
+SHAPES["electra"] = SHAPES["albert"] = {**SHAPES["bert"], "embedding_size": 5}
 SHAPES["distilbert"] = {
     "vocab_size": 60,
     "dim": 32,
@@ -127,10 +132,8 @@ SHAPES["deberta-v2"] = {**SHAPES["bert"], "embedding_size": 5, "position_buckets
                         "position_biased_input": True}  # fmt: skip
 del SHAPES["deberta-v2"]["max_position_embeddings"]
 SHAPES["eurobert"] = SHAPES["llama"]
-SHAPES |= dict.fromkeys(
-    ("nomic_bert", "jina_embeddings_v3", "gte"),
-    {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "type_vocab_size": 2},
-)
+SHAPES["nomic_bert"] = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "type_vocab_size": 2}
+SHAPES["gte"] = SHAPES["jina_embeddings_v3"] = SHAPES["nomic_bert"]
 
 # Keys that may say one thing only: a value that is refused.
 REFUSED = {
@@ -179,13 +182,15 @@ ODD = {
     "pad_token_id": 3, "eos_token_id": [4, 5], "_auto_class": "AutoModel",
     "base_model_ep_plan": {"layers.*": "rowwise"}, "base_model_fsdp_plan": {"layers.*": "keep_full_weight"},
     "base_model_pp_plan": {"layers.*": ["a"]}, "base_model_tp_plan": {"layers.*": "rowwise"},
-    "pretraining_tp": 2, "max_position_embeddings": 7, "legacy": False, "pooler_hidden_act": "relu", "asm": True,
+    "pretraining_tp": 2, "max_position_embeddings": 7, "legacy": False,
+    "pooler_hidden_act": "relu", "asm": True,
     "start_n_top": 3, "end_n_top": 3, "lang_id": 1, "unk_index": 3, "mask_index": 3, "bos_index": 3,
     "eos_index": 3, "mask_token_id": 3, "summary_type": "first", "summary_activation": "relu",
     **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "forced_bos_token_id",
                      "forced_eos_token_id"), 7),
     **dict.fromkeys(("use_cache", "classifier_bias", "decoder_bias", "deterministic_flash_attn",
-                     "sparse_prediction", "summary_use_proj", "summary_proj_to_labels", "gradient_checkpointing", "reorder_and_upcast_attn"), True),
+                     "sparse_prediction", "summary_use_proj", "summary_proj_to_labels",
+                     "gradient_checkpointing", "reorder_and_upcast_attn"), True),
 }  # fmt: skip
 
 

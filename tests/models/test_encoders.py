@@ -1,4 +1,4 @@
-"""What some families of encoders have alone: computed tables, languages, decoders made of them, older names."""
+"""What some encoders have alone: computed tables, languages, decoders made of them, older names."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_tables_that_are_computed(family, setting, table, tmp_path):
 
 @pytest.mark.parametrize("settings", [{}, {"use_lang_emb": False}, {"n_langs": 1}, {"causal": True}], ids=str)
 def test_languages(settings, tmp_path):
-    """And token types that are of the table of tokens, lengths in place of a mask, padding that hides itself."""
+    """And token types of the table of tokens, lengths in place of a mask, padding that hides itself."""
     reference = save_tiny("xlm", tmp_path, Tiny(extra=settings))
     model = fastplm.AutoModel.from_pretrained(tmp_path)
     ids, mask = random_batch(61, (9, 5))

@@ -41,7 +41,8 @@ VARIANTS = [
     ("deberta-v2", {"share_att_key": False}), ("deberta-v2", {"norm_rel_ebd": "none"}),
     ("deberta-v2", {"conv_kernel_size": 0}), ("deberta-v2", {"conv_kernel_size": 5, "conv_act": "gelu"}),
     ("deberta-v2", {"position_biased_input": True}), ("deberta-v2", {"embedding_size": 11}),
-    ("nomic_bert", {"head_dim": 12}), ("gte", {"type_vocab_size": 0}), ("jina_embeddings_v3", {"hidden_act": "relu"}),
+    ("nomic_bert", {"head_dim": 12}), ("gte", {"type_vocab_size": 0}),
+    ("jina_embeddings_v3", {"hidden_act": "relu"}),
     ("eurobert", {"attention_bias": True, "mlp_bias": True}), ("eurobert", {"num_key_value_heads": 2}),
 ]  # fmt: skip
 

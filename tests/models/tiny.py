@@ -105,8 +105,8 @@ def _rotary_bert(t: Tiny) -> dict[str, Any]:
 def _eurobert(t: Tiny) -> dict[str, Any]:
     return dict(
         hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_key_value_heads=t.heads // 2 or 1,
-        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0, bos_token_id=1,
-        eos_token_id=2, mask_token_id=3,
+        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, mask_token_id=3,
     )  # fmt: skip
 
 
@@ -243,11 +243,11 @@ _ENCODERS = {
     "Gte": (_rotary_bert,),
     "EuroBert": (_eurobert,),
 }
-_LESS = ("DebertaForMultipleChoice", "JinaEmbeddingsV3ForMultipleChoice") + tuple(  # transformers has none
-    stem + task
-    for stem in ("NomicBert", "Gte", "EuroBert")
-    for task in ("ForQuestionAnswering", "ForMultipleChoice")
-)
+_LESS = {  # transformers has none
+    "DebertaForMultipleChoice", "JinaEmbeddingsV3ForMultipleChoice",
+    *(stem + task for stem in ("NomicBert", "Gte", "EuroBert")
+      for task in ("ForQuestionAnswering", "ForMultipleChoice")),
+}  # fmt: skip
 
 
 def _decoding(settings: Any) -> Any:

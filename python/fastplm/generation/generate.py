@@ -73,8 +73,8 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """See `GenerationMixin.generate`."""
     if model.stacks == "encoder":
         raise UnsupportedError(
-            f"generate(): {type(model).__name__} runs as an encoder, whose tokens see those that follow; expected a "
-            "decoder: is_decoder in config.json"
+            f"generate(): {type(model).__name__} runs as an encoder, whose tokens see those that follow; "
+            "expected a decoder: is_decoder in config.json"
         )
     kwargs = dict(kwargs)
     streamer, tokenizer = kwargs.pop("streamer", None), kwargs.pop("tokenizer", None)
