@@ -33,8 +33,6 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_decoder": ((False, None), "this version runs this family as it was trained"),
     "add_cross_attention": ((False, None), "this version adds no attention over another model"),
     "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
-    "asm": ((False, None), "this version projects to the whole vocabulary, and has no adaptive softmax"),
-    "is_encoder": ((True, None), "transformers runs this family as an encoder only"),
     "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
