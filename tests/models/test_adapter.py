@@ -86,7 +86,10 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families(family, tmp_path):
-    save_tiny(family, tmp_path)
+    reference = save_tiny(family, tmp_path)
+    if family in ("nomic_bert", "jina_embeddings_v3", "gte"):  # saved under names that adapters do not know
+        weights = {name: weight.clone() for name, weight in reference.state_dict().items()}
+        save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     save_adapter(tmp_path, family, target_modules=TARGETS[family], r=4)
     check(tmp_path, family)
 

@@ -77,6 +77,6 @@ const Arch kBert{.model_type = "bert",
                      "max_position_embeddings type_vocab_size hidden_act layer_norm_eps num_labels "
                      "tie_word_embeddings initializer_range is_decoder",
                  .defaults = kDefaults,
-                 .manners = {.labels_stop_cache = true}};
+                 .manners = {.labels_stop_cache = true, .keeps_cache_back = true}};
 
 }  // namespace fastplm

@@ -71,6 +71,6 @@ const Arch kElectra{.model_type = "electra",
                         "summary_type summary_use_proj summary_activation num_labels tie_word_embeddings "
                         "initializer_range is_decoder",
                     .defaults = kDefaults,
-                    .manners = {.labels_stop_cache = true}};
+                    .manners = {.labels_stop_cache = true, .keeps_cache_back = true}};
 
 }  // namespace fastplm

@@ -41,7 +41,7 @@ static constexpr Arch family(const char* model_type, const char* stem) {
           .classes = kClasses,
           .keys = kRobertaKeys,
           .defaults = kRobertaDefaults,
-          .manners = {.labels_stop_cache = true},
+          .manners = {.labels_stop_cache = true, .keeps_cache_back = true},
           .stem = stem};
 }
 

@@ -59,6 +59,6 @@ const Arch kXlmRobertaXl{.model_type = "xlm-roberta-xl",
                          .classes = kClasses,
                          .keys = kRobertaKeys,
                          .defaults = kRobertaDefaults,
-                         .manners = {.labels_stop_cache = true, .token_loss_by_mask = true}};
+                         .manners = {.labels_stop_cache = true, .keeps_cache_back = true, .token_loss_by_mask = true}};
 
 }  // namespace fastplm
