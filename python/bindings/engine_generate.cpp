@@ -27,7 +27,8 @@ StopStrings stop_strings_from(const Value& settings, const py::tuple& texts) {
       fail(ErrorKind::kInternal, "generate: texts of tokens that begin outside of their bytes");
     }
   }
-  for (const Value& s : settings.at("stop_strings").array("stop_strings")) stop.strings.push_back(s.string("stop_strings"));
+  for (const Value& s : settings.at("stop_strings").array("stop_strings"))
+    stop.strings.push_back(s.string("stop_strings"));
   return stop;
 }
 

@@ -25,16 +25,16 @@ class Requests {
                   const MaybeFunction& process) {
     const Value v = to_value(settings);
     const auto& seed = v.at("random").array("random");
-    Request request{.prompt = prompt,
-                    .max_new = v.i("max_new"),
-                    .processors = processors_from(v.at("processors"), vocab_),
-                    .sample = v.b("sample"),
-                    .random = {.seed = uint64_t(seed.at(0).integer("seed")),
-                               .prompt = uint32_t(seed.at(1).integer("prompt"))},
-                    .eos = ids_of(v.at("eos")),
-                    .stop_strings = {},
-                    .process = {},
-                    .mask = {}};
+    Request request{
+        .prompt = prompt,
+        .max_new = v.i("max_new"),
+        .processors = processors_from(v.at("processors"), vocab_),
+        .sample = v.b("sample"),
+        .random = {.seed = uint64_t(seed.at(0).integer("seed")), .prompt = uint32_t(seed.at(1).integer("prompt"))},
+        .eos = ids_of(v.at("eos")),
+        .stop_strings = {},
+        .process = {},
+        .mask = {}};
     if (texts) request.stop_strings = stop_strings_from(v, *texts);
     if (process) {
       const Held held = hold(*process);
@@ -75,22 +75,10 @@ class Requests {
     std::rethrow_exception(error);
   }
 
-  bool idle() const {
-    const ReleaseGil released;
-    return batch_.idle();
-  }
-
-  void forget() {
-    const ReleaseGil released;
-    batch_.forget();
-  }
+  void forget() { batch_.forget(); }
 
   py::dict usage() const {
-    RequestBatch::Usage u;
-    {
-      const ReleaseGil released;
-      u = batch_.usage();
-    }
+    const RequestBatch::Usage u = batch_.usage();
     py::dict d;
     d["running"] = u.running;
     d["waiting"] = u.waiting;
@@ -156,7 +144,6 @@ void bind_requests(py::module_& m) {
       .def("cancel", &Requests::cancel, py::arg("request"))
       .def("step", &Requests::step)
       .def("raise_error", &Requests::raise_error, py::arg("request"))
-      .def("idle", &Requests::idle)
       .def("forget", &Requests::forget)
       .def("usage", &Requests::usage);
 }

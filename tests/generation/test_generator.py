@@ -92,14 +92,12 @@ def test_a_budget_makes_requests_wait(ours):
     want = [alone(ours, p, max_new_tokens=20, eos_token_id=None) for p in prompts]
     with fastplm.Generator(ours, max_tokens=2 * PAGE) as generator:
         running = [generator.submit(p, max_new_tokens=20, eos_token_id=-1) for p in prompts]
-        most = 0
         for request in running:
             for _ in request:
                 used = generator.usage()
                 assert used["reserved_tokens"] + used["remembered_tokens"] <= 2 * PAGE
-                most = max(most, used["running"])
-        assert most == 2
         assert [r.result().token_ids for r in running] == want
+        assert generator.usage()["steps"] >= 60  # three times two requests, of 20 tokens each
         with pytest.raises(ValueError, match="max_tokens is 192"):
             generator.submit(prompt_of(150, 0), max_new_tokens=100)
         assert generator.submit(prompts[0], max_new_tokens=20, eos_token_id=-1).result().token_ids == want[0]
@@ -258,5 +256,7 @@ def test_a_real_checkpoint(data):
             done = request.result()
             assert done.token_ids == want
             assert "".join(pieces).strip() == done.text.strip()
-        stopped = generator.submit("Once upon a time", max_new_tokens=60, stop_strings=["little girl"]).result()
+        stopped = generator.submit(
+            "Once upon a time", max_new_tokens=60, stop_strings=["little girl"]
+        ).result()
         assert stopped.finish_reason == "stop" and stopped.text.endswith("little girl")

@@ -101,8 +101,8 @@ struct Eta {
 struct Normalize {};
 
 using Processor = std::variant<SequenceBias, SourcePenalty, RepetitionPenalty, CountPenalty, NoRepeat, NoRepeatOfSource,
-                               MinLength, Force, RemoveInvalid, DecayLength, Suppress, Call, Mask, Temperature, TopH, TopK,
-                               TopP, MinP, Typical, Epsilon, Eta, Normalize>;
+                               MinLength, Force, RemoveInvalid, DecayLength, Suppress, Call, Mask, Temperature, TopH,
+                               TopK, TopP, MinP, Typical, Epsilon, Eta, Normalize>;
 
 // settings: a list of {"kind": the struct's name in lower case, and its members}. vocab: ids lie below it. Throws
 // kValue, kFile.

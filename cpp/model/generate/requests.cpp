@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/parallel.h"
 #include "model/generate/scores.h"
@@ -10,9 +11,7 @@ namespace fastplm {
 
 static int64_t whole_pages(int64_t tokens) { return (tokens + ops::kPageRows - 1) / ops::kPageRows * ops::kPageRows; }
 
-static int64_t common(const Ids& a, const Ids& b) {
-  return std::ranges::mismatch(a, b).in1 - a.begin();
-}
+static int64_t common(const Ids& a, const Ids& b) { return std::ranges::mismatch(a, b).in1 - a.begin(); }
 
 RequestBatch::RequestBatch(const Model& model, const Limits& limits)
     : model_(model),
@@ -38,8 +37,8 @@ uint64_t RequestBatch::submit(Request request) {
   }
   if (request.max_new < 1) fail(ErrorKind::kValue, "request: ", request.max_new, " new tokens; expected at least 1");
   if (longest && length + request.max_new - 1 > longest) {
-    fail(ErrorKind::kValue, "request: ", length, " tokens and ", request.max_new, " new ones; this model takes at most ",
-         longest);
+    fail(ErrorKind::kValue, "request: ", length, " tokens and ", request.max_new,
+         " new ones; this model takes at most ", longest);
   }
   if (whole_pages(length + request.max_new) > limits_.tokens) {
     fail(ErrorKind::kValue, "request: ", length, " tokens and ", request.max_new, " new ones need ",
@@ -55,24 +54,36 @@ void RequestBatch::cancel(uint64_t request) {
   cancelled_.push_back(request);
 }
 
-bool RequestBatch::idle() const {
-  std::lock_guard step(stepping_);
-  std::lock_guard lock(lock_);
-  return running_.empty() && waiting_.empty();
-}
-
 RequestBatch::Usage RequestBatch::usage() const {
-  std::lock_guard step(stepping_);
   std::lock_guard lock(lock_);
-  Usage usage = usage_;
-  usage.running = int64_t(running_.size());
+  Usage usage = shown_;
   usage.waiting = int64_t(waiting_.size());
-  usage.bytes = cache_.own.bytes() + kept_.bytes();
   return usage;
 }
 
+void RequestBatch::show() {
+  usage_.running = int64_t(running_.size());
+  usage_.bytes = cache_.own.bytes() + kept_.bytes();
+  std::lock_guard lock(lock_);
+  shown_ = usage_;
+}
+
 void RequestBatch::forget() {
-  std::lock_guard step(stepping_);
+  {
+    std::lock_guard lock(lock_);
+    forgets_ = true;
+  }
+  std::unique_lock step(stepping_, std::try_to_lock);
+  if (!step) return;
+  forget_if_asked();
+  show();
+}
+
+void RequestBatch::forget_if_asked() {
+  {
+    std::lock_guard lock(lock_);
+    if (!std::exchange(forgets_, false)) return;
+  }
   while (!remembered_.empty()) forget_oldest();
 }
 
@@ -199,7 +210,12 @@ void RequestBatch::forward(const std::vector<int64_t>& take) {
     logits_.resize(size_t(rows * vocab_));
     const Batch batch{.cu_seqlens = {starts.data(), DType::kI32, Device::kCpu, {rows + 1}},
                       .ids = {ids.data(), DType::kI32, Device::kCpu, {tokens}},
-                      .embeds = {}, .segment_ids = {}, .position_ids = {}, .index = {}, .mask = {}, .gather = {}};
+                      .embeds = {},
+                      .segment_ids = {},
+                      .position_ids = {},
+                      .index = {},
+                      .mask = {},
+                      .gather = {}};
     Outputs out{.last_rows = true};
     out.heads.resize(model_.heads().size());
     out.heads[head_] = {logits_.data(), DType::kF32, Device::kCpu, {rows, vocab_}};
@@ -214,10 +230,7 @@ Progress RequestBatch::choose(Running& running, std::span<float> scores) const {
   const Request& request = running.request;
   Progress made{.request = running.id, .tokens = {}};
   try {
-    const Row row{.ids = running.ids,
-                  .prompt = int64_t(request.prompt.size()),
-                  .shown = 0,
-                  .source = request.prompt};
+    const Row row{.ids = running.ids, .prompt = int64_t(request.prompt.size()), .shown = 0, .source = request.prompt};
     for (const Processor& p : request.processors) {
       if (const Call* call = std::get_if<Call>(&p))
         request.process(call->index, running.ids, scores);
@@ -243,6 +256,13 @@ Progress RequestBatch::choose(Running& running, std::span<float> scores) const {
 
 std::vector<Progress> RequestBatch::step() {
   std::lock_guard one(stepping_);
+  std::vector<Progress> made = run();
+  forget_if_asked();
+  show();
+  return made;
+}
+
+std::vector<Progress> RequestBatch::run() {
   std::vector<Progress> made;
   drop_cancelled(made);
   admit();

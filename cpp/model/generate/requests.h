@@ -65,9 +65,9 @@ class FASTPLM_EXPORT RequestBatch {
   // One forward pass and the tokens chosen from it; nothing to do: returns at once. A request that fails ends alone;
   // where the forward pass itself fails, all that run do.
   std::vector<Progress> step();
-  bool idle() const;
-  void forget();                   // all that is remembered of requests that have ended
-  Usage usage() const;
+  // Drops all that is remembered of requests that have ended: at once, or with the step that is being made.
+  void forget();
+  Usage usage() const;             // after the last step
 
  private:
   struct Running {
@@ -89,6 +89,9 @@ class FASTPLM_EXPORT RequestBatch {
   void leave(const std::vector<uint8_t>& gone);
   void remember(size_t row);
   void forget_oldest();
+  void forget_if_asked();
+  std::vector<Progress> run();
+  void show();
   void forward(const std::vector<int64_t>& take);
   Progress choose(Running& running, std::span<float> scores) const;
 
@@ -101,8 +104,10 @@ class FASTPLM_EXPORT RequestBatch {
   uint64_t next_ = 0;
   std::deque<std::pair<uint64_t, Request>> waiting_;
   std::vector<uint64_t> cancelled_;
+  bool forgets_ = false;
+  Usage shown_;
 
-  mutable std::mutex stepping_;    // of what follows, for a step
+  std::mutex stepping_;    // of what follows, for a step
   Cache cache_;                    // row i is of running_[i]
   std::vector<Running> running_;
   KeyStore kept_;                  // row i is of remembered_[i], the oldest first

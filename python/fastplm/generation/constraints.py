@@ -13,6 +13,8 @@ from fastplm import arrays
 from fastplm.errors import UnsupportedError
 from fastplm.generation.stopping import known_texts
 
+_MARK = "\x02"  # a character that no token joins with what follows
+
 
 class Constraint:
     """Given to generate() or a Generator as `constraint`; may be used again. The text that is generated, from
@@ -28,9 +30,12 @@ class Constraint:
             raise ValueError(f"constraint: {what}: {found}")
 
     @classmethod
-    def json_schema(cls, schema: dict[str, Any] | bool | str) -> "Constraint":
-        """JSON that the schema (or its text) allows."""
-        return cls._made("json_schema", schema if isinstance(schema, str) else json.dumps(schema))
+    def json_schema(cls, schema: dict[str, Any] | bool | str, whitespace: bool = False) -> "Constraint":
+        """JSON that the schema (or its text) allows, compact; whitespace=True: with any white space, of which
+        small models may write without end.
+        """
+        text = schema if isinstance(schema, str) else json.dumps(schema)
+        return cls._made("json_schema", text, {"whitespace_flexible": whitespace})
 
     @classmethod
     def regex(cls, pattern: str) -> "Constraint":
@@ -50,11 +55,11 @@ class Constraint:
         return cls._made("lark", "start: " + " | ".join(json.dumps(t, ensure_ascii=False) for t in texts))
 
     @classmethod
-    def _made(cls, kind: str, source: str) -> "Constraint":
+    def _made(cls, kind: str, source: str, *options: Any) -> "Constraint":
         if not isinstance(source, str):
             raise TypeError(f"constraint: {kind}: a {type(source).__name__}; expected a string")
         try:
-            return cls(getattr(_library().LLMatcher, f"grammar_from_{kind}")(source), kind)
+            return cls(getattr(_library().LLMatcher, f"grammar_from_{kind}")(source, *options), kind)
         except ValueError as error:
             raise ValueError(f"constraint: {kind}: {error}") from None
 
@@ -74,7 +79,7 @@ class Matching:
     """Where each row of a call stands."""
 
     def __init__(self, constraint: Constraint, tokenizer: Any, vocabulary: int, eos: Sequence[int]) -> None:
-        self._new = lambda: _library().LLMatcher(tokenizer, constraint._grammar, log_level=0)
+        self._tokenizer, self._grammar = tokenizer, constraint._grammar
         self._eos = [token for token in eos if token < vocabulary]
         self._words = (vocabulary + 31) // 32
         self._rows: list[Any] = []
@@ -85,7 +90,8 @@ class Matching:
         call's ids are the prompts.
         """
         if not self._rows:
-            self._rows = [self._new() for _ in ids]
+            matcher: Any = _library().LLMatcher
+            self._rows = [matcher(self._tokenizer, self._grammar, log_level=0) for _ in ids]
             self._seen = ids.shape[1]
         bits = np.zeros((len(ids), self._words), np.uint32)
         for row, matcher in enumerate(self._rows):
@@ -140,9 +146,28 @@ class _Tokens:
         self._tokenizer = tokenizer
         self.tokens, self.special_token_ids = tokens, special
         self.eos_token_id, self.bos_token_id = eos, None
+        self._numbers = {text: number for number, text in enumerate(tokens) if text}
+        self._longest = max(map(len, self._numbers))
 
     def __call__(self, text: bytes) -> list[int]:
-        ids: list[int] = self._tokenizer(text.decode("utf-8", "replace"), add_special_tokens=False)[
-            "input_ids"
-        ]
+        """The tokens of text that stands behind other text."""
+        with_mark = self._ids(_MARK + text.decode("utf-8", "replace"))
+        behind = with_mark[len(self._ids(_MARK)) :]
+        made = b"".join(self.tokens[token] for token in behind if token < len(self.tokens))
+        return behind if made == text else self._greedy(text)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _greedy(self, text: bytes) -> list[int]:
+        """The longest token at each place. What no token has is left out, as llguidance expects."""
+        ids, at = [], 0
+        while at < len(text):
+            size = min(self._longest, len(text) - at)
+            while size and text[at : at + size] not in self._numbers:
+                size -= 1
+            if size:
+                ids.append(self._numbers[text[at : at + size]])
+            at += max(size, 1)
         return ids

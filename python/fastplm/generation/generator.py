@@ -54,7 +54,7 @@ class Generator:
     ) -> None:
         if not getattr(model, "can_generate", bool)() or model.stacks != "decoder":
             raise UnsupportedError(
-                f"Generator: a {type(model).__name__}; expected a decoder with logits (generate() runs others)"
+                f"Generator: a {type(model).__name__}; expected a decoder with logits; generate() has others"
             )
         self.model, self.tokenizer = model, tokenizer
         for name, value in (
@@ -249,11 +249,11 @@ class _Work:
                 self._fail_all(error)
                 continue
             for number, tokens, finish, reused in made:
-                error = self._error_of(number) if finish == "failed" else None
+                failed = self._error_of(number) if finish == "failed" else None
                 with self._wake:
                     feed = self._feeds.get(number) if finish is None else self._feeds.pop(number, None)
                 if feed is not None:
-                    feed.add(tokens, finish, error, reused)
+                    feed.add(tokens, finish, failed, reused)
 
     def _error_of(self, number: int) -> BaseException:
         try:

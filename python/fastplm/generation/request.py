@@ -53,9 +53,9 @@ class Feed:
 
 
 class Request:
-    """Iterate over it for token ids as they come (also with `async for`), over `text()` for pieces of text, or
-    ask for the `result()`. Each iteration begins at the first token. A request that nobody holds any more is
-    cancelled.
+    """Iterate over it for token ids as they come (also with `async for`), over `text()` for pieces of text,
+    or ask for the `result()`. Each iteration begins at the first token. A request that nobody holds any more
+    is cancelled.
     """
 
     def __init__(
