@@ -96,6 +96,14 @@ class Request:
         pieces: Iterator[str] = self._decoder().decode_stream(iter(self), skip_special_tokens)
         return pieces
 
+    async def stream_text(self, skip_special_tokens: bool = True) -> AsyncIterator[str]:
+        """As text(), for event loops."""
+        step = self._decoder().decode_steps(skip_special_tokens)
+        async for token in self:
+            piece = step(token)
+            if piece is not None:
+                yield piece
+
     async def __aiter__(self) -> AsyncIterator[int]:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
