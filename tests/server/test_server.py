@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import json
 import os
 import signal
@@ -138,8 +139,13 @@ def test_stop_strings(client):
 
 def test_forms_and_biases(client):
     pytest.importorskip("llguidance")
-    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"],
-              "additionalProperties": False}  # fmt: skip
+    age = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema = {
+        "type": "object",
+        "properties": {"age": age},
+        "required": ["age"],
+        "additionalProperties": False,
+    }
     done = client.chat.completions.create(
         model="stories", messages=[{"role": "user", "content": "?"}], max_tokens=60, temperature=0,
         response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
@@ -262,6 +268,16 @@ def test_keys_bodies_and_routes(server):
     assert httpx.get(address + "/v1/completions", headers=headers).status_code == 405
 
 
+@contextlib.contextmanager
+def serving(loaded, limits=None, **options):
+    """A server of its own: its generator, and its address."""
+    with (
+        fastplm.Generator(loaded.model, loaded.tokenizer, **options) as generator,
+        running(make_app({"m": generator}, limits)) as address,
+    ):
+        yield generator, address
+
+
 def idle(generator, seconds=20):
     """Waits until nothing runs or waits."""
     deadline = time.monotonic() + seconds
@@ -272,23 +288,22 @@ def idle(generator, seconds=20):
 
 def test_clients_that_go_away_cost_nothing(loaded):
     body = {"model": "m", "prompt": PROMPT, "max_tokens": 400, "min_tokens": 400, "temperature": 0}
-    with fastplm.Generator(loaded.model, loaded.tokenizer, max_requests=2) as generator:
-        with running(make_app({"m": generator})) as address:
-            before = generator.usage()["new_tokens"]
-            for stream in (False, True, False, True):
-                with connect(address) as connection:
-                    data = post("/v1/completions", json.dumps({**body, "stream": stream}).encode())
-                    connection.sendall(data)
-                    if stream:
-                        assert b"200 OK" in connection.recv(4096)
-                    else:
-                        time.sleep(0.02)
-            with connect(address) as connection:  # gone before the body has come
-                connection.sendall(post("/v1/completions", b"{", length=1000))
-            idle(generator)
-            assert generator.usage()["new_tokens"] - before < 4 * 400
-            done = httpx.post(address + "/v1/completions", json={**body, "max_tokens": 5, "min_tokens": 5})
-            assert done.json()["usage"]["completion_tokens"] == 5
+    with serving(loaded, max_requests=2) as (generator, address):
+        before = generator.usage()["new_tokens"]
+        for stream in (False, True, False, True):
+            with connect(address) as connection:
+                data = post("/v1/completions", json.dumps({**body, "stream": stream}).encode())
+                connection.sendall(data)
+                if stream:
+                    assert b"200 OK" in connection.recv(4096)
+                else:
+                    time.sleep(0.02)
+        with connect(address) as connection:  # gone before the body has come
+            connection.sendall(post("/v1/completions", b"{", length=1000))
+        idle(generator)
+        assert generator.usage()["new_tokens"] - before < 4 * 400
+        done = httpx.post(address + "/v1/completions", json={**body, "max_tokens": 5, "min_tokens": 5})
+        assert done.json()["usage"]["completion_tokens"] == 5
 
 
 def test_a_slow_reader_gets_everything(loaded):
@@ -306,51 +321,44 @@ def test_a_slow_reader_gets_everything(loaded):
 
 def test_too_many_requests(loaded):
     body = {"model": "m", "prompt": PROMPT, "max_tokens": 400, "min_tokens": 400}
-    with fastplm.Generator(loaded.model, loaded.tokenizer, max_requests=1) as generator:
-        with running(make_app({"m": generator}, Limits(requests=2))) as address:
-            connections = [connect(address) for _ in range(2)]
-            try:
-                for connection in connections:
-                    connection.sendall(post("/v1/completions", json.dumps({**body, "stream": True}).encode()))
-                    assert b"200 OK" in connection.recv(4096)
-                answer = httpx.post(address + "/v1/completions", json=body)
-                assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
-            finally:
-                for connection in connections:
-                    connection.close()
-            idle(generator)
-            deadline = time.monotonic() + 20
-            while httpx.post(
-                address + "/v1/completions", json={**body, "max_tokens": 2, "min_tokens": 2}
-            ).is_error:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+    with serving(loaded, Limits(requests=1), max_requests=1) as (generator, address):
+        with connect(address) as connection:
+            long = {**body, "stream": True, "n": 40}
+            connection.sendall(post("/v1/completions", json.dumps(long).encode()))
+            assert b"200 OK" in connection.recv(4096)
+            answer = httpx.post(address + "/v1/completions", json=body)
+            assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+        idle(generator)
+        body |= {"max_tokens": 2, "min_tokens": 2}
+        deadline = time.monotonic() + 20
+        while httpx.post(address + "/v1/completions", json=body).is_error:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def many_clients(loaded, clients, each):
     """How many answers were right."""
     prompts = [PROMPT, "Lily", "The dog and the", "One day"]
     want = [greedy(loaded, p, 12)[0].strip() for p in prompts]
-    with fastplm.Generator(loaded.model, loaded.tokenizer, max_requests=16) as generator:
-        with running(make_app({"m": generator}, Limits(requests=1000))) as address:
-            client = openai.OpenAI(base_url=address + "/v1", api_key="none", max_retries=0, timeout=120)
+    with serving(loaded, Limits(requests=1000), max_requests=16) as (generator, address):
+        client = openai.OpenAI(base_url=address + "/v1", api_key="none", max_retries=0, timeout=120)
 
-            def ask(number: int) -> int:
-                right = 0
-                for i in range(each):
-                    which, stream = (number + i) % 4, (number + i) % 3 == 0
-                    done = client.completions.create(
-                        model="m", prompt=prompts[which], max_tokens=12, temperature=0, stream=stream
-                    )
-                    text = "".join(c.choices[0].text for c in done) if stream else done.choices[0].text
-                    right += text.strip() == want[which]
-                return right
+        def ask(number: int) -> int:
+            right = 0
+            for i in range(each):
+                which, stream = (number + i) % 4, (number + i) % 3 == 0
+                done = client.completions.create(
+                    model="m", prompt=prompts[which], max_tokens=12, temperature=0, stream=stream
+                )
+                text = "".join(c.choices[0].text for c in done) if stream else done.choices[0].text
+                right += text.strip() == want[which]
+            return right
 
-            with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-                right = sum(pool.map(ask, range(clients)))
-            idle(generator)
-            generator.forget()
-            assert generator.usage()["bytes"] == 0
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            right = sum(pool.map(ask, range(clients)))
+        idle(generator)
+        generator.forget()
+        assert generator.usage()["bytes"] == 0
     return right
 
 

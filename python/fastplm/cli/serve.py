@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again once all is done
     uvicorn.Server(config).run(sockets=[socket])
     return 0
 

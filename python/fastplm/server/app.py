@@ -21,6 +21,8 @@ from fastplm.server.body import Fields, read_body
 from fastplm.server.errors import ApiError
 from fastplm.server.generation import Answer, as_api_error
 
+_NO_MODEL = "model_not_found"  # OpenAI's code of the error
+
 
 class Limits(NamedTuple):
     """body: bytes. tokens: the most that a request may ask for. requests: that a model has at once, those
@@ -111,8 +113,9 @@ def make_app(
         fields = await read_body(request, bounds.body)
         own = find(fields, SentenceEncoder, "embeddings")
         with own.place():
-            texts, arguments, as_base64 = embeddings.prepare(own.model, fields)  # type: ignore[arg-type]
-            work = run_in_threadpool(embeddings.answer, own.name, own.model, texts, arguments, as_base64)
+            encoder: Any = own.model
+            texts, arguments, as_base64 = embeddings.prepare(encoder, fields)
+            work = run_in_threadpool(embeddings.answer, own.name, encoder, texts, arguments, as_base64)
             return JSONResponse(await _while_there(request, work))
 
     async def list_models(_: Request) -> Response:
@@ -121,7 +124,7 @@ def make_app(
     async def one_model(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in served:
-            raise ApiError(404, f"model {name!r} is not served", "model", "model_not_found")
+            raise ApiError(404, f"model {name!r} is not served", "model", _NO_MODEL)
         return JSONResponse(served[name].about())
 
     async def health(_: Request) -> Response:

@@ -40,7 +40,7 @@ def answer(
         {
             "object": "embedding",
             "index": i,
-            "embedding": base64.b64encode(np.ascontiguousarray(row, "<f4")).decode()
+            "embedding": base64.b64encode(row.astype("<f4").tobytes()).decode()
             if as_base64
             else row.tolist(),
         }

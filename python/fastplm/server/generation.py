@@ -199,15 +199,22 @@ def as_api_error(error: BaseException) -> ApiError:
 
 def _submit(generator: Generator, prompts: list[Any], wants: Wanted, counts: list[int]) -> list[Any]:
     requests: list[Any] = []
+    limit = generator.model.config.get("max_position_embeddings")
     try:
         for ids, count in zip(prompts, counts, strict=True):
+            if limit is not None and len(ids) + count > limit:
+                raise ApiError(
+                    400,
+                    f"the prompt has {len(ids)} tokens and may get {count} new ones; the model takes {limit}",
+                    code="context_length_exceeded",
+                )
             for choice in range(wants.choices):
                 seed = None if wants.seed is None else (wants.seed + choice) % (1 << 63)
                 requests.append(generator.submit(ids, max_new_tokens=count, seed=seed, **wants.settings))
-    except (ValueError, TypeError, UnsupportedError) as error:
+    except Exception as error:
         for request in requests:
             request.cancel()
-        raise ApiError(400, str(error)) from None
+        raise as_api_error(error) from None
     return requests
 
 

@@ -8,8 +8,8 @@ from fastplm.server.errors import ApiError
 
 
 class Wanted(NamedTuple):
-    """settings: of Generator.submit. choices: how many completions of a prompt. stop: strings that end one, and
-    are left out.
+    """settings: of Generator.submit. choices: how many completions of a prompt. stop: strings that end one,
+    and are left out.
     """
 
     settings: dict[str, Any]
