@@ -13,9 +13,9 @@ from fastplm.errors import UnsupportedError
 SUMMARY = "an HTTP server with OpenAI's interface"
 
 _EXAMPLES = """examples:
-  fastplm serve path/to/llama
-  fastplm serve chat=path/to/llama search=path/to/sentence-encoder --port 9000
-  curl http://127.0.0.1:8000/v1/completions -d '{"model": "llama", "prompt": "Once", "max_tokens": 20}'
+  fastplm serve path/to/decoder
+  fastplm serve chat=path/to/decoder search=path/to/sentence-encoder --port 9000
+  curl http://127.0.0.1:8000/v1/completions -d '{"model": "decoder", "prompt": "Once", "max_tokens": 20}'
 
 The API key may also stand in the environment, as FASTPLM_API_KEY.
 """

@@ -32,7 +32,7 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 class Generator:
     """Runs generation requests in a thread of its own. What a request is given does not depend on the others.
 
-    model: a decoder with logits, such as LlamaForCausalLM. tokenizer: for prompts of text and for results as
+    model: a decoder with logits, of a class ...ForCausalLM. tokenizer: for prompts of text and for results as
     text. max_requests: that run at once; others wait in order. max_tokens: of the cache, for running requests
     (each takes its prompt and max_new_tokens, in pages of 96) and for the beginnings of earlier ones, which
     are kept for new prompts that begin alike as long as there is room. prefill_chunk: tokens of prompts in
