@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "ops/convert.h"
+#include "ops/dispatch.h"
 
 namespace fastplm {
 
@@ -22,61 +23,71 @@ std::byte* Memory::take(int64_t size) {
   return piece;
 }
 
-Loader::Loader(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, DType dtype,
-               Memory& memory)
-    : arch_(arch), prefix_(kind.prefix ? kind.prefix : arch.prefix), dtype_(dtype), memory_(memory) {
-  for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
-}
+Loader::Loader(const Arch& arch, const ModelClass& kind)
+    : arch_(arch), prefix_(kind.prefix ? kind.prefix : arch.prefix) {}
 
-static std::string name_in(const WeightRow& row, int64_t layer) {
+std::string Loader::name_in(const WeightRow& row, int64_t layer) {
   std::string name = row.name;
   if (const size_t at = name.find("{n}"); at != std::string::npos) name.replace(at, 3, std::to_string(layer));
   return name;
 }
 
-const TensorEntry* Loader::find_name(const std::string& name, std::string_view kind) const {
+std::vector<std::string> Loader::names_of(const std::string& name, std::string_view kind) const {
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
   const std::string_view older = kind == ".weight" ? ".gamma" : kind == ".bias" ? ".beta" : kind;
+  std::vector<std::string> names;
   for (std::string_view ending : {kind, older}) {
-    for (const std::string& prefix : {std::string(), prefix_}) {
-      const auto found = entries_.find(std::string(prefix).append(name).append(ending));
-      if (found != entries_.end()) return found->second;
-    }
+    for (const std::string& prefix : {std::string(), prefix_}) names.push_back((prefix + name).append(ending));
+  }
+  return names;
+}
+
+Checkpoint::Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
+                       Memory& memory)
+    : Loader(arch, kind), format_(format), dtype_(ops::activation_of(format)), memory_(memory) {
+  for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
+}
+
+const TensorEntry* Checkpoint::find_name(const std::string& name, std::string_view kind) const {
+  for (const std::string& possible : names_of(name, kind)) {
+    if (const auto found = entries_.find(possible); found != entries_.end()) return found->second;
   }
   return nullptr;
 }
 
-const WeightRow* Loader::row_of(const std::string& slot, int64_t layer, const char* kind,
-                                const TensorEntry** entry) const {
-  for (const WeightRow& row : rows_) {
-    if (slot != row.slot) continue;
-    *entry = find_name(name_in(row, layer), kind);
-    if (*entry) return &row;
-  }
+const WeightRow* Checkpoint::row_of(const std::string& slot, int64_t layer, const char* kind,
+                                    const TensorEntry** entry) const {
+  const WeightRow* found = nullptr;
   *entry = nullptr;
-  return nullptr;
+  for_rows(slot, [&](const WeightRow& row) {
+    *entry = find_name(name_in(row, layer), kind);
+    if (*entry) found = &row;
+    return found != nullptr;
+  });
+  return found;
 }
 
-bool Loader::has(const std::string& slot, int64_t layer) const {
+bool Checkpoint::has(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   return row_of(slot, layer, ".weight", &entry) != nullptr;
 }
 
-Load Loader::how(const std::string& slot, int64_t layer) const {
+Load Checkpoint::how(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   const WeightRow* row = row_of(slot, layer, ".weight", &entry);
   return row ? row->load : Load::kAsIs;
 }
 
-const TensorEntry& Loader::require(const std::string& slot, int64_t layer, const char* kind) {
+const TensorEntry& Checkpoint::require(const std::string& slot, int64_t layer, const char* kind) {
   const TensorEntry* entry;
   if (row_of(slot, layer, kind, &entry)) return *entry;
-  const auto row = std::ranges::find_if(rows_, [&](const WeightRow& r) { return slot == r.slot; });
-  if (row == rows_.end()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
-  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name_in(*row, layer), kind, "\"; config.json calls for it");
+  std::string name;
+  if (!for_rows(slot, [&](const WeightRow& row) { return !(name = name_in(row, layer)).empty(); }))
+    fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
+  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name, kind, "\"; config.json calls for it");
 }
 
-const TensorEntry& Loader::checked(const TensorEntry& entry, const Shape& shape) const {
+const TensorEntry& Checkpoint::checked(const TensorEntry& entry, const Shape& shape) const {
   if (entry.shape != shape) {
     fail(ErrorKind::kFile, entry.path, ": tensor \"", entry.name, "\" has shape ", entry.shape,
          "; config.json calls for ", shape);
@@ -92,42 +103,42 @@ const TensorEntry& Loader::checked(const TensorEntry& entry, const Shape& shape)
   return entry;
 }
 
-MappedFile& Loader::file(const TensorEntry& entry) {
+MappedFile& Checkpoint::file(const TensorEntry& entry) {
   auto& file = files_[entry.path];
   if (!file) file = std::make_unique<MappedFile>(entry.path);
   return *file;
 }
 
-TensorView Loader::view_of(const TensorEntry& entry) {
+TensorView Checkpoint::view_of(const TensorEntry& entry) {
   return {const_cast<std::byte*>(file(entry).at(entry.offset, entry.bytes)), entry.dtype, Device::kCpu, entry.shape};
 }
 
-void Loader::drop(const TensorEntry& entry) { file(entry).drop(entry.offset, entry.bytes); }
+void Checkpoint::drop(const TensorEntry& entry) { file(entry).drop(entry.offset, entry.bytes); }
 
-void Loader::convert(const TensorEntry& entry, std::byte* to, DType dtype) {
+void Checkpoint::convert(const TensorEntry& entry, std::byte* to, DType dtype) {
   ops::convert(view_of(entry), {to, dtype, Device::kCpu, entry.shape});
   drop(entry);
 }
 
-TensorView Loader::vector(const TensorEntry& entry, int64_t n) {
+TensorView Checkpoint::vector(const TensorEntry& entry, int64_t n) {
   TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
 }
 
-TensorView Loader::table(const char* slot, const Shape& shape) {
+TensorView Checkpoint::table(const char* slot, const Shape& shape) {
   const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
   TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
 }
 
-TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
+TokenTable Checkpoint::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
   const TensorEntry& entry = checked(require(slot, 0, ".weight"), {vocab, width});
   TokenTable& table = tables_[entry.name];
   if (table.rows || table.packed) return table;
   if (packed) {
-    table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
+    table.packed = matrix(format_of(dtype_), vocab, width);
     ops::pack(view_of(entry), false, table.packed);
     drop(entry);
   } else {
@@ -137,21 +148,25 @@ TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool p
   return table;
 }
 
-NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
+NormWeights Checkpoint::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
   NormWeights norm{vector(checked(require(slot, layer, ".weight"), {width}), width), {}};
   if (bias) norm.bias = vector(checked(require(slot, layer, ".bias"), {width}), width);
   return norm;
 }
 
+ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k) {
+  return {memory_.take(ops::packed_bytes(format, n, k)), format, n, k};
+}
+
 // All parts have rows of k values.
-ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
+ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
     n += part->shape[0];
   }
-  const ops::PackedWeight weight{memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  const ops::PackedWeight weight = matrix(format_, n, k);
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
@@ -169,7 +184,7 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
   return weight;
 }
 
-LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
+LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
   const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
@@ -182,7 +197,7 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
   LinearWeights linear;
   if (transposed) {
     if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
-    linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+    linear.weight = matrix(format_, n, k);
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
@@ -198,14 +213,14 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
   return linear;
 }
 
-TensorView Loader::filled(int64_t n, float value) {
+TensorView Checkpoint::filled(int64_t n, float value) {
   TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
   std::fill_n(view.as<float>(), n, value);
   return view;
 }
 
 // Two uniform numbers of a counter make two normal ones (Box and Muller); splitmix64 mixes the counter.
-TensorView Loader::drawn(const std::string& name, int64_t n, int64_t k) {
+TensorView Checkpoint::drawn(const std::string& name, int64_t n, int64_t k) {
   uint64_t state = 0xcbf29ce484222325u;   // FNV-1a of the name: each weight its own
   for (char c : name) state = (state ^ uint8_t(c)) * 0x100000001b3u;
   const auto uniform = [&] {
@@ -224,9 +239,9 @@ TensorView Loader::drawn(const std::string& name, int64_t n, int64_t k) {
   return {values, DType::kF32, Device::kCpu, {n, k}};
 }
 
-LinearWeights Loader::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
+LinearWeights Checkpoint::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
   LinearWeights linear;
-  linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  linear.weight = matrix(format_of(dtype_), n, k);
   if (const TensorEntry* entry = find_name(name, ".weight")) {
     ops::pack(view_of(checked(*entry, {n, k})), false, linear.weight);
     drop(*entry);
@@ -238,7 +253,7 @@ LinearWeights Loader::named_linear(const char* name, const char* bias_name, int6
   return linear;
 }
 
-TensorView Loader::named_bias(const char* name, int64_t n) {
+TensorView Checkpoint::named_bias(const char* name, int64_t n) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }
@@ -246,7 +261,7 @@ TensorView Loader::named_bias(const char* name, int64_t n) {
   return filled(n, 0.0f);
 }
 
-NormWeights Loader::named_norm(const char* name, int64_t width, bool bias) {
+NormWeights Checkpoint::named_norm(const char* name, int64_t width, bool bias) {
   NormWeights norm;
   if (const TensorEntry* entry = find_name(name, ".weight")) {
     norm.weight = vector(checked(*entry, {width}), width);

@@ -48,19 +48,19 @@ def starts(*lengths: int) -> torch.Tensor:
 # --- linear -------------------------------------------------------------------------------------------
 
 
-def pack(w: torch.Tensor, dtype: torch.dtype, transposed: bool = False) -> torch.Tensor:
+def pack(w: torch.Tensor, form: str, transposed: bool = False) -> torch.Tensor:
     n, k = w.shape[::-1] if transposed else w.shape
-    like = torch.empty(0, dtype=dtype)
-    panels = torch.empty(_ops.packed_bytes(like, n, k) + 64, dtype=torch.uint8)
+    panels = torch.empty(_ops.packed_bytes(form, n, k) + 64, dtype=torch.uint8)
     panels = panels[-panels.data_ptr() % 64 :]
-    _ops.pack(w, transposed, like, panels)
+    _ops.pack(w, transposed, form, panels)
     return panels
 
 
 def linear(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
     n = w.shape[1] if transposed else w.shape[0]
     out = torch.empty(len(a), n, dtype=out_dtype or a.dtype)
-    _ops.linear(a, pack(w, a.dtype, transposed), bias, act, residual, out)
+    form = str(a.dtype).removeprefix("torch.")
+    _ops.linear(a, form, pack(w, form, transposed), bias, act, residual, out)
     return out
 
 
