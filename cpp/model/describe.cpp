@@ -17,8 +17,12 @@ class Notes final : public Loader {
     note(slot, 0, ".weight", shape);
     return {};
   }
-  TokenTable tokens(const char* slot, int64_t vocab, int64_t width, bool) override {
-    note(slot, 0, ".weight", {vocab, width});
+  TokenTable tokens(int64_t vocab, int64_t width) override {
+    taken.push_back({stack_, "embed.tokens.weight", 0, token_names(), {vocab, width}, Load::kAsIs});
+    return {};
+  }
+  LinearWeights projection(int64_t vocab, int64_t width) override {
+    taken.push_back({"head", projection_ + std::string(".weight"), 0, projection_names(), {vocab, width}, Load::kAsIs});
     return {};
   }
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override {
@@ -44,7 +48,7 @@ class Notes final : public Loader {
     if (bias) note_head(name, ".bias", {width});
     return {};
   }
-  TensorView named_bias(const char* name, int64_t n) override {
+  TensorView named_bias(const char* name, int64_t n, bool) override {
     note_head(name, "", {n});
     return {};
   }
@@ -53,12 +57,8 @@ class Notes final : public Loader {
 
  private:
   void note(const std::string& slot, int64_t layer, const char* kind, Shape shape) {
-    WeightNote weight{stack_, slot + kind, layer, {}, shape, Load::kAsIs};
-    for_rows(slot, [&](const WeightRow& row) {
-      for (std::string& name : names_of(name_in(row, layer), kind)) weight.names.push_back(std::move(name));
-      if (shape.rank == 2) weight.load = row.load;
-      return false;   // all alternatives
-    });
+    WeightNote weight{stack_, slot + kind, layer, names_of(slot.c_str(), layer, kind), shape, Load::kAsIs};
+    if (shape.rank == 2) for_rows(slot, [&](const WeightRow& row) { return weight.load = row.load, true; });
     if (weight.names.empty()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
     if (weight.load == Load::kTransposed) weight.shape = {shape[1], shape[0]};
     taken.push_back(std::move(weight));
@@ -74,7 +74,7 @@ Description describe(const std::string& model_type, const std::string& class_nam
   const Arch& arch = arch_of(model_type);
   const ModelClass& kind = class_of(arch, class_name);
   Notes notes(arch, kind);
-  Parts parts = load_parts(notes, arch, kind, config);
+  Parts parts = load_parts(notes, arch, kind, config, true);
   Description description{.spec = std::move(parts.spec), .heads = {}, .weights = std::move(notes.taken)};
   for (LoadedHead& head : parts.heads) description.heads.push_back(std::move(head.spec));
   return description;

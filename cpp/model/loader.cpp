@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "ops/convert.h"
@@ -42,15 +43,46 @@ std::vector<std::string> Loader::names_of(const std::string& name, std::string_v
   return names;
 }
 
+std::vector<std::string> Loader::names_of(const char* slot, int64_t layer, const char* kind) const {
+  std::vector<std::string> names;
+  for_rows(slot, [&](const WeightRow& row) {
+    std::ranges::move(names_of(name_in(row, layer), kind), std::back_inserter(names));
+    return false;  // all alternatives
+  });
+  return names;
+}
+
+static std::vector<std::string> joined(std::vector<std::string> first, std::vector<std::string> then) {
+  std::ranges::move(then, std::back_inserter(first));
+  return first;
+}
+
+// The table that others stand for, or else the projection stands for it.
+std::vector<std::string> Loader::shared_names() const {
+  std::vector<std::string> names =
+      joined(names_of("embed.shared", 0, ".weight"), names_of("embed.tokens", 0, ".weight"));
+  return projection_ ? joined(std::move(names), names_of(projection_, ".weight")) : names;
+}
+
+std::vector<std::string> Loader::token_names() const {
+  std::vector<std::string> own = names_of("embed.tokens", 0, ".weight");
+  return tied_ ? joined(std::move(own), shared_names()) : own;
+}
+
+std::vector<std::string> Loader::projection_names() const {
+  std::vector<std::string> own = names_of(projection_, ".weight");
+  return tied_ ? joined(std::move(own), shared_names()) : own;
+}
+
 Checkpoint::Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
                        Memory& memory)
     : Loader(arch, kind), format_(format), dtype_(ops::activation_of(format)), memory_(memory) {
   for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
 }
 
-const TensorEntry* Checkpoint::find_name(const std::string& name, std::string_view kind) const {
-  for (const std::string& possible : names_of(name, kind)) {
-    if (const auto found = entries_.find(possible); found != entries_.end()) return found->second;
+const TensorEntry* Checkpoint::find(const std::vector<std::string>& names) const {
+  for (const std::string& name : names) {
+    if (const auto found = entries_.find(name); found != entries_.end()) return found->second;
   }
   return nullptr;
 }
@@ -133,19 +165,50 @@ TensorView Checkpoint::table(const char* slot, const Shape& shape) {
   return view;
 }
 
-TokenTable Checkpoint::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
-  const TensorEntry& entry = checked(require(slot, 0, ".weight"), {vocab, width});
-  TokenTable& table = tables_[entry.name];
+bool Checkpoint::same(const TensorEntry& a, const TensorEntry& b) {
+  if (&a == &b) return true;
+  if (a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes) return false;
+  const bool equal = std::memcmp(view_of(a).data, view_of(b).data, size_t(a.bytes)) == 0;
+  drop(a);
+  drop(b);
+  return equal;
+}
+
+TokenTable& Checkpoint::table_of(const TensorEntry& entry, int64_t vocab, int64_t width) {
+  checked(entry, {vocab, width});
+  for (auto& [known, table] : tables_) {
+    if (same(*known, entry)) return table;
+  }
+  return tables_[&entry];
+}
+
+void Checkpoint::pack_table(const TensorEntry& entry, TokenTable& table) {
+  table.packed = matrix(format_of(dtype_), entry.shape[0], entry.shape[1]);
+  ops::pack(view_of(entry), false, table.packed);
+  drop(entry);
+}
+
+TokenTable Checkpoint::tokens(int64_t vocab, int64_t width) {
+  const TensorEntry* own = find(token_names());
+  const TensorEntry& entry = own ? *own : require("embed.tokens", 0, ".weight");
+  const TensorEntry* projection = projection_ ? find(projection_names()) : nullptr;
+  TokenTable& table = table_of(entry, vocab, width);
   if (table.rows || table.packed) return table;
-  if (packed) {
-    table.packed = matrix(format_of(dtype_), vocab, width);
-    ops::pack(view_of(entry), false, table.packed);
-    drop(entry);
+  if (projection && same(entry, checked(*projection, {vocab, width}))) {
+    pack_table(entry, table);
   } else {
     table.rows = {memory_.take(vocab * width * size_of(dtype_)), dtype_, Device::kCpu, {vocab, width}};
     convert(entry, table.rows.as<std::byte>(), dtype_);
   }
   return table;
+}
+
+LinearWeights Checkpoint::projection(int64_t vocab, int64_t width) {
+  const TensorEntry* entry = find(projection_names());
+  if (!entry) return named_linear(projection_, nullptr, vocab, width, false);
+  TokenTable& table = table_of(*entry, vocab, width);
+  if (!table.packed) pack_table(*entry, table);
+  return {.weight = table.packed, .bias = {}};
 }
 
 NormWeights Checkpoint::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
@@ -249,15 +312,15 @@ LinearWeights Checkpoint::named_linear(const char* name, const char* bias_name, 
     missing_.push_back(std::string(name) + ".weight");
     ops::pack(drawn(name, n, k), false, linear.weight);
   }
-  if (bias) linear.bias = named_bias(bias_name ? bias_name : (std::string(name) + ".bias").c_str(), n);
+  if (bias) linear.bias = named_bias(bias_name ? bias_name : (std::string(name) + ".bias").c_str(), n, false);
   return linear;
 }
 
-TensorView Checkpoint::named_bias(const char* name, int64_t n) {
+TensorView Checkpoint::named_bias(const char* name, int64_t n, bool quiet) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }
-  missing_.push_back(name);
+  if (!quiet) missing_.push_back(name);
   return filled(n, 0.0f);
 }
 

@@ -66,8 +66,14 @@ class Loader {
   }
   virtual bool has(const std::string& slot, int64_t layer) const = 0;
 
-  virtual TensorView table(const char* slot, const Shape& shape) = 0;   // f32
-  virtual TokenTable tokens(const char* slot, int64_t vocab, int64_t width, bool packed) = 0;
+  virtual TensorView table(const char* slot, const Shape& shape) = 0;  // f32
+
+  // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
+  // one another as arch.h says.
+  void tie(bool tied, const char* projection) { tied_ = tied, projection_ = projection; }
+  bool tied() const { return tied_; }
+  virtual TokenTable tokens(int64_t vocab, int64_t width) = 0;
+  virtual LinearWeights projection(int64_t vocab, int64_t width) = 0;
   virtual NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) = 0;
 
   // Several matrices on top of one another, as one: slots with their numbers of rows.
@@ -81,11 +87,14 @@ class Loader {
   virtual bool has_named(const char* name) const = 0;
   virtual LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) = 0;
   virtual NormWeights named_norm(const char* name, int64_t width, bool bias) = 0;
-  virtual TensorView named_bias(const char* name, int64_t n) = 0;
+  virtual TensorView named_bias(const char* name, int64_t n, bool quiet) = 0;  // quiet: no word of it if it is missing
 
  protected:
   // Where a weight may be, in the order in which it is looked for.
   std::vector<std::string> names_of(const std::string& name, std::string_view kind) const;
+  std::vector<std::string> names_of(const char* slot, int64_t layer, const char* kind) const;
+  std::vector<std::string> token_names() const;
+  std::vector<std::string> projection_names() const;
   static std::string name_in(const WeightRow& row, int64_t layer);
   // Calls fn(row) for the alternatives of a slot, until it returns true; returns whether it did.
   template <class Fn>
@@ -95,10 +104,14 @@ class Loader {
 
   const Arch& arch_;
   const char* stack_ = "";
+  const char* projection_ = nullptr;
 
  private:
+  std::vector<std::string> shared_names() const;
+
   const std::string prefix_;   // what checkpoints of models with a head put before every name
   std::span<const WeightRow> rows_;
+  bool tied_ = false;
 };
 
 // Throws kFile naming the tensor that is missing or has the wrong shape, kUnsupported for its dtype. What a head lacks
@@ -111,42 +124,49 @@ class Checkpoint final : public Loader {
 
   bool has(const std::string& slot, int64_t layer) const override;
   TensorView table(const char* slot, const Shape& shape) override;
-  TokenTable tokens(const char* slot, int64_t vocab, int64_t width, bool packed) override;
+  TokenTable tokens(int64_t vocab, int64_t width) override;
+  LinearWeights projection(int64_t vocab, int64_t width) override;
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override;
   LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) override;
-  bool has_named(const char* name) const override { return find_name(name, ".weight") != nullptr; }
+  bool has_named(const char* name) const override { return find_name(name, "") != nullptr; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) override;
   NormWeights named_norm(const char* name, int64_t width, bool bias) override;
-  TensorView named_bias(const char* name, int64_t n) override;
+  TensorView named_bias(const char* name, int64_t n, bool quiet) override;
 
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
 
  private:
-  Load how(const std::string& slot, int64_t layer) const;   // as the checkpoint stores it; kAsIs if it lacks it
+  Load how(const std::string& slot, int64_t layer) const;  // as the checkpoint stores it; kAsIs if it lacks it
   const WeightRow* row_of(const std::string& slot, int64_t layer, const char* kind, const TensorEntry** entry) const;
-  const TensorEntry* find_name(const std::string& name, std::string_view kind) const;
+  const TensorEntry* find(const std::vector<std::string>& names) const;  // the first that there is
+  const TensorEntry* find_name(const std::string& name, std::string_view kind) const {
+    return find(names_of(name, kind));
+  }
   const TensorEntry& require(const std::string& slot, int64_t layer, const char* kind);
   const TensorEntry& checked(const TensorEntry& entry, const Shape& shape) const;
   TensorView vector(const TensorEntry& entry, int64_t n);
-  TensorView view_of(const TensorEntry& entry);   // never written through
+  bool same(const TensorEntry& a, const TensorEntry& b);  // are they, byte for byte?
+  TokenTable& table_of(const TensorEntry& entry, int64_t vocab, int64_t width);
+  void pack_table(const TensorEntry& entry, TokenTable& table);
+  TensorView view_of(const TensorEntry& entry);  // never written through
   void drop(const TensorEntry& entry);
   MappedFile& file(const TensorEntry& entry);
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
-  TensorView drawn(const std::string& name, int64_t n, int64_t k);   // in scratch_, until the next one
+  TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
   ops::PackedWeight matrix(Format format, int64_t n, int64_t k);
   ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
 
   Format format_;
-  DType dtype_;   // of activations
+  DType dtype_;  // of activations
   Memory& memory_;
   double deviation_ = 0.02;
   std::vector<std::string> missing_;
   Buffer scratch_;
   std::map<std::string, const TensorEntry*, std::less<>> entries_;
   std::map<std::string, std::unique_ptr<MappedFile>> files_;
-  std::map<std::string, TokenTable> tables_;   // by entry: two stacks may share one
+  std::map<const TensorEntry*, TokenTable> tables_;  // two stacks and the projection may share one
 };
 
 }  // namespace fastplm

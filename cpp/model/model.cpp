@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "ops/check.h"
 #include "ops/convert.h"
@@ -38,21 +39,26 @@ class Model::Lease {
 };
 
 Model::Model(const std::string& model_type, const std::string& class_name, const Value& config,
-             const std::vector<TensorEntry>& tensors, Format format)
+             const std::vector<TensorEntry>& tensors, Format format, bool optional)
     : format_(format), dtype_(ops::activation_of(format)) {
   const Arch& arch = arch_of(model_type);
   const ModelClass& kind = class_of(arch, class_name);
   Checkpoint load(arch, kind, tensors, format, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
-  parts_ = load_parts(load, arch, kind, config);
+  parts_ = load_parts(load, arch, kind, config, optional);
   missing_ = load.missing();
 }
 
 Model::~Model() = default;
 
+uint64_t Model::next_id() {
+  static std::atomic<uint64_t> count{0};
+  return ++count;
+}
+
 Cache Model::new_cache() const {
   if (!parts_.spec.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
-  return Cache(*parts_.spec.decoder, dtype_, this);
+  return Cache(*parts_.spec.decoder, dtype_, id_);
 }
 
 void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const {
@@ -102,31 +108,39 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
   if (parts_.spec.encoder) {
     call.encoder =
         decoding.cache ? &decoding.cache->encoder : &keys.emplace(*parts_.spec.decoder, Source::kEncoder, dtype_);
-    if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding.states, decoding.starts);
+    if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding);
     if (call.encoder->sequences() != batch.sequences()) {
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",
            call.encoder->sequences());
     }
-    const Sequences states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
+    Sequences states;
+    if (decoding.starts)
+      states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
     for (int64_t s = 0; s < states.count; ++s) {
       if (states.length(s) == call.encoder->length(s)) continue;
       fail(ErrorKind::kValue, "forward: row ", s, " of the encoder's states has ", states.length(s),
            " tokens; the cache was filled from ", call.encoder->length(s));
+    }
+    for (size_t s = 0; s < decoding.columns.size(); ++s) {
+      if (decoding.columns[s] == call.encoder->columns(int64_t(s))) continue;
+      fail(ErrorKind::kValue, "forward: attention_mask shows other tokens of row ", s,
+           " than when the cache was filled; expected the same mask");
     }
   }
   run(call, batch, out);
 }
 
 // Keys and values of all layers that attend to the encoder, from its states.
-void Model::write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const {
+void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
   const StackSpec& spec = *parts_.spec.decoder;
+  const TensorView states = decoding.states, starts = decoding.starts;
   if (!starts) fail(ErrorKind::kValue, "forward: the decoder needs the encoder's states; expected encoder_outputs");
   const Sequences rows = sequences_of("forward", starts, states ? states.shape[0] : 0);
   keys.resize(rows.count);
   for (int64_t s = 0; s < rows.count; ++s) {
     std::vector<int32_t> columns(static_cast<size_t>(rows.length(s)));
-    for (size_t i = 0; i < columns.size(); ++i) columns[i] = int32_t(i);
-    keys.extend(s, columns);
+    std::iota(columns.begin(), columns.end(), 0);
+    keys.extend(s, decoding.columns.empty() ? columns : decoding.columns[size_t(s)]);
   }
   if (!states) return;   // all are hidden
   Buffer narrow;
@@ -198,11 +212,12 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                        .attentions = out.attentions,
                        .cross_attentions = out.cross_attentions,
                        .heads = {},
+                       .last_rows = out.last_rows,
                        .pooled = slice(out.pooled, first, last),
                        .pool = out.pool,
                        .normalize = out.normalize};
       for (size_t i = 0; i < out.heads.size(); ++i) {
-        const bool whole = parts_.heads[i].spec.per_sequence();
+        const bool whole = out.last_rows || parts_.heads[i].spec.per_sequence();
         part_out.heads.push_back(whole ? slice(out.heads[i], first, last) : slice(out.heads[i], from, to));
       }
       // These keep all tokens' layout: only their beginning moves to the group's.
@@ -228,8 +243,9 @@ void Model::run_one(const StackCall& call, const Batch& batch, const Outputs& ou
     }
     return;
   }
-  Lease lease(*this, forward_bytes(call, batch, alone, num_threads()));
-  forward(call, batch, out, alone, *lease);
+  const int threads = num_threads();   // once: another thread of the program may set it meanwhile
+  Lease lease(*this, forward_bytes(call, batch, alone, threads));
+  forward(call, batch, out, alone, threads, *lease);
 }
 
 }  // namespace fastplm

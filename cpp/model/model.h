@@ -12,15 +12,17 @@ namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // class_name: of transformers, one of the family's. format: of the weights. Throws kFile, kUnsupported.
+  // class_name: of transformers, one of the family's. format: of the weights. optional: whether results that a class
+  // may leave out are made. Throws kFile, kUnsupported.
   Model(const std::string& model_type, const std::string& class_name, const Value& config,
-        const std::vector<TensorEntry>& tensors, Format format);
+        const std::vector<TensorEntry>& tensors, Format format, bool optional = true);
   ~Model();
 
   const Spec& spec() const { return parts_.spec; }
   const StackSpec& last() const { return parts_.last(); }
   Format format() const { return format_; }
-  DType dtype() const { return dtype_; }   // of activations
+  DType dtype() const { return dtype_; }  // of activations
+  uint64_t id() const { return id_; }   // of no other model of this process, earlier ones included
   int64_t bytes() const { return memory_.bytes; }   // of the weights in memory
   const std::vector<LoadedHead>& heads() const { return parts_.heads; }
   const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
@@ -33,6 +35,7 @@ class FASTPLM_EXPORT Model {
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
     TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;
@@ -41,13 +44,16 @@ class FASTPLM_EXPORT Model {
  private:
   class Lease;   // workspace on loan
 
+  static uint64_t next_id();
+
   void check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const;
   void run(StackCall call, const Batch& batch, const Outputs& out) const;
   void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
                   const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
-  void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
+  void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
+  const uint64_t id_ = next_id();
   Format format_;
   DType dtype_;
   Memory memory_;

@@ -16,7 +16,8 @@ struct Parts {
   const StackSpec& last() const { return spec.decoder ? *spec.decoder : *spec.encoder; }   // what heads follow
 };
 
-// Asks `load` for every weight of a class of a family. Throws kFile, kUnsupported for what the config says.
-Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const Value& config);
+// Asks `load` for every weight of a class of a family. optional: whether results that a class may leave out are made.
+// Throws kFile, kUnsupported for what the config says.
+Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const Value& config, bool optional);
 
 }  // namespace fastplm

@@ -1,8 +1,9 @@
-// What a model is, as nested dicts: spec.h and the weights that its class asks for.
+// What a model is, as nested dicts: spec.h and the weights that its class asks for; and how work is shared out.
 #include <pybind11/stl.h>
 
 #include "engine.h"
 #include "model/describe.h"
+#include "model/schedule.h"
 #include "names.h"
 
 using namespace fastplm;
@@ -109,8 +110,19 @@ py::dict describe_model(const std::string& model_type, const std::string& class_
                   "weights"_a = list_of(d.weights, [](const WeightNote& w) { return dict_of(w); }));
 }
 
+double idle_share_of(const std::vector<int32_t>& lengths, int threads) {
+  std::vector<int32_t> starts(1, 0);
+  for (int32_t length : lengths) {
+    if (length < 0) fail(ErrorKind::kValue, "idle_share: lengths holds ", length, "; expected 0 or more");
+    starts.push_back(starts.back() + length);
+  }
+  if (threads < 1) fail(ErrorKind::kValue, "idle_share: threads is ", threads, "; expected 1 or more");
+  return idle_share(Sequences{starts.data()}.part(0, int64_t(lengths.size())), threads);
+}
+
 }  // namespace
 
 void bind_describe(py::module_& m) {
   m.def("describe", &describe_model, py::arg("model_type"), py::arg("class_name"), py::arg("config"));
+  m.def("idle_share", &idle_share_of, py::arg("lengths"), py::arg("threads"));
 }

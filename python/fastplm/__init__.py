@@ -26,14 +26,18 @@ if TYPE_CHECKING:
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
     from fastplm.errors import CheckpointError, UnsupportedError
+    from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
+    from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
 
 _HOMES = {
     "AddedToken": "tokenizer",
+    "AsyncTextIteratorStreamer": "generation.streamers",
     "AutoModel": "models",
     "AutoModelForCausalLM": "auto",
     "AutoModelForMaskedLM": "auto",
@@ -48,22 +52,27 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "GenerationConfig": "generation.config",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "TextIteratorStreamer": "generation.streamers",
+    "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
     "architectures": "runtime",
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
+    "pipeline": "pipelines",
     "set_num_threads": "runtime",
 }
 
 __all__ = [
+    "AsyncTextIteratorStreamer",
     "AutoModel",
     "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
@@ -77,17 +86,21 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "GenerationConfig",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "UnsupportedError",
     "__version__",
     "architectures",
     "cpu_info",
     "cuda_status",
     "num_threads",
+    "pipeline",
     "set_num_threads",
 ]
 
@@ -95,8 +108,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
-    elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
-        value = importlib.import_module("fastplm.tokenizers.class_types").class_type(name)
+    elif name.endswith(("Tokenizer", "TokenizerFast")):
+        value = importlib.import_module("fastplm.tokenizers.tokenizer").class_type(name)
         if value is None:
             raise AttributeError(f"module 'fastplm' has no tokenizer class {name!r}")
     elif name[:1].isupper():

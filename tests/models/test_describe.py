@@ -71,4 +71,4 @@ def test_stacks_of_a_pair(tmp_path):
     ]
     assert keys == ["self", "encoder", None]
     assert description["encoder"]["kinds"][0][0]["branches"][0]["op"]["score"]["both_ways"] is True
-    assert {w["stack"] for w in description["weights"]} == {"encoder", "decoder"}
+    assert {w["stack"] for w in description["weights"]} == {"encoder", "decoder", "head"}
