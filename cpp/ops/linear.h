@@ -21,7 +21,7 @@ FASTPLM_EXPORT DType activation_of(Format format);   // of what is multiplied wi
 
 //   w            f32 | f16 | bf16, [out.n, out.k]; or [out.k, out.n] if transposed
 //   out.panels   written: values are rounded to out.format
-// Throws kUnsupported for rows so long that the format's sums could overflow: of int8, above 133,144 values.
+// Throws kUnsupported for rows so long that the format's sums could overflow: of int8, above 132,104 values.
 FASTPLM_EXPORT void pack(TensorView w, bool transposed, const PackedWeight& out);
 
 //   rows   out.n pointers to out.k values of `stored` each, wherever they are
@@ -32,7 +32,8 @@ FASTPLM_EXPORT void pack_rows(std::span<const void* const> rows, DType stored, c
 //   residual   [m, w.n]  f32, or empty; added last; may be out
 //   out        [m, w.n]  f32 or as a
 //
-// Sums run in f32 over ascending k, so a row does not depend on the other rows. Throws kValue, kType.
+// Sums run in f32 over ascending k, so a row does not depend on the other rows; those of int8 are exact (its rounding
+// of a and w: kernels/format/int8.inl.h). Throws kValue, kType.
 FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual,
                            TensorView out);
 

@@ -230,10 +230,10 @@ class PreTrainedModel(Absent):
             if isinstance(wanted, bool) or wanted is None:  # non_blocking, copy
                 continue
             if type(wanted).__name__ == "dtype" or wanted in arrays.DTYPES:
-                if arrays.dtype_name(wanted) != self.engine.activation:
+                if arrays.dtype_name(wanted) not in (self.engine.dtype, self.engine.activation):
                     raise UnsupportedError(
-                        f"dtype: {wanted}; this model computes in {self.engine.activation}: weights are packed at "
-                        "load, so pass dtype= to from_pretrained"
+                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at load, "
+                        "so pass dtype= to from_pretrained"
                     )
             else:
                 arrays.check_device(wanted)

@@ -1,4 +1,4 @@
-"""The engine's description of a model: its weights are those that transformers saves, its Spec what the config says."""
+"""The engine's description of a model: the weights that transformers saves, the Spec that the config means."""
 
 import json
 from collections import defaultdict

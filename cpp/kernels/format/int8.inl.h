@@ -12,7 +12,7 @@ struct Int8Format {
   using Sums = I32;
   static constexpr int64_t kStep = kInt8Step;
   static constexpr int kMost = 127;  // the same on both sides of zero
-  static constexpr int64_t kMaxK = 0x7fffffff / (kMost * kMost);
+  static constexpr int64_t kMaxK = 0x7fffffff / (128 * kMost);  // 128: the largest offset that an ISA has
 
   using Lanes = Int8s;
   FASTPLM_INLINE Int8s load_panel(const int8_t* p) { return load_int8s(p); }
