@@ -35,28 +35,31 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
+// How the weights of a matrix are held: a row of the table Kernels::formats, a file of kernels/format.
+enum class Format : uint8_t { kF32, kBF16, kInt8 };
+constexpr int kFormats = 3;
+
 // Element (n, k) of a matrix to pack is source[n * stride_n + k * stride_k]; one of the strides is 1. With rows,
 // it is rows[n][k] instead: rows that lie in several places, or in another order.
-template <class From, class T>
+template <class From>
 struct PackArgs {
   const From* source;
   int64_t stride_n, stride_k;
   int64_t n, k;
-  T* panels;
+  void* panels;             // of the format
   const From* const* rows = nullptr;
 };
 
-template <class T>
 struct GemmArgs {           // out = act(a b^T + bias) + residual
-  const T* a;               // [m, k], rows lda apart
+  const void* a;            // [m, k] of the format's activation type, rows lda values apart
   int64_t lda;
-  const T* panels;          // b [n, k], packed
+  const void* panels;       // b [n, k], packed
   int64_t n, k;
   const float* bias;        // [n] or null
   Act act;
   const float* residual;    // [m, n], rows ldo apart, or null; may be out_f32
   float* out_f32;           // [m, n], rows ldo apart; or null, and then
-  T* out;                   // [m, n], rows ldo apart
+  void* out;                // [m, n] of the activation type, rows ldo apart
   int64_t ldo;
   void* workspace;          // gemm_workspace(rows, k) bytes, 64-byte aligned; one for each thread
 };

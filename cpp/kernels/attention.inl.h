@@ -8,7 +8,7 @@ constexpr int64_t kQueries = 32;
 
 template <class T>
 struct Attention {
-  using Tile = Tiles<T>;
+  using Tile = FloatTiles<T>;
   static_assert(kKeyBlock % Tile::kPanel == 0 && Tile::kPanel % Tile::kStep == 0);
 
   const AttentionArgs<T>& a;
@@ -158,12 +158,13 @@ struct Attention {
     const int64_t page_rows = a.keys.rows;
     for (int64_t k = from; k < to;) {   // the keys of one page at a time
       const int64_t at = k % page_rows, n = smaller(page_rows - at, to - k);
-      const T* page = a.keys.pages[k / page_rows] + a.keys.values_at + at * Tile::kPanel;
+      const T* page = a.keys.pages[k / page_rows] + a.keys.values_at;
       for (int64_t c = 0; c < sum_columns; c += Tile::kPanel) {
+        const int64_t width = smaller(Tile::kPanel, sum_columns - c);
         for (int64_t r = 0; r < rows; r += Tile::kRows) {
-          Tile::run(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (k - block), score_columns, n,
-                    page + c * page_rows, sums + r * sum_columns + c, sum_columns, a.keys.head_dim - c,
-                    begun || k > from);
+          Tile::template run<true>(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (k - block),
+                                   score_columns, n, page + c * page_rows + at * width, sums + r * sum_columns + c,
+                                   sum_columns, width, begun || k > from);
         }
       }
       k += n;

@@ -3,8 +3,8 @@
 // Values i to i + n - 1 of row r of a packed table [vocab, dim].
 template <class T>
 FASTPLM_INLINE F32 load_packed(const T* panels, int64_t r, int64_t dim, int64_t i, int n) {
-  constexpr int64_t kPanel = Tiles<T>::kPanel, kStep = Step<T>::kSize;
-  const T* row = panels + r / kPanel * kPanel * round_up(dim, Tiles<T>::kStep) + r % kPanel * kStep;
+  constexpr int64_t kPanel = FloatTiles<T>::kPanel, kStep = FloatFormat<T>::kStep;
+  const T* row = panels + r / kPanel * kPanel * round_up(dim, FloatTiles<T>::kStep) + r % kPanel * kStep;
   T values[F32::kLanes];
   for (int j = 0; j < n; ++j) values[j] = row[(i + j) / kStep * kPanel * kStep + (i + j) % kStep];
   return load(values, n);

@@ -16,6 +16,12 @@ namespace {
 
 #include "kernels/pack.inl.h"
 
+#include "kernels/format/f32.inl.h"
+
+#include "kernels/format/bf16.inl.h"
+
+#include "kernels/format/int8.inl.h"
+
 #include "kernels/keys.inl.h"
 
 // Each of the above builds on the one before it; the order of those below does not matter.
@@ -33,19 +39,13 @@ namespace {
 template <class T>
 constexpr FloatKernels<T> float_kernels() {
   return {
-      .layout = {Tiles<T>::kPanel, Tiles<T>::kStep},
-      .block_rows = Tiles<T>::kRows,
-      .pack_f32 = pack<float, T>,
-      .pack_f16 = pack<f16, T>,
-      .pack_bf16 = pack<bf16, T>,
-      .gemm_rows = gemm_rows<T>,
-      .gemm = gemm<T>,
-      .gemm_workspace = Gemm<T>::bytes,
+      .key_panel = FloatTiles<T>::kPanel,
       .norm = norm<T>,
       .embed = embed<T>,
       .glu = glu<T>,
       .rope = rope<T>,
       .write_keys = write_keys<T>,
+      .clear_values = clear_values<T>,
       .value_columns = value_columns<T>,
       .key_columns = key_columns<T>,
       .attention = attention<T>,
@@ -53,6 +53,24 @@ constexpr FloatKernels<T> float_kernels() {
       .from_f32 = convert<float, T>,
       .from_f16 = convert<f16, T>,
       .from_bf16 = convert<bf16, T>,
+  };
+}
+
+template <class F>
+constexpr FormatKernels format_kernels() {
+  return {
+      .activation = sizeof(typename F::Activation) == sizeof(float) ? DType::kF32 : DType::kBF16,
+      .panel = Tiles<F>::kPanel,
+      .block_rows = Tiles<F>::kRows,
+      .row_value = sizeof(typename F::Row),
+      .max_k = F::kMaxK,
+      .panel_bytes = F::panel_bytes,
+      .pack_f32 = F::template pack<float>,
+      .pack_f16 = F::template pack<f16>,
+      .pack_bf16 = F::template pack<bf16>,
+      .gemm_rows = gemm_rows<F>,
+      .gemm = gemm<F>,
+      .gemm_workspace = Gemm<F>::bytes,
   };
 }
 
@@ -65,6 +83,8 @@ constinit const Kernels kTable{
     .name = FASTPLM_TEXT(FASTPLM_ISA),
     .f32 = float_kernels<float>(),
     .bf = float_kernels<bf16>(),
+    .formats = {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(),
+                format_kernels<Int8Format>()},   // in Format's order
     .pool = pool,
     .softmax = softmax,
     .ascii = ascii,

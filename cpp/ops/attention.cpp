@@ -17,7 +17,7 @@ namespace fastplm::ops {
 static int64_t page_rows(DType dtype, int64_t length) {
   int64_t rows = 0;
   with_float_type("attention", dtype, [&]<class T>() {
-    const int64_t panel = kernels().of<T>().layout.panel;
+    const int64_t panel = kernels().of<T>().key_panel;
     rows = (length + panel - 1) / panel * panel;
   });
   return rows;

@@ -9,7 +9,7 @@ namespace fastplm::ops {
 
 struct EmbedTables {
   TensorView tokens;      // [vocab, dim]      f32 | bf16; or empty, and then
-  PackedWeight packed;    // [vocab, dim]      the same as a weight of linear()
+  PackedWeight packed;    // [vocab, dim]      the same as a weight of linear(), in the format of f32 or bf16
   TensorView segments;    // [segments, dim]   f32, or empty
   TensorView positions;   // [positions, dim]  f32, or empty
   double scale = 1.0;     // of the token's row

@@ -163,6 +163,32 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {  // c + a0*b0 + a1*b1
   return {_mm256_fmadd_ps(high_of(a), high_of(b), _mm256_fmadd_ps(low_of(a), low_of(b), c.v))};
 }
 
+struct I32 {
+  __m256i v;
+  FASTPLM_INLINE I32 zero() { return {_mm256_setzero_si256()}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm256_storeu_si256((__m256i*)p, a.v); }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
+
+// Products of int8: how a value of a row is held and what is added to it, how many go into a lane. As 16 bits:
+// VPMADDUBSW would saturate.
+using Int8Row = int16_t;
+constexpr int kInt8Offset = 0, kInt8Step = 2;
+struct Int8s {
+  __m256i v;
+};
+FASTPLM_INLINE Int8s load_int8s(const int8_t* p) { return {_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p))}; }
+FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm256_set1_epi32(bits)};
+}
+FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
+  return {_mm256_add_epi32(c.v, _mm256_madd_epi16(row.v, panel.v))};
+}
+
 constexpr int kTileRows = 6, kTileVectors = 2;  // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
 
 }  // namespace fastplm::FASTPLM_ISA

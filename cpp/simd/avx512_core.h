@@ -134,6 +134,19 @@ FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
   return {_mm512_set1_epi32(bits)};
 }
 
+struct I32 {
+  __m512i v;
+  FASTPLM_INLINE I32 zero() { return {_mm512_setzero_si512()}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+struct Int8s {   // of a row broadcast, or of a panel
+  __m512i v;
+};
+
 constexpr int kTileRows = 8, kTileVectors = 3;  // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -128,6 +128,27 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {from_bits(a.v & 0xffff0000) * from_bits(b.v & 0xffff0000) + low};
 }
 
+struct I32 {
+  int32_t v;
+  FASTPLM_INLINE I32 zero() { return {0}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {*p}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { *p = a.v; }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {a.v - b.v}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {float(a.v)}; }
+
+// Products of int8: how a value of a row is held and what is added to it, how many go into a lane.
+using Int8Row = int16_t;
+constexpr int kInt8Offset = 0, kInt8Step = 2;
+struct Int8s {
+  int32_t first, second;
+};
+FASTPLM_INLINE Int8s load_int8s(const int8_t* p) { return {p[0], p[1]}; }
+FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) { return {p[0], p[1]}; }
+FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
+  return {c.v + row.first * panel.first + row.second * panel.second};
+}
+
 constexpr int kTileRows = 4, kTileVectors = 4;
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "model/padded.h"
 #include "names.h"
+#include "ops/dispatch.h"
 
 using namespace fastplm;
 
@@ -37,12 +38,6 @@ TensorView view_of(const Array<T>& a) {
   return view;
 }
 
-DType dtype_from(const std::string& name) {
-  if (name == "float32") return DType::kF32;
-  if (name == "bfloat16") return DType::kBF16;
-  fail(ErrorKind::kUnsupported, "dtype is \"", name, "\"; expected float32 or bfloat16");
-}
-
 DType stored_dtype_from(const std::string& name) {   // as safetensors spells them
   if (name == "F32") return DType::kF32;
   if (name == "F16") return DType::kF16;
@@ -65,9 +60,9 @@ std::unique_ptr<Model> load(const std::string& model_type, const std::string& cl
     entries.push_back(std::move(entry));
   }
   const Value settings = to_value(config);
-  const DType compute = dtype_from(dtype);
+  const Format format = weight_format("dtype", dtype);
   const ReleaseGil released;
-  return std::make_unique<Model>(model_type, class_name, settings, entries, compute, optional);
+  return std::make_unique<Model>(model_type, class_name, settings, entries, format, optional);
 }
 
 template <class T>
@@ -480,7 +475,8 @@ void bind_model(py::module_& m) {
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),
            py::arg("normalize"), py::arg("token_type_ids") = py::none())
-      .def_property_readonly("dtype", [](const Model& m) { return m.dtype() == DType::kF32 ? "float32" : "bfloat16"; })
+      .def_property_readonly("dtype", [](const Model& m) { return name_of(m.format()); })
+      .def_property_readonly("activation", [](const Model& m) { return name_of(format_of(m.dtype())); })
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
       .def_property_readonly("heads",

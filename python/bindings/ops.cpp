@@ -178,25 +178,30 @@ NB_MODULE(_ops, m) {
          },
          {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
 
-  // A packed weight crosses as the u8 buffer it lies in, packed_bytes(like, n, k) long.
-  define(m, "packed_bytes", +[](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },
-         {"like", "n", "k"});
+  // A packed weight crosses as the u8 buffer it lies in, packed_bytes(format, n, k) long.
+  define(m, "packed_bytes",
+         +[](const std::string& format, int64_t n, int64_t k) {
+           return ops::packed_bytes(weight_format("format", format), n, k);
+         },
+         {"format", "n", "k"});
   define(m, "pack",
-         +[](TensorView w, bool transposed, TensorView like, TensorView panels) {
+         +[](TensorView w, bool transposed, const std::string& name, TensorView panels) {
+           const Format format = weight_format("format", name);
            const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
-           if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k))
+           if (panels.shape.count() < ops::packed_bytes(format, n, k))
              fail(ErrorKind::kValue, "pack: panels is too short");
-           ops::pack(w, transposed, {panels.data, like.dtype, n, k});
+           ops::pack(w, transposed, {panels.data, format, n, k});
          },
-         {"w", "transposed", "like", "panels"});
+         {"w", "transposed", "format", "panels"});
   define(m, "linear",
-         +[](TensorView a, TensorView panels, Maybe bias, const std::string& name, Maybe residual, TensorView out) {
-           const int64_t n = out.shape.last(), k = a.shape.last();
-           if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k))
+         +[](TensorView a, const std::string& format, TensorView panels, Maybe bias, const std::string& name,
+             Maybe residual, TensorView out) {
+           const ops::PackedWeight w{panels.data, weight_format("format", format), out.shape.last(), a.shape.last()};
+           if (panels.shape.count() < ops::packed_bytes(w.format, w.n, w.k))
              fail(ErrorKind::kValue, "linear: panels is too short");
-           ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
+           ops::linear(a, w, bias, act(name), residual, out);
          },
-         {"a", "panels", "bias", "act", "residual", "out"});
+         {"a", "format", "panels", "bias", "act", "residual", "out"});
 
   define(m, "attention_workspace",
          +[](TensorView like, int64_t head_dim, int64_t longest) {

@@ -75,8 +75,9 @@ class PreTrainedModel(Absent):
         config: takes the place of config.json: a config of fastplm or transformers, a dict of settings, a
         file, a folder or a hub id.
         dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
-        products in bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or
-        numpy dtype. torch_dtype: the older name of dtype.
+        products in bfloat16, everything else float32), "int8" (the layers' matrices in int8, one scale for each
+        row of weights and of activations; everything else as in bfloat16), "auto" (as the checkpoint was
+        saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
         device, device_map: the CPU. attn_implementation: has no effect.
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
@@ -212,7 +213,7 @@ class PreTrainedModel(Absent):
     def dtype(self) -> Any:
         """What the model computes in: a torch.dtype in a program that uses torch, else its name."""
         torch = sys.modules.get("torch")
-        return getattr(torch, self.engine.dtype) if torch else self.engine.dtype
+        return getattr(torch, self.engine.activation) if torch else self.engine.activation
 
     @property
     def training(self) -> bool:
@@ -228,11 +229,11 @@ class PreTrainedModel(Absent):
         for wanted in (*args, *kwargs.values()):
             if isinstance(wanted, bool) or wanted is None:  # non_blocking, copy
                 continue
-            if type(wanted).__name__ == "dtype" or wanted in ("float32", "bfloat16"):
-                if arrays.dtype_name(wanted) != self.engine.dtype:
+            if type(wanted).__name__ == "dtype" or wanted in arrays.DTYPES:
+                if arrays.dtype_name(wanted) not in (self.engine.dtype, self.engine.activation):
                     raise UnsupportedError(
-                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at "
-                        "load, so pass dtype= to from_pretrained"
+                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at load, "
+                        "so pass dtype= to from_pretrained"
                     )
             else:
                 arrays.check_device(wanted)

@@ -114,7 +114,7 @@ LONG = {
     a, out, panels = np.zeros((2 * k, k), np.float32), np.zeros((2 * k, k), np.float32), space(k * k * 4)
 
     def work(rows=2 * k):
-        _ops.linear(a[:rows], panels, None, "none", None, out[:rows])
+        _ops.linear(a[:rows], "float32", panels, None, "none", None, out[:rows])
     """,
     "attention": """
     tokens, length = 1 << 17, 2048

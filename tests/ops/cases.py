@@ -48,24 +48,40 @@ def starts(*lengths: int) -> torch.Tensor:
 # --- linear -------------------------------------------------------------------------------------------
 
 
-def pack(w: torch.Tensor, dtype: torch.dtype, transposed: bool = False) -> torch.Tensor:
+def pack(w: torch.Tensor, form: str, transposed: bool = False) -> torch.Tensor:
     n, k = w.shape[::-1] if transposed else w.shape
-    like = torch.empty(0, dtype=dtype)
-    panels = torch.empty(_ops.packed_bytes(like, n, k) + 64, dtype=torch.uint8)
+    panels = torch.empty(_ops.packed_bytes(form, n, k) + 64, dtype=torch.uint8)
     panels = panels[-panels.data_ptr() % 64 :]
-    _ops.pack(w, transposed, like, panels)
+    _ops.pack(w, transposed, form, panels)
     return panels
 
 
-def linear(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
+def linear(a, w, bias, act, residual, out_dtype, transposed, form=None):  # type: ignore[no-untyped-def]
+    """form: of the weights; None: as a."""
     n = w.shape[1] if transposed else w.shape[0]
     out = torch.empty(len(a), n, dtype=out_dtype or a.dtype)
-    _ops.linear(a, pack(w, a.dtype, transposed), bias, act, residual, out)
+    form = form or str(a.dtype).removeprefix("torch.")
+    _ops.linear(a, form, pack(w, form, transposed), bias, act, residual, out)
     return out
 
 
-def linear_reference(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
-    y = a.double() @ w.to(a.dtype).double() if transposed else a.double() @ w.to(a.dtype).double().T
+def _int8(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of int8 as int64, and their scales: the largest magnitude of a row is 127."""
+    x = x.float()
+    scale = x.abs().amax(1) / 127
+    inverse = torch.where(scale > 0, 1 / scale, 0)
+    return (x * inverse[:, None]).round().long(), scale
+
+
+def int8_product(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """a w^T with both rounded to int8: exact integers, then one multiplication in float32."""
+    (rows, scales), (weights, columns) = _int8(a), _int8(w)
+    return (rows @ weights.T).float() * (scales[:, None] * columns)
+
+
+def linear_reference(a, w, bias, act, residual, out_dtype, transposed, form=None):  # type: ignore[no-untyped-def]
+    w = w.T if transposed else w
+    y = int8_product(a, w).double() if form == "int8" else a.double() @ w.to(a.dtype).double().T
     y = ACTS[act](y if bias is None else y + bias.double())
     return y if residual is None else y + residual.double()
 
@@ -80,6 +96,7 @@ def linear_case(
     residual: bool = False,
     transposed: bool = False,
     stored: torch.dtype = torch.float32,
+    form: str | None = None,
 ) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         w = normal(g, *((k, n) if transposed else (n, k)), dtype=stored) / max(k, 1) ** 0.5
@@ -91,10 +108,12 @@ def linear_case(
             normal(g, m, n) if residual else None,
             torch.float32 if residual else None,
             transposed,
+            form,
         )
 
-    name = f"linear-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
-    return Case(name, inputs, linear, linear_reference)
+    name = f"linear{form or ''}-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
+    dtypes = (torch.bfloat16,) if form == "int8" else (torch.float32, torch.bfloat16)
+    return Case(name, inputs, linear, linear_reference, dtypes)
 
 
 # --- attention ----------------------------------------------------------------------------------------
@@ -310,7 +329,8 @@ def embed_case(name: str, *, given: bool = False, segmented: bool = True, scale:
 
 CASES = [
     *(
-        linear_case(m, n, k)
+        linear_case(m, n, k, form=form)
+        for form in (None, "int8")
         for m, n, k in (
             (1, 1, 1),
             (1, 384, 384),
@@ -322,12 +342,14 @@ CASES = [
             (300, 65, 70),
         )
     ),
-    *(linear_case(9, 40, 24, act) for act in ACTS),
+    *(linear_case(9, 40, 24, act, form=form) for act in ACTS for form in (None, "int8")),
     linear_case(33, 70, 40, "gelu", residual=True),
+    linear_case(33, 70, 40, "gelu", residual=True, form="int8"),
     linear_case(5, 47, 9, bias=False, residual=True),
     linear_case(6, 70, 67, transposed=True),
     *(
-        linear_case(6, 70, 67, transposed=t, stored=s)
+        linear_case(6, 70, 67, transposed=t, stored=s, form=form)
+        for form in (None, "int8")
         for t in (False, True)
         for s in (torch.float16, torch.bfloat16)
     ),

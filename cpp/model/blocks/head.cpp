@@ -93,7 +93,7 @@ void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_
       case HeadStep::kDense:
       case HeadStep::kVocab: {
         TensorView h = x;
-        if (linear.weight.dtype != DType::kF32) {
+        if (ops::activation_of(linear.weight.format) != DType::kF32) {
           h = shaped(a.narrow, rows, x.shape[1]);
           ops::convert(x, h);
         }
