@@ -24,6 +24,7 @@ namespace {
 #include "kernels/embed.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
+#include "kernels/head_norm.inl.h"
 #include "kernels/norm.inl.h"
 #include "kernels/pool.inl.h"
 #include "kernels/rope.inl.h"
@@ -42,6 +43,7 @@ constexpr FloatKernels<T> float_kernels() {
       .gemm = gemm<T>,
       .gemm_workspace = Gemm<T>::bytes,
       .norm = norm<T>,
+      .head_norm = head_norm<T>,
       .embed = embed<T>,
       .glu = glu<T>,
       .rope = rope<T>,

@@ -22,6 +22,7 @@ struct FloatKernels {
   void (*gemm)(const GemmArgs<T>&, Range rows, Range panels) noexcept;
   int64_t (*gemm_workspace)(int64_t rows, int64_t k) noexcept;   // in bytes
   void (*norm)(const NormArgs<T>&, Range rows) noexcept;
+  void (*head_norm)(const HeadNormArgs<T>&, Range rows) noexcept;
   void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
   void (*glu)(const GluArgs<T>&, Range rows) noexcept;
   void (*rope)(const RopeArgs<T>&, Range rows) noexcept;

@@ -116,11 +116,15 @@ TensorView Loader::vector(const TensorEntry& entry, int64_t n) {
   return view;
 }
 
-TensorView Loader::table(const char* slot, const Shape& shape) {
-  const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
+TensorView Loader::table(const char* slot, const Shape& shape, int64_t layer) {
+  const TensorEntry& entry = checked(require(slot, layer, ".weight"), shape);
   TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
+}
+
+TensorView Loader::blank(const Shape& shape) {
+  return {memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
 }
 
 const TensorEntry* Loader::shared_tokens() const {
@@ -185,12 +189,29 @@ LinearWeights Loader::projection(int64_t vocab, int64_t width) {
 
 NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
   NormWeights norm{vector(checked(require(slot, layer, ".weight"), {width}), width), {}};
+  if (how(slot, layer) == Load::kLessOne) {
+    for (int64_t i = 0; i < width; ++i) norm.weight.as<float>()[i] += 1.0f;
+  }
   if (bias) norm.bias = vector(checked(require(slot, layer, ".bias"), {width}), width);
   return norm;
 }
 
+// The rows of queries, keys and values that lie head by head, brought together.
+template <class Row>
+static std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_dim) {
+  std::vector<Row> out;
+  const int64_t heads = int64_t(rows.size()) / (3 * head_dim);
+  for (int64_t part = 0; part < 3; ++part) {
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto first = rows.begin() + (3 * head + part) * head_dim;
+      out.insert(out.end(), first, first + head_dim);
+    }
+  }
+  return out;
+}
+
 // All parts have rows of k values.
-ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
+ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
   for (const TensorEntry* part : parts) {
@@ -210,6 +231,7 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
     }
     for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
+  if (head_dim) rows = from_heads(rows, head_dim);
   ops::pack_rows(rows, stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
   return weight;
@@ -218,7 +240,9 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
 LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
-  const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
+  const Load stored = how(parts[0].slot, layer);
+  const bool transposed = stored == Load::kTransposed;
+  const int64_t head_dim = stored == Load::kByHead ? parts[0].head_dim : 0;
   for (const Part& part : parts) {
     weights.push_back(
         &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
@@ -232,7 +256,7 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k);
+    linear.weight = pack_parts(weights, k, head_dim);
   }
   if (!bias) return linear;
   linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
@@ -240,6 +264,10 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
   for (size_t p = 0; p < parts.size(); ++p) {
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
+  }
+  if (head_dim) {
+    float* bias_values = linear.bias.as<float>();
+    std::ranges::copy(from_heads(std::vector(bias_values, bias_values + n), head_dim), bias_values);
   }
   return linear;
 }

@@ -59,7 +59,8 @@ class Loader {
   void use(std::span<const WeightRow> rows) { rows_ = rows; }
   bool has(const std::string& slot, int64_t layer) const;   // does the checkpoint hold it?
 
-  TensorView table(const char* slot, const Shape& shape);   // f32
+  TensorView table(const char* slot, const Shape& shape, int64_t layer = 0);   // f32
+  TensorView blank(const Shape& shape);                     // f32, to be filled
 
   // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
   // one another as arch.h says.
@@ -73,6 +74,7 @@ class Loader {
   struct Part {
     std::string slot;
     int64_t rows;
+    int64_t head_dim = 0;   // of attention.qkv
   };
   LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias);
 
@@ -104,7 +106,8 @@ class Loader {
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
+  // head_dim > 0: of Load::kByHead.
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim);
 
   const Arch& arch_;
   const std::string prefix_;  // what checkpoints of models with a head put before every name
