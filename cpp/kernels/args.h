@@ -77,52 +77,61 @@ struct NormArgs {
 };
 
 template <class T>
-struct EmbedArgs {          // y = tokens[ids] * scale (or x) + segments[segment_ids] + positions[position_ids]
-  const T* tokens;          // [vocab, dim], or null, and then
-  const T* panels;          // the same, packed
-  const float* segments;    // [segments, dim] or null
-  const float* positions;   // [positions, dim] or null
-  const int32_t* ids;       // [rows], or null: the rows of x instead
-  const float* x;           // [rows, dim]
-  const int32_t* segment_ids;    // [rows] or null: segment 0
-  const int32_t* position_ids;   // [rows]
-  int64_t dim;
-  float scale;              // of the token's row
-  float* y;                 // [rows, dim]
+struct HeadNormArgs {       // RMSNorm of each head, in place
+  T* x;                     // [rows, heads * dim], rows ldx apart
+  int64_t ldx, heads, dim;
+  const float* weight;      // [dim]
+  float eps;
 };
 
 template <class T>
-struct GluArgs {            // y = act(x[:, :dim]) * x[:, dim:]
-  const T* x;               // [rows, 2 dim]
+struct EmbedArgs {  // y = tokens[ids] * scale (or x * x_scale) + segments[segment_ids] + positions[position_ids]
+  const T* tokens;  // [vocab, dim], or null, and then
+  const T* panels;  // the same, packed
+  const float* segments;  // [segments, dim] or null
+  const float* positions;  // [positions, dim] or null
+  const int32_t* ids;  // [rows], or null: the rows of x instead
+  const float* x;  // [rows, dim]
+  const int32_t* segment_ids;  // [rows] or null: segment 0
+  const int32_t* position_ids;  // [rows]
+  int64_t dim;
+  float scale;  // of the token's row
+  float x_scale;
+  float* y;  // [rows, dim]
+};
+
+template <class T>
+struct GluArgs {  // y = act(x[:, :dim]) * x[:, dim:]
+  const T* x;  // [rows, 2 dim]
   int64_t dim;
   Act act;
-  T* y;                     // [rows, dim]
+  T* y;  // [rows, dim]
 };
 
 template <class T>
-struct RopeArgs {           // rotates the two halves of the first `dims` values of each head, in place
-  T* x;                     // [rows, heads * head_dim], rows ldx apart
+struct RopeArgs {  // rotates the two halves of the first `dims` values of each head, in place
+  T* x;  // [rows, heads * head_dim], rows ldx apart
   int64_t ldx, heads, head_dim, dims;
-  const float* cos_sin;     // [positions, dims]: cosines, then sines, of dims / 2 frequencies
-  const int32_t* position_ids;   // [rows]
+  const float* cos_sin;  // [positions, dims]: cosines, then sines, of dims / 2 frequencies
+  const int32_t* position_ids;  // [rows]
 };
 
 // The keys and values of one head of one sequence, in the panels that attention multiplies with: of a page's keys
 // [rows, head_dim], then of its values transposed, [head_dim, rows].
 template <class T>
 struct KeyPages {
-  T* const* pages;          // page p holds the keys p * rows to (p + 1) * rows - 1
-  int64_t rows;             // of a page: divides kKeyBlock, or one page holds all; a multiple of the panel
-  int64_t keys_at, values_at;    // where the head's panels begin in each page
+  T* const* pages;  // page p holds the keys p * rows to (p + 1) * rows - 1
+  int64_t rows;  // of a page: divides kKeyBlock, or one page holds all; a multiple of the panel
+  int64_t keys_at, values_at;  // where the head's panels begin in each page
   int64_t head_dim;
 };
 
 template <class T>
-struct WriteKeysArgs {      // puts rows of keys and values behind those that are there
-  const T *k, *v;           // [count, head_dim], rows ld apart
+struct WriteKeysArgs {  // puts rows of keys and values behind those that are there
+  const T *k, *v;  // [count, head_dim], rows ld apart
   int64_t ld, count;
-  int64_t at;               // how many are there
-  bool last;                // memory behind the rows may hold anything: clear what attention will read of it
+  int64_t at;  // how many are there
+  bool last;  // memory behind the rows may hold anything: clear what attention will read of it
   KeyPages<T> to;
 };
 
@@ -130,65 +139,66 @@ struct WriteKeysArgs {      // puts rows of keys and values behind those that ar
 // multiple of every table's panel.
 constexpr int64_t kKeyBlock = 576;
 
-constexpr int64_t kFar = int64_t(1) << 62;   // sees everything on that side
+constexpr int64_t kFar = int64_t(1) << 62;  // sees everything on that side
 
 template <class T>
-struct AttentionArgs {      // some rows of queries over the keys of one sequence
-  const T* q;               // [count, head_dim], rows ldq apart
+struct AttentionArgs {  // some rows of queries over the keys of one sequence
+  const T* q;  // [count, head_dim], rows ldq apart
   int64_t ldq, count;
   KeyPages<T> keys;
-  int64_t length;           // keys
+  int64_t length;  // keys
   // Query r stands where key first + r * step does: rows are successive tokens (1), or heads of one token (0).
   int64_t first, step;
   float scale;
-  int64_t back, ahead;      // a token sees those at most this far before and behind it; kFar: all
-  const float* distance_bias;    // added to the score of (query i, key j) at [index j - index i], or null
-  int64_t bias_step;        // from one query's distance_bias to the next one's
-  const int32_t* index;     // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
-  const uint8_t* mask;      // [count, mask_ld], 0: add the lowest float to the score; or null
+  float softcap;  // > 0: scaled scores become softcap tanh(score / softcap)
+  int64_t back, ahead;  // a token sees those at most this far before and behind it; kFar: all
+  const float* distance_bias;  // added to the score of (query i, key j) at [index j - index i], or null
+  int64_t bias_step;  // from one query's distance_bias to the next one's
+  const int32_t* index;  // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
+  const uint8_t* mask;  // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
-  T* out;                   // [count, head_dim], rows ldo apart
+  T* out;  // [count, head_dim], rows ldo apart
   int64_t ldo;
-  float* weights;           // [count, weights_ld] attention probabilities, or null
+  float* weights;  // [count, weights_ld] attention probabilities, or null
   int64_t weights_ld;
-  void* workspace;          // attention_workspace(head_dim, length) bytes, 64-byte aligned
+  void* workspace;  // attention_workspace(head_dim, length) bytes, 64-byte aligned
 };
 
 struct PoolArgs {
-  const float* x;           // [length, dim]
+  const float* x;  // [length, dim]
   int64_t length, dim;
   PoolKind kind;
-  bool normalize;           // divide by max(L2 norm, 1e-12)
-  float* y;                 // [dim]
+  bool normalize;  // divide by max(L2 norm, 1e-12)
+  float* y;  // [dim]
 };
 
 struct SoftmaxArgs {
-  const float* x;           // [rows, dim]
+  const float* x;  // [rows, dim]
   int64_t dim;
-  float* y;                 // [rows, dim], may be x
+  float* y;  // [rows, dim], may be x
 };
 
-struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the lowest
-  uint64_t space;           // ' '
-  uint64_t white;           // \t \n \v \f \r
-  uint64_t line_break;      // \n \r
-  uint64_t letter, lower;   // A-Z a-z, a-z
+struct AsciiClasses {  // of 64 bytes, a bit for each, the first byte's the lowest
+  uint64_t space;  // ' '
+  uint64_t white;  // \t \n \v \f \r
+  uint64_t line_break;  // \n \r
+  uint64_t letter, lower;  // A-Z a-z, a-z
   uint64_t digit;
-  uint64_t sign;            // the other visible ones, among them
+  uint64_t sign;  // the other visible ones, among them
   uint64_t apostrophe;
-  uint64_t beyond;          // no ASCII
+  uint64_t beyond;  // no ASCII
 };
 
-constexpr int kMaxWords = 64;   // in one call
+constexpr int kMaxWords = 64;  // in one call
 struct WordsArgs {
   const char* text;
-  const uint32_t* bounds;   // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
-  int count;                // 1 to kMaxWords
-  const char* end;          // of what may be read
+  const uint32_t* bounds;  // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
+  int count;  // 1 to kMaxWords
+  const char* end;  // of what may be read
   const TokenLine* lines;
-  uint64_t line_count;      // below 2^32
-  WordKey* keys;            // [count], of the first 15 bytes of each
-  int32_t* ids;             // [count], anything for those that are not known
+  uint64_t line_count;  // below 2^32
+  WordKey* keys;  // [count], of the first 15 bytes of each
+  int32_t* ids;  // [count], anything for those that are not known
 };
 
 }  // namespace fastplm

@@ -30,6 +30,7 @@ namespace {
 #include "kernels/embed.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
+#include "kernels/head_norm.inl.h"
 #include "kernels/norm.inl.h"
 #include "kernels/pool.inl.h"
 #include "kernels/rope.inl.h"
@@ -41,6 +42,7 @@ constexpr FloatKernels<T> float_kernels() {
   return {
       .key_panel = FloatTiles<T>::kPanel,
       .norm = norm<T>,
+      .head_norm = head_norm<T>,
       .embed = embed<T>,
       .glu = glu<T>,
       .rope = rope<T>,

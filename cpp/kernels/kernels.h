@@ -26,6 +26,7 @@ template <class T>
 struct FloatKernels {
   int64_t key_panel;   // keys that lie together: pages hold whole ones
   void (*norm)(const NormArgs<T>&, Range rows) noexcept;
+  void (*head_norm)(const HeadNormArgs<T>&, Range rows) noexcept;
   void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
   void (*glu)(const GluArgs<T>&, Range rows) noexcept;
   void (*rope)(const RopeArgs<T>&, Range rows) noexcept;

@@ -13,10 +13,11 @@ class Notes final : public Loader {
   bool has(const std::string& slot, int64_t) const override {
     return for_rows(slot, [](const WeightRow&) { return true; });
   }
-  TensorView table(const char* slot, const Shape& shape) override {
-    note(slot, 0, ".weight", shape);
+  TensorView table(const char* slot, const Shape& shape, int64_t layer) override {
+    note(slot, layer, ".weight", shape);
     return {};
   }
+  TensorView blank(const Shape&) override { return {}; }
   TokenTable tokens(int64_t vocab, int64_t width) override {
     taken.push_back({stack_, "embed.tokens.weight", 0, token_names(), {vocab, width}, Load::kAsIs});
     return {};
@@ -58,7 +59,8 @@ class Notes final : public Loader {
  private:
   void note(const std::string& slot, int64_t layer, const char* kind, Shape shape) {
     WeightNote weight{stack_, slot + kind, layer, names_of(slot.c_str(), layer, kind), shape, Load::kAsIs};
-    if (shape.rank == 2) for_rows(slot, [&](const WeightRow& row) { return weight.load = row.load, true; });
+    for_rows(slot, [&](const WeightRow& row) { return weight.load = row.load, true; });
+    if (weight.load == Load::kTransposed && shape.rank != 2) weight.load = Load::kAsIs;   // of a bias
     if (weight.names.empty()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
     if (weight.load == Load::kTransposed) weight.shape = {shape[1], shape[0]};
     taken.push_back(std::move(weight));

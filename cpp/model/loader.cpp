@@ -158,11 +158,15 @@ TensorView Checkpoint::vector(const TensorEntry& entry, int64_t n) {
   return view;
 }
 
-TensorView Checkpoint::table(const char* slot, const Shape& shape) {
-  const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
+TensorView Checkpoint::table(const char* slot, const Shape& shape, int64_t layer) {
+  const TensorEntry& entry = checked(require(slot, layer, ".weight"), shape);
   TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
+}
+
+TensorView Checkpoint::blank(const Shape& shape) {
+  return {memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
 }
 
 bool Checkpoint::same(const TensorEntry& a, const TensorEntry& b) {
@@ -213,6 +217,9 @@ LinearWeights Checkpoint::projection(int64_t vocab, int64_t width) {
 
 NormWeights Checkpoint::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
   NormWeights norm{vector(checked(require(slot, layer, ".weight"), {width}), width), {}};
+  if (how(slot, layer) == Load::kLessOne) {
+    for (int64_t i = 0; i < width; ++i) norm.weight.as<float>()[i] += 1.0f;
+  }
   if (bias) norm.bias = vector(checked(require(slot, layer, ".bias"), {width}), width);
   return norm;
 }
@@ -221,8 +228,22 @@ ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k) {
   return {memory_.take(ops::packed_bytes(format, n, k)), format, n, k};
 }
 
+// The rows of queries, keys and values that lie head by head, brought together.
+template <class Row>
+static std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_dim) {
+  std::vector<Row> out;
+  const int64_t heads = int64_t(rows.size()) / (3 * head_dim);
+  for (int64_t part = 0; part < 3; ++part) {
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto first = rows.begin() + (3 * head + part) * head_dim;
+      out.insert(out.end(), first, first + head_dim);
+    }
+  }
+  return out;
+}
+
 // All parts have rows of k values.
-ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k) {
+ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
   for (const TensorEntry* part : parts) {
@@ -242,6 +263,7 @@ ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& 
     }
     for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
+  if (head_dim) rows = from_heads(rows, head_dim);
   ops::pack_rows(rows, stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
   return weight;
@@ -250,7 +272,9 @@ ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& 
 LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
-  const bool transposed = how(parts[0].slot, layer) == Load::kTransposed;
+  const Load stored = how(parts[0].slot, layer);
+  const bool transposed = stored == Load::kTransposed;
+  const int64_t head_dim = stored == Load::kByHead ? parts[0].head_dim : 0;
   for (const Part& part : parts) {
     weights.push_back(
         &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
@@ -264,7 +288,7 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k);
+    linear.weight = pack_parts(weights, k, head_dim);
   }
   if (!bias) return linear;
   linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
@@ -272,6 +296,10 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
   for (size_t p = 0; p < parts.size(); ++p) {
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
+  }
+  if (head_dim) {
+    float* bias_values = linear.bias.as<float>();
+    std::ranges::copy(from_heads(std::vector(bias_values, bias_values + n), head_dim), bias_values);
   }
   return linear;
 }

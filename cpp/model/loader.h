@@ -66,7 +66,8 @@ class Loader {
   }
   virtual bool has(const std::string& slot, int64_t layer) const = 0;
 
-  virtual TensorView table(const char* slot, const Shape& shape) = 0;  // f32
+  virtual TensorView table(const char* slot, const Shape& shape, int64_t layer = 0) = 0;  // f32
+  virtual TensorView blank(const Shape& shape) = 0;                                        // f32, to be filled
 
   // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
   // one another as arch.h says.
@@ -80,6 +81,7 @@ class Loader {
   struct Part {
     std::string slot;
     int64_t rows;
+    int64_t head_dim = 0;   // of attention.qkv
   };
   virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) = 0;
 
@@ -109,7 +111,7 @@ class Loader {
  private:
   std::vector<std::string> shared_names() const;
 
-  const std::string prefix_;   // what checkpoints of models with a head put before every name
+  const std::string prefix_;  // what checkpoints of models with a head put before every name
   std::span<const WeightRow> rows_;
   bool tied_ = false;
 };
@@ -123,7 +125,8 @@ class Checkpoint final : public Loader {
              Memory& memory);
 
   bool has(const std::string& slot, int64_t layer) const override;
-  TensorView table(const char* slot, const Shape& shape) override;
+  TensorView table(const char* slot, const Shape& shape, int64_t layer) override;
+  TensorView blank(const Shape& shape) override;
   TokenTable tokens(int64_t vocab, int64_t width) override;
   LinearWeights projection(int64_t vocab, int64_t width) override;
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override;
@@ -156,7 +159,8 @@ class Checkpoint final : public Loader {
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
   ops::PackedWeight matrix(Format format, int64_t n, int64_t k);
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
+  // head_dim > 0: of Load::kByHead.
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim);
 
   Format format_;
   DType dtype_;  // of activations

@@ -14,7 +14,10 @@ static void check_norms(const StackSpec& spec) {
   for (const LayerSpec& layer : spec.kinds) {
     for (const Sublayer& sublayer : layer) {
       check(sublayer.after);
-      for (const Branch& branch : sublayer.branches) check(branch.before);
+      for (const Branch& branch : sublayer.branches) {
+        check(branch.before);
+        check(branch.inner);
+      }
     }
   }
 }

@@ -10,7 +10,7 @@
 namespace fastplm {
 
 struct BranchWeights {
-  NormWeights before;
+  NormWeights before, inner;
   std::variant<AttentionWeights, MlpWeights> op;
 };
 struct SublayerWeights {
@@ -23,7 +23,7 @@ struct StackWeights {
   EmbedWeights embed;
   std::vector<LayerWeights> layers;   // by weights_of
   NormWeights last;
-  TensorView buckets;                 // [buckets, heads] f32, or empty
+  std::vector<TensorView> buckets;    // [buckets, heads] f32: one, or by weights_of; or none
 
   const LayerWeights& layer(const StackSpec& spec, int64_t n) const {
     return layers[size_t(spec.weights_of[size_t(n)])];
@@ -31,7 +31,7 @@ struct StackWeights {
 };
 
 // encoder_width: of the states that the stack attends to, if it does.
-// Norms have the slots <op>.before and <op>.after, and "last".
+// Norms have the slots <op>.before, <op>.inner and <op>.after, and "last".
 StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width);
 
 }  // namespace fastplm

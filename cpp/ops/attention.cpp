@@ -105,6 +105,7 @@ struct Call {
            .first = length - count,
            .step = step,
            .scale = float(o.scale),
+           .softcap = float(o.softcap),
            .back = o.back,
            .ahead = o.ahead,
            .distance_bias =

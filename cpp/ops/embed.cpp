@@ -35,6 +35,7 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
                             .position_ids = position_ids.as<int32_t>(),
                             .dim = dim,
                             .scale = float(tables.scale),
+                            .x_scale = float(tables.x_scale),
                             .y = y.as<float>()};
     parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().embed(args, range); });
   });

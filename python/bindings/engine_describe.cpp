@@ -29,18 +29,25 @@ py::object maybe_norm(const std::optional<NormSpec>& s) {
 }
 
 py::object score_of(const ScoreBias& score) {
-  if (const auto* rope = std::get_if<Rope>(&score))
-    return py::dict("kind"_a = "rope", "frequencies"_a = rope->frequencies, "factor"_a = rope->factor);
+  if (const auto* rope = std::get_if<Rope>(&score)) {
+    const auto longer = [](const Rope::Longer& l) {
+      return py::dict("past"_a = l.past, "frequencies"_a = l.frequencies, "theta"_a = l.theta, "factor"_a = l.factor);
+    };
+    return py::dict("kind"_a = "rope", "frequencies"_a = rope->frequencies, "factor"_a = rope->factor,
+                    "longer"_a = maybe(rope->longer, longer));
+  }
   if (const auto* buckets = std::get_if<Buckets>(&score)) {
     return py::dict("kind"_a = "buckets", "count"_a = buckets->count, "max_distance"_a = buckets->max_distance,
-                    "both_ways"_a = buckets->both_ways);
+                    "both_ways"_a = buckets->both_ways, "each_layer"_a = buckets->each_layer);
   }
   return py::none();
 }
 
 py::dict dict_of(const AttentionSpec& s) {
+  const auto norm = [](const QkNorm& n) { return py::dict("eps"_a = n.eps, "whole_row"_a = n.whole_row); };
   return py::dict("op"_a = "attention", "heads"_a = s.heads, "kv_heads"_a = s.kv_heads, "head_dim"_a = s.head_dim,
-                  "scale"_a = s.scale, "qkv_bias"_a = s.qkv_bias, "out_bias"_a = s.out_bias, "causal"_a = s.see.causal,
+                  "scale"_a = s.scale, "qkv_bias"_a = s.qkv_bias, "out_bias"_a = s.out_bias,
+                  "qk_norm"_a = maybe(s.qk_norm, norm), "softcap"_a = s.softcap, "causal"_a = s.see.causal,
                   "window"_a = s.see.window < 0 ? std::nullopt : std::optional(s.see.window),
                   "keys"_a = s.keys == Source::kSelf ? "self" : "encoder", "score"_a = score_of(s.score));
 }
@@ -52,7 +59,8 @@ py::dict dict_of(const MlpSpec& s) {
 
 py::dict dict_of(const Branch& s) {
   return py::dict("before"_a = maybe_norm(s.before),
-                  "op"_a = std::visit([](const auto& op) { return dict_of(op); }, s.op));
+                  "op"_a = std::visit([](const auto& op) { return dict_of(op); }, s.op),
+                  "inner"_a = maybe_norm(s.inner), "factor"_a = s.factor);
 }
 
 py::list list_of_layer(const LayerSpec& layer) {
@@ -64,10 +72,12 @@ py::list list_of_layer(const LayerSpec& layer) {
 
 py::dict dict_of(const EmbedSpec& s) {
   const auto positions = [](const LearnedPositions& p) {
-    return py::dict("count"_a = p.count, "first"_a = p.first, "padding_id"_a = p.padding_id);
+    static constexpr const char* kWaves[] = {"learned", "halves", "steps"};   // Waves
+    return py::dict("count"_a = p.count, "first"_a = p.first, "padding_id"_a = p.padding_id,
+                    "waves"_a = kWaves[size_t(p.waves)], "of_shown"_a = p.of_shown);
   };
   return py::dict("vocab"_a = s.vocab, "segments"_a = s.segments, "positions"_a = maybe(s.positions, positions),
-                  "scale"_a = s.scale, "norm"_a = maybe_norm(s.norm));
+                  "scale"_a = s.scale, "scales_given"_a = s.scales_given, "norm"_a = maybe_norm(s.norm));
 }
 
 py::dict dict_of(const StackSpec& s) {
@@ -97,9 +107,10 @@ py::dict dict_of(const HeadOutput& s) {
 }
 
 py::dict dict_of(const WeightNote& w) {
+  static constexpr const char* kStored[] = {"as_is", "transposed", "by_head", "less_one"};   // Load
   return py::dict("stack"_a = w.stack, "slot"_a = w.slot, "layer"_a = w.layer, "names"_a = w.names,
                   "shape"_a = std::vector<int64_t>(w.shape.dims.begin(), w.shape.dims.begin() + w.shape.rank),
-                  "transposed"_a = w.load == Load::kTransposed);
+                  "stored"_a = kStored[size_t(w.load)]);
 }
 
 py::dict describe_model(const std::string& model_type, const std::string& class_name, const py::dict& config) {

@@ -364,7 +364,10 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
   Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().width)});
   const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
   const ReleaseGil released;
-  model.encode(batch, out);
+  if (model.spec().encoder)
+    model.encode(batch, out);
+  else
+    model.decode(batch, {}, out);
   return pooled;
 }
 
@@ -402,6 +405,7 @@ py::dict family(const std::string& model_type) {
   for (const Default& known : arch.defaults) defaults[known.name] = known.value;
   for (const ModelClass& known : arch.classes) classes[known.name] = class_dict(known);
   manners["shifts_input_ids"] = arch.manners.shifts_input_ids;
+  manners["wraps_last_id"] = arch.manners.wraps_last_id;
   manners["labels_stop_cache"] = arch.manners.labels_stop_cache;
   manners["keeps_cache_back"] = arch.manners.keeps_cache_back;
   manners["counts_encoder_layers"] = arch.manners.counts_encoder_layers;

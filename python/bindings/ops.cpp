@@ -156,6 +156,7 @@ NB_MODULE(_ops, m) {
            ops::norm(x, norm_kind(kind), weight, bias, eps, y);
          },
          {"x", "kind", "weight", "bias", "eps", "y"});
+  define(m, "head_norm", &ops::head_norm, {"x", "heads", "weight", "eps"});
   define(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
          {"x", "act", "y"});
   define(m, "rope_table",
@@ -213,8 +214,8 @@ NB_MODULE(_ops, m) {
   // ahead: below 0 for all.
   define(m, "attention",
          +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
-             int64_t kv_heads, double scale, int64_t back, int64_t ahead, Maybe distance_bias, Maybe index, Maybe mask,
-             TensorView out, Maybe weights, TensorView workspace) {
+             int64_t kv_heads, double scale, double softcap, int64_t back, int64_t ahead, Maybe distance_bias,
+             Maybe index, Maybe mask, TensorView out, Maybe weights, TensorView workspace) {
            const Check check{"attention"};
            check.rank("q", q, 2);
            check.rank("k", k, 2);
@@ -232,6 +233,7 @@ NB_MODULE(_ops, m) {
                            .kv_heads = kv_heads,
                            .head_dim = dim,
                            .scale = scale,
+                           .softcap = softcap,
                            .back = back < 0 ? kFar : back,
                            .ahead = ahead < 0 ? kFar : ahead,
                            .distance_bias = distance_bias,
@@ -239,6 +241,6 @@ NB_MODULE(_ops, m) {
                            .mask = mask},
                           {out.data, out.shape[1]}, weights.as<float>(), workspace);
          },
-         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "back", "ahead", "distance_bias",
-          "index", "mask", "out", "weights", "workspace"});
+         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "softcap", "back", "ahead",
+          "distance_bias", "index", "mask", "out", "weights", "workspace"});
 }

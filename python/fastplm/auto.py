@@ -6,7 +6,7 @@ from fastplm.config import PretrainedConfig
 from fastplm.errors import UnsupportedError
 from fastplm.families import family_of
 from fastplm.models import AutoModel, model_class
-from fastplm.naming import CLASS_NAME
+from fastplm.naming import task_of
 
 _CAUSAL, _BOTH = ("ForCausalLM", "LMHeadModel"), ("ForConditionalGeneration",)
 
@@ -17,7 +17,7 @@ class _AutoModelFor(AutoModel):
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
         classes = family_of(config.model_type).classes
-        known = {CLASS_NAME.fullmatch(n)[2]: n for n in classes}  # type: ignore[index]
+        known = {task_of(n): n for n in classes}
         known |= {kind.also: n for n, kind in classes.items() if kind.also}
         for task in cls.tasks:
             if task in known:

@@ -18,7 +18,8 @@ _OF_STACKS = {
     "both": ("pad_token_id", "use_cache", "decoder_start_token_id", "eos_token_id"),
 }
 
-NULLABLE = ("head_dim", "n_inner", "num_key_value_heads", "num_decoder_layers")  # null: derived from others
+# null: none, or derived from others
+NULLABLE = ("head_dim", "n_inner", "num_key_value_heads", "num_decoder_layers", "sliding_window")
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
 # names code to fetch and run.
@@ -93,7 +94,7 @@ def honoured(model_type: str) -> frozenset[str]:
 def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
     """What the engine reads of checked `values`, under its names."""
     family = family_of(values["model_type"])
-    settings = {name: values[name] for name in family.keys if values.get(name) is not None}
+    settings = {name: values[name] for name in family.keys if name in values}
     if "num_labels" in family.keys:
         settings["num_labels"] = labels_of(values)
     for alias, name in family.aliases.items():

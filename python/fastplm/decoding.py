@@ -11,6 +11,10 @@ from fastplm.families import alone, family_of
 from fastplm.outputs import ModelOutput
 
 
+# The heads whose decoder, where it is given nothing, reads what the encoder does, whatever the family.
+_OF_INPUT_IDS = ("ForSequenceClassification", "ForQuestionAnswering")
+
+
 def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     """The results of a decoder for arguments by name."""
     asked, given = given, dict(given)
@@ -26,7 +30,8 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     """The results of an encoder-decoder for arguments by name."""
     given = dict(given)
     _add_decoder_ids(model, given)
-    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
+    manners = family_of(model.model_type).manners
+    if (manners.labels_stop_cache or model.task in _OF_INPUT_IDS) and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
     states, encoder_mask, results = encoder_states(model, given)
     tokens = encoding.tokens(
@@ -150,7 +155,7 @@ def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
     source = (
         "labels" if model.task == "ForConditionalGeneration" and given.get("labels") is not None else None
     )
-    shifts = family_of(model.model_type).manners.shifts_input_ids
+    shifts = family_of(model.model_type).manners.shifts_input_ids or model.task in _OF_INPUT_IDS
     if source is None and shifts and given.get("input_ids") is not None:
         source = "input_ids"
     if source is not None:
@@ -158,17 +163,25 @@ def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
 
 
 def shifted(config: Any, ids: Any, name: str) -> arrays.Array:
-    """`ids` [B, S] one to the right, behind decoder_start_token_id; -100 becomes pad_token_id."""
+    """`ids` [B, S] one to the right, behind decoder_start_token_id or, in some families, the row's last id that
+    is not pad_token_id; -100 becomes pad_token_id.
+    """
     array = arrays.integers(ids, name)
     if array.ndim != 2:
         raise ValueError(f"{name}: shape {list(array.shape)}; expected [batch, length]")
-    tokens = {n: config.get(n) for n in ("decoder_start_token_id", "pad_token_id")}
+    wraps = family_of(config.model_type).manners.wraps_last_id
+    tokens = {n: config.get(n) for n in ("decoder_start_token_id", "pad_token_id")[wraps:]}
     for setting, token in tokens.items():
         if token is None:
             raise ValueError(f"{name}: shifting them needs {setting}, which config.json does not name")
     moved = np.empty_like(array)
-    moved[:, 1:], moved[:, :1] = array[:, :-1], tokens["decoder_start_token_id"]
-    moved[moved == -100] = tokens["pad_token_id"]
+    array = np.where(array == -100, tokens["pad_token_id"], array)
+    moved[:, 1:] = array[:, :-1]
+    if wraps:  # of a row of padding alone, its last
+        last = (array != tokens["pad_token_id"]).sum(1) - 1
+        moved[:, :1] = np.take_along_axis(array, last[:, None], 1)
+    else:
+        moved[:, :1] = tokens["decoder_start_token_id"]
     return moved
 
 

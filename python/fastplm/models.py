@@ -19,7 +19,7 @@ from fastplm.generation.config import GenerationConfig
 from fastplm.generation.mixin import TASKS, GenerationMixin
 from fastplm.hub import resolve
 from fastplm.loading import Source
-from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
+from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem, task_of
 from fastplm.outputs import ModelOutput
 from fastplm.signatures import TRAINING
 
@@ -291,11 +291,13 @@ def model_class(name: str) -> type[PreTrainedModel]:
     """
     match = CLASS_NAME.fullmatch(name)
     families = {squeeze(family): family for family in FAMILIES}
-    if not match or squeeze(match[1]) not in families:
+    family = families.get(squeeze(match[1])) if match else None
+    if match and family is None:  # some families have classes by another name: Gemma3ForCausalLM of gemma3_text
+        family = next((known for known in FAMILIES if name in family_of(known).classes), None)
+    if family is None:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
-    family = families[squeeze(match[1])]
     known = {squeeze(cls): cls for cls in family_of(family).classes}
     if squeeze(name) not in known:
         raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
@@ -315,7 +317,7 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     members = {
         "model_type": model_type,
         "stacks": stacks,
-        "task": CLASS_NAME.fullmatch(name)[2],  # type: ignore[index]
+        "task": task_of(name),
         "kind": kind,
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",

@@ -24,14 +24,15 @@ _CONFIG = {
         (
             "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
             "classif_dropout", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate",
-            "embd_pdrop", "embedding_dropout", "encoder_layerdrop", "hidden_dropout_prob", "mlp_dropout",
+            "embd_pdrop", "embed_dropout", "embedding_dropout", "encoder_layerdrop", "hidden_dropout",
+            "hidden_dropout_prob", "layerdrop", "mlp_dropout", "resid_dropout",
             "resid_pdrop", "summary_first_dropout",
         ),
         _DROPOUT,
     ),
     **dict.fromkeys(
         (
-            "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "final_logit_softcapping", "logits_scaling", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
             "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
             "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
             "token_classification_bias",
@@ -83,6 +84,9 @@ _CONFIG = {
     "pretraining_tp": "splits the same products into parts",
     "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
+    "_sliding_window_pattern": "layer_types says it, which is saved with it",
+    "attention_layers": "attention_types says it",
+    "attn_logit_softcapping": "this family's scores have no cap",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",
 }  # fmt: skip
@@ -93,7 +97,7 @@ _OLDER_CONFIG = {
         (
             "_attn_implementation_autoset", "_num_labels", "add_bias_logits", "add_final_layer_norm",
             "cross_attention_hidden_size",
-            "directionality", "finetuning_task", "extra_pos_embeddings",
+            "directionality", "finetuning_task", "hidden_act", "extra_pos_embeddings",
             "force_bos_token_to_be_generated", "layer_norm_eps", "n_ctx",
             "n_positions", "normalize_before", "normalize_embedding", "output_past",
             "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",

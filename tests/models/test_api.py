@@ -54,7 +54,7 @@ def test_names():
     for name in (
         "RobertaForMaskedLM",
         "AutoModelForObjectDetection",
-        "OPTModel",
+        "BloomModel",
         "nothing",
         "Nothing",
     ):

@@ -19,6 +19,14 @@ from tests.tolerance import assert_layers
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
+# Those whose caches, padding and threads are tested, and no more: what else there is they share with the above.
+MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
+        "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
+        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM")  # fmt: skip
+MORE_BOTH = ("MBartForConditionalGeneration", "MarianMTModel", "M2M100ForConditionalGeneration",
+             "PegasusForConditionalGeneration", "MT5ForConditionalGeneration",
+             "UMT5ForConditionalGeneration")  # fmt: skip
+ALL = (*DECODERS, *MORE, *BOTH, *MORE_BOTH)
 PIECES = (1, 5, 90, 415, 1, 1, 63, 1, 15, 400, 64, 1)  # across 511, 512, 513, 576, 577 and 1056 tokens
 LENGTH = sum(PIECES)
 
@@ -39,7 +47,7 @@ def pair(name, tmp_path_factory):
 def call(model, ids, mask=None, **given):
     """A call with `ids` and `mask` for the decoder; an encoder gets fixed tokens, some of them hidden."""
     rows = given.pop("rows", np.arange(len(ids)) % 2)
-    if type(model).__name__ not in BOTH:
+    if type(model).__name__ not in (*BOTH, *MORE_BOTH):
         return model(input_ids=ids, attention_mask=mask, **given)
     source, shown = random_batch(61, (12, 7), seed=5)
     source, shown = source[rows], shown[rows]
@@ -66,7 +74,7 @@ def pieces(model, ids, sizes, mask=None, cache=None):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", [*DECODERS, *BOTH])
+@pytest.mark.parametrize("name", ALL)
 def test_a_cache_changes_no_bit(name, dtype, tmp_path):
     reference = save_class(name, tmp_path)
     model = getattr(fastplm, name).from_pretrained(tmp_path, dtype=dtype)
@@ -78,6 +86,7 @@ def test_a_cache_changes_no_bit(name, dtype, tmp_path):
             assert_layers([whole], [call(reference, torch.from_numpy(ids)).logits])
 
 
+@pytest.mark.parametrize("name", ALL, scope="module")
 def test_threads(pair):
     model = pair[1]
     ids, _ = random_batch(61, (600, 600))
@@ -93,6 +102,7 @@ def test_threads(pair):
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("name", ALL, scope="module")
 def test_padding(side, pair):
     """Padding in front of the first tokens, or between them and those that follow, as transformers has it."""
     reference, model = pair
@@ -109,6 +119,69 @@ def test_padding(side, pair):
     assert_layers([got], [np.concatenate((first.logits, then.logits), 1)], keep)
     whole = call(model, ids, mask).logits
     assert np.array_equal(got, whole)
+
+
+LONG = {"factor": 4.0, "original_max_position_embeddings": 16}
+ROPES = {
+    "linear": {"factor": 2.5},
+    "dynamic": {"factor": 2.0},
+    "yarn": {**LONG},
+    "yarn-set": {**LONG, "attention_factor": 1.3, "beta_fast": 8.0, "beta_slow": 2.0, "truncate": False},
+    "yarn-scaled": {**LONG, "mscale": 0.7, "mscale_all_dim": 0.4},
+    "llama3": {**LONG, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
+    "longrope": {"short_factor": [1.0, 1.1, 1.3, 1.2], "long_factor": [1.0, 2.0, 5.0, 7.0],
+                 "original_max_position_embeddings": 16},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["", "older"])
+@pytest.mark.parametrize("kind", ROPES)
+def test_ropes(kind, flat, tmp_path):
+    """Within the original length and beyond it; bitwise the same in a batch."""
+    rope = {"rope_type": kind.split("-")[0], "rope_theta": 500.0, **ROPES[kind]}
+    length = 16 if kind == "dynamic" else 64
+    reference = save_class(
+        "LlamaForCausalLM", tmp_path, Tiny(extra={"rope_parameters": rope, "max_position_embeddings": length})
+    )
+    if flat:
+        path = tmp_path / "config.json"
+        values = json.loads(path.read_text())
+        rope = {**values.pop("rope_parameters"), "type": rope["rope_type"]}
+        values |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+        del rope["rope_type"]
+        path.write_text(json.dumps(values))
+    model = fastplm.LlamaForCausalLM.from_pretrained(tmp_path)
+    lengths = (9, 16, 17, 40)
+    ids, mask = random_batch(61, lengths)
+    batch = model(ids, mask).logits
+    for row, count in enumerate(lengths):
+        alone = ids[row : row + 1, :count]
+        with torch.no_grad():
+            want = reference(torch.from_numpy(alone)).logits
+        got = model(alone).logits
+        assert_layers([got], [want], what=f"{count} tokens")
+        assert np.array_equal(batch[row, :count], got[0])
+    within = ids[:1, :16]
+    assert np.array_equal(pieces(model, within, (7, 1, 8))[0], model(within).logits)
+
+
+@pytest.mark.parametrize("name", ["LlamaForCausalLM", "Phi3ForCausalLM"])
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_ropes_of_generated_tokens(kind, name, tmp_path):
+    """Past the original length with a cache, as transformers has it: keys stay as they were rotated."""
+    if name == "Phi3ForCausalLM" and kind == "dynamic":
+        pytest.skip("transformers refuses it")
+    rope = {"rope_type": kind, "rope_theta": 500.0, **ROPES[kind]}
+    extra = {"rope_parameters": rope, "max_position_embeddings": 16 if kind == "dynamic" else 64}
+    if name == "Phi3ForCausalLM":
+        extra["original_max_position_embeddings"] = 16
+    reference = save_class(name, tmp_path, Tiny(extra=extra))
+    model = getattr(fastplm, name).from_pretrained(tmp_path)
+    ids = torch.from_numpy(random_batch(61, (11,))[0])
+    settings = dict(max_new_tokens=14, eos_token_id=None, output_logits=True, return_dict_in_generate=True)
+    want, got = (m.generate(ids, **settings) for m in (reference, model))
+    assert torch.equal(got.sequences, want.sequences)
+    assert_layers(got.logits, want.logits)
 
 
 def test_a_mask_may_hide_what_the_cache_has(pair):
@@ -374,6 +447,7 @@ def test_states_of_barts_decoder_by_number(tmp_path):
         assert_layers([a for a, _ in pairs], [b for _, b in pairs])
 
 
+@pytest.mark.parametrize("name", ALL, scope="module")
 def test_use_cache(pair):
     reference, model = pair
     ids, _ = random_batch(61, (4, 4))

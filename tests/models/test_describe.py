@@ -56,7 +56,7 @@ def test_spec(tmp_path):
 
 def test_stored_transposed(tmp_path):
     _, description = described("GPT2LMHeadModel", tmp_path)
-    transposed = {w["slot"] for w in description["weights"] if w["transposed"]}
+    transposed = {w["slot"] for w in description["weights"] if w["stored"] == "transposed"}
     assert transposed == {
         f"{slot}.weight" for slot in ("attention.qkv", "attention.out", "mlp.up", "mlp.down")
     }

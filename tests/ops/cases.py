@@ -121,11 +121,15 @@ def linear_case(
 
 @dataclass(frozen=True)
 class Seen:
-    """How many key heads there are; which keys a query sees: `back` before it, `ahead` behind; < 0: all."""
+    """How many key heads there are; which keys a query sees: `back` before it, `ahead` behind; < 0: all.
+
+    softcap > 0: of the scores.
+    """
 
     kv_heads: int
     back: int = -1
     ahead: int = -1
+    softcap: float = 0.0
 
 
 def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type: ignore[no-untyped-def]
@@ -136,8 +140,8 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
-        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.back, seen.ahead, bias, index, mask, out, None,
-        space,
+        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index, mask,
+        out, None, space,
     )  # fmt: skip
     return out
 
@@ -154,6 +158,8 @@ def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask
             for t in (k, v)
         )
         scores = query @ key.transpose(1, 2) * scale
+        if seen.softcap:
+            scores = seen.softcap * (scores / seen.softcap).tanh()
         place = torch.arange(d - c) if index is None else index[c:d].long()
         distance = place[None, :] - place[d - c - (b - a) :, None]
         if bias is not None:
@@ -181,9 +187,10 @@ def attention_case(
     kv_heads: int | None = None,
     causal: bool = False,
     queries: tuple[int, ...] | None = None,
+    softcap: float = 0.0,
 ) -> Case:
     """lengths: of keys; queries: of the queries, the last tokens; default: as many."""
-    seen = Seen(kv_heads or heads, window, 0 if causal else window)
+    seen = Seen(kv_heads or heads, window, 0 if causal else window, softcap)
 
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         keys, tokens, longest = sum(lengths), sum(queries or lengths), max(lengths)
@@ -245,6 +252,26 @@ def norm_case(rows: int, dim: int, kind: str, *, weight: bool = True, bias: bool
         )
 
     return Case(f"norm-{kind}-{rows}x{dim}", inputs, norm, norm_reference)
+
+
+def head_norm(x, heads, weight):  # type: ignore[no-untyped-def]
+    y = x.clone()
+    _ops.head_norm(y, heads, weight, 1e-5)
+    return y
+
+
+def head_norm_reference(x, heads, weight):  # type: ignore[no-untyped-def]
+    dim = len(weight)
+    first, rest = x.double().split([heads * dim, x.shape[1] - heads * dim], dim=1)
+    normed = F.rms_norm(first.view(len(x), heads, dim), (dim,), weight.double(), 1e-5)
+    return torch.cat([normed.reshape(len(x), -1), rest], dim=1)
+
+
+def head_norm_case(rows: int, heads: int, dim: int, rest: int) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return normal(g, rows, heads * dim + rest, dtype=dtype) * 3, heads, normal(g, dim)
+
+    return Case(f"head_norm-{rows}x{heads}x{dim}", inputs, head_norm, head_norm_reference)
 
 
 def glu(x: torch.Tensor, act: str) -> torch.Tensor:
@@ -367,6 +394,8 @@ CASES = [
     attention_case("bias", (5, 61, 600), 3, 16, bias=True),
     attention_case("bias-holes", (5, 61), 3, 16, bias=True, holes=True),
     attention_case("mask", (35, 35), 2, 20, mask=True),
+    attention_case("softcap", (7, 600), 4, 16, kv_heads=2, causal=True, softcap=0.7),
+    attention_case("softcap-bias", (61,), 2, 16, bias=True, mask=True, softcap=2.0),
     *(
         Case(
             f"softmax-{name}",
@@ -378,6 +407,7 @@ CASES = [
         for name, scale, shift in (("peaked", 20, 0), ("flat", 0.5, -3))
     ),
     *(norm_case(r, d, k) for r, d in ((1, 1), (7, 33), (31, 384)) for k in ("layer", "rms")),
+    *(head_norm_case(*shape) for shape in ((1, 1, 1, 0), (7, 3, 13, 5), (5, 2, 64, 128))),
     norm_case(3, 20, "layer", bias=False),
     norm_case(3, 20, "rms", weight=False, bias=False),
     *(

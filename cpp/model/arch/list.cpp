@@ -4,9 +4,13 @@
 
 namespace fastplm {
 
-extern const Arch kBart, kBert, kGpt2, kLlama, kModernBert, kMpnet, kRoberta, kT5;
+extern const Arch kBart, kBert, kGemma2, kGemma3, kGpt2, kGptNeo, kGptNeoX, kGranite, kLlama, kM2m100, kMarian, kMbart,
+    kMistral, kModernBert, kMt5, kUmt5, kMpnet, kOlmo2, kOpt, kPegasus, kPhi3, kQwen2, kQwen3, kRoberta, kSmolLm3, kT5;
 
-static const Arch* const kArchitectures[] = {&kBert, &kRoberta, &kModernBert, &kT5, &kMpnet, &kGpt2, &kLlama, &kBart};
+static const Arch* const kArchitectures[] = {
+    &kBert,   &kRoberta, &kModernBert, &kT5,      &kMpnet,   &kGpt2,    &kLlama,  &kBart,   &kMistral,
+    &kQwen2,  &kQwen3,   &kPhi3,       &kSmolLm3, &kOlmo2,   &kGranite, &kGemma2, &kGemma3, &kGptNeoX,
+    &kGptNeo, &kMbart,   &kMarian,     &kM2m100,  &kPegasus, &kOpt,     &kMt5,    &kUmt5};
 
 std::span<const Arch* const> architectures() { return kArchitectures; }
 

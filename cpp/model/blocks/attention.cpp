@@ -1,22 +1,10 @@
 #include "model/blocks/attention.h"
 
-#include <algorithm>
-
 #include "ops/attention.h"
+#include "ops/norm.h"
 #include "ops/rope.h"
 
 namespace fastplm {
-
-RopeTable::View RopeTable::of(int64_t positions) const {
-  std::lock_guard lock(lock_);
-  const int64_t have = view_.table.shape.rank ? view_.table.shape[0] : 0;
-  if (have >= positions) return view_;
-  const int64_t count = std::max<int64_t>({positions, 2 * have, 512}), dims = 2 * int64_t(rope_.frequencies.size());
-  auto memory = std::make_shared<Buffer>(count * dims * 4);
-  view_ = {memory, {memory->data(), DType::kF32, Device::kCpu, {count, dims}}};
-  ops::rope_table(rope_.frequencies, rope_.factor, 0, view_.table);
-  return view_;
-}
 
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
                                 int64_t layer) {
@@ -28,12 +16,17 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
     weights.in = load.linear({{name + ".query", inner}}, layer, width, spec.qkv_bias);
     weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias);
   } else if (load.has(name + ".qkv", layer)) {
-    weights.in = load.linear({{name + ".qkv", inner + 2 * kv}}, layer, width, spec.qkv_bias);
+    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.head_dim}}, layer, width, spec.qkv_bias);
   } else {
     weights.in = load.linear({{name + ".query", inner}, {name + ".key", kv}, {name + ".value", kv}}, layer, width,
                              spec.qkv_bias);
   }
   weights.out = load.linear({{name + ".out", width}}, layer, inner, spec.out_bias);
+  if (spec.qk_norm) {
+    const bool whole = spec.qk_norm->whole_row;
+    weights.query_norm = load.norm(name + ".query_norm", layer, whole ? inner : spec.head_dim, false);
+    weights.key_norm = load.norm(name + ".key_norm", layer, whole ? kv : spec.head_dim, false);
+  }
   return weights;
 }
 
@@ -48,12 +41,19 @@ void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, i
   ops::linear(slice(a.h, begin, end), weights.in.weight, weights.in.bias, Act::kNone, {}, slice(qkv, begin, end));
 }
 
-void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
-            TensorView rope, Space& a, float* weights_out) {
+void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
+            const KeyView& keys, int64_t layer, const BatchRopes::View& rope, Space& a, float* weights_out) {
   const bool cross = spec.keys == Source::kEncoder;
   const int64_t inner = spec.inner(), kv = spec.kv_inner(), width = cross ? inner : inner + 2 * kv;
   const TensorView qkv = of_width(a.qkv, width), context = of_width(a.context, inner);
-  if (rope) ops::rope(qkv, spec.heads + spec.kv_heads, spec.head_dim, rope, a.position_ids);
+  if (spec.qk_norm) {
+    const bool whole = spec.qk_norm->whole_row;
+    TensorView k = qkv;   // its rows begin with the keys, and end with the next row's queries
+    k.data = qkv.as<std::byte>() + inner * size_of(qkv.dtype);
+    ops::head_norm(qkv, whole ? 1 : spec.heads, weights.query_norm.weight, spec.qk_norm->eps);
+    ops::head_norm(k, whole ? 1 : spec.kv_heads, weights.key_norm.weight, spec.qk_norm->eps);
+  }
+  if (rope.table) ops::rope(qkv, spec.heads + spec.kv_heads, spec.head_dim, rope.table, rope.rows);
   std::byte* rows = qkv.as<std::byte>();
   const int64_t size = size_of(qkv.dtype);
   const ops::Rows k{rows + inner * size, width}, v{rows + (inner + kv) * size, width};
@@ -69,6 +69,7 @@ void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& quer
       .kv_heads = spec.kv_heads,
       .head_dim = spec.head_dim,
       .scale = spec.scale,
+      .softcap = spec.softcap,
       .back = window,
       .ahead = spec.see.causal ? 0 : window,
       .distance_bias = std::holds_alternative<Buckets>(spec.score) ? a.distance_bias : TensorView{},
@@ -78,9 +79,10 @@ void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& quer
                  {context.data, inner}, weights_out, a.attention_workspace);
 }
 
-void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end) {
-  const TensorView x = slice(a.x, begin, end), context = of_width(a.context, weights.out.weight.k);
-  ops::linear(slice(context, begin, end), weights.out.weight, weights.out.bias, Act::kNone, x, x);
+void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end, TensorView residual,
+                     TensorView to) {
+  const TensorView context = of_width(a.context, weights.out.weight.k);
+  ops::linear(slice(context, begin, end), weights.out.weight, weights.out.bias, Act::kNone, residual, to);
 }
 
 }  // namespace fastplm

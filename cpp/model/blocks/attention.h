@@ -2,38 +2,21 @@
 // middle one on whole sequences.
 #pragma once
 #include <memory>
-#include <mutex>
 
+#include "model/blocks/rope.h"
 #include "model/blocks/space.h"
 #include "model/cache.h"
 #include "model/loader.h"
 
 namespace fastplm {
 
-// Cosines and sines of a Rope, for as many positions as were asked for so far.
-class RopeTable {
- public:
-  explicit RopeTable(Rope rope) : rope_(std::move(rope)) {}
-  const Rope& rope() const { return rope_; }
-
-  struct View {
-    std::shared_ptr<const Buffer> memory;
-    TensorView table;   // [positions, 2 frequencies]
-  };
-  View of(int64_t positions) const;   // at least so many
-
- private:
-  Rope rope_;
-  mutable std::mutex lock_;
-  mutable View view_;
-};
-
 // Slots, with the prefix "attention" or, where the keys come from the encoder, "cross": .qkv or .query, .key,
-// .value; .out; attention.buckets of the whole stack.
+// .value; .out; .query_norm and .key_norm; attention.buckets of the whole stack.
 struct AttentionWeights {
   LinearWeights in;    // queries, keys and values; of the encoder's keys: queries
   LinearWeights keys;  // the encoder's keys and values
   LinearWeights out;
+  NormWeights query_norm, key_norm;
   std::shared_ptr<RopeTable> rope;
 };
 
@@ -50,11 +33,12 @@ struct KeyView {
   int64_t first = 0;          // the store's sequence of the group's first
 };
 
-// a.context = attention(a.qkv). rope: weights.rope's table, or empty; weights_out as ops::attention has it.
-void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
-            TensorView rope, Space& a, float* weights_out);
+// a.context = attention(a.qkv). rope: of weights.rope, or empty; weights_out as ops::attention has it.
+void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
+            const KeyView& keys, int64_t layer, const BatchRopes::View& rope, Space& a, float* weights_out);
 
-// x += context Wout for the rows [begin, end).
-void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);
+// to = context Wout for the rows [begin, end), plus `residual` if it is not empty.
+void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end, TensorView residual,
+                     TensorView to);
 
 }  // namespace fastplm

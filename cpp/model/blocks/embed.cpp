@@ -1,5 +1,6 @@
 #include "model/blocks/embed.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "model/blocks/norm.h"
@@ -7,11 +8,38 @@
 
 namespace fastplm {
 
+// In the arithmetic of transformers: sinusoidal embeddings of Marian (double angles), of M2M-100 (all in f32).
+static void fill_waves(const LearnedPositions& positions, int64_t width, float* table) {
+  const bool halves = positions.waves == Waves::kHalves;
+  const int64_t half = width / 2, sines = halves ? width - half : half;
+  const float step = float(std::log(10000.0) / double(half - 1));
+  for (int64_t p = 0; p < positions.count; ++p, table += width) {
+    for (int64_t i = 0; i < width; ++i) {
+      const int64_t place = i < sines ? i : i - sines;
+      if (!halves && (i == 2 * half || p == positions.padding_id)) {
+        table[i] = 0.0f;
+      } else if (halves) {
+        const double angle = double(p) / std::pow(10000.0, double(2 * place) / double(width));
+        table[i] = float(i < sines ? std::sin(angle) : std::cos(angle));
+      } else {
+        const float angle = float(p) * std::exp(float(place) * -step);
+        table[i] = i < sines ? std::sin(angle) : std::cos(angle);
+      }
+    }
+  }
+}
+
 EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width) {
   EmbedWeights weights;
   weights.tokens = load.tokens(spec.vocab, width);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
-  if (spec.positions) weights.positions = load.table("embed.positions", {spec.positions->count, width});
+  if (spec.positions) {
+    const Shape shape{spec.positions->count, width};
+    const Waves waves = spec.positions->waves;
+    const bool own = waves == Waves::kNone || (waves == Waves::kHalves && load.has("embed.positions", 0));
+    weights.positions = own ? load.table("embed.positions", shape) : load.blank(shape);
+    if (!own && weights.positions) fill_waves(*spec.positions, width, weights.positions.as<float>());
+  }
   if (spec.norm) weights.norm = load.norm("embed.norm", 0, width, spec.norm->bias);
   return weights;
 }
@@ -47,7 +75,8 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
               .packed = weights.tokens.packed,
               .segments = weights.segments,
               .positions = weights.positions,
-              .scale = spec.scale},
+              .scale = spec.scale,
+              .x_scale = spec.scales_given ? spec.scale : 1.0},
              batch.ids, batch.embeds, batch.segment_ids, a.position_ids, a.x);
   if (spec.norm) norm_block(*spec.norm, weights.norm, a.x, a.h, true);
 }

@@ -7,7 +7,7 @@
 
 namespace fastplm {
 
-// Slots: embed.tokens, embed.positions, embed.segments, embed.norm.
+// Slots: embed.tokens, embed.positions (but for positions made of waves), embed.segments, embed.norm.
 struct EmbedWeights {
   TokenTable tokens;
   TensorView segments, positions;   // f32, or empty

@@ -148,13 +148,13 @@ def _load_model(task: str | None, model: Any, arguments: dict[str, Any]) -> tupl
 def _task_of_folder(model: str | os.PathLike[str], arguments: dict[str, Any]) -> str:
     """The task of a checkpoint, by the class that wrote it."""
     from fastplm.hub import resolve
-    from fastplm.naming import CLASS_NAME
+    from fastplm.naming import CLASS_NAME, task_of
 
     names = ("revision", "token", *_OF_FILES)
     folder = resolve(model, **{name: arguments[name] for name in names if name in arguments})
     classes = fastplm.PretrainedConfig.from_pretrained(folder).architectures or []
-    match = CLASS_NAME.fullmatch(classes[0]) if classes else None
-    task = task_of_head(match[2]) if match else None
+    named = classes and CLASS_NAME.fullmatch(classes[0])
+    task = task_of_head(task_of(classes[0])) if named else None
     if task is None:
         raise RuntimeError(
             f"pipeline: no task given, and {os.fspath(model)} was written by {classes or 'no named class'}; "
