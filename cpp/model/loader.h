@@ -109,7 +109,7 @@ class Loader {
  private:
   std::vector<std::string> shared_names() const;
 
-  const std::string prefix_;   // what checkpoints of models with a head put before every name
+  const std::string prefix_;  // what checkpoints of models with a head put before every name
   std::span<const WeightRow> rows_;
   bool tied_ = false;
 };
