@@ -68,4 +68,5 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   bind_model(m);
   bind_describe(m);
   bind_generate(m);
+  bind_requests(m);
 }
