@@ -77,7 +77,8 @@ Description describe(const std::string& model_type, const std::string& class_nam
   const ModelClass& kind = class_of(arch, class_name);
   Notes notes(arch, kind);
   Parts parts = load_parts(notes, arch, kind, config, true);
-  Description description{.spec = std::move(parts.spec), .heads = {}, .weights = std::move(notes.taken)};
+  Description description{
+      .spec = std::move(parts.spec), .tied = notes.tied(), .heads = {}, .weights = std::move(notes.taken)};
   for (LoadedHead& head : parts.heads) description.heads.push_back(std::move(head.spec));
   return description;
 }

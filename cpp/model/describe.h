@@ -21,6 +21,7 @@ struct WeightNote {
 
 struct Description {
   Spec spec;
+  bool tied;  // the projection to the vocabulary is the table of tokens, unless the checkpoint has one of its own
   std::vector<HeadOutput> heads;
   std::vector<WeightNote> weights;
 };

@@ -4,7 +4,7 @@
 
 namespace fastplm {
 
-static std::string slot_of(const Branch& branch) {
+std::string slot_of(const Branch& branch) {
   const auto* attention = std::get_if<AttentionSpec>(&branch.op);
   return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
 }

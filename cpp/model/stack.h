@@ -30,8 +30,11 @@ struct StackWeights {
   }
 };
 
+// What the slots of a branch's weights begin with: "attention", "cross" or "mlp".
+FASTPLM_EXPORT std::string slot_of(const Branch& branch);
+
 // encoder_width: of the states that the stack attends to, if it does.
-// Norms have the slots <op>.before, <op>.inner and <op>.after, and "last".
+// Norms have the slots <slot>.before, <slot>.inner and, by a sublayer's first branch, <slot>.after; and "last".
 StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width);
 
 }  // namespace fastplm

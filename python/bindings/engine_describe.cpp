@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "model/describe.h"
 #include "model/schedule.h"
+#include "model/stack.h"
 #include "names.h"
 
 using namespace fastplm;
@@ -58,7 +59,7 @@ py::dict dict_of(const MlpSpec& s) {
 }
 
 py::dict dict_of(const Branch& s) {
-  return py::dict("before"_a = maybe_norm(s.before),
+  return py::dict("slot"_a = slot_of(s), "before"_a = maybe_norm(s.before),
                   "op"_a = std::visit([](const auto& op) { return dict_of(op); }, s.op),
                   "inner"_a = maybe_norm(s.inner), "factor"_a = s.factor);
 }
@@ -117,7 +118,7 @@ py::dict describe_model(const std::string& model_type, const std::string& class_
   const Description d = describe(model_type, class_name, to_value(config));
   const auto stack = [](const StackSpec& s) { return dict_of(s); };
   return py::dict("encoder"_a = maybe(d.spec.encoder, stack), "decoder"_a = maybe(d.spec.decoder, stack),
-                  "heads"_a = list_of(d.heads, [](const HeadOutput& head) { return dict_of(head); }),
+                  "tied"_a = d.tied, "heads"_a = list_of(d.heads, [](const HeadOutput& head) { return dict_of(head); }),
                   "weights"_a = list_of(d.weights, [](const WeightNote& w) { return dict_of(w); }));
 }
 

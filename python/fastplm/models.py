@@ -75,9 +75,9 @@ class PreTrainedModel(Absent):
         config: takes the place of config.json: a config of fastplm or transformers, a dict of settings, a
         file, a folder or a hub id.
         dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
-        products in bfloat16, everything else float32), "int8" (the layers' matrices in int8, one scale for each
-        row of weights and of activations; everything else as in bfloat16), "auto" (as the checkpoint was
-        saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
+        products in bfloat16, everything else float32), "int8" (the layers' matrices in int8, with a scale for
+        each row of weights and of activations; everything else, embeddings and heads too, as in bfloat16),
+        "auto" (as the checkpoint was saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
         device, device_map: the CPU. attn_implementation: has no effect.
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
@@ -232,8 +232,8 @@ class PreTrainedModel(Absent):
             if type(wanted).__name__ == "dtype" or wanted in arrays.DTYPES:
                 if arrays.dtype_name(wanted) not in (self.engine.dtype, self.engine.activation):
                     raise UnsupportedError(
-                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at load, "
-                        "so pass dtype= to from_pretrained"
+                        f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at "
+                        "load, so pass dtype= to from_pretrained"
                     )
             else:
                 arrays.check_device(wanted)

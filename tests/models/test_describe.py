@@ -1,4 +1,4 @@
-"""The engine's description of a model: the weights that transformers saves, the Spec that the config means."""
+"""The engine's description of a model: weights that transformers saves, a Spec that the config means."""
 
 import json
 from collections import defaultdict
@@ -7,7 +7,8 @@ import pytest
 
 from fastplm import _engine
 from fastplm.config_keys import engine_settings
-from tests.models.tiny import CLASSES, FAMILIES, save_class, save_tiny
+from fastplm.errors import CheckpointError, UnsupportedError
+from tests.models.tiny import CLASSES, FAMILIES, Tiny, save_class, save_tiny
 
 
 def described(name, folder):
@@ -34,6 +35,11 @@ def test_weights_are_those_of_transformers(name, tmp_path):
         )
         used |= shared[tensors[found[0]].data_ptr()]
     assert used == set(tensors)
+    for stack in ("encoder", "decoder"):
+        layers = description[stack]["kinds"] if description[stack] else []
+        slots = {branch["slot"] for layer in layers for sublayer in layer for branch in sublayer["branches"]}
+        named = {w["slot"].split(".")[0] for w in description["weights"] if w["stack"] == stack}
+        assert slots <= named <= slots | {"embed", "last"}
 
 
 def test_spec(tmp_path):
@@ -51,6 +57,7 @@ def test_spec(tmp_path):
         "qkv_bias": False, "out_bias": False, "causal": True, "window": None, "keys": "self",
     }  # fmt: skip
     assert mlp["op"] == {"op": "mlp", "width": 37, "act": "silu", "gated": True, "bias": False}
+    assert attention["slot"] == "attention" and mlp["slot"] == "mlp"
     assert [step["kind"] for step in description["heads"][0]["steps"]] == ["vocab"]
 
 
@@ -72,3 +79,20 @@ def test_stacks_of_a_pair(tmp_path):
     assert keys == ["self", "encoder", None]
     assert description["encoder"]["kinds"][0][0]["branches"][0]["op"]["score"]["both_ways"] is True
     assert {w["stack"] for w in description["weights"]} == {"encoder", "decoder", "head"}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_projection_may_be_the_table_of_tokens(tied, tmp_path):
+    save_class("LlamaForCausalLM", tmp_path, Tiny(extra={"tie_word_embeddings": tied}))
+    values = json.loads((tmp_path / "config.json").read_text())
+    description = _engine.describe("llama", "LlamaForCausalLM", engine_settings(values))
+    (head,) = (w for w in description["weights"] if w["stack"] == "head")
+    assert description["tied"] is tied
+    assert ("model.embed_tokens.weight" in head["names"]) is tied and "lm_head.weight" in head["names"]
+
+
+def test_bad_arguments():
+    with pytest.raises(UnsupportedError, match="BertForPoetry"):
+        _engine.describe("bert", "BertForPoetry", {})
+    with pytest.raises(CheckpointError, match="hidden_size"):
+        _engine.describe("bert", "BertModel", {})

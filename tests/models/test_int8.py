@@ -1,4 +1,4 @@
-"""int8 weights in every family and class: as near to float32 as the rounding allows; the same bits in any batch."""
+"""int8 in every family and class: as near to float32 as its rounding allows; the same bits in any batch."""
 
 import re
 
@@ -30,7 +30,7 @@ def arguments(kind):
 
 
 def round_to_int8(reference):
-    """From here on, the matrices of `reference`'s layers multiply as int8; heads and embeddings are as before."""
+    """From here on, the matrices of its layers multiply as int8; heads and embeddings are as before."""
     for name, module in reference.named_modules():
         if not re.search(r"\.\d+\.", name) or not isinstance(module, (torch.nn.Linear, Conv1D)):
             continue
@@ -52,7 +52,7 @@ def error(got, want, keep):
 
 @pytest.mark.parametrize("name", [*FAMILIES, *CLASSES])
 def test_int8(name, tmp_path):
-    """Against float32, at most twice the error of torch with the same rounding: row by row, layers' matrices only."""
+    """Against float32, at most 1.5 times the error of torch with the same rounding of layers' matrices."""
     reference, model = save(name, tmp_path)
     given = arguments(type(reference).__name__)
     keep = given["attention_mask"].astype(bool)
@@ -60,8 +60,9 @@ def test_int8(name, tmp_path):
     round_to_int8(reference)
     theirs, ours = results(reference, given), model(**given)
     for key in set(ours) - {"cache"}:
-        limit = error(theirs[key], exact[key], keep)
-        assert 0 < error(ours[key], exact[key], keep) <= 2 * limit + 0.01 * np.abs(exact[key]).mean(), key
+        want = np.asarray(exact[key])
+        few = 0.02 * np.abs(want).mean() * (want.size < 20)
+        assert 0 < error(ours[key], want, keep) <= 1.5 * error(theirs[key], want, keep) + few, key
     before = fastplm.num_threads()
     try:
         for threads in (1, 3):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fastplm.arrays import DTYPES
 from fastplm.cli.inputs import add_text_arguments, iter_texts
 from fastplm.pipelines import TASKS, pipeline
 from fastplm.pipelines.table import ALIASES
@@ -38,7 +39,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="an option of the task; its value is read as JSON if it is any, else as text",
     )  # fmt: skip
     parser.add_argument(
-        "--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in (default auto: as it was saved)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, metavar="N", help="texts that are read ahead (default 512)")
