@@ -347,13 +347,20 @@ Batch packed_batch(const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, 
   return batch;
 }
 
+// By the encoder or, of a decoder's family, by the decoder.
+void run_alone(const Model& model, const Batch& batch, const Outputs& out) {
+  const ReleaseGil released;
+  if (model.spec().encoder)
+    model.encode(batch, out);
+  else
+    model.decode(batch, {}, out);
+}
+
 Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens,
                             const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.last().width)});
-  const Outputs out{.last_hidden = view_of(last)};
-  const ReleaseGil released;
-  model.encode(batch, out);
+  run_alone(model, batch, {.last_hidden = view_of(last)});
   return last;
 }
 
@@ -363,11 +370,7 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
   Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().width)});
   const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
-  const ReleaseGil released;
-  if (model.spec().encoder)
-    model.encode(batch, out);
-  else
-    model.decode(batch, {}, out);
+  run_alone(model, batch, out);
   return pooled;
 }
 
@@ -391,6 +394,16 @@ py::dict class_dict(const ModelClass& known) {
   out["empty_cross"] = known.empty_cross;
   out["also"] = known.also ? py::object(py::str(known.also)) : py::object(py::none());
   return out;
+}
+
+// How far tokens of a stack see in the layers that see least.
+std::optional<int64_t> window_of(const std::optional<StackSpec>& stack) {
+  std::optional<int64_t> window;
+  if (!stack) return window;
+  for_each<AttentionSpec>(*stack, [&](const AttentionSpec& a) {
+    if (a.see.window >= 0) window = std::min(window.value_or(a.see.window), a.see.window);
+  });
+  return window;
 }
 
 // What Python needs to know of a family (arch.h).
@@ -490,15 +503,13 @@ void bind_model(py::module_& m) {
                                return heads;
                              })
       .def_property_readonly("vocab_size", [](const Model& m) { return m.last().embed.vocab; })
-      .def_property_readonly("encoder_window",
+      .def_property_readonly("encoder_window", [](const Model& m) { return window_of(m.spec().encoder); })
+      .def_property_readonly("counts_shown",
                              [](const Model& m) {
-                               std::optional<int64_t> window;
-                               if (!m.spec().encoder) return window;
-                               for_each<AttentionSpec>(*m.spec().encoder, [&](const AttentionSpec& a) {
-                                 if (a.see.window >= 0) window = std::min(window.value_or(a.see.window), a.see.window);
-                               });
-                               return window;
+                               const auto& decoder = m.spec().decoder;
+                               return decoder && decoder->embed.positions && decoder->embed.positions->of_shown;
                              })
+      .def_property_readonly("decoder_window", [](const Model& m) { return window_of(m.spec().decoder); })
       .def_property_readonly("has_encoder", [](const Model& m) { return m.spec().encoder.has_value(); })
       .def_property_readonly("has_decoder", [](const Model& m) { return m.spec().decoder.has_value(); })
       .def_property_readonly(

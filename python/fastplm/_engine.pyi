@@ -34,6 +34,8 @@ class Model:
     vocab_size: int
     max_length: int | None
     encoder_window: int | None  # how far tokens see in the layers that see least
+    decoder_window: int | None
+    counts_shown: bool  # a decoder's positions leave out what the mask hides
     has_encoder: bool
     has_decoder: bool
     outputs: list[str]

@@ -19,7 +19,14 @@ _OF_STACKS = {
 }
 
 # null: none, or derived from others
-NULLABLE = ("head_dim", "n_inner", "num_key_value_heads", "num_decoder_layers", "sliding_window")
+NULLABLE = (
+    "head_dim",
+    "n_inner",
+    "num_key_value_heads",
+    "num_decoder_layers",
+    "sliding_window",
+    "intermediate_size",
+)
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
 # names code to fetch and run.
@@ -36,6 +43,7 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
     "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
+    "attention_bias": ((False, None), "this family's projections have the biases they were trained with"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
     "per_layer_config": ((None, {}), "this version runs layers of equal shape only"),
     "rope_scaling": (

@@ -60,15 +60,20 @@ def _decoded(
     layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
     gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
     name = f"{prefix}attention_mask"
-    rows = _mask(given.get(name), batch, length, past, name)
+    rows = _mask(given.get(name), batch, length, past, name, model.engine.decoder_window)
     mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length))
+    positions = calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True)
     if mask is not None and mask.ndim == 3:
-        _check_sees(mask, past, name, labelled=mask is not rows)
+        labelled = mask is not rows  # hidden tokens are run, because their results count
+        _check_sees(mask, past, name, labelled, model.engine.decoder_window)
+        if labelled and positions is None and model.engine.counts_shown:
+            assert rows is not None
+            positions = (np.cumsum(rows, 1, np.int32) * rows - 1)[:, past:].astype(np.int32)
     arguments = (
         ids,
         embeds,
         mask,
-        calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+        positions,
         gather,
     )
     attentions = calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions)
@@ -105,13 +110,15 @@ def _cache_of(model: Any, given: dict[str, Any]) -> Cache | None:
     return cache
 
 
-def _mask(value: Any, batch: int, length: int, past: int, name: str) -> arrays.Array | None:
+def _mask(
+    value: Any, batch: int, length: int, past: int, name: str, window: int | None
+) -> arrays.Array | None:
     """A decoder's mask as uint8: [batch, past + length], or for each pair [batch, length, past + length]."""
     if value is None:
         return None
     columns, array = past + length, arrays.to_numpy(value, name)
     if array.ndim == 4:
-        return _scores_mask(array, batch, length, past, name)
+        return _scores_mask(array, batch, length, past, name, window)
     flags = arrays.flags(array, name)
     if batch != 1 and flags.shape == (1, columns):
         flags = arrays.repeat_row(flags, batch)
@@ -121,19 +128,25 @@ def _mask(value: Any, batch: int, length: int, past: int, name: str) -> arrays.A
     return flags
 
 
-def _scores_mask(array: arrays.Array, batch: int, length: int, past: int, name: str) -> arrays.Array:
+def _scores_mask(
+    array: arrays.Array, batch: int, length: int, past: int, name: str, window: int | None
+) -> arrays.Array:
     pairs = calls.sees(array, batch, length, past + length, name)
     later = np.arange(past + length) > past + np.arange(length)[:, None]
     if (pairs & later).any():
         raise UnsupportedError(f"{name}: it shows tokens that come later; expected a causal mask")
+    if window is not None:
+        calls.check_window(pairs, past, window, name)
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool) -> None:
+def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool, window: int | None) -> None:
     """Raises for a token that sees none: its results mean nothing. labelled: it is hidden, with a label."""
     length, columns = pairs.shape[1:]
-    earlier = np.arange(columns) <= past + np.arange(length)[:, None]
-    pairs = (pairs != 0) & earlier
+    distance = past + np.arange(length)[:, None] - np.arange(columns)
+    pairs = (pairs != 0) & (distance >= 0)
+    if window is not None:
+        pairs &= distance <= window
     if labelled and not pairs.any(-1).all():
         row, token = np.argwhere(~pairs.any(-1))[0]
         raise UnsupportedError(

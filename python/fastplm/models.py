@@ -292,7 +292,9 @@ def model_class(name: str) -> type[PreTrainedModel]:
     match = CLASS_NAME.fullmatch(name)
     families = {squeeze(family): family for family in FAMILIES}
     family = families.get(squeeze(match[1])) if match else None
-    if match and family is None:  # some families have classes by another name: Gemma3ForCausalLM of gemma3_text
+    if (
+        match and family is None
+    ):  # some families have classes by another name: Gemma3ForCausalLM of gemma3_text
         family = next((known for known in FAMILIES if name in family_of(known).classes), None)
     if family is None:
         raise AttributeError(

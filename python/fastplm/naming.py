@@ -8,7 +8,7 @@ from fastplm.families import alone, family_of
 CLASS_NAME = re.compile(
     r"([A-Z]\w*?)(EncoderModel|MTModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII
 )
-_OTHER_NAMES = {"MTModel": "ForConditionalGeneration"}   # of tasks
+_OTHER_NAMES = {"MTModel": "ForConditionalGeneration"}  # of tasks
 
 
 def stem(config: PretrainedConfig) -> str:

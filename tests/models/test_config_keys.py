@@ -194,11 +194,10 @@ REFUSED = {
     "sub_configs_defaults": {"a": 1}, "extra_files": ["a"], "extra_config_files": ["a"],
     "attn_implementation": "somebody/kernels", "_attn_implementation": "somebody/kernels",
     "_attn_implementation_internal": "somebody/kernels", "layer_types": ["sliding_attention"],
-    "sliding_window": 5,
+    "sliding_window": 5, "attention_bias": True,
 }  # fmt: skip
 REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
-
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
     "gpt2": {"is_decoder": 1, "is_causal": False},

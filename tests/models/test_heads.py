@@ -38,7 +38,7 @@ def reads_input_ids(name):
     return not (family and name.endswith(("Model", "ForConditionalGeneration")))
 
 
-def batch_of(name, lengths=(9, 6, 2), side="right"):
+def batch_of(name, lengths=(9, 6, 3), side="right"):
     """Arguments for class `name`, as numpy arrays: the last token of a row ends it."""
     ids, mask = random_batch(61, lengths, side)
     ids[:, -1] = 2

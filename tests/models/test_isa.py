@@ -14,7 +14,11 @@ HERE = Path(__file__).parent
 TESTS = [
     HERE / name
     for name in (
-        "test_activations.py", "test_batches.py", "test_heads.py", "test_parity.py", "test_sentence_encoder.py"
+        "test_activations.py",
+        "test_batches.py",
+        "test_heads.py",
+        "test_parity.py",
+        "test_sentence_encoder.py",
     )
 ]
 TESTS.append(HERE.parent / "ops")
