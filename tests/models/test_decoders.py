@@ -19,7 +19,7 @@ from tests.tolerance import assert_layers
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
-# Those whose caches, padding and threads are tested, and no more: what else there is they share with the above.
+# Of these, caches, padding and threads are tested, and no more: the rest they share with the above.
 MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
         "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
         "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM")  # fmt: skip
