@@ -13,11 +13,13 @@ import fastplm
 from tests.models.tiny import Tiny, random_batch, save_class
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
-MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
-        "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
-        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM",
-        "MBartForConditionalGeneration", "MarianMTModel", "M2M100ForConditionalGeneration", "PegasusForConditionalGeneration", "MT5ForConditionalGeneration",
-        "UMT5ForConditionalGeneration")  # fmt: skip
+MORE = (
+    "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
+    "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
+    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "MBartForConditionalGeneration",
+    "MarianMTModel", "M2M100ForConditionalGeneration", "PegasusForConditionalGeneration",
+    "MT5ForConditionalGeneration", "UMT5ForConditionalGeneration",
+)  # fmt: skip
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # transformers makes a cache for as many layers as the encoder has
 _LAYERS = {

@@ -30,7 +30,7 @@ MODELS = {**{family: name for family, (name, _) in FAMILIES.items()}, "gpt2": "G
           "llama": "LlamaModel", "bart": "BartModel", "mistral": "MistralModel", "qwen2": "Qwen2Model",
           "qwen3": "Qwen3Model", "phi3": "Phi3Model", "smollm3": "SmolLM3Model", "olmo2": "Olmo2Model",
           "granite": "GraniteModel", "gemma2": "Gemma2Model", "gemma3_text": "Gemma3TextModel",
-          "gpt_neox": "GPTNeoXModel", "gpt_neo": "GPTNeoModel", "mbart": "MBartModel",
+          "gpt_neox": "GPTNeoXModel", "gpt_neo": "GPTNeoModel", "opt": "OPTModel", "mbart": "MBartModel",
           "marian": "MarianModel", "m2m_100": "M2M100Model", "pegasus": "PegasusModel", "mt5": "MT5Model",
           "umt5": "UMT5Model"}  # fmt: skip
 
@@ -106,6 +106,8 @@ NUMBERS = {
         **{name: {name: 1, "attention_types": [[["local"], 1]]}
            for name in ("num_layers", "num_hidden_layers")},
     },
+    "opt": {"activation_function": "silu", "num_hidden_layers": 1, "num_attention_heads": 4,
+            "do_layer_norm_before": False, "_remove_final_layer_norm": True, "enable_bias": False},
     "mbart": _BART, "pegasus": _BART,
     "marian": {**_BART, "decoder_start_token_id": 5},
     "m2m_100": {**_BART, "pad_token_id": 4},
@@ -169,6 +171,8 @@ SHAPES |= {
     "olmo2": {**_ROTARY_SHAPES, "attention_bias": True}, "granite": SHAPES["llama"],
     "gpt_neox": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3},
     "gpt_neo": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9},
+    "opt": {"vocab_size": 60, "hidden_size": {"hidden_size": 32, "word_embed_proj_dim": 32}, "ffn_dim": 3,
+            "max_position_embeddings": 9},
     "mbart": SHAPES["bart"],
     "marian": _WAVES_SHAPES, "m2m_100": _WAVES_SHAPES, "pegasus": _WAVES_SHAPES, "mt5": SHAPES["t5"],
     "umt5": SHAPES["t5"],
@@ -191,6 +195,7 @@ REFUSED = {
 }  # fmt: skip
 REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
+    "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
     "gpt2": {"is_decoder": 1, "is_causal": False},
@@ -329,9 +334,10 @@ def test_keys_that_are_absent(family, folder, tmp_path):
 
 def test_shapes(family, folder, tmp_path):
     for name, value in SHAPES[family].items():
+        settings = value if isinstance(value, dict) else {name: value}
         with pytest.raises(CheckpointError, match=r"config\.json calls for"):
-            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
-        with_settings(folder, tmp_path)  # the key as it was
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **settings))
+        with_settings(folder, tmp_path)  # the keys as they were
 
 
 def test_refused(family, folder, tmp_path):
