@@ -88,7 +88,6 @@ _CONFIG = {
     "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
     "_sliding_window_pattern": "layer_types says it, which is saved with it",
-    "attention_layers": "attention_types says it",
     "attn_logit_softcapping": "this family's scores have no cap",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",

@@ -102,8 +102,9 @@ NUMBERS = {
     },
     "gpt_neo": {
         "activation_function": "relu", "layer_norm_epsilon": 0.3, "window_size": 3, "num_heads": 4,
-        "num_attention_heads": 4, "attention_types": [[["local"], 2]],
-        **{name: {name: 1, "attention_types": [[["local"], 1]]}
+        "num_attention_heads": 4, "attention_layers": ["local", "local"],
+        "attention_types": {"attention_types": [[["local"], 2]], "attention_layers": ABSENT},
+        **{name: {name: 1, "attention_layers": ["local"], "attention_types": [[["local"], 1]]}
            for name in ("num_layers", "num_hidden_layers")},
     },
     "opt": {"activation_function": "silu", "num_hidden_layers": 1, "num_attention_heads": 4,
@@ -140,7 +141,7 @@ NUMBERS = {
 }  # fmt: skip
 NUMBERS["qwen3"] = {key: value for key, value in NUMBERS["qwen2"].items() if value != _HEADS}
 # Of those above, the ones that a file must have.
-REQUIRED = {"attention_types", "num_heads",
+REQUIRED = {"attention_types", "attention_layers", "num_heads",
             "num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
             "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim"}  # fmt: skip
 
