@@ -10,7 +10,6 @@ from fastplm.errors import UnsupportedError
 from fastplm.families import alone, family_of
 from fastplm.outputs import ModelOutput
 
-
 # The heads whose decoder, where it is given nothing, reads what the encoder does, whatever the family.
 _OF_INPUT_IDS = ("ForSequenceClassification", "ForQuestionAnswering")
 
@@ -176,8 +175,8 @@ def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
 
 
 def shifted(config: Any, ids: Any, name: str) -> arrays.Array:
-    """`ids` [B, S] one to the right, behind decoder_start_token_id or, in some families, the row's last id that
-    is not pad_token_id; -100 becomes pad_token_id.
+    """`ids` [B, S] one to the right, behind decoder_start_token_id or, in some families, the row's last id
+    that is not pad_token_id; -100 becomes pad_token_id.
     """
     array = arrays.integers(ids, name)
     if array.ndim != 2:

@@ -32,7 +32,8 @@ _CONFIG = {
     ),
     **dict.fromkeys(
         (
-            "final_logit_softcapping", "logits_scaling", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "final_logit_softcapping", "logits_scaling",
             "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
             "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
             "token_classification_bias",
@@ -75,7 +76,9 @@ _CONFIG = {
         ),
         _RUNTIME,
     ),
-    **dict.fromkeys(("max_window_layers", "partial_rotary_factor", "rope_theta"), "this family does not read it"),
+    **dict.fromkeys(
+        ("max_window_layers", "partial_rotary_factor", "rope_theta"), "this family does not read it"
+    ),
     **dict.fromkeys(
         ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
         "only acts with per_layer_config, which is refused",
@@ -85,7 +88,6 @@ _CONFIG = {
     "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
     "_sliding_window_pattern": "layer_types says it, which is saved with it",
-    "attention_layers": "attention_types says it",
     "attn_logit_softcapping": "this family's scores have no cap",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",

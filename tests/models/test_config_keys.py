@@ -30,7 +30,7 @@ MODELS = {**{family: name for family, (name, _) in FAMILIES.items()}, "gpt2": "G
           "llama": "LlamaModel", "bart": "BartModel", "mistral": "MistralModel", "qwen2": "Qwen2Model",
           "qwen3": "Qwen3Model", "phi3": "Phi3Model", "smollm3": "SmolLM3Model", "olmo2": "Olmo2Model",
           "granite": "GraniteModel", "gemma2": "Gemma2Model", "gemma3_text": "Gemma3TextModel",
-          "gpt_neox": "GPTNeoXModel", "gpt_neo": "GPTNeoModel", "mbart": "MBartModel",
+          "gpt_neox": "GPTNeoXModel", "gpt_neo": "GPTNeoModel", "opt": "OPTModel", "mbart": "MBartModel",
           "marian": "MarianModel", "m2m_100": "M2M100Model", "pegasus": "PegasusModel", "mt5": "MT5Model",
           "umt5": "UMT5Model"}  # fmt: skip
 
@@ -44,13 +44,9 @@ _ROPES = {
     "rope_theta": {"rope_theta": 3.0, "rope_parameters": ABSENT},
     "max_position_embeddings": _DYNAMIC,
 }
-_ROTARY = {
-    **_ROPES, "hidden_act": "relu", "rms_norm_eps": 0.3, "num_hidden_layers": 1,
-    **dict.fromkeys(
-        ("num_attention_heads", "head_dim"),
-        {"num_attention_heads": 4, "head_dim": 4, "num_key_value_heads": 2},
-    ),
-}  # fmt: skip
+_HEADS = {"num_attention_heads": 4, "head_dim": 4, "num_key_value_heads": 2}
+_ROTARY = {**_ROPES, "hidden_act": "relu", "rms_norm_eps": 0.3, "num_hidden_layers": 1,
+           "num_attention_heads": _HEADS, "head_dim": _HEADS}  # fmt: skip
 _WINDOWS = {
     **_ROTARY, "sliding_window": 3, "layer_types": ["sliding_attention"] * 2,
     "use_sliding_window": {"use_sliding_window": False, "layer_types": ABSENT},
@@ -58,14 +54,9 @@ _WINDOWS = {
 }  # fmt: skip
 _LONG = {"rope_type": "longrope", "short_factor": [1.0, 2.0, 3.0], "long_factor": [3.0, 2.0, 1.0]}
 _GEMMA = {
-    **{k: v for k, v in _WINDOWS.items() if k not in ("hidden_act", "use_sliding_window")},
+    **{k: v for k, v in _WINDOWS.items() if k not in ("hidden_act", "use_sliding_window") and v != _HEADS},
     "hidden_activation": "relu", "query_pre_attn_scalar": 3, "rms_norm_eps": 0.9,
-    **dict.fromkeys(
-        ("num_attention_heads", "head_dim"),
-        {"num_attention_heads": 1, "head_dim": 16, "num_key_value_heads": 1},
-    ),
 }  # fmt: skip
-del _GEMMA["num_attention_heads"], _GEMMA["head_dim"]
 _BART = {"activation_function": "silu", "encoder_layers": 1, "num_hidden_layers": 1, "decoder_layers": 1,
          "encoder_attention_heads": 4, "num_attention_heads": 4, "decoder_attention_heads": 2,
          "scale_embedding": False}  # fmt: skip
@@ -111,10 +102,13 @@ NUMBERS = {
     },
     "gpt_neo": {
         "activation_function": "relu", "layer_norm_epsilon": 0.3, "window_size": 3, "num_heads": 4,
-        "num_attention_heads": 4, "attention_types": [[["local"], 2]],
-        **{name: {name: 1, "attention_types": [[["local"], 1]]}
+        "num_attention_heads": 4, "attention_layers": ["local", "local"],
+        "attention_types": {"attention_types": [[["local"], 2]], "attention_layers": ABSENT},
+        **{name: {name: 1, "attention_layers": ["local"], "attention_types": [[["local"], 1]]}
            for name in ("num_layers", "num_hidden_layers")},
     },
+    "opt": {"activation_function": "silu", "num_hidden_layers": 1, "num_attention_heads": 4,
+            "do_layer_norm_before": False, "_remove_final_layer_norm": True, "enable_bias": False},
     "mbart": _BART, "pegasus": _BART,
     "marian": {**_BART, "decoder_start_token_id": 5},
     "m2m_100": {**_BART, "pad_token_id": 4},
@@ -145,9 +139,10 @@ NUMBERS = {
              "encoder_attention_heads": 4, "num_attention_heads": 4, "decoder_attention_heads": 2,
              "scale_embedding": False, "decoder_start_token_id": 5},
 }  # fmt: skip
-NUMBERS["qwen3"] = NUMBERS["qwen2"]
+NUMBERS["qwen3"] = {key: value for key, value in NUMBERS["qwen2"].items() if value != _HEADS}
 # Of those above, the ones that a file must have.
-REQUIRED = {"attention_types", "num_heads", "num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
+REQUIRED = {"attention_types", "attention_layers", "num_heads",
+            "num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
             "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim"}  # fmt: skip
 
 # Keys that say which tensors there are and of which shape: a value that the weights contradict.
@@ -169,16 +164,19 @@ SHAPES = {
 }  # fmt: skip
 SHAPES["roberta"] = SHAPES["bert"]
 _ROTARY_SHAPES = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "num_key_value_heads": 2}
+_NORMED_SHAPES = {**_ROTARY_SHAPES, "attention_bias": True, "num_attention_heads": 4, "head_dim": 4}
+_WAVES_SHAPES = {k: v for k, v in SHAPES["bart"].items() if k != "max_position_embeddings"}
 SHAPES |= {
-    **dict.fromkeys(("mistral", "qwen2", "phi3"), _ROTARY_SHAPES),
-    **dict.fromkeys(("qwen3", "olmo2", "gemma2", "gemma3_text"), {**_ROTARY_SHAPES, "attention_bias": True}),
-    **dict.fromkeys(("smollm3", "granite"), SHAPES["llama"]),
+    "mistral": _ROTARY_SHAPES, "qwen2": _ROTARY_SHAPES, "phi3": _ROTARY_SHAPES, "qwen3": _NORMED_SHAPES,
+    "gemma2": _NORMED_SHAPES, "gemma3_text": _NORMED_SHAPES, "smollm3": SHAPES["llama"],
+    "olmo2": {**_ROTARY_SHAPES, "attention_bias": True}, "granite": SHAPES["llama"],
     "gpt_neox": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3},
     "gpt_neo": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9},
+    "opt": {"vocab_size": 60, "hidden_size": {"hidden_size": 32, "word_embed_proj_dim": 32}, "ffn_dim": 3,
+            "max_position_embeddings": 9},
     "mbart": SHAPES["bart"],
-    **dict.fromkeys(("marian", "m2m_100", "pegasus"),
-                    {k: v for k, v in SHAPES["bart"].items() if k != "max_position_embeddings"}),
-    **dict.fromkeys(("mt5", "umt5"), SHAPES["t5"]),
+    "marian": _WAVES_SHAPES, "m2m_100": _WAVES_SHAPES, "pegasus": _WAVES_SHAPES, "mt5": SHAPES["t5"],
+    "umt5": SHAPES["t5"],
 }  # fmt: skip
 
 # Keys that may say one thing only: a value that is refused.
@@ -198,6 +196,7 @@ REFUSED = {
 }  # fmt: skip
 REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
+    "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
     "gpt2": {"is_decoder": 1, "is_causal": False},
@@ -211,7 +210,9 @@ ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True
 OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype", "is_encoder_decoder",
                 "output_attentions", "output_hidden_states", "return_dict"}  # fmt: skip
 # A limit of ours for ModernBERT, and no number of its: as a value, a length that is still allowed.
-LIMITS = {"modernbert": {"max_position_embeddings": 40}}
+LIMITS = {"modernbert": {"max_position_embeddings": 40}, "marian": {"max_position_embeddings": 40},
+          "m2m_100": {"max_position_embeddings": 40},
+          "pegasus": {"max_position_embeddings": 40}}  # fmt: skip
 # Values for keys without effect, other than the default; the rest get 0.25 (transformers checks the type).
 ODD = {
     "tie_word_embeddings": False, "problem_type": "regression", "id2label": {"0": "a", "1": "b", "2": "c"},
@@ -334,9 +335,10 @@ def test_keys_that_are_absent(family, folder, tmp_path):
 
 def test_shapes(family, folder, tmp_path):
     for name, value in SHAPES[family].items():
+        settings = value if isinstance(value, dict) else {name: value}
         with pytest.raises(CheckpointError, match=r"config\.json calls for"):
-            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
-        with_settings(folder, tmp_path)  # the key as it was
+            fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **settings))
+        with_settings(folder, tmp_path)  # the keys as they were
 
 
 def test_refused(family, folder, tmp_path):

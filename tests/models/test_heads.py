@@ -235,7 +235,9 @@ AUTO = {
         "BertForPreTraining", "GPT2LMHeadModel", "T5ForConditionalGeneration", "BartForConditionalGeneration",
     ),
     "AutoModelForMultipleChoice": ("BertForMultipleChoice",),
-    "AutoModel": tuple(n for n in CLASSES if n.endswith("Model") and not n.endswith(("sModel", "dModel", "MTModel"))),
+    "AutoModel": tuple(
+        n for n in CLASSES if n.endswith("Model") and not n.endswith(("sModel", "dModel", "MTModel"))
+    ),
 }  # fmt: skip
 
 

@@ -89,15 +89,15 @@ def _save(name: str, settings: dict[str, Any], folder: Path, tiny: Tiny, seed: i
     with torch.no_grad():
         for key, weight in model.named_parameters():
             if weight.requires_grad:  # else made of waves, and not in every file
-                _fill(key, weight, tiny)
+                _fill(key, weight, tiny, less_one=name.startswith("Gemma"))
     model.save_pretrained(folder, **save)
     return model
 
 
-def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
+def _fill(key: str, weight: torch.Tensor, tiny: Tiny, less_one: bool) -> None:
     if weight.ndim == 1:
         weight.normal_(0, 0.3)
-        if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight"):
+        if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight") and not less_one:
             weight.add_(1)
     elif (
         "embed" in key or "shared" in key or "wte" in key or "wpe" in key or "relative_attention_bias" in key

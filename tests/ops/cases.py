@@ -140,8 +140,8 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
-        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index, mask,
-        out, None, space,
+        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index,
+        mask, out, None, space,
     )  # fmt: skip
     return out
 

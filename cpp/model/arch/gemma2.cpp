@@ -16,7 +16,7 @@ static Spec gemma2(const Value& c) {
   if (!c.is_null("attn_logit_softcapping")) attention.softcap = positive(c, "attn_logit_softcapping", 50);
   attention.score = rope_of(c, {.head_dim = sizes.head_dim, .positions = 8192});
   if (c.b("use_bidirectional_attention", false)) {
-    fail(ErrorKind::kUnsupported, "\"use_bidirectional_attention\" is true; this family's tokens see the earlier ones");
+    fail(ErrorKind::kUnsupported, "use_bidirectional_attention is true; this family's tokens see the earlier ones");
   }
   const std::vector<int> kinds = layer_kinds(c, sizes.layers, kind_of);
   AttentionSpec sliding = attention;

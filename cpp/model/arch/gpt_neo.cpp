@@ -7,7 +7,15 @@ namespace fastplm {
 
 enum Kind : int { kGlobal, kLocal };
 
-// attention_types: lists of names, each with how many times it comes: [[["global", "local"], 12]].
+static int kind_of(const Value& name, const char* where) {
+  const std::string& kind = name.string(where);
+  if (kind == "global") return kGlobal;
+  if (kind == "local") return kLocal;
+  fail(ErrorKind::kFile, "\"", where, "\" holds \"", kind, "\"; expected global or local");
+}
+
+// attention_layers: a name for each; or else attention_types: lists of names, each with how many times it comes, such
+// as [[["global", "local"], 12]].
 static std::vector<int> kinds_of(const Value& c, int64_t layers) {
   std::vector<int> kinds;
   const auto add = [&](int64_t times, const std::vector<int>& names) {
@@ -16,23 +24,22 @@ static std::vector<int> kinds_of(const Value& c, int64_t layers) {
     }
   };
   const char* where = "attention_types";
-  const Value* types = c.find(where);
-  if (!types) add(12, {kGlobal, kLocal});
-  for (const Value& item : types ? types->array(where) : Value::Array()) {
+  const Value *all = c.find("attention_layers"), *types = c.find(where);
+  if (all) {
+    for (const Value& name : all->array("attention_layers")) kinds.push_back(kind_of(name, "attention_layers"));
+  } else if (!types) {
+    add(12, {kGlobal, kLocal});
+  }
+  for (const Value& item : types && !all ? types->array(where) : Value::Array()) {
     const Value::Array& pair = item.array(where);
     if (pair.size() != 2) fail(ErrorKind::kFile, "\"attention_types\" holds a list of ", pair.size(), "; expected 2");
     std::vector<int> names;
-    for (const Value& name : pair[0].array(where)) {
-      const std::string& kind = name.string(where);
-      if (kind != "global" && kind != "local") {
-        fail(ErrorKind::kFile, "\"attention_types\" holds \"", kind, "\"; expected global or local");
-      }
-      names.push_back(kind == "global" ? kGlobal : kLocal);
-    }
+    for (const Value& name : pair[0].array(where)) names.push_back(kind_of(name, where));
     add(pair[1].integer(where), names);
   }
   if (int64_t(kinds.size()) != layers) {
-    fail(ErrorKind::kFile, "\"attention_types\" does not describe the ", layers, " layers of \"num_layers\"");
+    fail(ErrorKind::kFile, "config.json names ", kinds.size(), " layers by their attention; \"num_layers\" is ",
+         layers);
   }
   return kinds;
 }
@@ -107,7 +114,8 @@ const Arch kGptNeo{
     .classes = kClasses,
     .keys =
         "vocab_size hidden_size num_layers num_heads intermediate_size max_position_embeddings window_size "
-        "attention_types activation_function layer_norm_epsilon num_labels tie_word_embeddings initializer_range",
+        "attention_types attention_layers activation_function layer_norm_epsilon num_labels tie_word_embeddings "
+        "initializer_range",
     .aliases = kAliases,
     .defaults = kDefaults};
 

@@ -11,10 +11,10 @@ static Spec opt(const Value& c) {
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   const int64_t positions = c.i_in("max_position_embeddings", 2048, 1, kMaxSize);
   if (const int64_t own = c.i_in("word_embed_proj_dim", width, 1, kMaxSize); own != width) {
-    fail(ErrorKind::kUnsupported, "\"word_embed_proj_dim\" is ", own, "; expected \"hidden_size\", ", width);
+    fail(ErrorKind::kUnsupported, "word_embed_proj_dim is ", own, "; expected \"hidden_size\", ", width);
   }
   if (!c.b("layer_norm_elementwise_affine", true)) {
-    fail(ErrorKind::kUnsupported, "\"layer_norm_elementwise_affine\" is false; expected norms with weights");
+    fail(ErrorKind::kUnsupported, "layer_norm_elementwise_affine is false; expected norms with weights");
   }
   const NormSpec norm{NormKind::kLayer, 1e-5};   // torch's default
   const bool bias = c.b("enable_bias", true), before = c.b("do_layer_norm_before", true);

@@ -63,6 +63,7 @@ void llama3(std::vector<float>& frequencies, const Value& rope, double original)
 // The same by the number of turns within the original length, on a ramp over the pairs. arXiv:2309.00071.
 void yarn(std::vector<float>& frequencies, const Value& rope, double theta, int64_t dims, double factor,
           double original) {
+  if (theta == 1) fail(ErrorKind::kFile, "the rotary positions' theta is 1; type \"yarn\" needs another");
   const double fast = positive(rope, "beta_fast", 32), slow = positive(rope, "beta_slow", 1);
   const auto pair_of = [&](double turns) {
     return double(dims) * std::log(original / (turns * 2 * std::numbers::pi)) / (2 * std::log(theta));
@@ -90,6 +91,7 @@ double yarn_factor(const Value& rope, double factor) {
 
 double long_factor(const Value& rope, double factor, double original) {
   if (rope.has("attention_factor")) return positive(rope, "attention_factor");
+  if (original == 1) fail(ErrorKind::kFile, "longrope's original length is 1 token; expected more");
   return factor <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(original));
 }
 
