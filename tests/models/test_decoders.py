@@ -15,7 +15,7 @@ import transformers
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import Tiny, random_batch, save_class
-from tests.tolerance import assert_layers
+from tests.tolerance import assert_layers, excess
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
@@ -83,7 +83,10 @@ def test_a_cache_changes_no_bit(name, dtype, tmp_path):
     assert np.array_equal(pieces(model, ids, sizes)[0], whole)
     if dtype == "float32":
         with torch.no_grad():
-            assert_layers([whole], [call(reference, torch.from_numpy(ids)).logits])
+            want = call(reference, torch.from_numpy(ids)).logits.numpy()
+            if excess(whole, want) > 1:  # so many keys: the reference's own rounding may be as large
+                exact = call(copy.deepcopy(reference).double(), torch.from_numpy(ids)).logits.numpy()
+                assert excess(whole, exact) <= 2 * excess(want, exact)
 
 
 @pytest.mark.parametrize("name", ALL, scope="module")

@@ -8,11 +8,15 @@ static Spec m2m_100(const Value& c) {
   return seq2seq(c, {.norms_before = true, .waves = Waves::kSteps, .scales = true, .act = "relu"});
 }
 
+static std::vector<HeadOutput> vocabulary(const Value&) {
+  return {{"logits", {{.kind = HeadStep::kVocab, .name = "lm_head"}}}};
+}
+
 static constexpr ModelClass kClasses[] = {
     {"M2M100Model", {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "use_cache"}},
     {.name = "M2M100ForConditionalGeneration",
      .arguments = {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "labels use_cache"},
-     .head = seq2seq_vocabulary},
+     .head = vocabulary},
 };
 static constexpr Default kDefaults[] = {
     {"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}, {"decoder_start_token_id", 2}};

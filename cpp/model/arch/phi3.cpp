@@ -19,6 +19,17 @@ static Spec phi3(const Value& c) {
   return {.encoder = {}, .decoder = stack};
 }
 
+static constexpr WeightRow kWeights[] = {
+    {"embed.tokens", "embed_tokens"},
+    {"attention.before", "layers.{n}.input_layernorm"},
+    {"attention.qkv", "layers.{n}.self_attn.qkv_proj"},
+    {"attention.out", "layers.{n}.self_attn.o_proj"},
+    {"mlp.before", "layers.{n}.post_attention_layernorm"},
+    {"mlp.gate_up", "layers.{n}.mlp.gate_up_proj"},
+    {"mlp.down", "layers.{n}.mlp.down_proj"},
+    {"last", "norm"},
+};
+
 static constexpr ModelClass kClasses[] = {
     {"Phi3Model", {kDecoderCall, "use_cache"}},
     {"Phi3ForCausalLM", {kDecoderCall, kCausalCall}, causal_lm},
@@ -32,7 +43,7 @@ const Arch kPhi3{.model_type = "phi3",
                  .prefix = "model.",
                  .spec = phi3,
                  .encoder = {},
-                 .decoder = kDecoderRows,
+                 .decoder = kWeights,
                  .classes = kClasses,
                  .keys =
                      "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "

@@ -33,7 +33,6 @@ double positive(const Value& config, const char* name, double standard);   // th
 inline constexpr WeightRow kDecoderRows[] = {
     {"embed.tokens", "embed_tokens"},
     {"attention.before", "layers.{n}.input_layernorm"},
-    {"attention.qkv", "layers.{n}.self_attn.qkv_proj"},
     {"attention.query", "layers.{n}.self_attn.q_proj"},
     {"attention.key", "layers.{n}.self_attn.k_proj"},
     {"attention.value", "layers.{n}.self_attn.v_proj"},
@@ -41,7 +40,6 @@ inline constexpr WeightRow kDecoderRows[] = {
     {"attention.key_norm", "layers.{n}.self_attn.k_norm"},
     {"attention.out", "layers.{n}.self_attn.o_proj"},
     {"mlp.before", "layers.{n}.post_attention_layernorm"},
-    {"mlp.gate_up", "layers.{n}.mlp.gate_up_proj"},
     {"mlp.gate", "layers.{n}.mlp.gate_proj"},
     {"mlp.up", "layers.{n}.mlp.up_proj"},
     {"mlp.down", "layers.{n}.mlp.down_proj"},
