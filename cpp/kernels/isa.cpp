@@ -2,7 +2,7 @@
 // and FASTPLM_SIMD="simd/<isa>.h". It may include nothing from std: a template of std compiled here could be
 // the copy that the linker keeps for everybody, and older machines would stop at an unknown instruction.
 #include FASTPLM_SIMD
-#include "kernels/kernels.h"
+#include "kernels/train.h"
 #include "simd/fetch.h"
 
 namespace fastplm::FASTPLM_ISA {
@@ -18,10 +18,20 @@ namespace {
 
 #include "kernels/keys.inl.h"
 
+#include "kernels/random.inl.h"
+
+#include "kernels/act_grad.inl.h"
+
+#include "kernels/product.inl.h"
+
+#include "kernels/loss.inl.h"
+
 // Each of the above builds on the one before it; the order of those below does not matter.
+#include "kernels/add_norm.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
+#include "kernels/flash.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
 #include "kernels/norm.inl.h"
@@ -56,6 +66,31 @@ constexpr FloatKernels<T> float_kernels() {
   };
 }
 
+template <class T>
+constexpr TrainKernels<T> make_train_kernels() {
+  return {
+      .add_norm = add_norm<T>,
+      .add_norm_grad = add_norm_grad<T>,
+      .gated = gated<T>,
+      .gated_grad = gated_grad<T>,
+      .column_sums = column_sums<T>,
+      .cross_entropy = cross_entropy<T>,
+      .cross_entropy_grad = cross_entropy_grad<T>,
+      .flash = flash<T>,
+      .flash_grad = flash_grad<T>,
+      .flash_workspace = flash_workspace<T>,
+      .product_block = Product<T>::kRows,
+      .product_panel = Product<T>::kPanel,
+      .product_pack = product_pack<T>,
+      .product_rows = product_rows<T>,
+      .product = product<T>,
+      .product_panels = Product<T>::panel_bytes,
+      .product_workspace = Product<T>::bytes,
+  };
+}
+
+constexpr Train kTrain{.f32 = make_train_kernels<float>(), .bf = make_train_kernels<bf16>()};
+
 }  // namespace
 
 #define FASTPLM_TEXT_OF(x) #x
@@ -65,6 +100,7 @@ constinit const Kernels kTable{
     .name = FASTPLM_TEXT(FASTPLM_ISA),
     .f32 = float_kernels<float>(),
     .bf = float_kernels<bf16>(),
+    .train = &kTrain,
     .pool = pool,
     .softmax = softmax,
     .ascii = ascii,

@@ -21,4 +21,6 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm512_fmadd_ps(high_of(a), high_of(b), _mm512_fmadd_ps(low_of(a), low_of(b), c.v))};
 }
 
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
+
 }  // namespace fastplm::FASTPLM_ISA

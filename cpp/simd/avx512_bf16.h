@@ -12,4 +12,6 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
 }
 
+constexpr bool kFastBf16 = true;   // products of bf16 take less time than those of f32
+
 }  // namespace fastplm::FASTPLM_ISA
