@@ -28,6 +28,7 @@ namespace {
 
 // Each of the above builds on the one before it; the order of those below does not matter.
 #include "kernels/add_norm.inl.h"
+#include "kernels/adamw.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
@@ -79,6 +80,9 @@ constexpr TrainKernels<T> make_train_kernels() {
       .flash = flash<T>,
       .flash_grad = flash_grad<T>,
       .flash_workspace = flash_workspace<T>,
+      .adamw = adamw<T, T>,
+      .adamw_f32 = adamw<T, float>,
+      .sum_squares = sum_squares<T>,
       .product_block = Product<T>::kRows,
       .product_panel = Product<T>::kPanel,
       .product_pack = product_pack<T>,

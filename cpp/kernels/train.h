@@ -17,6 +17,9 @@ struct TrainKernels {
   void (*flash)(const FlashArgs<T>&) noexcept;
   void (*flash_grad)(const FlashGradArgs<T>&) noexcept;
   int64_t (*flash_workspace)(int64_t head_dim, int64_t keys) noexcept;   // in bytes
+  void (*adamw)(const AdamWArgs<T, T>&, Range values) noexcept;
+  void (*adamw_f32)(const AdamWArgs<T, float>&, Range values) noexcept;   // with a state in f32
+  double (*sum_squares)(const T* x, int64_t n) noexcept;
   int64_t product_block;   // rows that one register tile handles together
   int64_t product_panel;   // columns of one panel
   void (*product_pack)(const ProductArgs<T>&, Range panels) noexcept;   // first: packs b

@@ -132,4 +132,13 @@ struct FlashGradArgs {
   float* dbias;             // as bias, added to; or null
 };
 
+template <class P, class S>
+struct AdamWArgs {          // m, v of beta1, beta2;  p = p decay - step_size m / (sqrt(v) root_factor + eps)
+  P* param;
+  const P* grad;            // taken times grad_scale
+  S *mean, *square;         // m, v
+  float* master;            // p in f32, of which param is a rounded copy; or null
+  float decay, beta1, beta2, step_size, root_factor, eps, grad_scale;
+};
+
 }  // namespace fastplm

@@ -43,6 +43,8 @@ FASTPLM_INLINE float sum(F32 a) { return _mm512_reduce_add_ps(a.v); }
 FASTPLM_INLINE float largest(F32 a) { return _mm512_reduce_max_ps(a.v); }
 FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {_mm512_sqrt_ps(a.v)}; }
+
 // v where a > b, else 0.
 FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), v.v)};

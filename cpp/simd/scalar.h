@@ -67,6 +67,8 @@ FASTPLM_INLINE float sum(F32 a) { return a.v; }
 FASTPLM_INLINE float largest(F32 a) { return a.v; }
 FASTPLM_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+
 // v where a > b, else 0.
 FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {a.v > b.v ? v.v : 0.0f}; }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "core/error.h"
 #include "core/tensor.h"
@@ -96,6 +97,25 @@ class Parameter<Maybe> {
     value = {tensor_.emplace(place, given).value};
   }
   Maybe value;
+};
+
+using TensorList = std::vector<TensorView>;   // a list or tuple of them
+
+template <>
+class Parameter<TensorList> {
+  std::vector<Parameter<TensorView>> tensors_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) {
+    nb::list list;
+    if (!nb::try_cast(given, list)) {
+      fail(ErrorKind::kType, place, " is a ", Py_TYPE(given.ptr())->tp_name, "; expected a list of tensors");
+    }
+    tensors_.reserve(list.size());
+    for (nb::handle each : list) value.push_back(tensors_.emplace_back(place, nb::borrow(each)).value);
+  }
+  TensorList value;
 };
 
 template <class T>

@@ -3,6 +3,7 @@
 #include "define.h"
 #include "names.h"
 #include "ops.h"
+#include "ops/train/adamw.h"
 #include "ops/train/add_norm.h"
 #include "ops/train/flash.h"
 #include "ops/train/gated.h"
@@ -106,4 +107,30 @@ void bind_training(nb::module_& m) {
          },
          {"dout", "q", "k", "v", "out", "lse", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed",
           "p", "dq", "dk", "dv", "dbias", "workspace"});
+
+  // steps: how often each parameter has been updated, this time included. masters: empty, or one for each.
+  define(m, "adamw",
+         +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters,
+             TensorView steps, double lr, double beta1, double beta2, double eps, double weight_decay,
+             double grad_scale) {
+           const size_t count = params.size();
+           Check{"adamw"}.matches("steps", steps, DType::kI64, {int64_t(count)});
+           const auto same = [&](const char* name, const TensorList& list) {
+             if (list.size() == count) return;
+             fail(ErrorKind::kValue, "adamw: ", list.size(), " ", name, "; expected ", count, ", as parameters");
+           };
+           same("gradients", grads);
+           same("exp_avg", means);
+           same("exp_avg_sq", squares);
+           if (!masters.empty()) same("masters", masters);
+           std::vector<ops::Adapted> tensors;
+           for (size_t i = 0; i < count; ++i) {
+             tensors.push_back({params[i], grads[i], means[i], squares[i],
+                                masters.empty() ? TensorView{} : masters[i], steps.as<int64_t>()[i]});
+           }
+           ops::adamw(tensors, {lr, beta1, beta2, eps, weight_decay, grad_scale});
+         },
+         {"params", "grads", "exp_avgs", "exp_avg_sqs", "masters", "steps", "lr", "beta1", "beta2", "eps",
+          "weight_decay", "grad_scale"});
+  define(m, "global_norm", +[](TensorList tensors) { return ops::global_norm(tensors); }, {"tensors"});
 }

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
+    from fastplm.training.accelerate import accelerate, restore
 
 _HOMES = {
     "AddedToken": "tokenizer",
@@ -56,10 +57,12 @@ _HOMES = {
     "SentenceTransformer": "sentence_encoder",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
+    "accelerate": "training.accelerate",
     "architectures": "runtime",
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
+    "restore": "training.accelerate",
     "set_num_threads": "runtime",
 }
 
@@ -84,10 +87,12 @@ __all__ = [
     "SentenceTransformer",
     "UnsupportedError",
     "__version__",
+    "accelerate",
     "architectures",
     "cpu_info",
     "cuda_status",
     "num_threads",
+    "restore",
     "set_num_threads",
 ]
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from fastplm import ops
-from tests.ops.cases import ACTS, normal
+from tests.ops.cases import ACTS, normal, starts
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,128 @@ def linear_case(
     )
 
 
+# --- losses -----------------------------------------------------------------------------------------------
+
+
+def labels_of(g: torch.Generator, rows: int, vocab: int, ignored: float) -> torch.Tensor:
+    labels = torch.randint(0, vocab, (rows,), generator=g)
+    return torch.where(torch.rand(rows, generator=g) < ignored, -100, labels)
+
+
+def torch_loss(logits: Any, labels: Any, smoothing: float, z: float, reduction: str) -> Any:
+    """In at least float32, as transformers computes it."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    losses = losses + z * torch.where(labels == -100, 0, logits.logsumexp(-1).square())
+    if reduction == "none":
+        return losses
+    return losses.sum() / (1 if reduction == "sum" else (labels != -100).sum())
+
+
+def loss_case(
+    rows: int, vocab: int, *, smoothing: float = 0.0, z: float = 0.0, ignored: float = 0.3, reduction: str = "mean"
+) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return normal(g, rows, vocab, dtype=dtype) * 3, labels_of(g, rows, vocab, ignored)
+
+    return Case(
+        f"cross_entropy-{rows}x{vocab}-{smoothing}-{z}-{reduction}",
+        inputs,
+        lambda x, y: ops.cross_entropy(x, y, label_smoothing=smoothing, z_loss=z, reduction=reduction),
+        lambda x, y: torch_loss(x, y, smoothing, z, reduction),
+    )
+
+
+def linear_loss_case(
+    rows: int,
+    dim: int,
+    vocab: int,
+    *,
+    bias: bool = True,
+    smoothing: float = 0.0,
+    z: float = 0.0,
+    reduction: str = "mean",
+) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return (
+            normal(g, rows, dim, dtype=dtype),
+            normal(g, vocab, dim, dtype=dtype) * dim**-0.5,
+            normal(g, vocab, dtype=dtype) if bias else None,
+            labels_of(g, rows, vocab, 0.5),
+        )
+
+    return Case(
+        f"linear_cross_entropy-{rows}-{dim}-{vocab}-{reduction}{'-bias' * bias}",
+        inputs,
+        lambda x, w, b, y: ops.linear_cross_entropy(
+            x, w, y, b, label_smoothing=smoothing, z_loss=z, reduction=reduction
+        ),
+        lambda x, w, b, y: torch_loss(F.linear(x, w, b), y, smoothing, z, reduction),
+    )
+
+
+# --- attention --------------------------------------------------------------------------------------------
+
+
+def attention_case(
+    name: str,
+    lengths: tuple[int, ...],
+    heads: int,
+    dim: int,
+    *,
+    kv_heads: int | None = None,
+    keys: tuple[int, ...] | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    bias: bool = False,
+    p: float = 0.0,
+) -> Case:
+    """lengths: of the queries; keys: of the keys, as many unless given."""
+    kv, key_lengths = kv_heads or heads, keys or lengths
+    reach = max((*lengths, *key_lengths, 1)) + 2
+
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return (
+            normal(g, sum(lengths), heads, dim, dtype=dtype),
+            normal(g, sum(key_lengths), kv, dim, dtype=dtype),
+            normal(g, sum(key_lengths), kv, dim, dtype=dtype),
+            normal(g, heads, 2 * reach - 1, dtype=dtype) if bias else None,
+        )
+
+    def ours(q: Any, k: Any, v: Any, b: Any) -> Any:
+        return ops.attention(
+            q, k, v, starts(*lengths), cu_seqlens_k=starts(*keys) if keys else None, max_seqlen=max(key_lengths),
+            causal=causal, window=window, dropout=p, distance_bias=b,
+        )  # fmt: skip
+
+    def reference(q: Any, k: Any, v: Any, b: Any) -> Any:
+        longest = -(-max(key_lengths) // 128) * 128
+        kept = keep((sum(lengths), heads, longest), p, q) if p else None
+        out, first, first_key = [], 0, 0
+        for n, m in zip(lengths, key_lengths, strict=True):
+            query = q[first : first + n].transpose(0, 1)
+            key, value = (
+                t[first_key : first_key + m].transpose(0, 1).repeat_interleave(heads // kv, 0) for t in (k, v)
+            )
+            scores = query @ key.transpose(1, 2) * dim**-0.5
+            distance = torch.arange(m) - torch.arange(m - n, m)[:, None]
+            if b is not None:
+                scores = scores + b[:, distance + reach - 1]
+            hidden = torch.zeros(n, m, dtype=torch.bool)
+            if causal:
+                hidden |= distance > 0
+            if window is not None:
+                hidden |= distance.abs() > window
+            weights = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+            if kept is not None:
+                weights = weights * kept[first : first + n, :, :m].transpose(0, 1)
+            out.append((weights @ value).transpose(0, 1))
+            first, first_key = first + n, first_key + m
+        return torch.cat(out)
+
+    return Case(f"attention-{name}", inputs, ours, reference)
+
+
 CASES = [
     norm_case("layer", 1, 1, bias=False),
     norm_case("layer", 7, 33),
@@ -158,4 +280,24 @@ CASES = [
     linear_case((1100,), 9, 21),
     linear_case((130,), 140, 20, "mish", bias=False),
     linear_case((0,), 24, 16, "silu"),
+    loss_case(7, 33),
+    loss_case(20, 1000, smoothing=0.1, reduction="sum"),
+    loss_case(20, 100, smoothing=0.3, z=1e-2, reduction="none"),
+    loss_case(5, 50, ignored=0.0, z=0.1),
+    linear_loss_case(9, 31, 33),
+    linear_loss_case(300, 40, 90, smoothing=0.1, z=1e-2, bias=False),
+    linear_loss_case(150, 9, 60_000, reduction="sum"),
+    *(attention_case(f"head{d}", (1, 7, 31, 40), 2, d) for d in (1, 16, 33, 64, 128)),
+    attention_case("empty", (3, 0, 5), 2, 8),
+    attention_case("long", (300, 129), 2, 24),
+    attention_case("causal", (1, 33, 150), 2, 16, causal=True),
+    attention_case("window", (200, 70), 2, 16, window=9),
+    attention_case("causal-window", (140, 5), 2, 20, causal=True, window=40),
+    attention_case("grouped", (40, 65), 6, 16, kv_heads=2, causal=True),
+    attention_case("other-keys", (7, 40), 2, 13, keys=(31, 5)),
+    attention_case("last-queries", (3, 70), 2, 16, keys=(9, 200), causal=True),
+    attention_case("bias", (31, 140), 3, 16, bias=True),
+    attention_case("bias-grouped", (20,), 4, 16, kv_heads=2, bias=True, causal=True),
+    attention_case("dropout", (31, 140), 2, 16, p=0.2),
+    attention_case("dropout-bias", (450,), 1, 16, p=0.1, bias=True),
 ]

@@ -8,6 +8,7 @@ from torch.library import opcheck
 
 import fastplm
 from fastplm import ops
+from tests.ops.cases import starts
 from tests.training.cases import CASES, Case
 
 # float32: the project's parity tolerance, relative to the tensor's scale for sums over many rows.
@@ -109,7 +110,20 @@ OPERATORS = {
     "gated_grad": (sample(5, 9), sample(5, 9), None, "gelu", None, 0.0),
     "linear": (wanted(5, 9), wanted(7, 9), wanted(7), "gelu", False),
     "linear_grad": (sample(5, 7), sample(5, 9), sample(7, 9), sample(5, 7), "gelu", False, (True, True, True)),
-}
+    "cross_entropy": (wanted(5, 9), torch.tensor([1, -100, 3, 8, 0]), -100, 0.1, 0.2),
+    "cross_entropy_grad": (sample(5), sample(5, 9), torch.tensor([1, -100, 3, 8, 0]), sample(5), -100, 0.1, 0.2),
+    "linear_cross_entropy": (
+        wanted(5, 7), wanted(9, 7), wanted(9), torch.tensor([1, 2, 3, 8, 0]), torch.tensor(5.0), -100, 0.1, 0.2,
+        [True] * 3,
+    ),
+    "flash": (
+        wanted(5, 4, 3), wanted(5, 2, 3), wanted(5, 2, 3), wanted(4, 9), starts(2, 3), None, 3, 0.5, -1, 0, SEED, 0.1,
+    ),
+    "flash_grad": (
+        sample(5, 4, 3), sample(5, 4, 3), sample(5, 2, 3), sample(5, 2, 3), sample(5, 4, 3), sample(5, 4) + 5,
+        sample(4, 9), starts(2, 3), None, SEED, 3, 0.5, -1, 0, 0.1, True,
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -166,6 +180,13 @@ def test_gradient_checkpointing_drops_the_same() -> None:
     assert torch.equal(*grads)
 
 
+def test_no_labels_give_torchs_nan() -> None:
+    x, none = wanted(3, 4), torch.full((3,), -100)
+    assert ops.cross_entropy(x, none).isnan()
+    assert ops.linear_cross_entropy(x, sample(5, 4), none).isnan()
+    assert ops.linear_cross_entropy(x, sample(5, 4), none, reduction="sum") == 0
+
+
 def test_other_layouts_give_the_same() -> None:
     x, w = sample(6, 10), sample(4, 10)
     assert torch.equal(ops.linear(x.T.contiguous().T, w.T.contiguous().T), ops.linear(x, w))
@@ -183,6 +204,37 @@ def test_other_layouts_give_the_same() -> None:
         (lambda x: ops.layer_norm(x.to("meta")), fastplm.UnsupportedError, "is on meta; expected cpu"),
         (lambda x: ops.activation(x, "swish"), ValueError, 'act is "swish"; expected one of'),
         (lambda x: ops.activation(x, "silu", up=x[:1]), ValueError, r"up has shape \[1, 4\]; expected \[3, 4\]"),
+        (
+            lambda x: ops.cross_entropy(x, torch.tensor([0, 4, 1])),
+            ValueError,
+            "labels holds 4 at row 1; expected 0 to 3, or -100 to ignore it",
+        ),
+        (lambda x: ops.cross_entropy(x, torch.tensor([0, 1])), ValueError, r"labels has shape \[2\]; expected \[3\]"),
+        (
+            lambda x: ops.cross_entropy(x, torch.tensor([0, 1, 1]), label_smoothing=2.0),
+            ValueError,
+            "label_smoothing is 2; expected 0 to 1",
+        ),
+        (
+            lambda x: ops.linear_cross_entropy(x, x, torch.tensor([0, 1, 1]), reduction="none"),
+            ValueError,
+            "reduction is 'none'; expected mean or sum",
+        ),
+        (
+            lambda x: ops.attention(*[x[:, None]] * 3, torch.tensor([0, 4], dtype=torch.int32)),
+            ValueError,
+            "cu_seqlens does not run from 0 to 3",
+        ),
+        (
+            lambda x: ops.attention(x.view(3, 2, 2), *[x.view(1, 3, 4)[:, :, :2]] * 2, starts(3), cu_seqlens_k=starts(1)),
+            ValueError,
+            "2 heads over 3 key heads",
+        ),
+        (
+            lambda x: ops.attention(*[x[:, None]] * 3, starts(3), distance_bias=torch.ones(1, 3)),
+            ValueError,
+            "sequence 0 spans a distance of 2; bias reaches 1",
+        ),
         (lambda x: ops.linear(x, torch.ones(2, 5)), ValueError, r"b has shape \[2, 5\]; expected \[2, 4\]"),
         (lambda x: ops.linear(x, torch.ones(2, 4), torch.ones(3)), ValueError, r"bias has shape \[3\]"),
     ],

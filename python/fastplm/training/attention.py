@@ -1,0 +1,189 @@
+"""transformers' attention by fastplm.ops: `attn_implementation="fastplm"`.
+
+As with flash attention, a model hands over the 2-D padding mask itself; padding is left out of the computation, and the
+keywords of DataCollatorWithFlattening (cu_seq_lens_q, ...) say where packed sequences begin. Masks of another kind are
+computed by torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface, masking_utils
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from fastplm import ops
+from fastplm.errors import UnsupportedError
+
+NAME = "fastplm"
+
+
+@dataclass
+class Kept:
+    """The tokens of a padding mask [batch, length] that are there."""
+
+    rows: torch.Tensor  # where they are in [batch * length]
+    starts: torch.Tensor
+    longest: int
+    together: bool  # no padding between two tokens of a sequence
+
+
+def kept(mask: torch.Tensor) -> Kept:
+    """Found once for each mask: all layers share it."""
+    known = getattr(mask, "_fastplm_kept", None)
+    if known is None:
+        mask_ = mask.bool()
+        lengths = mask_.sum(1)
+        starts = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).to(torch.int32)
+        changes = (mask_[:, 1:] != mask_[:, :-1]).sum(1) - (~mask_[:, 0]).long() - (~mask_[:, -1]).long()
+        longest = int(lengths.max()) if len(lengths) else 0
+        known = Kept(mask_.reshape(-1).nonzero()[:, 0], starts, longest, bool((changes <= 0).all()))
+        mask._fastplm_kept = known  # type: ignore[attr-defined]
+    return known
+
+
+def even(batch: int, length: int) -> torch.Tensor:
+    """Where sequences of one length begin."""
+    return torch.arange(0, (batch + 1) * length, length, dtype=torch.int32)[: batch + 1]
+
+
+def attention_forward(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    is_causal: bool | None = None,
+    position_bias: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """[batch, heads, length, head_dim] to [batch, length, heads, head_dim], as transformers' interface says."""
+    for name in ("softcap", "s_aux", "output_attentions"):
+        if kwargs.get(name):
+            raise UnsupportedError(f"attn_implementation='fastplm': {name} is set; expected a model without it")
+    causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
+    if attention_mask is not None and attention_mask.dim() == 4:
+        return _by_torch(module, query, key, value, attention_mask, dropout, scaling, position_bias)
+    bias = None if position_bias is None else distances(position_bias, query.shape[2], key.shape[2])
+    batch, heads, length, dim = query.shape
+    keys = key.shape[2]
+    q, k, v = (t.transpose(1, 2).reshape(-1, t.shape[1], dim) for t in (query, key, value))
+    # transformers: a causal window is that many tokens with the own one, any other that many to each side
+    window = None if sliding_window is None else sliding_window - 1 if causal else sliding_window
+    options = {
+        "scale": scaling, "causal": causal, "window": window, "dropout": dropout, "distance_bias": bias,
+    }  # fmt: skip
+    if (starts := kwargs.get("cu_seq_lens_q")) is not None:
+        starts_k, longest = kwargs["cu_seq_lens_k"], int(kwargs["max_length_k"])
+        out = ops.attention(
+            q, k, v, starts.int(), cu_seqlens_k=starts_k.int(), max_seqlen=longest, **options
+        )
+    elif attention_mask is None:
+        out = ops.attention(
+            q, k, v, even(batch, length), cu_seqlens_k=even(batch, keys), max_seqlen=keys, **options
+        )
+    else:
+        of_keys = kept(attention_mask)
+        placed = causal or window is not None or bias is not None  # it matters where a query stands among the keys
+        if (window is not None or bias is not None) and not of_keys.together:
+            raise UnsupportedError(
+                "attn_implementation='fastplm': the mask hides tokens between others, with a window or a bias of "
+                "positions; expected padding at the ends"
+            )
+        k, v = k.index_select(0, of_keys.rows), v.index_select(0, of_keys.rows)
+        if placed:
+            of_queries = of_keys if length == keys else kept(attention_mask[:, -length:])
+            starts, rows = of_queries.starts, of_queries.rows
+            packed = q.index_select(0, rows)
+        else:
+            starts, packed = even(batch, length), q
+        out = ops.attention(
+            packed, k, v, starts, cu_seqlens_k=of_keys.starts, max_seqlen=of_keys.longest, **options
+        )
+        if placed:
+            out = torch.zeros_like(q).index_copy(0, rows, out)
+    return out.view(batch, length, heads, dim), None
+
+
+def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor | None:
+    """A bias of scores [1, heads, queries, keys] that depends on the distance alone, as [heads, 2 n - 1]: T5's.
+
+    Each distance is read at one place, which then gets the whole gradient of its bucket.
+    """
+    if not bias.requires_grad and not bias.any():
+        return None
+    if bias.shape[-2:] != (queries, keys) or queries > keys:
+        raise UnsupportedError(
+            f"attn_implementation='fastplm': position_bias has shape {list(bias.shape)} for {queries} queries and "
+            f"{keys} keys; expected a bias of distances"
+        )
+    last = bias[0, :, -1, :]  # of the last query: distances 1 - keys to 0
+    first = bias[0, :, 0, keys - queries + 1 :]  # of the first query: what is ahead
+    unseen = bias.new_zeros(bias.shape[1], keys - 1 - first.shape[1])
+    return torch.cat([last, first, unseen], 1)
+
+
+def _by_torch(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    dropout: float,
+    scaling: float | None,
+    bias: torch.Tensor | None,
+) -> tuple[torch.Tensor, None]:
+    if bias is not None:
+        added = mask if mask.is_floating_point() else bias.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        mask = bias + added
+    out, _ = sdpa_attention_forward(
+        module, query, key, value, mask, dropout=dropout, scaling=scaling, is_causal=False
+    )
+    return out, None
+
+
+def _is_window(function: Callable[..., Any]) -> bool:
+    """Whether it is transformers' sliding window, whose size the model also hands to attention itself."""
+    for example in (
+        masking_utils.sliding_window_causal_mask_function(1),
+        masking_utils.sliding_window_bidirectional_mask_function(1),
+    ):
+        if function.__code__ is not example.__code__:
+            return False
+        parts, known = (f.__closure__[0].cell_contents for f in (function, example))  # type: ignore[index]
+        if [p.__code__ for p in parts] == [p.__code__ for p in known]:
+            return True
+    return False
+
+
+def attention_mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    q_offset: int = 0,
+    kv_offset: int = 0,
+    mask_function: Callable[..., Any] = masking_utils.causal_mask_function,
+    attention_mask: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> torch.Tensor | None:
+    """The 2-D mask, or None where nothing is padded; a 4-D one for what is neither causal, a window nor everything."""
+    known = (masking_utils.causal_mask_function, masking_utils.bidirectional_mask_function)
+    whole = attention_mask is None or attention_mask.shape[1] >= kv_length
+    if not whole or not (mask_function in known or _is_window(mask_function)):
+        return masking_utils.sdpa_mask(
+            batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask,
+            **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False},
+        )  # fmt: skip
+    if attention_mask is None:
+        return None
+    shown = attention_mask[:, -kv_length:].bool()
+    return None if bool(shown.all()) else shown
+
+
+def register() -> None:
+    AttentionInterface.register(NAME, attention_forward)
+    AttentionMaskInterface.register(NAME, attention_mask)
