@@ -87,11 +87,11 @@ struct Flash {
 template <class T>
 struct FlashForward : Flash<T> {
   using Base = Flash<T>;
-  using typename Base::Inner;
   using Base::a;
   using Base::kKeys;
   using Base::kPanel;
   using Base::kQueries;
+  using typename Base::Inner;
   Inner *k_panels, *v_panels, *q, *weights;
   float *scores, *sums;
   float top[kQueries], total[kQueries];
@@ -171,16 +171,16 @@ struct FlashForward : Flash<T> {
 template <class T>
 struct FlashBackward : Flash<T> {
   using Base = Flash<T>;
-  using typename Base::Inner;
   using Base::a;
   using Base::kKeys;
   using Base::kPanel;
   using Base::kQueries;
+  using typename Base::Inner;
   const FlashGradArgs<T>& g;
   Inner *k_panels, *v_panels, *k_columns, *q, *dout, *q_columns, *dout_columns;
   Inner *dscores, *turned_dscores, *turned_weights;
   float *scores, *dweights, *dq, *dk, *dv;
-  float *p_rows;   // [kQueries, kKeys]: probabilities after dropout, then to be turned
+  float* p_rows;   // [kQueries, kKeys]: probabilities after dropout, then to be turned
 
   explicit FlashBackward(const FlashGradArgs<T>& args) : Base{args.forward}, g(args) {
     const int64_t padded = round_up(a.keys, kPanel), wide = this->width, deep = this->depth;

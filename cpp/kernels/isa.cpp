@@ -27,8 +27,8 @@ namespace {
 #include "kernels/loss.inl.h"
 
 // Each of the above builds on the one before it; the order of those below does not matter.
-#include "kernels/add_norm.inl.h"
 #include "kernels/adamw.inl.h"
+#include "kernels/add_norm.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"

@@ -1,8 +1,8 @@
 // Products of two matrices that are packed for this one call. Contract: ops/train/product.h.
 //
-// As in gemm.inl.h, a piece of rows waits in the second-level cache, in blocks, one for each register tile, while panels
-// of b pass by; here any of the operands may be transposed, and k is cut so that a panel's part stays in the first-level
-// cache. Each part is summed by itself, in ascending k, and added to those before it.
+// As in gemm.inl.h, a piece of rows waits in the second-level cache, in blocks, one for each register tile, while
+// panels of b pass by; here any of the operands may be transposed, and k is cut so that a panel's part stays in the
+// first-level cache. Each part is summed by itself, in ascending k, and added to those before it.
 
 template <class T, bool kFast>
 struct InnerOf {   // what bf16 is multiplied in where its own products are slower
@@ -29,7 +29,8 @@ struct Product {
   float* sums = (float*)(packed + blocks * kRows * round_up(k, kLine<Inner>));
 
   static int64_t bytes(int64_t rows, int64_t k) noexcept {
-    return round_up(rows, kRows) * (round_up(k, kLine<Inner>) * int64_t(sizeof(Inner)) + kPanel * int64_t(sizeof(float)));
+    return round_up(rows, kRows) *
+           (round_up(k, kLine<Inner>) * int64_t(sizeof(Inner)) + kPanel * int64_t(sizeof(float)));
   }
   static int64_t panel_bytes(int64_t n, int64_t k) noexcept {
     return round_up(n, kPanel) * round_up(k, Tile::kStep) * int64_t(sizeof(Inner));

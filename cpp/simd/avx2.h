@@ -87,9 +87,7 @@ FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss
 FASTPLM_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
 
 // v where a > b, else 0.
-FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) {
-  return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), v.v)};
-}
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), v.v)}; }
 
 struct U32 {   // kLanes integers, modulo 2^32
   __m256i v;

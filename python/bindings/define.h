@@ -1,5 +1,5 @@
-// How a stateless function of the library becomes one of Python: anything with __dlpack__ is a tensor, if it is contiguous;
-// nothing is copied.
+// How a stateless function of the library becomes one of Python: anything with __dlpack__ is a tensor, if it is
+// contiguous; nothing is copied.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>

@@ -1,9 +1,9 @@
 // _ops: stateless tensor functions. Contracts: cpp/ops/<op>.h.
+#include "ops.h"
 #include "core/parallel.h"
 #include "define.h"
 #include "errors.h"
 #include "names.h"
-#include "ops.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
 #include "ops/embed.h"

@@ -78,9 +78,8 @@ void bind_training(nb::module_& m) {
          {"logits", "labels", "ignored", "label_smoothing", "z", "losses", "lse"});
   define(m, "cross_entropy_grad",
          +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView lse,
-             TensorView dlosses, TensorView grad) {
-           ops::cross_entropy_grad(logits, labels, {ignored, smoothing, z}, lse, dlosses, grad);
-         },
+             TensorView dlosses,
+             TensorView grad) { ops::cross_entropy_grad(logits, labels, {ignored, smoothing, z}, lse, dlosses, grad); },
          {"logits", "labels", "ignored", "label_smoothing", "z", "lse", "dlosses", "grad"});
 
   define(m, "flash_workspace",
@@ -88,15 +87,15 @@ void bind_training(nb::module_& m) {
            return ops::flash_workspace(like.dtype, head_dim, longest);
          },
          {"like", "head_dim", "longest"});
-  define(m, "flash",
-         +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias,
-             double scale, int64_t back, int64_t ahead, Maybe seed, double p, TensorView out, TensorView lse,
-             TensorView workspace) {
-           const FlashCall call(q, k, cu_seqlens, cu_seqlens_k, scale, back, ahead, seed, p);
-           ops::flash(q, k, v, call.queries, call.keys, bias, call.options, out, lse, workspace);
-         },
-         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p", "out", "lse",
-          "workspace"});
+  define(
+      m, "flash",
+      +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale,
+          int64_t back, int64_t ahead, Maybe seed, double p, TensorView out, TensorView lse, TensorView workspace) {
+        const FlashCall call(q, k, cu_seqlens, cu_seqlens_k, scale, back, ahead, seed, p);
+        ops::flash(q, k, v, call.queries, call.keys, bias, call.options, out, lse, workspace);
+      },
+      {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p", "out", "lse",
+       "workspace"});
   define(m, "flash_grad",
          +[](TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out, TensorView lse,
              TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale, int64_t back, int64_t ahead,
@@ -109,28 +108,28 @@ void bind_training(nb::module_& m) {
           "p", "dq", "dk", "dv", "dbias", "workspace"});
 
   // steps: how often each parameter has been updated, this time included. masters: empty, or one for each.
-  define(m, "adamw",
-         +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters,
-             TensorView steps, double lr, double beta1, double beta2, double eps, double weight_decay,
-             double grad_scale) {
-           const size_t count = params.size();
-           Check{"adamw"}.matches("steps", steps, DType::kI64, {int64_t(count)});
-           const auto same = [&](const char* name, const TensorList& list) {
-             if (list.size() == count) return;
-             fail(ErrorKind::kValue, "adamw: ", list.size(), " ", name, "; expected ", count, ", as parameters");
-           };
-           same("gradients", grads);
-           same("exp_avg", means);
-           same("exp_avg_sq", squares);
-           if (!masters.empty()) same("masters", masters);
-           std::vector<ops::Adapted> tensors;
-           for (size_t i = 0; i < count; ++i) {
-             tensors.push_back({params[i], grads[i], means[i], squares[i],
-                                masters.empty() ? TensorView{} : masters[i], steps.as<int64_t>()[i]});
-           }
-           ops::adamw(tensors, {lr, beta1, beta2, eps, weight_decay, grad_scale});
-         },
-         {"params", "grads", "exp_avgs", "exp_avg_sqs", "masters", "steps", "lr", "beta1", "beta2", "eps",
-          "weight_decay", "grad_scale"});
+  define(
+      m, "adamw",
+      +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters,
+          TensorView steps, double lr, double beta1, double beta2, double eps, double weight_decay, double grad_scale) {
+        const size_t count = params.size();
+        Check{"adamw"}.matches("steps", steps, DType::kI64, {int64_t(count)});
+        const auto same = [&](const char* name, const TensorList& list) {
+          if (list.size() == count) return;
+          fail(ErrorKind::kValue, "adamw: ", list.size(), " ", name, "; expected ", count, ", as parameters");
+        };
+        same("gradients", grads);
+        same("exp_avg", means);
+        same("exp_avg_sq", squares);
+        if (!masters.empty()) same("masters", masters);
+        std::vector<ops::Adapted> tensors;
+        for (size_t i = 0; i < count; ++i) {
+          tensors.push_back({params[i], grads[i], means[i], squares[i], masters.empty() ? TensorView{} : masters[i],
+                             steps.as<int64_t>()[i]});
+        }
+        ops::adamw(tensors, {lr, beta1, beta2, eps, weight_decay, grad_scale});
+      },
+      {"params", "grads", "exp_avgs", "exp_avg_sqs", "masters", "steps", "lr", "beta1", "beta2", "eps", "weight_decay",
+       "grad_scale"});
   define(m, "global_norm", +[](TensorList tensors) { return ops::global_norm(tensors); }, {"tensors"});
 }

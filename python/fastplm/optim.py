@@ -13,11 +13,11 @@ _FLOATS = ("exp_avg", "exp_avg_sq", "master")  # float32 with master_weights, wh
 class AdamW(torch.optim.AdamW):
     """torch.optim.AdamW with one fused update, and with clipping of the gradients' norm in the same pass.
 
-    State and state_dict are those of torch.optim.AdamW, and either reads the other's. max_norm: gradients of all
-    parameters are scaled down together to this norm, as torch.nn.utils.clip_grad_norm_ does, but they are not written;
-    the last norm is `grad_norm`. skip_nonfinite: a step whose gradients hold NaN or infinity changes nothing and is
-    counted in `skipped_steps`. master_weights: parameters in bfloat16 are kept in float32 too, as `master` in the state,
-    with exp_avg and exp_avg_sq in float32.
+    State and state_dict are those of torch.optim.AdamW, and either reads the other's. max_norm: gradients
+    of all parameters are scaled down together to this norm, as torch.nn.utils.clip_grad_norm_ does, but
+    they are not written; the last norm is `grad_norm`. skip_nonfinite: a step whose gradients hold NaN or
+    infinity changes nothing and is counted in `skipped_steps`. master_weights: parameters in bfloat16 are
+    kept in float32 too, as `master` in the state, with exp_avg and exp_avg_sq in float32.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Every trainable op, once: inputs, fastplm's version and plain torch's.
 
-Float tensors of the inputs get gradients. Sizes are odd on purpose: they catch the tails of vectors and tiles.
+Float tensors of the inputs get gradients. Sizes are odd on purpose: they catch the tails of vectors and
+tiles.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from tests.ops.cases import ACTS, normal, starts
 
 @dataclass(frozen=True)
 class Case:
-    """`ours` and `reference` take the inputs and give a tensor or several; the reference works in any dtype."""
+    """`ours` and `reference` take the inputs and give a tensor or several; the reference works in any
+    dtype.
+    """
 
     name: str
     inputs: Callable[[torch.Generator, torch.dtype], tuple[Any, ...]]
@@ -26,7 +29,9 @@ class Case:
 
 
 def keep(shape: tuple[int, ...], p: float, like: torch.Tensor) -> torch.Tensor:
-    """What dropout multiplies by, from the seed that torch's generator gives next: Philox4x32 with 7 rounds."""
+    """What dropout multiplies by, from the seed that torch's generator gives next: Philox4x32 with 7
+    rounds.
+    """
     numbers = torch.randint(-(2**63), 2**63 - 1, (2,)).numpy().view(np.uint32)
     dim, rows = shape[-1], int(np.prod(shape[:-1]))
     groups = -(-dim // 128)
@@ -116,7 +121,13 @@ def activation_case(act: str, *, gate: bool = False, p: float = 0.0, wide: bool 
 
 
 def linear_case(
-    rows: tuple[int, ...], inner: int, outer: int, act: str = "none", *, bias: bool = True, transposed: bool = False
+    rows: tuple[int, ...],
+    inner: int,
+    outer: int,
+    act: str = "none",
+    *,
+    bias: bool = True,
+    transposed: bool = False,
 ) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         shape = (inner, outer) if transposed else (outer, inner)
@@ -130,9 +141,7 @@ def linear_case(
         return ACTS[act](F.linear(x, w.T if transposed else w, b))
 
     name = f"linear-{'x'.join(map(str, rows))}-{inner}-{outer}-{act}{'-t' * transposed}{'-bias' * bias}"
-    return Case(
-        name, inputs, lambda x, w, b: ops.linear(x, w, b, act, transposed=transposed), reference
-    )
+    return Case(name, inputs, lambda x, w, b: ops.linear(x, w, b, act, transposed=transposed), reference)
 
 
 # --- losses -----------------------------------------------------------------------------------------------
@@ -154,7 +163,13 @@ def torch_loss(logits: Any, labels: Any, smoothing: float, z: float, reduction: 
 
 
 def loss_case(
-    rows: int, vocab: int, *, smoothing: float = 0.0, z: float = 0.0, ignored: float = 0.3, reduction: str = "mean"
+    rows: int,
+    vocab: int,
+    *,
+    smoothing: float = 0.0,
+    z: float = 0.0,
+    ignored: float = 0.3,
+    reduction: str = "mean",
 ) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         return normal(g, rows, vocab, dtype=dtype) * 3, labels_of(g, rows, vocab, ignored)

@@ -62,8 +62,7 @@ void adamw(std::span<const Adapted> tensors, const AdamW& o) {
     check.optional("master", t.master, DType::kF32, t.param.shape);
     check.positive("step", double(t.step));
   }
-  const std::vector<Piece> pieces =
-      pieces_of(tensors.size(), [&](size_t t) { return tensors[t].param.shape.count(); });
+  const std::vector<Piece> pieces = pieces_of(tensors.size(), [&](size_t t) { return tensors[t].param.shape.count(); });
   parallel_for(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Adapted& t = tensors[pieces[size_t(i)].tensor];

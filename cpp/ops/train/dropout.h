@@ -1,8 +1,8 @@
 // Dropout: each element is kept with probability 1 - p and then divided by that, else it becomes 0.
 //
 // What is kept follows from two 64-bit numbers, the element's row and its column, by Philox (kernels/random.inl.h): the
-// backward pass asks again instead of reading a mask, and neither threads nor instruction sets matter. p is rounded to a
-// multiple of 2^-16, and kept elements are divided by 1 minus that, so the expectation is exact.
+// backward pass asks again instead of reading a mask, and neither threads nor instruction sets matter. p is rounded to
+// a multiple of 2^-16, and kept elements are divided by 1 minus that, so the expectation is exact.
 #pragma once
 #include <cmath>
 

@@ -106,8 +106,7 @@ struct Call {
 
 int64_t flash_workspace(DType dtype, int64_t head_dim, int64_t longest) {
   int64_t bytes = 0;
-  with_float_type("flash", dtype,
-                  [&]<class T>() { bytes = train_kernels<T>().flash_workspace(head_dim, longest); });
+  with_float_type("flash", dtype, [&]<class T>() { bytes = train_kernels<T>().flash_workspace(head_dim, longest); });
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 

@@ -1,5 +1,6 @@
 // Attention of packed queries to packed keys, without padding, and its gradient.
-//   out[i] = sum_j dropout(p_ij) v_j,   p_i = softmax_j(scale q_i . k_j + bias(j - i)),   j over the keys of i's sequence
+//   out[i] = sum_j dropout(p_ij) v_j,   p_i = softmax_j(scale q_i . k_j + bias(j - i)),   j over the keys of i's
+//   sequence
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"

@@ -101,8 +101,7 @@ void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& 
     check.at_least("workspace", workspace, plan.bytes());
     std::byte* const panels = workspace.as<std::byte>();
     std::byte* const threads = panels + plan.panel_bytes;
-    float* const sums =
-        to_f32 ? out.as<float>() : reinterpret_cast<float*>(threads + plan.threads * plan.thread_bytes);
+    float* const sums = to_f32 ? out.as<float>() : reinterpret_cast<float*>(threads + plan.threads * plan.thread_bytes);
     const int64_t a_depth = o.a_transposed ? plan.m : 1;
     const int64_t b_column = o.b_transposed ? plan.k : 1, b_depth = o.b_transposed ? 1 : plan.n;
     for (int64_t column = 0; column < plan.n; column += plan.width) {

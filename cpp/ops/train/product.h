@@ -20,8 +20,8 @@ struct ProductOptions {
 //   out         [m, n]   f32 or a.dtype: act(a b + bias)
 //   workspace   product_workspace() bytes of u8, 64-byte aligned
 //
-// Sums run in f32 in an order that depends on n and k alone, so a row depends neither on the others nor on threads. bf16
-// values are multiplied exactly. Throws kValue, kType.
+// Sums run in f32 in an order that depends on n and k alone, so a row depends neither on the others nor on threads.
+// bf16 values are multiplied exactly. Throws kValue, kType.
 FASTPLM_EXPORT void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& options,
                             TensorView before, TensorView out, TensorView workspace);
 

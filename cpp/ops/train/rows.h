@@ -1,5 +1,5 @@
-// Sums over rows that do not depend on the threads: rows are cut into blocks by their number alone, each block's sums go
-// to a place of their own, and the blocks are added in ascending order.
+// Sums over rows that do not depend on the threads: rows are cut into blocks by their number alone, each block's sums
+// go to a place of their own, and the blocks are added in ascending order.
 #pragma once
 #include "ops/rows.h"
 

@@ -1,7 +1,8 @@
 """Fused operations for training with torch, on the CPU: float32 and bfloat16, each with its gradient.
 
-They run as plain autograd functions, under torch.compile and under autocast. Gradients are deterministic and do not depend
-on the number of threads; dropout draws its seed from torch's generator. A second derivative is refused.
+They run as plain autograd functions, under torch.compile and under autocast. Gradients are deterministic
+and do not depend on the number of threads; dropout draws its seed from torch's generator. A second
+derivative is refused.
 """
 
 from fastplm.ops.activations import activation as activation

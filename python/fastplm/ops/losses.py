@@ -20,11 +20,11 @@ def cross_entropy(
     z_loss: float = 0.0,
     reduction: str = "mean",
 ) -> torch.Tensor:
-    """torch.nn.functional.cross_entropy with class labels, in float32, plus z_loss * lse^2 for each row, where lse is
-    the logarithm of the sum of exp(logits).
+    """torch.nn.functional.cross_entropy with class labels, in float32, plus z_loss * lse^2 for each row,
+    where lse is the logarithm of the sum of exp(logits).
 
-    logits [..., vocab] is float32 or bfloat16, labels [...] int64. reduction: mean over rows whose label is not
-    ignore_index (NaN if there is none), sum or none.
+    logits [..., vocab] is float32 or bfloat16, labels [...] int64. reduction: mean over rows whose label is
+    not ignore_index (NaN if there is none), sum or none.
     """
     check_same_device("cross_entropy", logits, labels)
     losses, _ = _CROSS_ENTROPY(
@@ -49,8 +49,9 @@ def linear_cross_entropy(
 ) -> torch.Tensor:
     """cross_entropy of the logits x weight^T + bias; reduction: mean or sum.
 
-    x [..., dim], weight [vocab, dim], bias [vocab], labels [...] int64. Rows whose label is ignored cost nothing.
-    Gradients are computed in the same pass, some rows at a time; under autocast x and weight are rounded to bfloat16.
+    x [..., dim], weight [vocab, dim], bias [vocab], labels [...] int64. Rows whose label is ignored cost
+    nothing. Gradients are computed in the same pass, some rows at a time; under autocast x and weight are
+    rounded to bfloat16.
     """
     check_same_device("linear_cross_entropy", x, weight, labels, bias)
     if torch.is_autocast_enabled("cpu"):
@@ -73,7 +74,9 @@ def linear_cross_entropy(
 def labelled(
     x: torch.Tensor, labels: torch.Tensor, ignore_index: int = -100
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows of x [..., dim] whose label is not ignored, [n, dim], and their labels [n]: a head then runs only there."""
+    """The rows of x [..., dim] whose label is not ignored, [n, dim], and their labels [n]: a head then runs
+    only there.
+    """
     flat = labels.reshape(-1)
     kept = (flat != ignore_index).nonzero()[:, 0]
     return x.reshape(-1, x.shape[-1]).index_select(0, kept), flat[kept]
@@ -184,7 +187,15 @@ def _run_linear(
 
 
 def _fake_linear(
-    x: Any, weight: Any, bias: Any, labels: Any, count: Any, ignored: int, smoothing: float, z: float, needs: Any
+    x: Any,
+    weight: Any,
+    bias: Any,
+    labels: Any,
+    count: Any,
+    ignored: int,
+    smoothing: float,
+    z: float,
+    needs: Any,
 ) -> Any:
     """Gradients of weight and bias are summed, so float32."""
     return (
@@ -203,7 +214,9 @@ def _save_linear(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward_linear(ctx: Any, dloss: Any, *_: Any) -> Any:
     needs = ctx.needs_input_grad[:3]
-    scaled = type(dloss) is not torch.Tensor or float(dloss) != 1  # seldom: saves a pass over the weight's gradient
+    scaled = (
+        type(dloss) is not torch.Tensor or float(dloss) != 1
+    )  # seldom: saves a pass over the weight's gradient
     grads = [
         (grad * dloss if scaled else grad).to(dtype) if need else None
         for grad, dtype, need in zip(ctx.saved_tensors, ctx.types, needs, strict=True)

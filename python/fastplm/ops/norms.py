@@ -28,8 +28,9 @@ def layer_norm(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """y and s, where s = dropout(x) + residual and y = LayerNorm(s) over the last dimension.
 
-    x [..., dim] is float32 or bfloat16; residual the same, or the two are brought to their common type. weight and
-    bias [dim]: of x's type or float32. s is x itself where there is neither residual nor dropout.
+    x [..., dim] is float32 or bfloat16; residual the same, or the two are brought to their common type.
+    weight and bias [dim]: of x's type or float32. s is x itself where there is neither residual nor
+    dropout.
     """
     return _add_norm(x, residual, weight, bias, "layer", eps, dropout)
 

@@ -1,8 +1,8 @@
 """How a function of the library becomes an operator of torch.
 
-An operator is registered once, as `torch.ops.fastplm.<name>`, with a fake kernel, so that torch.compile sees one node of
-known shapes. Eager calls take a shorter way: straight to the function, inside an `autograd.Function` where a gradient
-is wanted. Both run the same forward and backward code.
+An operator is registered once, as `torch.ops.fastplm.<name>`, with a fake kernel, so that torch.compile
+sees one node of known shapes. Eager calls take a shorter way: straight to the function, inside an
+`autograd.Function` where a gradient is wanted. Both run the same forward and backward code.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,9 @@ from fastplm.errors import UnsupportedError
 LIBRARY = torch.library.Library("fastplm", "DEF")
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
-# Torch's OpenMP threads spin for a while after each of its operations, fastplm's own after each of ours. On as many
-# cores as threads each would wait for the other's, so in a process that trains there is one team: torch's.
+# Torch's OpenMP threads spin for a while after each of its operations, fastplm's own after each of ours. On
+# as many cores as threads each would wait for the other's, so in a process that trains there is one team:
+# torch's.
 _ops.borrow_openmp_threads()
 
 
@@ -47,7 +48,9 @@ class Operator:
 
 
 class Differentiable(Operator):
-    """An operator with a gradient: `save(ctx, inputs, output)` and `backward(ctx, *grads)` as in autograd.Function."""
+    """An operator with a gradient: `save(ctx, inputs, output)` and `backward(ctx, *grads)` as in
+    autograd.Function.
+    """
 
     def __init__(
         self,
@@ -112,7 +115,9 @@ def as_float(t: torch.Tensor | None) -> torch.Tensor | None:
 
 
 def seed(p: float) -> torch.Tensor | None:
-    """Two 64-bit numbers of torch's generator, for one dropout: follows torch.manual_seed and checkpointing."""
+    """Two 64-bit numbers of torch's generator, for one dropout: follows torch.manual_seed and
+    checkpointing.
+    """
     return torch.randint(-(2**63), 2**63 - 1, (2,)) if p else None
 
 

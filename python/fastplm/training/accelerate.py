@@ -16,14 +16,18 @@ Model = TypeVar("Model", bound=nn.Module)
 def accelerate(model: Model) -> Model:
     """Makes a model of transformers compute with fastplm.ops, in place; returns it.
 
-    Parameters, names, state_dict, hooks, gradient checkpointing and results stay as they are, in training and in
-    evaluation; adapters of PEFT may be added before or after. What keeps its own code is named once, in a warning.
-    `restore` undoes it. Raises ValueError for a model that is accelerated already.
+    Parameters, names, state_dict, hooks, gradient checkpointing and results stay as they are, in training
+    and in evaluation; adapters of PEFT may be added before or after. What keeps its own code is named once,
+    in a warning. `restore` undoes it. Raises ValueError for a model that is accelerated already.
     """
     if getattr(model, _PLAIN, None) is not None:
-        raise ValueError(f"accelerate: this {type(model).__name__} is accelerated already; expected a plain model")
+        raise ValueError(
+            f"accelerate: this {type(model).__name__} is accelerated already; expected a plain model"
+        )
     if modules.replace(model) == 0:
-        raise ValueError(f"accelerate: nothing in {type(model).__name__} is known; expected a model of transformers")
+        raise ValueError(
+            f"accelerate: nothing in {type(model).__name__} is known; expected a model of transformers"
+        )
     previous = getattr(getattr(model, "config", None), "_attn_implementation", None)
     object.__setattr__(model, _PLAIN, previous or "")
     if previous is not None and not _set_attention(model, attention.NAME):
@@ -49,7 +53,9 @@ def restore(model: Model) -> Model:
 def _set_attention(model: nn.Module, name: str) -> bool:
     """False if the model does not ask transformers' interface which attention to call."""
     attention.register()
-    if not getattr(model, "_supports_attention_backend", False) and not getattr(model, "_supports_sdpa", False):
+    if not getattr(model, "_supports_attention_backend", False) and not getattr(
+        model, "_supports_sdpa", False
+    ):
         return False
     model.set_attn_implementation(name)  # type: ignore[operator]
     return bool(model.config._attn_implementation == name)  # type: ignore[union-attr]

@@ -1,8 +1,8 @@
 """transformers' attention by fastplm.ops: `attn_implementation="fastplm"`.
 
-As with flash attention, a model hands over the 2-D padding mask itself; padding is left out of the computation, and the
-keywords of DataCollatorWithFlattening (cu_seq_lens_q, ...) say where packed sequences begin. Masks of another kind are
-computed by torch.
+As with flash attention, a model hands over the 2-D padding mask itself; padding is left out of the
+computation, and the keywords of DataCollatorWithFlattening (cu_seq_lens_q, ...) say where packed sequences
+begin. Masks of another kind are computed by torch.
 """
 
 from collections.abc import Callable
@@ -61,10 +61,14 @@ def attention_forward(
     position_bias: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """[batch, heads, length, head_dim] to [batch, length, heads, head_dim], as transformers' interface says."""
+    """[batch, heads, length, head_dim] to [batch, length, heads, head_dim], as transformers' interface
+    says.
+    """
     for name in ("softcap", "s_aux", "output_attentions"):
         if kwargs.get(name):
-            raise UnsupportedError(f"attn_implementation='fastplm': {name} is set; expected a model without it")
+            raise UnsupportedError(
+                f"attn_implementation='fastplm': {name} is set; expected a model without it"
+            )
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     if attention_mask is not None and attention_mask.dim() == 4:
         return _by_torch(module, query, key, value, attention_mask, dropout, scaling, position_bias)
@@ -79,16 +83,16 @@ def attention_forward(
     }  # fmt: skip
     if (starts := kwargs.get("cu_seq_lens_q")) is not None:
         starts_k, longest = kwargs["cu_seq_lens_k"], int(kwargs["max_length_k"])
-        out = ops.attention(
-            q, k, v, starts.int(), cu_seqlens_k=starts_k.int(), max_seqlen=longest, **options
-        )
+        out = ops.attention(q, k, v, starts.int(), cu_seqlens_k=starts_k.int(), max_seqlen=longest, **options)
     elif attention_mask is None:
         out = ops.attention(
             q, k, v, even(batch, length), cu_seqlens_k=even(batch, keys), max_seqlen=keys, **options
         )
     else:
         of_keys = kept(attention_mask)
-        placed = causal or window is not None or bias is not None  # it matters where a query stands among the keys
+        placed = (
+            causal or window is not None or bias is not None
+        )  # it matters where a query stands among the keys
         if (window is not None or bias is not None) and not of_keys.together:
             raise UnsupportedError(
                 "attn_implementation='fastplm': the mask hides tokens between others, with a window or a bias of "
@@ -110,7 +114,8 @@ def attention_forward(
 
 
 def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor | None:
-    """A bias of scores [1, heads, queries, keys] that depends on the distance alone, as [heads, 2 n - 1]: T5's.
+    """A bias of scores [1, heads, queries, keys] that depends on the distance alone, as [heads, 2 n - 1]:
+    T5's.
 
     Each distance is read at one place, which then gets the whole gradient of its bucket.
     """
@@ -138,7 +143,9 @@ def _by_torch(
     bias: torch.Tensor | None,
 ) -> tuple[torch.Tensor, None]:
     if bias is not None:
-        added = mask if mask.is_floating_point() else bias.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        added = (
+            mask if mask.is_floating_point() else bias.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        )
         mask = bias + added
     out, _ = sdpa_attention_forward(
         module, query, key, value, mask, dropout=dropout, scaling=scaling, is_causal=False
@@ -170,7 +177,9 @@ def attention_mask(
     attention_mask: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor | None:
-    """The 2-D mask, or None where nothing is padded; a 4-D one for what is neither causal, a window nor everything."""
+    """The 2-D mask, or None where nothing is padded; a 4-D one for what is neither causal, a window nor
+    everything.
+    """
     known = (masking_utils.causal_mask_function, masking_utils.bidirectional_mask_function)
     whole = attention_mask is None or attention_mask.shape[1] >= kv_length
     if not whole or not (mask_function in known or _is_window(mask_function)):

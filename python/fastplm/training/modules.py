@@ -1,8 +1,8 @@
 """What transformers' modules compute, by fastplm.ops.
 
-A module is recognised by what it does, not by its model's name: transformers copies the same code from model to model, so
-one forward with the same bytecode is the same function. Parameters, names, hooks and isinstance stay as they are: only
-the class is replaced by a subclass with another forward.
+A module is recognised by what it does, not by its model's name: transformers copies the same code from
+model to model, so one forward with the same bytecode is the same function. Parameters, names, hooks and
+isinstance stay as they are: only the class is replaced by a subclass with another forward.
 """
 
 from collections.abc import Callable

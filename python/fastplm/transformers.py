@@ -1,0 +1,57 @@
+"""Any name of transformers, with its models accelerated: a script that trains needs one changed import.
+
+    from fastplm.transformers import AutoModelForMaskedLM, Trainer, TrainingArguments
+
+Models are those of transformers, whether made from a config or loaded; `fastplm.accelerate` says what
+changes in them.
+"""
+
+from functools import cache
+from typing import Any
+
+import transformers
+from transformers import PreTrainedModel
+from transformers.models.auto.auto_factory import _BaseAutoModelClass
+
+from fastplm.training.accelerate import accelerate
+
+
+@cache
+def _model_class(cls: type) -> type:
+    """A subclass whose models are accelerated once they exist."""
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        cls.__init__(self, *args, **options)
+        if type(self) is ours:
+            accelerate(self)
+
+    ours: type = type(
+        cls.__name__, (cls,), {"__init__": init, "__module__": cls.__module__, "__doc__": cls.__doc__}
+    )
+    return ours
+
+
+@cache
+def _auto_class(cls: Any) -> type:
+    def from_pretrained(_: type, *args: Any, **options: Any) -> Any:
+        model = cls.from_pretrained(*args, **options)
+        return (accelerate(model[0]), *model[1:]) if isinstance(model, tuple) else accelerate(model)
+
+    def from_config(_: type, *args: Any, **options: Any) -> Any:
+        return accelerate(cls.from_config(*args, **options))
+
+    members = {"from_pretrained": classmethod(from_pretrained), "from_config": classmethod(from_config)}
+    return type(cls.__name__, (cls,), {**members, "__module__": cls.__module__, "__doc__": cls.__doc__})
+
+
+def __getattr__(name: str) -> Any:
+    value = getattr(transformers, name)
+    if not isinstance(value, type):
+        return value
+    if issubclass(value, PreTrainedModel) and value is not PreTrainedModel:
+        return _model_class(value)
+    return _auto_class(value) if issubclass(value, _BaseAutoModelClass) else value
+
+
+def __dir__() -> list[str]:
+    return dir(transformers)
