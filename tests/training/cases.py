@@ -240,7 +240,8 @@ def attention_case(
 
     def ours(q: Any, k: Any, v: Any, b: Any) -> Any:
         return ops.attention(
-            q, k, v, starts(*lengths), cu_seqlens_k=starts(*keys) if keys else None, max_seqlen=max(key_lengths),
+            q, k, v, starts(*lengths), cu_seqlens_k=starts(*keys) if keys else None,
+            max_seqlen=max(key_lengths),
             causal=causal, window=window, dropout=p, distance_bias=b,
         )  # fmt: skip
 

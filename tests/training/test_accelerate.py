@@ -17,7 +17,8 @@ V, D = 97, 32
 NO_DROPOUT = {
     name: 0.0
     for name in (
-        "hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout",
+        "hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop", "attn_pdrop",
+        "dropout",
         "attention_dropout", "activation_dropout", "dropout_rate", "embedding_dropout", "mlp_dropout",
         "summary_last_dropout",
     )
@@ -42,16 +43,25 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "roberta": ("RobertaForSequenceClassification", ENCODER),
     "electra": ("ElectraForTokenClassification", {**ENCODER, "embedding_size": 16}),
     "albert": ("AlbertForMaskedLM", {**ENCODER, "embedding_size": 16}),
-    "distilbert": ("DistilBertForMaskedLM", {"vocab_size": V, "dim": D, "n_layers": 2, "n_heads": 4, "hidden_dim": 56}),
+    "distilbert": (
+        "DistilBertForMaskedLM",
+        {"vocab_size": V, "dim": D, "n_layers": 2, "n_heads": 4, "hidden_dim": 56},
+    ),
     "mpnet": ("MPNetForMaskedLM", ENCODER),
-    "modernbert": ("ModernBertForMaskedLM", {**ENCODER, "local_attention": 8, "pad_token_id": 0, "reference_compile": False}),
+    "modernbert": (
+        "ModernBertForMaskedLM",
+        {**ENCODER, "local_attention": 8, "pad_token_id": 0, "reference_compile": False},
+    ),
     "gpt2": ("GPT2LMHeadModel", {"vocab_size": V, "n_embd": D, "n_layer": 2, "n_head": 4, "n_positions": 64}),
     "opt": (
         "OPTForCausalLM",
-        {"vocab_size": V, "hidden_size": D, "word_embed_proj_dim": D, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 56},
+        {**ENCODER, "word_embed_proj_dim": D, "ffn_dim": 56},
     ),
     "llama": ("LlamaForCausalLM", DECODER),
-    "qwen2": ("Qwen2ForCausalLM", {**DECODER, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
+    "qwen2": (
+        "Qwen2ForCausalLM",
+        {**DECODER, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1},
+    ),
     "qwen3": ("Qwen3ForCausalLM", DECODER),
     "gemma": ("GemmaForCausalLM", DECODER),
     "t5": ("T5ForConditionalGeneration", T5),
@@ -248,7 +258,8 @@ def test_packed_sequences(name: str) -> None:
     starts = torch.tensor([0, 5, 6, 15], dtype=torch.int32)
     positions = torch.cat([torch.arange(n) for n in lengths])[None]
     packed = model(
-        input_ids=ids, position_ids=positions, cu_seq_lens_q=starts, cu_seq_lens_k=starts, max_length_q=9, max_length_k=9
+        input_ids=ids, position_ids=positions, cu_seq_lens_q=starts, cu_seq_lens_k=starts, max_length_q=9,
+        max_length_k=9,
     ).logits  # fmt: skip
     alone = [model(input_ids=part).logits for part in ids.split(lengths, 1)]
     torch.testing.assert_close(packed, torch.cat(alone, 1), atol=1e-5, rtol=1e-4)

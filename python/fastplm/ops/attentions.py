@@ -143,15 +143,15 @@ def _fake_grad(dout: Any, q: Any, k: Any, v: Any, out: Any, lse: Any, bias: Any,
 
 
 _FLASH_GRAD = Operator(
-    "flash_grad(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, Tensor? bias, Tensor cu_seqlens, "
-    "Tensor? cu_seqlens_k, Tensor? seed, SymInt longest, float scale, int back, int ahead, float p, bool bias_grad) "
-    "-> (Tensor, Tensor, Tensor, Tensor)",
+    "flash_grad(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, Tensor? bias, "
+    "Tensor cu_seqlens, Tensor? cu_seqlens_k, Tensor? seed, SymInt longest, float scale, int back, "
+    "int ahead, float p, bool bias_grad) -> (Tensor, Tensor, Tensor, Tensor)",
     _run_grad,
     _fake_grad,
 )
 _FLASH = Differentiable(
-    "flash(Tensor q, Tensor k, Tensor v, Tensor? bias, Tensor cu_seqlens, Tensor? cu_seqlens_k, SymInt longest, "
-    "float scale, int back, int ahead, Tensor? seed, float p) -> (Tensor, Tensor)",
+    "flash(Tensor q, Tensor k, Tensor v, Tensor? bias, Tensor cu_seqlens, Tensor? cu_seqlens_k, "
+    "SymInt longest, float scale, int back, int ahead, Tensor? seed, float p) -> (Tensor, Tensor)",
     _run,
     _fake,
     _save,

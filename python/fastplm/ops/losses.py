@@ -131,8 +131,8 @@ def _run_grad(
 
 
 _CROSS_ENTROPY_GRAD = Operator(
-    "cross_entropy_grad(Tensor dlosses, Tensor logits, Tensor labels, Tensor lse, int ignored, float smoothing, "
-    "float z) -> Tensor",
+    "cross_entropy_grad(Tensor dlosses, Tensor logits, Tensor labels, Tensor lse, int ignored, "
+    "float smoothing, float z) -> Tensor",
     _run_grad,
     lambda dlosses, logits, *_: torch.empty_like(logits),
 )

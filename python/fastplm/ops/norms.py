@@ -167,14 +167,14 @@ def _fake_grad(
 
 
 _ADD_NORM_GRAD = Operator(
-    "add_norm_grad(Tensor dy, Tensor? dsum, Tensor s, Tensor stats, Tensor? weight, str kind, Tensor? seed, float p, "
-    "bool[2] needs) -> (Tensor, Tensor, Tensor, Tensor)",
+    "add_norm_grad(Tensor dy, Tensor? dsum, Tensor s, Tensor stats, Tensor? weight, str kind, Tensor? seed, "
+    "float p, bool[2] needs) -> (Tensor, Tensor, Tensor, Tensor)",
     _run_grad,
     _fake_grad,
 )
 _ADD_NORM = Differentiable(
-    "add_norm(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, str kind, float eps, Tensor? seed, float p) "
-    "-> (Tensor, Tensor, Tensor)",
+    "add_norm(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, str kind, float eps, Tensor? seed, "
+    "float p) -> (Tensor, Tensor, Tensor)",
     _run,
     _fake,
     _save,
