@@ -103,21 +103,24 @@ def wanted(*shape: int) -> torch.Tensor:
 
 
 SEED = torch.tensor([5, -7])
+LABELS = torch.tensor([1, -100, 3, 8, 0])
 OPERATORS = {
     "add_norm": (wanted(5, 9), wanted(5, 9), wanted(9), wanted(9), "layer", 1e-5, SEED, 0.2),
-    "add_norm_grad": (sample(5, 9), None, sample(5, 9), sample(5, 2), sample(9), "rms", SEED, 0.2, (True, False)),
+    "add_norm_grad": (
+        sample(5, 9), None, sample(5, 9), sample(5, 2), sample(9), "rms", SEED, 0.2, (True, False),
+    ),
     "gated": (wanted(5, 9), wanted(5, 9), "silu", SEED, 0.2),
     "gated_grad": (sample(5, 9), sample(5, 9), None, "gelu", None, 0.0),
     "linear": (wanted(5, 9), wanted(7, 9), wanted(7), "gelu", False),
-    "linear_grad": (sample(5, 7), sample(5, 9), sample(7, 9), sample(5, 7), "gelu", False, (True, True, True)),
-    "cross_entropy": (wanted(5, 9), torch.tensor([1, -100, 3, 8, 0]), -100, 0.1, 0.2),
-    "cross_entropy_grad": (sample(5), sample(5, 9), torch.tensor([1, -100, 3, 8, 0]), sample(5), -100, 0.1, 0.2),
+    "linear_grad": (sample(5, 7), sample(5, 9), sample(7, 9), sample(5, 7), "gelu", False, (True,) * 3),
+    "cross_entropy": (wanted(5, 9), LABELS, -100, 0.1, 0.2),
+    "cross_entropy_grad": (sample(5), sample(5, 9), LABELS, sample(5), -100, 0.1, 0.2),
     "linear_cross_entropy": (
-        wanted(5, 7), wanted(9, 7), wanted(9), torch.tensor([1, 2, 3, 8, 0]), torch.tensor(5.0), -100, 0.1, 0.2,
-        [True] * 3,
+        wanted(5, 7), wanted(9, 7), wanted(9), LABELS, torch.tensor(4.0), -100, 0.1, 0.2, [True] * 3,
     ),
     "flash": (
-        wanted(5, 4, 3), wanted(5, 2, 3), wanted(5, 2, 3), wanted(4, 9), starts(2, 3), None, 3, 0.5, -1, 0, SEED, 0.1,
+        wanted(5, 4, 3), wanted(5, 2, 3), wanted(5, 2, 3), wanted(4, 9), starts(2, 3), None,
+        3, 0.5, -1, 0, SEED, 0.1,
     ),
     "flash_grad": (
         sample(5, 4, 3), sample(5, 4, 3), sample(5, 2, 3), sample(5, 2, 3), sample(5, 4, 3), sample(5, 4) + 5,
@@ -203,13 +206,13 @@ def test_other_layouts_give_the_same() -> None:
         (lambda x: ops.layer_norm(x.double()), TypeError, "x is f64; expected"),
         (lambda x: ops.layer_norm(x.to("meta")), fastplm.UnsupportedError, "is on meta; expected cpu"),
         (lambda x: ops.activation(x, "swish"), ValueError, 'act is "swish"; expected one of'),
-        (lambda x: ops.activation(x, "silu", up=x[:1]), ValueError, r"up has shape \[1, 4\]; expected \[3, 4\]"),
+        (lambda x: ops.activation(x, "silu", up=x[:1]), ValueError, r"up has shape \[1, 4\]; expected"),
         (
             lambda x: ops.cross_entropy(x, torch.tensor([0, 4, 1])),
             ValueError,
             "labels holds 4 at row 1; expected 0 to 3, or -100 to ignore it",
         ),
-        (lambda x: ops.cross_entropy(x, torch.tensor([0, 1])), ValueError, r"labels has shape \[2\]; expected \[3\]"),
+        (lambda x: ops.cross_entropy(x, torch.tensor([0, 1])), ValueError, r"labels has shape \[2\]; exp"),
         (
             lambda x: ops.cross_entropy(x, torch.tensor([0, 1, 1]), label_smoothing=2.0),
             ValueError,
@@ -226,7 +229,9 @@ def test_other_layouts_give_the_same() -> None:
             "cu_seqlens does not run from 0 to 3",
         ),
         (
-            lambda x: ops.attention(x.view(3, 2, 2), *[x.view(1, 3, 4)[:, :, :2]] * 2, starts(3), cu_seqlens_k=starts(1)),
+            lambda x: ops.attention(
+                x.view(3, 2, 2), *[x.view(1, 3, 4)[:, :, :2]] * 2, starts(3), cu_seqlens_k=starts(1)
+            ),
             ValueError,
             "2 heads over 3 key heads",
         ),

@@ -95,8 +95,8 @@ def attention_forward(
         )  # it matters where a query stands among the keys
         if (window is not None or bias is not None) and not of_keys.together:
             raise UnsupportedError(
-                "attn_implementation='fastplm': the mask hides tokens between others, with a window or a bias "
-                "of positions; expected padding at the ends"
+                "attn_implementation='fastplm': the mask hides tokens between others, with a window or a "
+                "bias of positions; expected padding at the ends"
             )
         k, v = k.index_select(0, of_keys.rows), v.index_select(0, of_keys.rows)
         if placed:
@@ -123,8 +123,8 @@ def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor | Non
         return None
     if bias.shape[-2:] != (queries, keys) or queries > keys:
         raise UnsupportedError(
-            f"attn_implementation='fastplm': position_bias has shape {list(bias.shape)} for {queries} queries "
-            f"and {keys} keys; expected a bias of distances"
+            f"attn_implementation='fastplm': position_bias has shape {list(bias.shape)} for {queries} "
+            f"queries and {keys} keys; expected a bias of distances"
         )
     last = bias[0, :, -1, :]  # of the last query: distances 1 - keys to 0
     first = bias[0, :, 0, keys - queries + 1 :]  # of the first query: what is ahead
