@@ -40,8 +40,8 @@ __attribute__((noinline)) static ValueAndSlope rare_slope(Act act, F32 x, P prec
   switch (act) {
     case Act::kGelu10: return {y, above(F32::set1(10.0f), y, gelu_erf_slope(x, precision).slope)};
     case Act::kHardSwish: {
-      const F32 inner = fma(x, F32::set1(1.0f / 3.0f), F32::set1(0.5f)), far = above(x, F32::set1(3.0f), one());
-      return {y, above(x, F32::set1(-3.0f), above(F32::set1(3.0f), x, inner)) + far};
+      const F32 three = F32::set1(3.0f), inner = fma(x, F32::set1(1.0f / 3.0f), F32::set1(0.5f));
+      return {y, above(x, F32::set1(-3.0f), above(three, x, inner) + one() - above(three, x, one()))};
     }
     case Act::kLaplace: {
       constexpr float kMean = 0.707107f, kDeviation = 0.282095f;   // as in rare_act
