@@ -25,9 +25,16 @@ requires = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("pypr
 demo: $(VENV)/installed $(VENV)/with-model
 	$(BIN)/python examples/semantic_search.py
 
-# The installed package is tested, not the source folder.
+# The installed package is tested, not the source folder. Without ARGS, two processes share the tests (a core each),
+# and those that measure a time run after them.
+test: export FASTPLM_BUILD_DIR = $(CURDIR)/$(BUILD)
 test: $(VENV)/with-test $(VENV)/installed $(VENV)/with-model
-	FASTPLM_BUILD_DIR=$(CURDIR)/$(BUILD) $(BIN)/python -m pytest $(ARGS)
+ifdef ARGS
+	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
+	$(BIN)/python -m pytest -m alone
+endif
 
 lint: $(VENV)/with-lint $(VENV)/installed
 	find cpp cuda python/bindings bench -regex '.*\.\(cpp\|h\|cu\|cuh\)' | xargs $(BIN)/clang-format --dry-run -Werror

@@ -1,7 +1,8 @@
-"""Writes the measured figures into README.md: python -m bench.readme
+"""Writes the measured figures into README.md and bench/RESULTS.md: python -m bench.readme
 
 Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the
-command and the machine it was measured on; a block without results says so.
+command and the machine it was measured on; a block without results says so. RESULTS.md holds every figure;
+README's blocks, whose names end in _summary, hold a few.
 """
 
 import json
@@ -18,8 +19,8 @@ PICTURE = "bench/results/encode.png"
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text()))
+    for page in (ROOT / "README.md", ROOT / "bench/RESULTS.md"):
+        page.write_text(fill(page.read_text()))
     return 0
 
 
@@ -28,20 +29,20 @@ def fill(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
-        path = RESULTS / f"{name}.json"
+        path = RESULTS / f"{name.removesuffix('_summary')}.json"
         body = BLOCKS[name](json.loads(path.read_text())) if path.exists() else "Not measured yet."
         return f"{match[0].splitlines()[0]}\n{body}\n<!-- end -->"
 
     return re.sub(r"<!-- (\w+): .*? -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
 
 
-def encode(record: dict[str, Any]) -> str:
+def encode_summary(record: dict[str, Any]) -> str:
+    """The picture alone: it shows every cell."""
     draw(record).savefig(ROOT / PICTURE, dpi=150, bbox_inches="tight")
-    picture = f"![time per call of each library, relative to fastplm]({PICTURE})"
-    return "\n".join([_source(record), "", picture, *_times(record)])
+    return f"![time per call of each library, relative to fastplm]({PICTURE})\n\n{_source(record)}"
 
 
-def ragged(record: dict[str, Any]) -> str:
+def encode(record: dict[str, Any]) -> str:
     return "\n".join([_source(record), *_times(record)])
 
 
@@ -86,6 +87,22 @@ def tokenize(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def tokenize_summary(record: dict[str, Any]) -> str:
+    """English text that is new to the library, one thread; of the others the fastest whose ids are exact."""
+    speeds: dict[str, dict[str, float]] = {}
+    for row in record["rows"]:
+        if row["threads"] == 1 and row["cell"].endswith(" en") and row["exact"] == 1:
+            speeds.setdefault(row["cell"].removesuffix(" en"), {})[row["contender"]] = row["new_mb_s"]
+    lines = ["| tokenizer, MB/s | fastplm | tokenizers | fastest other |", "|---|---|---|---|"]
+    for name, speed in speeds.items():
+        others = {other: speed[other] for other in speed.keys() - {"fastplm", "tokenizers"}}
+        best = max(others, key=others.__getitem__, default="")
+        other = f"{others[best]:.3g} ({best})" if best else ""
+        tokenizers = f"{speed['tokenizers']:.3g}" if "tokenizers" in speed else ""
+        lines.append(f"| {name} | {speed['fastplm']:.3g} | {tokenizers} | {other} |")
+    return "\n".join([*lines, "", _source(record)])
+
+
 def startup(record: dict[str, Any]) -> str:
     lines = [_source(record), "", "| | measured | limit |", "|---|---|---|"]
     for figure in record["figures"]:
@@ -113,12 +130,14 @@ def _source(record: dict[str, Any]) -> str:
     about = record["machine"]
     command = " ".join(record["command"])
     machine = f"{about['cpu']} ({about['cores']} cores, {', '.join(about['flags'])})"
-    return f"`{command}`, commit {about['commit']}, {machine}:"
+    return f"`{command}`, commit {about['commit']}, {machine}"
 
 
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "encode_summary": encode_summary,
     "encode": encode,
-    "ragged": ragged,
+    "ragged": encode,
+    "tokenize_summary": tokenize_summary,
     "tokenize": tokenize,
     "startup": startup,
     "tokenizer_load": tokenizer_load,

@@ -1,4 +1,4 @@
-"""Writes cpp/text/grapheme_tables.inl.h from measurements of the installed tokenizers library.
+"""Writes cpp/text/unicode/grapheme_tables.inl.h from measurements of the installed tokenizers library.
 
     python scripts/make_grapheme_tables.py [--check]
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from table_file import wrap, write_or_check
 from tokenizers import normalizers
 
-TARGET = Path(__file__).resolve().parent.parent / "cpp/text/grapheme_tables.inl.h"
+TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode/grapheme_tables.inl.h"
 NAMES = [
     "Other", "Cr", "Lf", "Control", "Extend", "ConjunctExtend", "Linker", "Zwj", "SpacingMark", "Prepend",
     "RegionalIndicator", "Pictographic", "Consonant", "L", "V", "T", "LV", "LVT",

@@ -1,4 +1,4 @@
-"""Writes cpp/text/regex_tables.inl.h from measurements of the reference's regex engine and pre-tokenizers.
+"""Writes cpp/text/regex/regex_tables.inl.h from measurements of the reference's regex and pre-tokenizers.
 
     python scripts/make_regex_tables.py [--check]
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from table_file import wrap, write_or_check
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-TARGET = Path(__file__).resolve().parent.parent / "cpp/text/regex_tables.inl.h"
+TARGET = Path(__file__).resolve().parent.parent / "cpp/text/regex/regex_tables.inl.h"
 SCALARS = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
 
 CATEGORIES = {

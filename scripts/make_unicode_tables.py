@@ -1,4 +1,4 @@
-"""Writes cpp/text/unicode_tables.inl.h from measurements of the reference tokenizers.
+"""Writes cpp/text/unicode/unicode_tables.inl.h from measurements of the reference tokenizers.
 
     FASTPLM_TEST_DATA=... python scripts/make_unicode_tables.py [--check]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from table_file import wrap, write_or_check
 
-TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode_tables.inl.h"
+TARGET = Path(__file__).resolve().parent.parent / "cpp/text/unicode/unicode_tables.inl.h"
 FLAGS = ["white", "control", "punctuation", "chinese", "mark", "decomposes", "lowers", "word"]
 HANGUL = range(0xAC00, 0xD7A4)  # decomposed by arithmetic
 LONGEST = 18  # decomposition, in characters: Unicode::kLongest

@@ -13,7 +13,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 def pytest_configure() -> None:
     import torch
 
-    torch.set_num_threads(2)  # its spinning workers would take the engine's cores on larger machines
+    # Its spinning workers would take the engine's cores, or those of the other test process.
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(scope="session")

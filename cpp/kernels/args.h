@@ -176,11 +176,11 @@ struct AsciiClasses {   // of 64 bytes, a bit for each, the first byte's the low
   uint64_t beyond;          // no ASCII
 };
 
-constexpr int kMostWords = 64;   // in one call
+constexpr int kMaxWords = 64;   // in one call
 struct WordsArgs {
   const char* text;
   const uint32_t* bounds;   // [count + 1], word i is text[bounds[i] .. bounds[i + 1])
-  int count;                // 1 to kMostWords
+  int count;                // 1 to kMaxWords
   const char* end;          // of what may be read
   const TokenLine* lines;
   uint64_t line_count;      // below 2^32

@@ -1,6 +1,6 @@
 // Which words are tokens. Contract: WordsArgs in args.h.
 static uint64_t find_words(const WordsArgs& a) noexcept {
-  const TokenLine* lines[kMostWords];
+  const TokenLine* lines[kMaxWords];
   const auto room_behind = [&](int i) { return a.end - (a.text + a.bounds[i]); };
   int i = 0;
   for (; i + kWordGroup <= a.count && room_behind(i + kWordGroup - 1) >= int(sizeof(WordKey)); i += kWordGroup) {
@@ -21,5 +21,5 @@ static uint64_t find_words(const WordsArgs& a) noexcept {
     a.ids[i] = int32_t(id & ((1u << kTokenIdBits) - 1));
     known |= uint64_t(offset != 0) << i;
   }
-  return ~known & (~uint64_t(0) >> (kMostWords - a.count));
+  return ~known & (~uint64_t(0) >> (kMaxWords - a.count));
 }

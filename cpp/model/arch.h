@@ -1,5 +1,6 @@
 // A model family: how its config becomes a Spec, what its checkpoints call each weight, which classes it has.
 #pragma once
+#include <array>
 #include <cmath>
 #include <span>
 #include <string>
@@ -12,12 +13,16 @@ namespace fastplm {
 // How a weight is stored.
 enum class Load : uint8_t {
   kAsIs,
-  kTransposed,   // [in, out]: Conv1D of GPT-2
+  kTransposed,   // [in, out]
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
 // (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias"; {n} is the layer number.
 // Several rows of one slot are alternatives; the first that the checkpoint has is used.
+//
+// embed.tokens is the stack's own table of tokens, embed.shared the table that config.json ties it and the projection
+// to the vocabulary to. A family that has no row of that slot shares embed.tokens. As in transformers, a tensor of its
+// own comes first, tied or not; what is missing stands for what it is tied to, either way round.
 struct WeightRow {
   const char* slot;
   const char* name;
@@ -26,38 +31,80 @@ struct WeightRow {
 
 enum class Stacks : uint8_t { kAll, kEncoder };
 
+// Which row of each sequence a head's kGather takes.
+enum class Pick : uint8_t {
+  kNone,
+  kLastToken,   // the last that is not padding
+  kLastEnd,     // the last eos_token_id of input_ids
+  kNamed,       // mc_token_ids, or the last
+};
+
 struct ModelClass {
-  const char* names;   // in transformers, space-separated
+  const char* name;                     // in transformers
+  std::array<const char*, 4> arguments;   // of a call, by position, as transformers has them: lists of names
   std::vector<HeadOutput> (*head)(const Value& config) = nullptr;
+  Pick pick = Pick::kNone;
   Stacks stacks = Stacks::kAll;
-  const char* prefix = nullptr;   // where it is not the family's
+  const char* prefix = nullptr;         // where it is not the family's
+  bool empty_cross = false;             // with attentions its results have cross_attentions too, which are empty
+  const char* also = nullptr;           // another task it serves, as a class name ends: AutoModelForMaskedLM of BART
+};
+
+// A setting of config.json by another name, which wins; and what transformers' config says where the file says nothing.
+struct Alias {
+  const char *name, *own;
+};
+struct Default {
+  const char* name;
+  int64_t value;
+};
+
+enum class Tie : uint8_t { kIfSaid, kUnlessSaid, kAlways };  // the projection to the token embeddings: by config.json
+
+// Where transformers' calls of a family are not like those of most.
+struct Manners {
+  bool shifts_input_ids = false;  // a decoder that is given nothing gets them, one to the right
+  bool labels_stop_cache = false;  // none is made in a call with labels
+  bool keeps_cache_back = false;  // without use_cache, one that was given is filled and not returned
+  bool counts_encoder_layers = false;  // output_hidden_states numbers a decoder's states by the encoder's layers
+  bool states_all_or_none = false;  // output_hidden_states is a truth value, not numbers
+  bool span_loss_by_count = false;  // num_items_in_batch divides the loss of spans too
 };
 
 struct Arch {
-  const char* model_type;   // of config.json
-  const char* prefix;       // what checkpoints of models with a head put before every name
+  const char* model_type;  // of config.json
+  const char* prefix;  // what checkpoints of models with a head put before every name
   Spec (*spec)(const Value& config);
-  std::span<const WeightRow> encoder, decoder;   // weights of each stack
+  std::span<const WeightRow> encoder, decoder;  // weights of each stack
   std::span<const ModelClass> classes;
-  bool tied = true;         // unless config.json says otherwise (tie_word_embeddings)
+  const char* keys;  // the settings of config.json that spec and heads read; Python passes on no other
+  std::span<const Alias> aliases = {};
+  std::span<const Default> defaults = {};
+  Tie tie = Tie::kUnlessSaid;
+  Manners manners = {};
 };
 
-FASTPLM_EXPORT std::span<const Arch* const> architectures();   // the explicit list: arch/list.cpp
-FASTPLM_EXPORT const Arch& arch_of(const std::string& model_type);   // throws kUnsupported, naming the known ones
-const ModelClass& class_of(const Arch& arch, const std::string& name);   // throws kUnsupported
+FASTPLM_EXPORT std::span<const Arch* const> architectures();  // the explicit list: arch/list.cpp
+FASTPLM_EXPORT const Arch& arch_of(const std::string& model_type);  // throws kUnsupported, naming the known ones
+const ModelClass& class_of(const Arch& arch, const std::string& name);  // throws kUnsupported
 
 // Shared by families.
-constexpr int64_t kMaxSize = 1 << 24;                // no dimension of a real model is larger
-Act act_from(const std::string& hf_name);            // throws kUnsupported
-int64_t head_dim_of(int64_t width, int64_t heads);   // throws kFile unless heads divide width
+constexpr int64_t kMaxSize = 1 << 24;  // no dimension of a real model is larger
+constexpr const char* kTokens = "input_ids attention_mask token_type_ids position_ids inputs_embeds";
+constexpr const char* kSpans = "start_positions end_positions";
+constexpr const char* kEncoderStates = "encoder_hidden_states encoder_attention_mask";
+Act act_from(const std::string& hf_name);  // throws kUnsupported
+int64_t head_dim_of(int64_t width, int64_t heads);  // throws kFile unless heads divide width
+// How many tokens a table of so many positions has room for, if they begin past the padding id. Throws kFile for none.
+int64_t after_padding(int64_t positions, int64_t padding);
 double inverse_sqrt(int64_t n);
-int64_t labels_of(const Value& config);              // num_labels, or as many as id2label names
+int64_t labels_of(const Value& config);  // num_labels
 std::vector<float> rope_frequencies(double theta, int64_t dims);
 LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
 LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
-std::vector<HeadOutput> tanh_pooler(const Value& config);   // "pooler_output": tanh(pooler.dense(first row))
-std::vector<HeadOutput> span_head(const Value& config);     // "logits" [tokens, 2]: qa_outputs
-std::vector<int> one_kind(int64_t layers);           // 0, 0, 0, ...
-std::vector<int> own_weights(int64_t layers);        // 0, 1, 2, ...
+std::vector<HeadOutput> tanh_pooler(const Value& config);  // "pooler_output": tanh(pooler.dense(first row))
+std::vector<HeadOutput> span_head(const Value& config);  // "logits" [tokens, 2]: qa_outputs
+std::vector<int> one_kind(int64_t layers);  // 0, 0, 0, ...
+std::vector<int> own_weights(int64_t layers);  // 0, 1, 2, ...
 
 }  // namespace fastplm

@@ -30,6 +30,7 @@ struct Outputs {             // each is written if it is not empty
   TensorView attentions;     // [layers, n] f32: in each layer, per sequence, [heads, queries, keys]
   TensorView cross_attentions;   // the same for the encoder's keys
   std::vector<TensorView> heads;   // of each output of the model's head, [tokens or sequences, width] f32; or none
+  bool last_rows = false;    // heads give one row for each sequence: that of its last token
   TensorView pooled;         // [sequences, width] f32, made by
   PoolKind pool = PoolKind::kMean;
   bool normalize = false;

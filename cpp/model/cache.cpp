@@ -111,7 +111,7 @@ ops::PagedKeys KeyStore::keys(int64_t layer, int64_t first) const {
   return {l.head, l.offset, tables_.data() + first};
 }
 
-Cache::Cache(const StackSpec& spec, DType dtype, const void* model)
+Cache::Cache(const StackSpec& spec, DType dtype, uint64_t model)
     : model(model), own(spec, Source::kSelf, dtype), encoder(spec, Source::kEncoder, dtype) {}
 
 Cache::Cache(const Cache& other) : model(other.model), own(other.own), encoder(other.encoder), columns(other.columns) {}

@@ -62,10 +62,10 @@ class FASTPLM_EXPORT KeyStore {
 };
 
 struct FASTPLM_EXPORT Cache {
-  Cache(const StackSpec& spec, DType dtype, const void* model);
+  Cache(const StackSpec& spec, DType dtype, uint64_t model);
   Cache(const Cache& other);   // shares the pages
 
-  const void* model;        // whose keys these are
+  uint64_t model;           // Model::id() of the one whose keys these are
   KeyStore own, encoder;    // encoder: filled by the first forward pass
   int64_t columns = 0;      // of the padded rows so far, hidden ones included
   std::atomic<bool> busy{false};   // in a forward pass

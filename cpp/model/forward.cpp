@@ -69,13 +69,9 @@ struct Step {
 
 class Walk {
  public:
-  Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Space& a, const KeySequences& keys)
-      : call_(call),
-        batch_(batch),
-        out_(out),
-        a_(a),
-        keys_(keys),
-        share_(share_of(batch.tokens(), alone, num_threads())) {}
+  Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, int threads, Space& a,
+       const KeySequences& keys)
+      : call_(call), batch_(batch), out_(out), a_(a), keys_(keys), share_(share_of(batch.tokens(), alone, threads)) {}
 
   void run() {
     const StackSpec& spec = call_.spec;
@@ -198,13 +194,13 @@ int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int
   return Space::bytes(call.spec, call.dtype, size_of_space(call, batch, keys, alone, threads));
 }
 
-void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Arena& arena) {
+void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, int threads, Arena& arena) {
   const KeySequences keys(call, batch);
-  Space a = Space::take(arena, call.spec, call.dtype, size_of_space(call, batch, keys, alone, num_threads()));
-  Walk(call, batch, out, alone, a, keys).run();
+  Space a = Space::take(arena, call.spec, call.dtype, size_of_space(call, batch, keys, alone, threads));
+  Walk(call, batch, out, alone, threads, a, keys).run();
   if (out.pooled) ops::pool(a.x, batch.cu_seqlens, out.pool, out.normalize, out.pooled);
   for (size_t i = 0; i < out.heads.size(); ++i) {
-    if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.heads[i]);
+    if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.last_rows, out.heads[i]);
   }
 }
 

@@ -22,6 +22,7 @@ struct StackCall {
 int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int threads);
 
 // Writes what `out` names. alone: nothing else computes, so that the work is shared among threads.
-void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, Arena& arena);
+// threads: as forward_bytes was told, whatever num_threads() has become since.
+void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, int threads, Arena& arena);
 
 }  // namespace fastplm

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "ops/convert.h"
@@ -122,11 +123,44 @@ TensorView Loader::table(const char* slot, const Shape& shape) {
   return view;
 }
 
-TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool packed) {
-  const TensorEntry& entry = checked(require(slot, 0, ".weight"), {vocab, width});
-  TokenTable& table = tables_[entry.name];
+const TensorEntry* Loader::shared_tokens() const {
+  const TensorEntry* entry;
+  for (const char* slot : {"embed.shared", "embed.tokens"}) {
+    if (row_of(slot, 0, ".weight", &entry)) return entry;
+  }
+  return projection_ ? find_name(projection_, ".weight") : nullptr;
+}
+
+const TensorEntry* Loader::projection_entry() const {
+  const TensorEntry* own = find_name(projection_, ".weight");
+  return own || !tied_ ? own : shared_tokens();
+}
+
+bool Loader::same(const TensorEntry& a, const TensorEntry& b) {
+  if (&a == &b) return true;
+  if (a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes) return false;
+  const bool equal = std::memcmp(view_of(a).data, view_of(b).data, size_t(a.bytes)) == 0;
+  drop(a);
+  drop(b);
+  return equal;
+}
+
+TokenTable& Loader::table_of(const TensorEntry& entry, int64_t vocab, int64_t width) {
+  checked(entry, {vocab, width});
+  for (auto& [known, table] : tables_) {
+    if (same(*known, entry)) return table;
+  }
+  return tables_[&entry];
+}
+
+TokenTable Loader::tokens(int64_t vocab, int64_t width) {
+  const TensorEntry* own;
+  if (!row_of("embed.tokens", 0, ".weight", &own) && tied_) own = shared_tokens();
+  const TensorEntry& entry = own ? *own : require("embed.tokens", 0, ".weight");
+  const TensorEntry* projection = projection_ ? projection_entry() : nullptr;
+  TokenTable& table = table_of(entry, vocab, width);
   if (table.rows || table.packed) return table;
-  if (packed) {
+  if (projection && same(entry, checked(*projection, {vocab, width}))) {
     table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
     ops::pack(view_of(entry), false, table.packed);
     drop(entry);
@@ -135,6 +169,18 @@ TokenTable Loader::tokens(const char* slot, int64_t vocab, int64_t width, bool p
     convert(entry, table.rows.as<std::byte>(), dtype_);
   }
   return table;
+}
+
+LinearWeights Loader::projection(int64_t vocab, int64_t width) {
+  const TensorEntry* entry = projection_entry();
+  if (!entry) return named_linear(projection_, nullptr, vocab, width, false);
+  TokenTable& table = table_of(*entry, vocab, width);
+  if (!table.packed) {
+    table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
+    ops::pack(view_of(*entry), false, table.packed);
+    drop(*entry);
+  }
+  return {.weight = table.packed, .bias = {}};
 }
 
 NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
@@ -238,11 +284,11 @@ LinearWeights Loader::named_linear(const char* name, const char* bias_name, int6
   return linear;
 }
 
-TensorView Loader::named_bias(const char* name, int64_t n) {
+TensorView Loader::named_bias(const char* name, int64_t n, bool quiet) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }
-  missing_.push_back(name);
+  if (!quiet) missing_.push_back(name);
   return filled(n, 0.0f);
 }
 

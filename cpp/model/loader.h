@@ -60,7 +60,13 @@ class Loader {
   bool has(const std::string& slot, int64_t layer) const;   // does the checkpoint hold it?
 
   TensorView table(const char* slot, const Shape& shape);   // f32
-  TokenTable tokens(const char* slot, int64_t vocab, int64_t width, bool packed);
+
+  // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
+  // one another as arch.h says.
+  void tie(bool tied, const char* projection) { tied_ = tied, projection_ = projection; }
+  bool tied() const { return tied_; }
+  TokenTable tokens(int64_t vocab, int64_t width);
+  LinearWeights projection(int64_t vocab, int64_t width);  // drawn at random and noted in missing() if there is none
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias);
 
   // Several matrices on top of one another, as one: slots with their numbers of rows.
@@ -72,32 +78,36 @@ class Loader {
 
   // Heads name their weights themselves. What the checkpoint lacks is drawn from a normal distribution (weights),
   // zero (biases) or one (norms), and noted in missing().
-  bool has_named(const char* name) const { return find_name(name, ".weight") != nullptr; }
+  bool has_named(const char* name) const { return find_name(name, "") != nullptr; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias);
   NormWeights named_norm(const char* name, int64_t width, bool bias);
-  TensorView named_bias(const char* name, int64_t n);
+  TensorView named_bias(const char* name, int64_t n, bool quiet = false);  // quiet: not in missing()
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
 
   DType dtype() const { return dtype_; }
 
  private:
-  Load how(const std::string& slot, int64_t layer) const;   // as the checkpoint stores it; kAsIs if it lacks it
+  Load how(const std::string& slot, int64_t layer) const;  // as the checkpoint stores it; kAsIs if it lacks it
   const WeightRow* row_of(const std::string& slot, int64_t layer, const char* kind, const TensorEntry** entry) const;
   const TensorEntry* find_name(const std::string& name, std::string_view kind) const;
   const TensorEntry& require(const std::string& slot, int64_t layer, const char* kind);
   const TensorEntry& checked(const TensorEntry& entry, const Shape& shape) const;
   TensorView vector(const TensorEntry& entry, int64_t n);
-  TensorView view_of(const TensorEntry& entry);   // never written through
+  const TensorEntry* shared_tokens() const;
+  const TensorEntry* projection_entry() const;
+  bool same(const TensorEntry& a, const TensorEntry& b);  // are they, byte for byte?
+  TokenTable& table_of(const TensorEntry& entry, int64_t vocab, int64_t width);
+  TensorView view_of(const TensorEntry& entry);  // never written through
   void drop(const TensorEntry& entry);
   MappedFile& file(const TensorEntry& entry);
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
-  TensorView drawn(const std::string& name, int64_t n, int64_t k);   // in scratch_, until the next one
+  TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
   ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k);
 
   const Arch& arch_;
-  const std::string prefix_;   // what checkpoints of models with a head put before every name
+  const std::string prefix_;  // what checkpoints of models with a head put before every name
   DType dtype_;
   Memory& memory_;
   std::span<const WeightRow> rows_;
@@ -106,7 +116,9 @@ class Loader {
   Buffer scratch_;
   std::map<std::string, const TensorEntry*, std::less<>> entries_;
   std::map<std::string, std::unique_ptr<MappedFile>> files_;
-  std::map<std::string, TokenTable> tables_;   // by entry: two stacks may share one
+  bool tied_ = false;
+  const char* projection_ = nullptr;
+  std::map<const TensorEntry*, TokenTable> tables_;  // two stacks and the projection may share one
 };
 
 }  // namespace fastplm

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "ops/check.h"
 #include "ops/convert.h"
@@ -37,6 +38,17 @@ class Model::Lease {
   Arena arena_;
 };
 
+// All attentions of a sublayer would use one workspace for queries, keys and values.
+static void check_branches(const StackSpec& spec) {
+  for (const LayerSpec& layer : spec.kinds) {
+    for (const Sublayer& sublayer : layer) {
+      const auto attends = [](const Branch& b) { return std::holds_alternative<AttentionSpec>(b.op); };
+      if (std::ranges::count_if(sublayer.branches, attends) > 1)
+        fail(ErrorKind::kInternal, "a sublayer has several attentions; expected at most one");
+    }
+  }
+}
+
 static void check_norms(const StackSpec& spec) {
   const auto check = [](const std::optional<NormSpec>& norm) {
     if (norm && !(norm->eps > 0))
@@ -53,7 +65,7 @@ static void check_norms(const StackSpec& spec) {
 }
 
 Model::Model(const std::string& model_type, const std::string& class_name, const Value& config,
-             const std::vector<TensorEntry>& tensors, DType dtype)
+             const std::vector<TensorEntry>& tensors, DType dtype, bool optional)
     : dtype_(dtype) {
   const Arch& arch = arch_of(model_type);
   const ModelClass& kind = class_of(arch, class_name);
@@ -61,35 +73,44 @@ Model::Model(const std::string& model_type, const std::string& class_name, const
   if (kind.stacks == Stacks::kEncoder) spec_.decoder.reset();
   std::vector<HeadOutput> outputs;
   if (kind.head) outputs = kind.head(config);
-  bool projects = false;   // to the vocabulary
+  if (!optional) std::erase_if(outputs, [](const HeadOutput& output) { return output.optional; });
+  const char* projection = nullptr;   // to the vocabulary
   for (const HeadOutput& output : outputs) {
-    for (const HeadStep& step : output.steps) projects |= step.kind == HeadStep::kVocab;
+    for (const HeadStep& step : output.steps) {
+      if (step.kind == HeadStep::kVocab) projection = step.name;
+    }
   }
-  const bool tied = projects && config.b("tie_word_embeddings", arch.tied);
 
   Loader load(arch, kind, tensors, dtype, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
+  load.tie(arch.tie == Tie::kAlways || config.b("tie_word_embeddings", arch.tie == Tie::kUnlessSaid), projection);
   const bool both = spec_.encoder && spec_.decoder;
   if (spec_.encoder) {
     check_norms(*spec_.encoder);
+    check_branches(*spec_.encoder);
     load.use(arch.encoder);
-    encoder_ = load_stack(load, *spec_.encoder, 0, tied);
+    encoder_ = load_stack(load, *spec_.encoder, 0);
   }
   if (spec_.decoder) {
     check_norms(*spec_.decoder);
+    check_branches(*spec_.decoder);
     load.use(arch.decoder);
-    decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0, tied);
+    decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0);
   }
-  const StackWeights& stack = spec_.decoder ? decoder_ : encoder_;
-  heads_ = load_head(load, outputs, last().width, last().embed.vocab, tied ? &stack.embed.tokens.packed : nullptr);
+  heads_ = load_head(load, outputs, last().width, last().embed.vocab);
   missing_ = load.missing();
 }
 
 Model::~Model() = default;
 
+uint64_t Model::next_id() {
+  static std::atomic<uint64_t> count{0};
+  return ++count;
+}
+
 Cache Model::new_cache() const {
   if (!spec_.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
-  return Cache(*spec_.decoder, dtype_, this);
+  return Cache(*spec_.decoder, dtype_, id_);
 }
 
 void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const {
@@ -135,31 +156,39 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
   std::optional<KeyStore> keys;
   if (spec_.encoder) {
     call.encoder = decoding.cache ? &decoding.cache->encoder : &keys.emplace(*spec_.decoder, Source::kEncoder, dtype_);
-    if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding.states, decoding.starts);
+    if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding);
     if (call.encoder->sequences() != batch.sequences()) {
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",
            call.encoder->sequences());
     }
-    const Sequences states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
+    Sequences states;
+    if (decoding.starts)
+      states = sequences_of("forward", decoding.starts, decoding.states ? decoding.states.shape[0] : 0);
     for (int64_t s = 0; s < states.count; ++s) {
       if (states.length(s) == call.encoder->length(s)) continue;
       fail(ErrorKind::kValue, "forward: row ", s, " of the encoder's states has ", states.length(s),
            " tokens; the cache was filled from ", call.encoder->length(s));
+    }
+    for (size_t s = 0; s < decoding.columns.size(); ++s) {
+      if (decoding.columns[s] == call.encoder->columns(int64_t(s))) continue;
+      fail(ErrorKind::kValue, "forward: attention_mask shows other tokens of row ", s,
+           " than when the cache was filled; expected the same mask");
     }
   }
   run(call, batch, out);
 }
 
 // Keys and values of all layers that attend to the encoder, from its states.
-void Model::write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const {
+void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
   const StackSpec& spec = *spec_.decoder;
+  const TensorView states = decoding.states, starts = decoding.starts;
   if (!starts) fail(ErrorKind::kValue, "forward: the decoder needs the encoder's states; expected encoder_outputs");
   const Sequences rows = sequences_of("forward", starts, states ? states.shape[0] : 0);
   keys.resize(rows.count);
   for (int64_t s = 0; s < rows.count; ++s) {
     std::vector<int32_t> columns(static_cast<size_t>(rows.length(s)));
-    for (size_t i = 0; i < columns.size(); ++i) columns[i] = int32_t(i);
-    keys.extend(s, columns);
+    std::iota(columns.begin(), columns.end(), 0);
+    keys.extend(s, decoding.columns.empty() ? columns : decoding.columns[size_t(s)]);
   }
   if (!states) return;   // all are hidden
   Buffer narrow;
@@ -231,11 +260,12 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                        .attentions = out.attentions,
                        .cross_attentions = out.cross_attentions,
                        .heads = {},
+                       .last_rows = out.last_rows,
                        .pooled = slice(out.pooled, first, last),
                        .pool = out.pool,
                        .normalize = out.normalize};
       for (size_t i = 0; i < out.heads.size(); ++i) {
-        const bool whole = heads_[i].spec.per_sequence();
+        const bool whole = out.last_rows || heads_[i].spec.per_sequence();
         part_out.heads.push_back(whole ? slice(out.heads[i], first, last) : slice(out.heads[i], from, to));
       }
       // These keep all tokens' layout: only their beginning moves to the group's.
@@ -261,8 +291,9 @@ void Model::run_one(const StackCall& call, const Batch& batch, const Outputs& ou
     }
     return;
   }
-  Lease lease(*this, forward_bytes(call, batch, alone, num_threads()));
-  forward(call, batch, out, alone, *lease);
+  const int threads = num_threads();   // once: another thread of the program may set it meanwhile
+  Lease lease(*this, forward_bytes(call, batch, alone, threads));
+  forward(call, batch, out, alone, threads, *lease);
 }
 
 }  // namespace fastplm

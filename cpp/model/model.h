@@ -11,14 +11,16 @@ namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. Throws kFile, kUnsupported.
+  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. optional: whether results that a class
+  // may leave out are made. Throws kFile, kUnsupported.
   Model(const std::string& model_type, const std::string& class_name, const Value& config,
-        const std::vector<TensorEntry>& tensors, DType dtype);
+        const std::vector<TensorEntry>& tensors, DType dtype, bool optional = true);
   ~Model();
 
   const Spec& spec() const { return spec_; }
   const StackSpec& last() const { return spec_.decoder ? *spec_.decoder : *spec_.encoder; }   // what heads follow
   DType dtype() const { return dtype_; }
+  uint64_t id() const { return id_; }   // of no other model of this process, earlier ones included
   int64_t bytes() const { return memory_.bytes; }   // of the weights in memory
   const std::vector<LoadedHead>& heads() const { return heads_; }
   const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
@@ -31,6 +33,7 @@ class FASTPLM_EXPORT Model {
   struct Decoding {
     Cache* cache = nullptr;             // extended for the batch's tokens already; or null
     TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
+    std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
   void encode(const Batch& batch, const Outputs& out) const;
@@ -39,13 +42,16 @@ class FASTPLM_EXPORT Model {
  private:
   class Lease;   // workspace on loan
 
+  static uint64_t next_id();
+
   void check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const;
   void run(StackCall call, const Batch& batch, const Outputs& out) const;
   void run_groups(const StackCall& call, const Batch& batch, const Outputs& out,
                   const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
-  void write_encoder_keys(KeyStore& keys, TensorView states, TensorView starts) const;
+  void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
+  const uint64_t id_ = next_id();
   Spec spec_;
   DType dtype_;
   Memory memory_;

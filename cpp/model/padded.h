@@ -32,6 +32,7 @@ class FASTPLM_EXPORT Packing {
   Packing(const PaddedInput& input, const StackSpec& spec, Cache* cache = nullptr);
 
   const Batch& batch() const { return batch_; }
+  const std::vector<std::vector<int32_t>>& key_columns() const { return key_columns_; }   // of each row
   std::vector<int64_t> past() const { return past_; }  // columns before, for each row; empty without a cache
 
   // [tokens, width] to [batch, length, width]; what was dropped becomes zero.
@@ -43,11 +44,9 @@ class FASTPLM_EXPORT Packing {
   int64_t attention_size(int64_t heads, const Packing* encoder = nullptr) const;  // values of the packed form
 
  private:
-  std::vector<int32_t> keys_of(size_t row, const Packing* encoder) const;  // their columns
-
   int64_t length_, columns_;
   std::vector<int32_t> start_, column_, ids_, segment_ids_, position_ids_, index_, gather_;
-  std::vector<std::vector<int32_t>> key_columns_;  // of each row, with a cache
+  std::vector<std::vector<int32_t>> key_columns_;
   std::vector<int64_t> past_;
   std::vector<float> embeds_;
   std::vector<uint8_t> mask_;

@@ -126,10 +126,12 @@ struct HeadStep {
     kDense,     // a linear layer and an activation
     kNorm,
     kScale,
-    kVocab,     // a projection to the vocabulary: by the token embeddings if the model ties them, else its own
+    kVocab,     // a projection to the vocabulary: its own, or by the token embeddings if the model ties them
   } kind;
   const char* name = nullptr;   // of the weight; may be null for kVocab that is always tied
   const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
+  bool quiet_bias = false;      // without the bias it is zero, and no word of it
+  const char* tied_bias = nullptr;   // of the one that stands for it if the model ties its projection
   int64_t width = 0;            // of the output; 0: as the input
   Act act = Act::kNone;
   bool has_bias = true;
@@ -140,7 +142,7 @@ struct HeadStep {
 struct HeadOutput {
   const char* name;             // as transformers calls the result
   std::vector<HeadStep> steps;
-  bool optional = false;        // left out if the checkpoint lacks it
+  bool optional = false;        // left out where the caller wants none
 
   bool per_sequence() const { return steps.front().kind <= HeadStep::kGather; }
 };

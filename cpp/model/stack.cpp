@@ -9,10 +9,10 @@ static std::string slot_of(const Branch& branch) {
   return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
 }
 
-StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width, bool packed_tokens) {
+StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width) {
   StackWeights out;
   const int64_t width = spec.width;
-  out.embed = load_embed(load, spec.embed, width, packed_tokens);
+  out.embed = load_embed(load, spec.embed, width);
   for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
     const auto* buckets = std::get_if<Buckets>(&attention.score);
     if (!buckets || out.buckets) return;

@@ -30,8 +30,8 @@ struct StackWeights {
   }
 };
 
-// encoder_width: of the states that the stack attends to, if it does. packed_tokens: see load_embed.
+// encoder_width: of the states that the stack attends to, if it does.
 // Norms have the slots <op>.before and <op>.after, and "last".
-StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width, bool packed_tokens);
+StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width);
 
 }  // namespace fastplm

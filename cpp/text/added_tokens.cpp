@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 namespace fastplm::text {
 

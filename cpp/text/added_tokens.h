@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include "text/maps.h"
-#include "text/stage.h"
-#include "text/trie.h"
+#include "text/base/maps.h"
+#include "text/base/stage.h"
+#include "text/lookup/trie.h"
 
 namespace fastplm::text {
 

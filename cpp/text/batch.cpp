@@ -9,7 +9,7 @@
 namespace fastplm::text {
 
 // What one of several threads takes at a time.
-constexpr int64_t kMostChunkBytes = 64 << 10, kLeastChunkBytes = 4 << 10, kChunksPerThread = 4;
+constexpr int64_t kMaxChunkBytes = 64 << 10, kMinChunkBytes = 4 << 10, kChunksPerThread = 4;
 
 struct Range {
   int64_t begin, end;
@@ -271,8 +271,8 @@ static Batch join(std::vector<Batch>& chunks) {
 
 // Asks the memory for the beginning of a text that comes soon: texts lie apart, and none of them leads to the next.
 static void fetch(std::string_view text) {
-  constexpr size_t kLine = 64, kMost = 16 * kLine;
-  for (size_t i = 0; i < std::min(text.size(), kMost); i += kLine) __builtin_prefetch(text.data() + i);
+  constexpr size_t kLine = 64, kBytes = 16 * kLine;
+  for (size_t i = 0; i < std::min(text.size(), kBytes); i += kLine) __builtin_prefetch(text.data() + i);
 }
 
 Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences* second, const BatchOptions& options) {
@@ -295,7 +295,7 @@ Batch encode(const Tokenizer& tokenizer, const Sequences& first, const Sequences
   if (num_threads() > 1) {
     int64_t all = 0;
     for (int64_t i = 0; i < count; ++i) all += bytes_at(i);
-    chunk_bytes = std::clamp(all / (num_threads() * kChunksPerThread), kLeastChunkBytes, kMostChunkBytes);
+    chunk_bytes = std::clamp(all / (num_threads() * kChunksPerThread), kMinChunkBytes, kMaxChunkBytes);
   }
   std::vector<int64_t> chunk_begin{0};
   std::vector<bool> is_long;

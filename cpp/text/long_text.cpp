@@ -1,6 +1,6 @@
 #include "text/long_text.h"
 
-#include "text/character_classes.h"
+#include "text/unicode/character_classes.h"
 
 namespace fastplm::text {
 

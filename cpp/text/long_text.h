@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 #include "core/parallel.h"
-#include "text/ids.h"
+#include "text/base/ids.h"
 
 namespace fastplm::text {
 

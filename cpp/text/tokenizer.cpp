@@ -1,12 +1,12 @@
 #include "text/tokenizer.h"
 
-#include "text/bert.h"
-#include "text/bert_scanner.h"
-#include "text/byte_bpe.h"
+#include "text/fused/bert_scanner.h"
+#include "text/fused/byte_bpe.h"
+#include "text/fused/space_bpe.h"
+#include "text/fused/space_unigram.h"
 #include "text/long_text.h"
-#include "text/space_bpe.h"
-#include "text/space_unigram.h"
-#include "text/wordpiece.h"
+#include "text/models/wordpiece.h"
+#include "text/stages/bert.h"
 
 namespace fastplm::text {
 

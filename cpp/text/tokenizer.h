@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 #include "text/added_tokens.h"
-#include "text/ids.h"
-#include "text/stage.h"
+#include "text/base/ids.h"
+#include "text/base/stage.h"
 
 namespace fastplm::text {
 

@@ -66,4 +66,5 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   bind_tokenizer(m);
   bind_training(m);
   bind_model(m);
+  bind_generate(m);
 }

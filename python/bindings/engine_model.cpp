@@ -55,7 +55,7 @@ DType stored_dtype_from(const std::string& name) {   // as safetensors spells th
 using EntryTuple = std::tuple<std::string, std::string, std::string, std::vector<int64_t>, int64_t, int64_t>;
 
 std::unique_ptr<Model> load(const std::string& model_type, const std::string& class_name, py::dict config,
-                            const std::vector<EntryTuple>& tensors, const std::string& dtype) {
+                            const std::vector<EntryTuple>& tensors, const std::string& dtype, bool optional) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, path, type, shape, offset, bytes] : tensors) {
     if (shape.size() > size_t(Shape::kMaxRank)) continue;   // no weight we know has so many dimensions
@@ -67,7 +67,7 @@ std::unique_ptr<Model> load(const std::string& model_type, const std::string& cl
   const Value settings = to_value(config);
   const DType compute = dtype_from(dtype);
   const ReleaseGil released;
-  return std::make_unique<Model>(model_type, class_name, settings, entries, compute);
+  return std::make_unique<Model>(model_type, class_name, settings, entries, compute, optional);
 }
 
 template <class T>
@@ -303,7 +303,7 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
                 const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
   if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
   const StackSpec& spec = *model.spec().decoder;
-  if (cache && cache->model != &model) {
+  if (cache && cache->model != model.id()) {
     fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
   }
   const Busy busy(cache);
@@ -334,10 +334,11 @@ py::dict decode(const Model& model, const std::optional<py::array>& input_ids, c
     if (model.spec().encoder) encoder.emplace(states, *model.spec().encoder);
     const CacheGuard guard(cache);
     results.compute(input, cache, encoder ? &*encoder : nullptr, [&](const Packing& packing, const Outputs& out) {
-      Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .past = packing.past()};
+      Model::Decoding decoding{.cache = cache, .states = {}, .starts = {}, .columns = {}, .past = packing.past()};
       if (encoder) {
         decoding.states = encoder->batch().embeds;
         decoding.starts = encoder->batch().cu_seqlens;
+        decoding.columns = encoder->key_columns();
       }
       model.decode(packing.batch(), decoding, out);
     });
@@ -372,15 +373,58 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
   return pooled;
 }
 
-// Of each class of a family in transformers: its name, and which stacks it runs.
-py::dict classes_of(const std::string& model_type) {
-  py::dict classes;
-  for (const ModelClass& known : arch_of(model_type).classes) {
-    std::istringstream names(known.names);
-    for (std::string name; names >> name;) classes[name.c_str()] = known.stacks == Stacks::kEncoder ? "encoder" : "all";
-  }
-  return classes;
+py::list words(const char* text) {
+  py::list list;
+  std::istringstream in(text ? text : "");
+  for (std::string word; in >> word;) list.append(word);
+  return list;
 }
+
+py::dict class_dict(const ModelClass& known) {
+  static constexpr const char* kPicks[] = {"none", "last_token", "last_end", "named"};
+  py::list arguments;
+  for (const char* part : known.arguments) {
+    for (const auto& name : words(part)) arguments.append(name);
+  }
+  py::dict out;
+  out["arguments"] = arguments;
+  out["pick"] = kPicks[size_t(known.pick)];
+  out["encoder_alone"] = known.stacks == Stacks::kEncoder;
+  out["empty_cross"] = known.empty_cross;
+  out["also"] = known.also ? py::object(py::str(known.also)) : py::object(py::none());
+  return out;
+}
+
+// What Python needs to know of a family (arch.h).
+py::dict family(const std::string& model_type) {
+  const Arch& arch = arch_of(model_type);
+  bool transposed = false;
+  for (const auto& rows : {arch.encoder, arch.decoder}) {
+    for (const WeightRow& row : rows) transposed |= row.load == Load::kTransposed;
+  }
+  py::dict aliases, defaults, classes, manners, out;
+  for (const Alias& alias : arch.aliases) aliases[alias.name] = alias.own;
+  for (const Default& known : arch.defaults) defaults[known.name] = known.value;
+  for (const ModelClass& known : arch.classes) classes[known.name] = class_dict(known);
+  manners["shifts_input_ids"] = arch.manners.shifts_input_ids;
+  manners["labels_stop_cache"] = arch.manners.labels_stop_cache;
+  manners["keeps_cache_back"] = arch.manners.keeps_cache_back;
+  manners["counts_encoder_layers"] = arch.manners.counts_encoder_layers;
+  manners["states_all_or_none"] = arch.manners.states_all_or_none;
+  manners["span_loss_by_count"] = arch.manners.span_loss_by_count;
+  out["keys"] = words(arch.keys);
+  out["aliases"] = aliases;
+  out["defaults"] = defaults;
+  out["prefix"] = arch.prefix;
+  out["stacks"] = arch.decoder.empty() ? "encoder" : arch.encoder.empty() ? "decoder" : "both";
+  out["transposed"] = transposed;
+  out["classes"] = classes;
+  out["manners"] = manners;
+  return out;
+}
+
+// Throws what is wrong with a config, before any tensor is looked at.
+void check_config(const std::string& model_type, const py::dict& config) { arch_of(model_type).spec(to_value(config)); }
 
 }  // namespace
 
@@ -390,7 +434,8 @@ void bind_model(py::module_& m) {
     for (const Arch* arch : architectures()) names.push_back(arch->model_type);
     return names;
   });
-  m.def("classes", &classes_of, py::arg("model_type"));
+  m.def("family", &family, py::arg("model_type"));
+  m.def("check_config", &check_config, py::arg("model_type"), py::arg("config"));
   py::class_<Cache>(m, "Cache")
       .def("copy",
            [](Cache& c) {
@@ -423,7 +468,7 @@ void bind_model(py::module_& m) {
       });
   py::class_<Model>(m, "Model")
       .def(py::init(&load), py::arg("model_type"), py::arg("class_name"), py::arg("config"), py::arg("tensors"),
-           py::arg("dtype"))
+           py::arg("dtype"), py::arg("optional") = true)
       .def("encode", &encode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("token_type_ids"), py::arg("gather"), py::arg("hidden_states"),
            py::arg("attentions"))
@@ -445,6 +490,15 @@ void bind_model(py::module_& m) {
                                return heads;
                              })
       .def_property_readonly("vocab_size", [](const Model& m) { return m.last().embed.vocab; })
+      .def_property_readonly("encoder_window",
+                             [](const Model& m) {
+                               std::optional<int64_t> window;
+                               if (!m.spec().encoder) return window;
+                               for_each<AttentionSpec>(*m.spec().encoder, [&](const AttentionSpec& a) {
+                                 if (a.see.window >= 0) window = std::min(window.value_or(a.see.window), a.see.window);
+                               });
+                               return window;
+                             })
       .def_property_readonly("has_encoder", [](const Model& m) { return m.spec().encoder.has_value(); })
       .def_property_readonly("has_decoder", [](const Model& m) { return m.spec().decoder.has_value(); })
       .def_property_readonly(

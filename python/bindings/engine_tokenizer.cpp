@@ -7,7 +7,7 @@
 #include "strings.h"
 #include "text/batch.h"
 #include "text/decode_stream.h"
-#include "text/merge_rules.h"
+#include "text/models/merge_rules.h"
 #include "text/tokenizer.h"
 
 using namespace fastplm;

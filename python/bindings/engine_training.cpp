@@ -51,17 +51,17 @@ void bind_training(py::module_& m) {
       .def_property_readonly("size", &WordCounts::size)
       .def(
           "most_frequent",
-          [](const WordCounts& words, int64_t min_frequency, int64_t most) {
+          [](const WordCounts& words, int64_t min_frequency, int64_t limit) {
             std::vector<int64_t> chosen;
             {
               const ReleaseGil release;
-              chosen = text::most_frequent(words, min_frequency, most);
+              chosen = text::most_frequent(words, min_frequency, limit);
             }
             py::list result;
             for (int64_t i : chosen) result.append(str_of(words.word(i)));
             return result;
           },
-          py::arg("min_frequency"), py::arg("most"));
+          py::arg("min_frequency"), py::arg("limit"));
 
   py::class_<WordCounter>(m, "WordCounter")
       .def(py::init([](py::handle settings) { return std::make_unique<WordCounter>(to_value(settings)); }))

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
     from fastplm.errors import CheckpointError, UnsupportedError
+    from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
+    from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AddedToken": "tokenizer",
+    "AsyncTextIteratorStreamer": "generation.streamers",
     "AutoModel": "models",
     "AutoModelForCausalLM": "auto",
     "AutoModelForMaskedLM": "auto",
@@ -49,12 +53,15 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "GenerationConfig": "generation.config",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "TextIteratorStreamer": "generation.streamers",
+    "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
     "accelerate": "training.accelerate",
@@ -62,11 +69,13 @@ _HOMES = {
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
+    "pipeline": "pipelines",
     "restore": "training.accelerate",
     "set_num_threads": "runtime",
 }
 
 __all__ = [
+    "AsyncTextIteratorStreamer",
     "AutoModel",
     "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
@@ -80,11 +89,14 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "GenerationConfig",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "UnsupportedError",
     "__version__",
     "accelerate",
@@ -92,6 +104,7 @@ __all__ = [
     "cpu_info",
     "cuda_status",
     "num_threads",
+    "pipeline",
     "restore",
     "set_num_threads",
 ]
@@ -100,8 +113,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if home := _HOMES.get(name):
         value = getattr(importlib.import_module(f"fastplm.{home}"), name)
-    elif name.endswith(("Tokenizer", "TokenizerFast")) and not name.startswith("_"):
-        value = importlib.import_module("fastplm.tokenizers.class_types").class_type(name)
+    elif name.endswith(("Tokenizer", "TokenizerFast")):
+        value = importlib.import_module("fastplm.tokenizers.tokenizer").class_type(name)
         if value is None:
             raise AttributeError(f"module 'fastplm' has no tokenizer class {name!r}")
     elif name[:1].isupper():

@@ -1,5 +1,5 @@
 # What the native module binds. Arrays given to it are C-contiguous numpy arrays of exactly the dtypes named.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Model:
     heads: int
     vocab_size: int
     max_length: int | None
+    encoder_window: int | None  # how far tokens see in the layers that see least
     has_encoder: bool
     has_decoder: bool
     outputs: list[str]
@@ -45,7 +46,9 @@ class Model:
         config: dict[str, Any],
         tensors: Sequence[tuple[str, str, str, Sequence[int], int, int]],
         dtype: str,
-    ) -> None: ...
+        optional: bool = True,
+    ) -> None:
+        """optional: whether results that a class may leave out, such as a pooler's, are made."""
     def encode(
         self,
         input_ids: npt.NDArray[Any] | None,
@@ -78,7 +81,40 @@ class Model:
         self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool, token_type_ids: _I32 | None = None
     ) -> _F32: ...
 
-def classes(model_type: str) -> dict[str, str]: ...
+def generate(
+    model: Model,
+    settings: dict[str, Any],
+    prompts: _I32,
+    sources: _I32 | None,
+    cache: Cache | None,
+    ids: _I32 | None,
+    embeds: _F32 | None,
+    mask: npt.NDArray[Any] | None,
+    positions: _I32 | None,
+    later_mask: npt.NDArray[Any] | None,
+    states: _F32 | None,
+    encoder_mask: npt.NDArray[Any] | None,
+    texts: tuple[bytes, npt.NDArray[Any]] | None,
+    process: Callable[[int, Any, Any], Any] | None,
+    stop: Callable[[Any], Any] | None,
+    put: Callable[[Any], Any] | None,
+    called: Any,
+) -> dict[str, Any]:
+    """called: an object with prefill, step and select in place of the model's own forward pass."""
+
+def process(
+    processors: list[dict[str, Any]],
+    ids: list[list[int]],
+    sources: list[list[int]],
+    scores: _F32,
+    prompt: int,
+    shown: int,
+) -> _F32:
+    """Scores [rows, vocab] after the processors. prompt, shown: of each row of ids, how many tokens are the
+    prompt's and the first that counts."""
+
+def family(model_type: str) -> dict[str, Any]: ...
+def check_config(model_type: str, config: dict[str, Any]) -> None: ...
 def architectures() -> list[str]: ...
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
@@ -138,7 +174,7 @@ class WordCounts:
 
     size: int
 
-    def most_frequent(self, min_frequency: int, most: int) -> list[str]: ...
+    def most_frequent(self, min_frequency: int, limit: int) -> list[str]: ...
 
 class WordCounter:
     """settings: the normalizer and the pre_tokenizer of tokenizer.json. add_lines: False, and nothing is

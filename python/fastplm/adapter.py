@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastplm.config_keys import FAMILIES
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.families import family_of
 from fastplm.jsonfile import read_json
 from fastplm.safetensors import FLOATS, Tensor, read_floats, read_header
 from fastplm.settings import warn_of_unknown
@@ -69,7 +69,7 @@ class Adapter:
 
         Tensors for modules that the model lacks, such as a head's, are left out with a warning, as by peft.
         """
-        prefix = FAMILIES[family].prefix
+        prefix = family_of(family).prefix
         base = {_bare(t.name, prefix): t for t in tensors}
         changes: dict[str, Callable[[], F32]] = {}
         unused = []

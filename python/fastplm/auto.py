@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar
 
-from fastplm import _engine
 from fastplm.config import PretrainedConfig
 from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 from fastplm.models import AutoModel, model_class
 from fastplm.naming import CLASS_NAME
 
@@ -16,18 +16,16 @@ class _AutoModelFor(AutoModel):
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
-        known = {CLASS_NAME.fullmatch(n)[2]: n for n in _engine.classes(config.model_type)}  # type: ignore[index]
-        for task in cls._tasks_of(config.model_type):
+        classes = family_of(config.model_type).classes
+        known = {CLASS_NAME.fullmatch(n)[2]: n for n in classes}  # type: ignore[index]
+        known |= {kind.also: n for n, kind in classes.items() if kind.also}
+        for task in cls.tasks:
             if task in known:
                 return model_class(known[task])._for(config)
         raise UnsupportedError(
             f"{config.name_or_path}: fastplm.{cls.__name__} has no class for model_type "
-            f"{config.model_type!r}; there are {', '.join(known.values())}"
+            f"{config.model_type!r}; there are {', '.join(classes)}"
         )
-
-    @classmethod
-    def _tasks_of(cls, family: str) -> tuple[str, ...]:
-        return cls.tasks
 
 
 class AutoModelForCausalLM(_AutoModelFor):
@@ -40,10 +38,6 @@ class AutoModelForMaskedLM(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
     tasks = ("ForMaskedLM",)
-
-    @classmethod
-    def _tasks_of(cls, family: str) -> tuple[str, ...]:
-        return _BOTH if family == "bart" else cls.tasks  # it was trained so
 
 
 class AutoModelForMultipleChoice(_AutoModelFor):

@@ -7,8 +7,8 @@ import numpy as np
 
 from fastplm import arrays
 from fastplm.config import PretrainedConfig
-from fastplm.config_keys import engine_settings
 from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 
 _HIDDEN = -10_000.0  # what is added to a score that shall not count is this at the most, in every release
 
@@ -26,8 +26,8 @@ def layers_of(value: Any, config: PretrainedConfig, layers: int | None = None) -
     numbers = [value] if isinstance(value, int) else value
     if not isinstance(numbers, list | tuple) or not all(type(n) is int for n in numbers):
         raise TypeError(f"output_hidden_states: {value!r}; expected True, False or numbers of layers")
-    if config.model_type == "mpnet" or not value:  # a truth value to it, and so 0 and [] to all
-        return bool(value)
+    if not value or family_of(config.model_type).manners.states_all_or_none:
+        return bool(value)  # 0 and [] are truth values to all
     states = (config.num_hidden_layers if layers is None else layers) + 1
     return frozenset(n % states for n in numbers if -states <= n < states)
 
@@ -40,13 +40,16 @@ def switch(value: Any, name: str, default: Any) -> bool:
     return bool(value)
 
 
-def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> arrays.Array | None:
-    """An encoder's attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length]."""
+def mask(value: Any, batch: int, length: int, window: int | None = None) -> arrays.Array | None:
+    """An encoder's attention_mask as uint8 of 0 and 1: [batch, length] or [batch, length, length].
+
+    window: how far tokens see in the layers that see least; None: any distance.
+    """
     if value is None:
         return None
     array = arrays.to_numpy(value, "attention_mask")
     if array.ndim == 4:
-        return _scores_mask(array, batch, length, config)
+        return _scores_mask(array, batch, length, window)
     flags = arrays.flags(array, "attention_mask")
     if batch != 1 and flags.shape == (1, length):
         flags = arrays.repeat_row(flags, batch)
@@ -60,9 +63,10 @@ def mask(value: Any, batch: int, length: int, config: PretrainedConfig) -> array
     return flags
 
 
-def _scores_mask(array: arrays.Array, batch: int, length: int, config: PretrainedConfig) -> arrays.Array:
+def _scores_mask(array: arrays.Array, batch: int, length: int, window: int | None) -> arrays.Array:
     pairs = sees(array, batch, length, length, "attention_mask")
-    _check_window(pairs, length, config)
+    if window is not None:
+        _check_window(pairs, length, window)
     return np.ascontiguousarray(pairs, np.uint8)
 
 
@@ -100,11 +104,8 @@ def check_rows(pairs: arrays.Array, name: str) -> None:
         raise ValueError(f"{name}: token {token} of row {row} may attend to no token; expected at least one")
 
 
-def _check_window(pairs: arrays.Array, length: int, config: PretrainedConfig) -> None:
-    """In transformers such a mask takes the place of ModernBERT's windows, which the engine always keeps."""
-    if config.model_type != "modernbert":
-        return
-    window = engine_settings(config.to_dict()).get("local_attention", 128) // 2
+def _check_window(pairs: arrays.Array, length: int, window: int) -> None:
+    """In transformers such a mask takes the place of windows, which the engine always keeps."""
     place = np.arange(length)
     if (pairs & (abs(place[:, None] - place) > window)).any():
         raise UnsupportedError(

@@ -11,6 +11,7 @@ from fastplm import _engine, adapter
 from fastplm.config import PretrainedConfig
 from fastplm.config_keys import engine_settings
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.families import family_of
 from fastplm.safetensors import FLOATS, MemoryFile, Tensor, read_floats, read_header, read_index
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -35,15 +36,15 @@ class Checkpoint(NamedTuple):
         said = self.config.get("dtype") or self.config.get("torch_dtype")
         return said or next((FLOATS[t.dtype] for t in self.tensors if t.dtype in FLOATS), None)
 
-    def build(self, class_name: str, dtype: str) -> _engine.Model:
-        """The model in the engine, as that class of transformers.
+    def build(self, class_name: str, dtype: str, pooled: bool = True) -> _engine.Model:
+        """The model in the engine, as that class of transformers. pooled: with its pooler, if it has one.
 
         Raises CheckpointError or UnsupportedError, which name the files.
         """
-        settings = engine_settings(self.config.to_dict(), {t.name for t in self.tensors})
+        settings = engine_settings(self.config.to_dict())
         with self._opened() as tensors:
             try:
-                return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype)
+                return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype, pooled)
             except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files
                 message = self._in_files(str(error), tensors)
                 raise type(error)(f"{self.weights} with its config.json: {message}") from None
@@ -51,9 +52,9 @@ class Checkpoint(NamedTuple):
     @contextlib.contextmanager
     def _opened(self) -> Iterator[list[Tensor]]:
         """The tensors as the engine takes them: float64 rounded to float32, and the adapter added."""
-        if self.lora is not None and self.config.model_type == "gpt2":
-            raise UnsupportedError(f"{self.weights}: an adapter beside it; expected none: GPT-2's transposed "
-                                   "matrices take none yet")  # fmt: skip
+        if self.lora is not None and family_of(self.config.model_type).transposed:
+            raise UnsupportedError(f"{self.weights}: an adapter beside it; expected none: this family's "
+                                   "transposed matrices take none yet")  # fmt: skip
         changed = {} if self.lora is None else self.lora.changes(self.tensors, self.config.model_type)
         wide = [t for t in self.tensors if t.dtype == "F64"]
         if not changed and not wide:

@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastplm import _engine
 from fastplm.config_keys import (
     ATTENTION,
     ATTENTION_KEYS,
-    DEFAULTS,
-    FAMILIES,
     NULLABLE,
     ONLY,
     ONLY_OF,
     PER_CALL,
+    engine_settings,
     honoured,
     labels_of,
 )
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.families import FAMILIES, family_of
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 
@@ -65,7 +66,6 @@ _DEFAULTS: dict[str, Any] = {
     "output_hidden_states": False,
     "output_attentions": False,
     "return_dict": True,
-    "is_encoder_decoder": False,
     "architectures": None,
     "problem_type": None,
     "use_cache": True,
@@ -131,14 +131,21 @@ class PretrainedConfig:
         values = self.__dict__.get("_values", {})  # empty while unpickling
         if name in ("id2label", "label2id") and values:
             return _labels(values)[name]
+        family = values.get("model_type", "")
+        for names in family_of(family).aliases.items() if family in FAMILIES else ():
+            for either in names if name in names else ():  # the other name wins, as in the engine
+                if either in values:
+                    return values[either]
         if name in values:
             return values[name]
-        family = values.get("model_type", "")
         if name == "num_labels" and values:
             return labels_of(values)
-        for defaults in (DEFAULTS.get(family, {}), _DEFAULTS):
+        own = family_of(family) if family in FAMILIES else None
+        for defaults in (own.defaults if own else {}, _DEFAULTS):
             if name in defaults:
                 return defaults[name]
+        if name == "is_encoder_decoder":
+            return own is not None and own.stacks == "both"
         known = honoured(family) if family in FAMILIES else ()
         for names in _SIZES:
             if name in names:
@@ -148,8 +155,8 @@ class PretrainedConfig:
         raise AttributeError(f"config.json has no setting {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        family = FAMILIES[self._values["model_type"]]
-        if name not in PER_CALL or name in family.engine:
+        family = family_of(self._values["model_type"])
+        if name not in PER_CALL or name in family.keys:
             raise AttributeError(
                 f"config.{name} cannot be changed: the model is built from it; pass arguments instead"
             )
@@ -188,26 +195,27 @@ def check(values: Any, file: str) -> None:
     _check_only(values, file)
     _check_attention(values, file)
     _check_plain(values, file)
+    nullable = {*NULLABLE, *(ONLY.keys() - family_of(family).keys)}  # what asks for nothing may be null
     for names, (low, high) in _SIZES.items():
         for name in names:
-            if name in values and name in known and not (name in NULLABLE and values[name] is None):
+            if name in values and name in known and not (name in nullable and values[name] is None):
                 _check_size(values[name], name, low, high, file)
     for names in _REQUIRED:
-        if not any(name in values for name in names if name in known):
-            names = tuple(name for name in names if name in known)
+        own = family_of(family).aliases
+        names = tuple(dict.fromkeys(own.get(name, name) for name in names)) + names
+        names = tuple(dict.fromkeys(name for name in names if name in known))
+        if not any(name in values for name in names):
             raise CheckpointError(f"{file}: has no {' (or '.join(names)}{')' * (len(names) - 1)}")
-    if family == "t5":
-        _check_derived(values, file)
-    elif FAMILIES[family].stacks == "encoder":
-        _check_heads(values, file)
-    if family == "modernbert":
-        _check_rope(values, file)
     for name in _EPSILONS:
         if name in values and name in known:
             _check_epsilon(values[name], name, file)
     for name in _ACTIVATIONS:
         if name in values and name in known and not isinstance(values[name], str):
             raise CheckpointError(f"{file}: {name} is {values[name]!r}; expected the name of an activation")
+    try:
+        _engine.check_config(family, engine_settings(values))
+    except (CheckpointError, UnsupportedError) as error:
+        raise type(error)(f"{file}: {error}") from None
     warn_of_unknown(file, "config.json", values, known | WITHOUT_EFFECT[_OLDER].keys())
 
 
@@ -238,11 +246,15 @@ def _without_labels(values: dict[str, Any], settings: dict[str, Any]) -> dict[st
 
 
 def _check_only(values: dict[str, Any], file: str) -> None:
-    of_stacks = ONLY_OF.get(FAMILIES[values["model_type"]].stacks, {})
-    for name, (allowed, reason) in ONLY.items():
-        allowed = of_stacks.get(name, allowed)
+    family = family_of(values["model_type"])
+    for name in ONLY.keys() & values.keys() - set(family.keys):
+        allowed, reason = ONLY[name]
+        allowed = ONLY_OF.get(family.stacks, {}).get(name, allowed)
+        value = values[name]
+        if isinstance(value, list) and all(item == value[0] for item in value):
+            value = value[:1]
         # 0 is False to Python, and no setting here counts
-        if name in values and not any(type(values[name]) is type(v) and values[name] == v for v in allowed):
+        if not any(type(value) is type(v) and value == v for v in allowed):
             what = "is set" if values[name] is True else f"is {_short(values[name])}"
             raise UnsupportedError(f"{file}: {name} {what}; {reason}")
 
@@ -301,44 +313,6 @@ def _labels(values: dict[str, Any]) -> dict[str, dict[Any, Any]]:
         names = {number: f"LABEL_{number}" for number in range(labels_of(values))}
     names = {int(n) if str(n).isdecimal() else n: name for n, name in names.items()}
     return {"id2label": names, "label2id": values.get("label2id") or {v: k for k, v in names.items()}}
-
-
-def _check_heads(values: dict[str, Any], file: str) -> None:
-    width, heads = values["hidden_size"], values["num_attention_heads"]
-    if width % heads:
-        raise CheckpointError(
-            f"{file}: hidden_size is {width}; expected a multiple of num_attention_heads, {heads}"
-        )
-    if values["model_type"] == "modernbert" and values.get("head_dim", width // heads) != width // heads:
-        raise UnsupportedError(
-            f"{file}: head_dim is {values['head_dim']}; expected {width // heads}, hidden_size by "
-            "num_attention_heads"
-        )
-
-
-def _check_rope(values: dict[str, Any], file: str) -> None:
-    """The older name of rope_type, which the engine does not read."""
-    parameters = values.get("rope_parameters")
-    for own in parameters.values() if isinstance(parameters, dict) else ():
-        if isinstance(own, dict) and "rope_type" not in own and own.get("type", "default") != "default":
-            raise UnsupportedError(
-                f"{file}: rope_parameters has type {_short(own['type'])}; this version runs 'default' only"
-            )
-
-
-def _check_derived(values: dict[str, Any], file: str) -> None:
-    """What T5 files say a second time: transformers lets it win where the two differ."""
-    form = values.get("feed_forward_proj", "relu")
-    gated = str(form).startswith("gated-")
-    derived = {
-        "is_gated_act": gated,
-        "dense_act_fn": "gelu_new" if form == "gated-gelu" else str(form)[6 * gated :],
-    }
-    for name, value in derived.items():
-        if values.get(name, value) != value:
-            raise UnsupportedError(
-                f"{file}: {name} is {_short(values[name])}; expected {value!r}, as feed_forward_proj says"
-            )
 
 
 def _check_size(value: Any, name: str, low: int, high: int, file: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from fastplm import arrays, calls, encoding, heads
 from fastplm.cache import Cache
 from fastplm.errors import UnsupportedError
+from fastplm.families import alone, family_of
 from fastplm.outputs import ModelOutput
 
 
@@ -16,7 +17,8 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = encoding.tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     results = _decoded(model, given, (ids, embeds, batch, length), "", None, None)
-    results.pop("cross_attentions", None)
+    crosses = model.kind.empty_cross and results["attentions"] is not None
+    results["cross_attentions"] = () if crosses else None
     return encoding.packaged(model, asked, heads.finish(model.task, results, given, model.config, lead))
 
 
@@ -24,9 +26,9 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     """The results of an encoder-decoder for arguments by name."""
     given = dict(given)
     _add_decoder_ids(model, given)
-    if model.model_type == "bart" and _has_labels(given):
+    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
-    states, encoder_mask, results = _encoder_states(model, given)
+    states, encoder_mask, results = encoder_states(model, given)
     tokens = encoding.tokens(
         model, given.get("decoder_input_ids"), given.get("decoder_inputs_embeds"), "decoder_"
     )
@@ -46,16 +48,17 @@ def _decoded(
 ) -> dict[str, Any]:
     """The engine's results, and the cache. prefix: of the arguments' names."""
     config, (ids, embeds, batch, length) = model.config, tokens
+    manners = family_of(model.model_type).manners
     cache = _cache_of(model, given)
     past = 0 if cache is None else len(cache)
-    # transformers counts BART's decoder states by the layers of the encoder
-    own_layers = None if model.model_type == "bart" else model.engine.layers
+    own_layers = None if manners.counts_encoder_layers else model.engine.layers
     layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
-    gather = heads.gathered(model.task, model.model_type, given, ids, batch, length, config)
-    mask = _mask(given.get(f"{prefix}attention_mask"), batch, length, past, f"{prefix}attention_mask")
-    mask = encoding.shown(mask, heads.wanted(model.task, given, gather, batch, length))
+    gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
+    name = f"{prefix}attention_mask"
+    rows = _mask(given.get(name), batch, length, past, name)
+    mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length))
     if mask is not None and mask.ndim == 3:
-        _check_sees(mask, past, f"{prefix}attention_mask")
+        _check_sees(mask, past, name, labelled=mask is not rows)
     arguments = (
         ids,
         embeds,
@@ -75,7 +78,7 @@ def _decoded(
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     if prefix or model.task not in heads.WITHOUT_CACHE:
-        shown = model.model_type != "gpt2" or _uses_cache(model, given)  # GPT-2 fills one, and keeps it back
+        shown = not manners.keeps_cache_back or _uses_cache(model, given)
         results["cache"] = cache if shown else None
     return results
 
@@ -121,11 +124,18 @@ def _scores_mask(array: arrays.Array, batch: int, length: int, past: int, name: 
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_sees(pairs: arrays.Array, past: int, name: str) -> None:
-    """Raises ValueError for a token that sees none: its results mean nothing."""
+def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool) -> None:
+    """Raises for a token that sees none: its results mean nothing. labelled: it is hidden, with a label."""
     length, columns = pairs.shape[1:]
     earlier = np.arange(columns) <= past + np.arange(length)[:, None]
-    calls.check_rows((pairs != 0) & earlier, name)
+    pairs = (pairs != 0) & earlier
+    if labelled and not pairs.any(-1).all():
+        row, token = np.argwhere(~pairs.any(-1))[0]
+        raise UnsupportedError(
+            f"{name}: it hides token {token} of row {row}, whose logits count and which sees no earlier one: "
+            "what transformers makes of it depends on attn_implementation; expected the label -100"
+        )
+    calls.check_rows(pairs, name)
 
 
 def _has_labels(given: dict[str, Any]) -> bool:
@@ -134,13 +144,14 @@ def _has_labels(given: dict[str, Any]) -> bool:
 
 
 def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
-    """Where the decoder is given nothing: its labels behind the start token, or BART's input_ids."""
+    """Where the decoder is given nothing: its labels behind the start token, or input_ids."""
     if given.get("decoder_input_ids") is not None or given.get("decoder_inputs_embeds") is not None:
         return
     source = (
         "labels" if model.task == "ForConditionalGeneration" and given.get("labels") is not None else None
     )
-    if source is None and model.model_type == "bart" and given.get("input_ids") is not None:
+    shifts = family_of(model.model_type).manners.shifts_input_ids
+    if source is None and shifts and given.get("input_ids") is not None:
         source = "input_ids"
     if source is not None:
         given["decoder_input_ids"] = shifted(model.config, given[source], source)
@@ -169,7 +180,7 @@ def encode(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     results: dict[str, Any] = model.engine.encode(
         ids,
         embeds,
-        calls.mask(given.get("attention_mask"), batch, length, config),
+        calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window),
         None,
         None,
         None,
@@ -181,7 +192,7 @@ def encode(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {name: results[name] for name in ("last_hidden_state", "hidden_states", "attentions")}
 
 
-def _encoder_states(
+def encoder_states(
     model: Any, given: dict[str, Any]
 ) -> tuple[arrays.Array, arrays.Array | None, dict[str, Any]]:
     """The encoder's states, which of them are hidden, and what it adds to the results."""
@@ -235,4 +246,7 @@ class Encoder:
             "output_attentions": output_attentions,
             "return_dict": return_dict,
         }
-        return encoding.packaged(self._model, given, encode(self._model, given))
+        results, kind = encode(self._model, given), alone(self._model.model_type)
+        if kind is not None and kind.empty_cross and results["attentions"] is not None:
+            results["cross_attentions"] = ()
+        return encoding.packaged(self._model, given, results)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastplm import arrays, calls, heads
+from fastplm import arrays, calls, heads, losses
 from fastplm.outputs import ModelOutput
 
 
@@ -15,7 +15,7 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     layers = calls.layers_of(given.get("output_hidden_states"), config)
-    mask = calls.mask(given.get("attention_mask"), batch, length, config)
+    mask = calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window)
     mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
     results = model.engine.encode(
         ids,
@@ -27,8 +27,8 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
         layers is not False,
         calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
     )
-    if not model._pooled:
-        results["pooler_output"] = None
+    if model.kind.empty_cross and results["attentions"] is not None:
+        results["cross_attentions"] = ()
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     return packaged(model, asked, heads.finish(model.task, results, given, config, lead))
@@ -66,18 +66,23 @@ def shown(mask: arrays.Array | None, wanted: Any) -> arrays.Array | None:
 
 def packaged(model: Any, given: dict[str, Any], results: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     """The results in the form the caller works with."""
-    as_torch = any(arrays.is_torch(value) for value in given.values())
+    as_torch = any(_holds_torch(value) for value in given.values())
     output = ModelOutput(**{name: _give(model, value, as_torch) for name, value in results.items()})
     named = calls.switch(given.get("return_dict"), "return_dict", model.config.return_dict)
     return output if named else output.to_tuple()
 
 
+def _holds_torch(value: Any) -> bool:
+    if isinstance(value, dict):  # an output
+        value = tuple(value.values())
+    return any(map(arrays.is_torch, value)) if isinstance(value, tuple | list) else arrays.is_torch(value)
+
+
 def _give(model: Any, value: Any, as_torch: bool) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_give(model, item, as_torch) for item in value)
-    if isinstance(value, float):  # a loss
-        value = np.float32(value)
-        return arrays.to_torch(np.asarray(value)) if as_torch else value
+    if isinstance(value, float):
+        return losses.given(value, as_torch)
     if not as_torch or not isinstance(value, np.ndarray):
         return value
     return arrays.to_torch(value).to(model.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastplm import arrays, losses
 from fastplm.config import PretrainedConfig
-from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 
 BARE = ("Model", "EncoderModel")
 WITHOUT_CACHE = ("ForTokenClassification", "ForQuestionAnswering")  # decoders that give none back
@@ -22,7 +22,8 @@ _PER_TOKEN = (
     "inputs_embeds",
     "mc_token_ids",
 )
-_NEXT = ("ForCausalLM", "LMHeadModel", "DoubleHeadsModel")  # each token's logits are of the next
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
+_NEXT = (*_CAUSAL, "DoubleHeadsModel")  # each token's logits are of the next
 
 
 def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
@@ -47,12 +48,13 @@ def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int
 
 
 def gathered(
-    task: str, family: str, given: dict[str, Any], ids: Any, batch: int, length: int, config: PretrainedConfig
+    pick: str, given: dict[str, Any], ids: Any, batch: int, length: int, config: PretrainedConfig
 ) -> Any:
-    """The column of each row whose state the head takes, as int32 [B]; None: it takes no single one."""
+    """The column of each row whose state the head takes (families.Kind.pick), as int32 [B], or None."""
     last = np.full(batch, length - 1, np.int32)
-    if task == "DoubleHeadsModel":
-        _check_summary(config)
+    if pick == "none":
+        return None
+    if pick == "named":
         if given.get("mc_token_ids") is None:
             return last
         columns = arrays.integers(given["mc_token_ids"], "mc_token_ids")
@@ -60,12 +62,11 @@ def gathered(
             columns.size and not (columns.min() >= 0 and columns.max() < length)
         ):
             raise ValueError(
-                f"mc_token_ids: expected a token from 0 to {length - 1} for each of {batch} rows"
+                f"mc_token_ids: {columns.tolist()}; expected a token from 0 to {length - 1} "
+                f"for each of {batch} rows"
             )
         return columns
-    if task != "ForSequenceClassification":
-        return None
-    if family == "bart":
+    if pick == "last_end":
         return _last_eos(given, length, config)
     padding = config.get("pad_token_id")
     if padding is None and batch != 1:
@@ -81,23 +82,17 @@ def _last_eos(given: dict[str, Any], length: int, config: PretrainedConfig) -> A
     ids = arrays.integers(given["input_ids"], "input_ids")
     if ids.ndim != 2 or ids.shape[1] != length:
         raise ValueError(f"input_ids: shape {list(ids.shape)}; the decoder has {length} tokens a row")
-    ends = ids == config.get("eos_token_id")
+    end = config.get("eos_token_id")
+    if type(end) is not int:
+        raise ValueError(f"config.eos_token_id: {end!r}; expected one id: this head looks for it in each row")
+    ends = ids == end
     counts = ends.sum(1)
     if counts.size and (counts.min() != counts.max() or counts[0] == 0):
-        raise ValueError("input_ids: expected as many eos_token_id in each row, and at least one")
+        raise ValueError(
+            f"input_ids: the rows have {counts.tolist()} eos_token_id; expected as many in each, "
+            "and at least one"
+        )
     return (length - 1 - ends[:, ::-1].argmax(1)).astype(np.int32)
-
-
-def _check_summary(config: PretrainedConfig) -> None:
-    standard = {
-        "summary_type": ("cls_index",),
-        "summary_use_proj": (True,),
-        "summary_proj_to_labels": (True,),
-        "summary_activation": (None, ""),
-    }
-    for name, allowed in standard.items():
-        if config.get(name, allowed[0]) not in allowed:
-            raise UnsupportedError(f"{name}: {config.get(name)!r}; expected {allowed[0]!r}")
 
 
 def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: int) -> Any:
@@ -119,9 +114,18 @@ def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: in
     counts = array.reshape(-1, array.shape[-1]) != losses.IGNORED if array.ndim else array
     if counts.shape != (batch, length):
         raise ValueError(f"labels: shape {list(array.shape)}; expected [{batch}, {length}]")
-    if task in _NEXT:
+    if task in _CAUSAL and given.get("shift_labels") is not None:
+        counts = _shifted_labels(given, batch, length) != losses.IGNORED
+    elif task in _NEXT:
         counts = np.concatenate((counts[:, 1:], np.zeros((batch, 1), bool)), 1)
     return counts if needs is None else counts | needs
+
+
+def _shifted_labels(given: dict[str, Any], batch: int, length: int) -> Any:
+    labels = arrays.integers(given["shift_labels"], "shift_labels")
+    if labels.shape != (batch, length):
+        raise ValueError(f"shift_labels: shape {list(labels.shape)}; expected [{batch}, {length}]")
+    return labels
 
 
 def finish(
@@ -145,7 +149,7 @@ def finish(
             results["hidden_states"] = (*states[:-1], last.reshape(*lead, *last.shape[1:]))
     results.update(_losses(task, results, given, config))
     keep = given.get("logits_to_keep")
-    if keep is not None:
+    if keep is not None and "logits" in results:
         results["logits"] = _kept(results["logits"], keep)
     return results
 
@@ -161,7 +165,11 @@ def _losses(
         if not {"start_positions", "end_positions"} <= has:
             return {}
         starts, ends = integers("start_positions"), integers("end_positions")
-        count = given.get("num_items_in_batch") if config.model_type == "llama" else None
+        count = (
+            given.get("num_items_in_batch")
+            if family_of(config.model_type).manners.span_loss_by_count
+            else None
+        )
         return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends, count)}
     if task == "ForPreTraining":
         if not {"labels", "next_sentence_label"} <= has:
@@ -180,6 +188,11 @@ def _losses(
     if task == "ForSequenceClassification":
         labels = arrays.to_numpy(given["labels"], "labels")
         made["loss"] = losses.classes(results["logits"], labels, config.get("problem_type"))
+    elif task in _CAUSAL and "shift_labels" in has:
+        shifted = _shifted_labels(given, *results["logits"].shape[:2])
+        made["loss"] = losses.cross_entropy(
+            results["logits"], shifted, "shift_labels", count=given.get("num_items_in_batch")
+        )
     elif task in _NEXT:
         count = None if task == "DoubleHeadsModel" else given.get("num_items_in_batch")
         made["loss"] = losses.next_token(results["logits"], integers("labels"), count)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fastplm import arrays
 from fastplm.config import PretrainedConfig, is_attention
-from fastplm.errors import UnsupportedError
+from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.hub import resolve
 from fastplm.settings import WITHOUT_EFFECT
 
@@ -19,11 +19,11 @@ _REFUSED = {
     "distributed_config": "fastplm runs in one process",
     "fusion_config": "fastplm takes no patches of modules",
     "gguf_file": "fastplm reads safetensors",
-    "ignore_mismatched_sizes": "no weights are made at random",
+    "ignore_mismatched_sizes": "tensors of another shape are errors",
     "kernel_config": "no kernels are fetched",
     "key_mapping": "rename the tensors in the file",
     "max_memory": "the whole model is loaded into memory",
-    "output_loading_info": "tensors that are missing or of another shape are errors",
+    "output_loading_info": "missing tensors are warned of, or errors; those of another shape are errors",
     "proxies": "set HTTPS_PROXY",
     "quantization_config": "float weights only: dtype='float32' or 'bfloat16'",
     "state_dict": "save the tensors as model.safetensors beside a config.json",
@@ -85,16 +85,21 @@ def check_safetensors(value: bool | None) -> None:
         raise UnsupportedError("use_safetensors: False; expected True or None: fastplm reads no pickles")
 
 
-def warn_of_missing(name: str, missing: list[str], weights: Path) -> None:
-    """Warns of a head that the checkpoint does not have, in the words of transformers."""
-    missing = sorted(n for n in missing if n != "final_logits_bias")  # zeros, as older checkpoints mean it
-    if missing:
-        warnings.warn(
-            f"Some weights of {name} were not initialized from the model checkpoint at {weights} and are "
-            f"newly initialized: {missing}\nYou should probably TRAIN this model on a down-stream task to be "
-            "able to use it for predictions and inference.",
-            stacklevel=4,
-        )
+def report_missing(name: str, missing: list[str], weights: Path, strict: bool) -> None:
+    """Warns of a head that the checkpoint does not have, in the words of transformers; strict: raises
+    CheckpointError.
+    """
+    if not missing:
+        return
+    missing = sorted(missing)
+    if strict:
+        raise CheckpointError(f"{weights}: has no {', '.join(missing)}; {name} needs them (strict=True)")
+    warnings.warn(
+        f"Some weights of {name} were not initialized from the model checkpoint at {weights} and are "
+        f"newly initialized: {missing}\nYou should probably TRAIN this model on a down-stream task to be "
+        "able to use it for predictions and inference.",
+        stacklevel=4,
+    )
 
 
 def read_config(folder: Path, given: Any, settings: dict[str, Any], hub: dict[str, Any]) -> PretrainedConfig:

@@ -1,12 +1,53 @@
 """The losses of transformers' heads, as numbers: engine models have no graph."""
 
-from typing import Any
+import copy
+import functools
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fastplm import arrays
+from fastplm.errors import UnsupportedError
+from fastplm.signatures import TRAINING
 
 IGNORED = -100
+
+
+class Loss(np.float32):
+    """A loss as a number."""
+
+    def backward(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises UnsupportedError naming the way to train."""
+        raise UnsupportedError(f"loss.backward(): {TRAINING}")
+
+
+@functools.cache
+def _torch_loss() -> Any:
+    import torch
+
+    class TorchLoss(torch.Tensor):
+        """A loss as a tensor without a graph; what is computed from it alone is one too."""
+
+        def backward(self, *args: Any, **kwargs: Any) -> Any:
+            """Of a sum with a loss that has a graph, torch's own; else as Loss.backward."""
+            if not self.requires_grad:
+                raise UnsupportedError(f"loss.backward(): {TRAINING}")
+            return super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            return self.as_subclass(torch.Tensor).__reduce_ex__(protocol)  # a plain one: this class is local
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            return copy.deepcopy(self.as_subclass(torch.Tensor), memo).as_subclass(type(self))
+
+    return TorchLoss
+
+
+def given(value: float, as_torch: bool) -> Any:
+    """The loss `value` as callers get it: a float32 number, or a tensor of one."""
+    return (
+        arrays.to_torch(np.asarray(value, np.float32)).as_subclass(_torch_loss()) if as_torch else Loss(value)
+    )
 
 
 def cross_entropy(

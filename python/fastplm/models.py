@@ -10,10 +10,13 @@ import sys
 from typing import Any, ClassVar, NoReturn, Self
 
 from fastplm import _engine, arrays, decoding, encoding, loading, signatures
+from fastplm.absent import Absent
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
-from fastplm.config_keys import FAMILIES
 from fastplm.errors import UnsupportedError
+from fastplm.families import FAMILIES, Kind, family_of
+from fastplm.generation.config import GenerationConfig
+from fastplm.generation.mixin import TASKS, GenerationMixin
 from fastplm.hub import resolve
 from fastplm.loading import Source
 from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
@@ -21,7 +24,7 @@ from fastplm.outputs import ModelOutput
 from fastplm.signatures import TRAINING
 
 
-class PreTrainedModel:
+class PreTrainedModel(Absent):
     """A model loaded into the engine. Made by `from_pretrained`, of this class's family.
 
     Safe to call from several threads at once. Copies share the engine. A pickle holds where the model came
@@ -31,9 +34,11 @@ class PreTrainedModel:
     model_type: ClassVar[str] = ""
     stacks: ClassVar[str] = "encoder"  # what it runs: "encoder", "decoder" or "both"
     task: ClassVar[str] = "Model"  # the end of its name, which tells its head
+    kind: ClassVar[Kind]
 
     config: PretrainedConfig
     engine: _engine.Model
+    generation_config: GenerationConfig  # of classes with generate()
     _pooled: bool
     _source: Source
 
@@ -61,6 +66,8 @@ class PreTrainedModel:
         force_download: bool = False,
         subfolder: str | None = None,
         torch_dtype: Any = None,
+        generation_config: Any = None,
+        strict: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Loads a folder or a hub id, or the `subfolder` of one, with the LoRA adapter that lies in it.
@@ -74,6 +81,9 @@ class PreTrainedModel:
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.
+        generation_config: takes the place of generation_config.json.
+        strict: weights of the class that the checkpoint lacks are an error, and not drawn at random with a
+        warning.
         kwargs: settings in place of the config's own (output_hidden_states=True, return_dict=False), and the
         other arguments of transformers, as far as they ask for nothing.
 
@@ -101,22 +111,37 @@ class PreTrainedModel:
         if trust_remote_code:
             cls._check_code(checkpoint.config)
         dtype = arrays.dtype_name(torch_dtype if dtype is None else dtype, checkpoint.stored)
-        return actual._built(checkpoint, source, dtype, add_pooling_layer)
+        model = actual._built(checkpoint, source, dtype, add_pooling_layer, strict)
+        if generation_config is not None and actual.can_generate():
+            model.generation_config = GenerationConfig.of(generation_config)
+        return model
 
     @classmethod
-    def _built(cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool) -> Self:
+    def _built(
+        cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool, strict: bool = False
+    ) -> Self:
         model = object.__new__(cls)
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
-        model.engine = checkpoint.build(cls.__name__, dtype)
-        loading.warn_of_missing(cls.__name__, model.engine.missing, checkpoint.weights)
+        if cls.can_generate():
+            model.generation_config = GenerationConfig.of_folder(
+                checkpoint.weights.parent, checkpoint.config.to_dict()
+            )
+        model.engine = checkpoint.build(cls.__name__, dtype, pooled)
+        loading.report_missing(cls.__name__, model.engine.missing, checkpoint.weights, strict)
         return model
 
     @classmethod
     def _check_code(cls, config: PretrainedConfig) -> None:
         """Raises UnsupportedError if transformers would run the repository's code. Named classes never do."""
 
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether it has generate()."""
+        return issubclass(cls, GenerationMixin)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled)
+        own = {"generation_config": self.generation_config} if self.can_generate() else None
+        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled), own
 
     def __copy__(self) -> Self:
         copy = object.__new__(type(self))
@@ -126,6 +151,8 @@ class PreTrainedModel:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = self.__copy__()
         copy.config = PretrainedConfig(self.config.to_dict(), self.config.name_or_path)
+        if self.can_generate():
+            copy.generation_config = GenerationConfig.of(self.generation_config)
         return copy
 
     @classmethod
@@ -166,7 +193,7 @@ class PreTrainedModel:
         Raises ValueError (shapes, ids out of range, more tokens than the model takes), TypeError (dtypes,
         unknown arguments), UnsupportedError (what the model does not do).
         """
-        given = signatures.bind(type(self).__name__, self.stacks, args, kwargs)
+        given = signatures.bind(self.kind.arguments, self.stacks, args, kwargs)
         return _RUN[self.stacks](self, given)
 
     def get_encoder(self) -> decoding.Encoder:
@@ -226,18 +253,6 @@ class PreTrainedModel:
             raise UnsupportedError(f"train(): {TRAINING}")
         return self
 
-    def parameters(self, recurse: bool = True) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"parameters(): {TRAINING}")
-
-    def named_parameters(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"named_parameters(): {TRAINING}")
-
-    def state_dict(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises UnsupportedError naming the way to train."""
-        raise UnsupportedError(f"state_dict(): {TRAINING}")
-
     def __repr__(self) -> str:
         e = self.engine
         return (
@@ -280,7 +295,7 @@ def model_class(name: str) -> type[PreTrainedModel]:
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
     family = families[squeeze(match[1])]
-    known = {squeeze(cls): cls for cls in _engine.classes(family)}
+    known = {squeeze(cls): cls for cls in family_of(family).classes}
     if squeeze(name) not in known:
         raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
     return _make_class(known[squeeze(name)], family)
@@ -291,19 +306,22 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     def forward(self: PreTrainedModel, *args: Any, **kwargs: Any) -> ModelOutput | tuple[Any, ...]:
         return PreTrainedModel.forward(self, *args, **kwargs)
 
-    task = CLASS_NAME.fullmatch(name)[2]  # type: ignore[index]
-    stacks = "encoder" if task == "EncoderModel" else FAMILIES[model_type].stacks
+    family = family_of(model_type)
+    kind = family.classes[name]
+    stacks = "encoder" if kind.encoder_alone else family.stacks
     forward.__doc__ = PreTrainedModel.forward.__doc__
-    forward.__signature__ = signatures.signature(name, stacks)  # type: ignore[attr-defined]
+    forward.__signature__ = signatures.signature(kind.arguments, stacks)  # type: ignore[attr-defined]
     members = {
         "model_type": model_type,
         "stacks": stacks,
-        "task": task,
+        "task": CLASS_NAME.fullmatch(name)[2],  # type: ignore[index]
+        "kind": kind,
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",
         "__module__": "fastplm",  # where pickles find it
     }
-    return type(name, (PreTrainedModel,), members)
+    bases = (GenerationMixin, PreTrainedModel) if members["task"] in TASKS else (PreTrainedModel,)
+    return type(name, bases, members)
 
 
 def _load_again(

@@ -3,6 +3,7 @@
 import re
 
 from fastplm.config import PretrainedConfig
+from fastplm.families import alone, family_of
 
 CLASS_NAME = re.compile(r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII)
 
@@ -23,8 +24,8 @@ def squeeze(name: str) -> str:
 
 def holds_encoder_alone(config: PretrainedConfig) -> bool:
     """Whether a checkpoint of an encoder-decoder's family is of the encoder alone."""
-    if "T5EncoderModel" in (config.architectures or ()):
-        return True
-    if config.model_type != "t5":
+    kind = alone(config.model_type)
+    if kind is None:
         return False
-    return not (config.is_encoder_decoder or "num_decoder_layers" in config)
+    named = [name for name in config.architectures or () if name in family_of(config.model_type).classes]
+    return kind.name in named if named else not config.is_encoder_decoder

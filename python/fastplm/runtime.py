@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fastplm import _engine
-from fastplm.config_keys import FAMILIES
+from fastplm.families import FAMILIES
 
 
 def cpu_info() -> dict[str, Any]:

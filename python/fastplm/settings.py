@@ -32,11 +32,15 @@ _CONFIG = {
     **dict.fromkeys(
         (
             "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
-            "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "tie_word_embeddings",
+            "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
+            "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
+            "token_classification_bias",
         ),
         _HEAD,
     ),
-    **dict.fromkeys(("initializer_cutoff_factor", "initializer_factor", "initializer_range"), _INIT),
+    **dict.fromkeys(
+        ("init_std", "initializer_cutoff_factor", "initializer_factor", "initializer_range"), _INIT
+    ),
     **dict.fromkeys(
         (
             "assistant_confidence_threshold", "assistant_lookbehind", "bad_words_ids",
@@ -75,6 +79,7 @@ _CONFIG = {
         ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
         "only acts with per_layer_config, which is refused",
     ),
+    "max_position_embeddings": "this family's positions have no table",
     "pretraining_tp": "splits the same products into parts",
     "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
@@ -89,7 +94,7 @@ _OLDER_CONFIG = {
             "_attn_implementation_autoset", "_num_labels", "add_bias_logits", "add_final_layer_norm",
             "cross_attention_hidden_size",
             "directionality", "finetuning_task", "extra_pos_embeddings",
-            "force_bos_token_to_be_generated", "layer_norm_eps", "max_position_embeddings", "n_ctx",
+            "force_bos_token_to_be_generated", "layer_norm_eps", "n_ctx",
             "n_positions", "normalize_before", "normalize_embedding", "output_past",
             "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
             "pooler_size_per_head", "pooler_type", "prefix",
@@ -117,13 +122,13 @@ _FROM_PRETRAINED = {
     "adapter_name": "a folder's one adapter becomes part of the weights",
     "code_revision": "no code is run",
     "experts_implementation": "no family here has experts",
-    "generation_config": _GENERATION,
     "tqdm_class": "draws the progress of a download",
 }  # fmt: skip
 
 _FORWARD = {
     "num_items_in_batch": "the loss of this class is a plain mean",
     "output_router_logits": "no family here has a router",
+    "shift_labels": "the loss of this class reads labels alone",
 }
 
 _MERGED = "the names and shapes of the adapter's tensors say it"
@@ -138,7 +143,7 @@ _ADAPTER = {
     ),
     "bias": "the file holds the biases that were trained",
     "ensure_weight_tying": "acts in training",
-    "fan_in_fan_out": "acts on GPT-2's transposed layers; adapters of GPT-2 are refused",
+    "fan_in_fan_out": "acts on transposed layers; adapters of families that have them are refused",
     "inference_mode": "engine models are always for inference",
     "lora_dropout": _DROPOUT,
     "megatron_core": "names a library for training",
@@ -147,6 +152,23 @@ _ADAPTER = {
         ("corda_config", "eva_config", "loftq_config", "lora_ga_config"),
         "only the way of init_lora_weights that has its name reads it",
     ),
+}  # fmt: skip
+
+_DRAFT = "only acts with drafted tokens, which are refused"
+_PAGES = "keys and values are kept in pages that grow as they are needed"
+
+_GENERATION_CONFIG = {
+    **dict.fromkeys(
+        (
+            "assistant_confidence_threshold", "assistant_ensemble_weight", "assistant_lookbehind",
+            "max_matching_ngram_size", "num_assistant_tokens", "num_assistant_tokens_schedule",
+            "target_lookbehind",
+        ),
+        _DRAFT,
+    ),
+    **dict.fromkeys(("compile_config", "disable_compile"), _RUNTIME),
+    "max_cache_len": _PAGES,
+    "prefill_chunk_size": "the prompt's results are the same in one piece",
 }  # fmt: skip
 
 _SAVED = "says where or how the files were saved; the folder itself is read"
@@ -228,6 +250,13 @@ _SENTENCE_ENCODER = {
     "model_card_data": "no model card is written",
 }
 
+_PIPELINE = {
+    "code_revision": "code of a folder is never run",
+    "modelcard": "no model card is written",
+    "num_workers": "inputs are read in this process, many at a time",
+    "use_fast": _SLOW,
+}
+
 _WIDTH = "the model's own width counts"
 
 _DECODE = {
@@ -250,9 +279,11 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "adapter_config.json": _ADAPTER,
     "from_pretrained": _FROM_PRETRAINED,
     "forward": _FORWARD,
+    "generation_config.json": _GENERATION_CONFIG,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,
+    "pipeline": _PIPELINE,
     "save_pretrained": _SAVE,
     "sentence_bert_config.json": _SENTENCE_BERT,
     "config_sentence_transformers.json": {

@@ -1,11 +1,10 @@
 """Tokenizers with the names, arguments and outputs of transformers."""
 
-from fastplm.tokenizers.added_token import AddedToken
 from fastplm.tokenizers.auto import AutoTokenizer
-from fastplm.tokenizers.batch_encoding import BatchEncoding, CharSpan, TokenSpan
-from fastplm.tokenizers.class_types import TokenizersBackend
-from fastplm.tokenizers.encoding import Encoding
-from fastplm.tokenizers.tokenizer import Tokenizer
+from fastplm.tokenizers.base.added_token import AddedToken
+from fastplm.tokenizers.result.batch_encoding import BatchEncoding, CharSpan, TokenSpan
+from fastplm.tokenizers.result.encoding import Encoding
+from fastplm.tokenizers.tokenizer import Tokenizer, TokenizersBackend
 
 PreTrainedTokenizerBase = Tokenizer  # as transformers calls what all tokenizers are
 

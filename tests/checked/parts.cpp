@@ -12,3 +12,4 @@ void bind_runtime(py::module_& m) {
 }
 
 void bind_model(py::module_&) {}
+void bind_generate(py::module_&) {}

@@ -111,6 +111,9 @@ def test_a_template_in_a_sequence(tmp_path: Path, capsys: pytest.CaptureFixture[
     settings = _settings() | {"post_processor": {"type": "Sequence", "processors": [template]}}
     (problem,) = _check_file(settings, tmp_path, capsys, "the", code=1)["problems"]
     assert "'[CLS]' has the id 77" in problem
+    # A name that no token has is a name like any other.
+    template["special_tokens"]["[CLS]"] = {"id": "[CLS]", "ids": [2], "tokens": ["start"]}
+    assert _check_file(settings, tmp_path, capsys, "the")["problems"] == []
 
 
 def test_unknown_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,10 +65,13 @@ def test_check_for_reading(minilm, capsys):
     assert "<- largest" in out and "min cosine" in out and out.endswith("passed\n")
 
 
-def test_check_fails_when_the_models_differ(minilm, monkeypatch, capsys):
-    monkeypatch.setattr("fastplm.cli.check.ABSOLUTE", 0.0)
-    monkeypatch.setattr("fastplm.cli.check.RELATIVE", 0.0)
-    assert main(["check", str(minilm), "some text"]) == 1
+@pytest.mark.parametrize(
+    ("dtype", "limits"), [("float32", {"ABSOLUTE": 0.0, "RELATIVE": 0.0}), ("bfloat16", {"COSINE": 1.1})]
+)
+def test_check_fails_when_the_models_differ(dtype, limits, minilm, monkeypatch, capsys):
+    for name, value in limits.items():
+        monkeypatch.setattr(f"fastplm.cli.check.{name}", value)
+    assert main(["check", str(minilm), "some text", "--dtype", dtype]) == 1
     assert capsys.readouterr().out.endswith("FAILED\n")
 
 

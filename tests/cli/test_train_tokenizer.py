@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastplm.cli import main
+from fastplm.cli import main, train_tokenizer
 from fastplm.tokenizer import AutoTokenizer
 
 LINES = [
@@ -80,6 +80,20 @@ def test_special_tokens_and_sizes(corpus: Path, capsys: Any) -> None:
     assert ours.convert_tokens_to_ids(["<unk>", "<extra>"]) == [0, 1]
     assert ours.unk_token == "<unk>"
     assert ours("<extra>!")["input_ids"] == [1, 0]  # no template without [CLS] and [SEP]
+
+
+@pytest.mark.parametrize(("model", "size"), [("bpe", 30000), ("wordlevel", 30000), ("unigram", 8000)])
+def test_a_size_that_is_not_given(model: str, size: int, corpus: Path, monkeypatch: Any) -> None:
+    asked = []
+    real = train_tokenizer.from_scratch
+
+    def train_small(*args: Any, vocab_size: int, **options: Any) -> Any:
+        asked.append(vocab_size)
+        return real(*args, vocab_size=300, **options)
+
+    monkeypatch.setattr(train_tokenizer, "from_scratch", train_small)
+    train(corpus, "--model", model)
+    assert asked == [size]
 
 
 def test_min_frequency(corpus: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import tokenizers
 from tokenizers import trainers
 
-from fastplm.tokenizers import components as made
+from fastplm.tokenizers.base import components as made
 from tests.fuzz.texts import LINES
 from tests.tokenizers.charsmap import precompiled
 

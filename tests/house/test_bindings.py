@@ -132,6 +132,7 @@ LONG = {
 
 @pytest.mark.parametrize("handler", ["KeyboardInterrupt", "ZeroDivisionError"])
 @pytest.mark.parametrize("op", LONG)
+@pytest.mark.alone
 def test_an_op_is_interrupted(op, handler):
     """A signal amid a call of seconds: what its handler raises, within 200 ms; the op works on."""
     program = textwrap.dedent(PREPARE) + textwrap.dedent(LONG[op])

@@ -106,10 +106,12 @@ def test_where_models_come_from(folder, tmp_path):
         "a//b",
         "-x",
         "a b",
+        "a..b",
+        "a--b",
     ):
         if name == "..":
             name = "../" * 20 + "absent"
-        with pytest.raises(FileNotFoundError, match="no such folder"):
+        with pytest.raises(FileNotFoundError, match="no such folder, and not a hub id"):
             fastplm.AutoModel.from_pretrained(name)
     with pytest.raises(FileNotFoundError, match="hub"):  # offline: tests/conftest.py
         fastplm.AutoModel.from_pretrained("nobody/no-such-model-here")
@@ -190,7 +192,8 @@ def test_masks_of_other_types(model, dtype):
 def test_output(model):
     ids, _ = random_batch(61, (4,))
     out = model(ids, output_hidden_states=True, output_attentions=True)
-    assert list(out) == ["last_hidden_state", "pooler_output", "hidden_states", "attentions"]
+    names = ["last_hidden_state", "pooler_output", "hidden_states", "attentions", "cross_attentions"]
+    assert list(out) == names and out.cross_attentions == ()
     assert out[0] is out.last_hidden_state is out["last_hidden_state"] is out.to_tuple()[0]
     assert out[:2] == (out.last_hidden_state, out.pooler_output)
     assert len(out.hidden_states) == 3 and out.hidden_states[-1].shape == (1, 4, 16)
@@ -378,7 +381,8 @@ def test_nothing_to_do(family, tmp_path):
         5,
         width,
     )
-    assert model(np.zeros((2, 0), np.int64)).last_hidden_state.shape == (2, 0, width)
+    for nothing in (np.zeros((2, 0), np.int64), [[], []]):
+        assert model(nothing).last_hidden_state.shape == (2, 0, width)
     ids, mask = random_batch(61, (4, 4, 4))
     mask[1] = 0
     out = model(ids, mask, output_hidden_states=True, output_attentions=True)

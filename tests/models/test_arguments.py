@@ -243,8 +243,8 @@ def test_files_beside_the_weights(folder, tmp_path, plain):
 NOT_AT_A_CALL = {
     "cache": 1, "cache_position": [0], "cu_seq_lens_k": [0, 1], "cu_seq_lens_q": [0, 1],
     "encoder_attention_mask": [[1]], "encoder_hidden_states": np.zeros((1, 1, 16)), "head_mask": [[1]],
-    "is_causal": True, "max_length_k": 1, "max_length_q": 1, "past_key_values": [1], "seq_idx": [[0]],
-    "use_cache": True,
+    "is_causal": True, "logits_to_keep": 2, "max_length_k": 1, "max_length_q": 1, "past_key_values": [1],
+    "seq_idx": [[0]], "use_cache": True,
 }  # fmt: skip
 HONOURED = {"input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds",
             "output_hidden_states", "output_attentions", "return_dict"}  # fmt: skip

@@ -1,9 +1,11 @@
 """Decoders and encoder-decoders: caches that change no bit, masks, positions, and what is refused."""
 
 import copy
+import gc
 import json
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -244,6 +246,92 @@ def test_encoder_states_of_another_length_than_the_caches(tmp_path):
             with pytest.raises(ValueError, match=r"has \d+ tokens; the cache was filled from 70"):
                 model(other, decoder_input_ids=ids[:, 3:4], cache=cache, output_attentions=True)
         assert len(cache) == 3
+
+
+def test_another_encoder_mask_with_a_filled_cache(tmp_path):
+    """Of as many ones: the cache holds the keys of those that were shown."""
+    for name in BOTH:
+        save_class(name, tmp_path / name)
+        model = getattr(fastplm, name).from_pretrained(tmp_path / name)
+        ids, mask = random_batch(61, (6, 4))
+        cache = model(ids, mask, decoder_input_ids=ids[:, :3]).cache
+        kept = cache.copy()
+        for other in (mask[:, ::-1], np.roll(mask, 1, 1)):
+            with pytest.raises(ValueError, match="attention_mask shows other tokens of row 1 than when"):
+                model(ids, other.copy(), decoder_input_ids=ids[:, 3:4], cache=cache)
+        cache.reorder_cache([1, 0])
+        ids, mask = ids[::-1].copy(), mask[::-1].copy()
+        swapped = model(ids, mask, decoder_input_ids=ids[:, 3:4], cache=cache)
+        ids, mask = ids[::-1].copy(), mask[::-1].copy()
+        same = model(ids, mask, decoder_input_ids=ids[:, 3:4], cache=kept)
+        assert np.array_equal(swapped.logits[::-1], same.logits)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_labels_of_hidden_tokens_in_front(name, tmp_path):
+    """transformers' ways of attention make different losses of them: refused, unless they do not count."""
+    save_class(name, tmp_path)
+    ids, mask = random_batch(61, (9, 5), "left")
+    model = getattr(fastplm, name).from_pretrained(tmp_path)
+    losses = []
+    for labels in (ids, np.where(mask, ids, -100)):
+        arrays = dict(input_ids=ids, attention_mask=mask, labels=labels)
+        given = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        for kind in ("eager", "sdpa"):
+            reference = getattr(transformers, name).from_pretrained(tmp_path, attn_implementation=kind).eval()
+            with torch.no_grad():
+                losses.append(float(reference(**given).loss))
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    with pytest.raises(UnsupportedError, match=r"attention_mask: it hides token 0 of row 1.* the label -100"):
+        model(ids, attention_mask=mask, labels=ids)
+    labels[1, 4] = -100  # what the hidden token before the first would predict
+    with torch.no_grad():
+        want = float(reference(**{**given, "labels": torch.from_numpy(labels)}).loss)
+    assert float(model(ids, attention_mask=mask, labels=labels).loss) == pytest.approx(want, rel=1e-5)
+
+
+def test_an_engines_cache_outlives_its_model(tmp_path):
+    """It knows the model, and no other one that takes its place in memory."""
+    save_class("GPT2Model", tmp_path)
+    model = fastplm.GPT2Model.from_pretrained(tmp_path)
+    cache = model.engine.new_cache()
+    copied, other = cache.copy(), None
+    del model, cache
+    for _ in range(20):
+        other = fastplm.GPT2Model.from_pretrained(tmp_path).engine
+        with pytest.raises(ValueError, match="made by another model"):
+            other.decode(np.array([[3]]), None, None, None, None, copied, None, None, False, False)
+
+
+def test_a_copy_does_not_keep_the_cache_it_is_of(tmp_path):
+    save_class("GPT2Model", tmp_path)
+    cache = fastplm.GPT2Model.from_pretrained(tmp_path)([[3, 4]]).cache
+    first, copied = weakref.ref(cache.engine_cache), cache.copy()
+    del cache
+    gc.collect()
+    assert first() is None and len(copied) == 2
+
+
+def test_other_numbers_of_threads_meanwhile(pair):
+    """Set while a call runs, they change neither it nor its results."""
+    model = pair[1]
+    ids, _ = random_batch(61, (700, 700))
+    whole, before, stop = call(model, ids).logits, fastplm.num_threads(), threading.Event()
+
+    def change():
+        while not stop.is_set():
+            for threads in (1, 7, 2, 64):
+                fastplm.set_num_threads(threads)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(5):
+            assert np.array_equal(call(model, ids).logits, whole)
+    finally:
+        stop.set()
+        thread.join()
+        fastplm.set_num_threads(before)
 
 
 def test_all_of_the_encoders_tokens_hidden(tmp_path):

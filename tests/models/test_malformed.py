@@ -149,6 +149,13 @@ def test_nothing_crashes_a_process(corpus, sound, tmp_path):
     assert int(run.stdout) == len(entries(corpus, *PLACES))
 
 
+def test_a_header_that_is_cut_off(sound, tmp_path):
+    shutil.copy(sound / "config.json", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((sound / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"expected 1 to 92 in a file of 100 bytes \(truncated"):
+        fastplm.AutoModel.from_pretrained(tmp_path)
+
+
 def test_special_files_do_not_hang(sound, tmp_path):
     for kind in ("fifo", "device", "folder"):
         folder = tmp_path / kind

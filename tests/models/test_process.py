@@ -112,6 +112,7 @@ def test_pool_of_forked_workers(slow):
 
 
 @pytest.mark.parametrize("work", ["model(ids)", "model.engine.forward_packed(packed, cu)"])
+@pytest.mark.alone
 def test_ctrl_c(slow, work):
     """SIGINT in the middle of a call of seconds: KeyboardInterrupt within 200 ms, and the model works on."""
     result = run(

@@ -102,7 +102,7 @@ ENCODE = {
 }  # fmt: skip
 
 ENCODE_ERRORS = {
-    "inputs": [{"a", "b"}, {"x": "a"}, [{"role": "user", "content": "a"}], 1, [1],
+    "inputs": [{"a"}, {"x": "a"}, [{"role": "user", "content": "a"}], 1, [1],
                {"text": "a", "image": "b"}],
     "prompt_name": ["nothing"],
     "batch_size": [0],

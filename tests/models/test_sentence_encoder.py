@@ -132,6 +132,9 @@ def test_similarity(ours, theirs):
         assert np.allclose(ours.similarity_pairwise(a, a[::-1]), pairs, rtol=1e-5, atol=1e-5)
         assert ours.similarity(a[0], a).shape == (1, len(a))
         assert isinstance(ours.similarity(torch.from_numpy(a), a), torch.Tensor)
+    ours.similarity_fn_name = "euclidean"
+    rows = np.random.default_rng(0).standard_normal((50, 16))
+    assert np.allclose(np.diag(ours.similarity(rows, rows)), 0, atol=1e-5)  # also where rounding tells less
     ours.similarity_fn_name = "cosine"
     with pytest.raises(ValueError, match="384 dimensions"):
         ours.similarity(a, a[:, :5])
@@ -365,6 +368,9 @@ def test_progress_on_a_terminal(monkeypatch):
     with progress(3, "text", True) as advance:
         advance(3)
     assert "3/3" in sys.stderr.getvalue()
+    monkeypatch.setattr(sys, "stderr", None)  # of a program without a console
+    with progress(3, "text", None) as advance:
+        advance(3)
 
 
 def test_progress_without_tqdm(minilm):

@@ -9,6 +9,7 @@ import transformers
 
 import fastplm
 from fastplm import _engine
+from fastplm.config_keys import engine_settings
 from fastplm.safetensors import read_header
 from tests.tolerance import assert_layers
 
@@ -62,7 +63,7 @@ def make(name, settings, folder):
     tensors = read_header(folder / "model.safetensors")
 
     def load(dtype="float32"):
-        return _engine.Model(values["model_type"], name, values, tensors, dtype)
+        return _engine.Model(values["model_type"], name, engine_settings(values), tensors, dtype)
 
     return reference, load
 
@@ -197,7 +198,7 @@ def test_heads(name, tmp_path):
 def test_a_missing_head_is_drawn_and_named(tmp_path):
     _, load = make("BertModel", BERT, tmp_path)
     del load
-    values = json.loads((tmp_path / "config.json").read_text())
+    values = engine_settings(json.loads((tmp_path / "config.json").read_text()) | {"num_labels": 5})
     tensors = read_header(tmp_path / "model.safetensors")
     made = [_engine.Model("bert", "BertForTokenClassification", values, tensors, "float32") for _ in range(2)]
     assert made[0].missing == ["classifier.weight", "classifier.bias"]

@@ -12,9 +12,9 @@ import pytest
 import fastplm
 from fastplm import settings as fastplm_settings
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.tokenizers.class_arguments import arguments_of
 from fastplm.tokenizers.classes import CLASSES
-from fastplm.tokenizers.known_settings import BPE_CLEAN_UP
+from fastplm.tokenizers.classes.arguments import arguments_of
+from fastplm.tokenizers.files.known_settings import BPE_CLEAN_UP
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")

@@ -8,7 +8,7 @@ import pytest
 
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.base.added_token import AddedToken
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")

@@ -10,10 +10,15 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import parse_json
-from fastplm.tokenizers.long_members import Unusual, read_apart
-from fastplm.tokenizers.source import Source, read_tokenizer_json, source_of
-from fastplm.tokenizers.token_table import Strings, TokenIds, TokenScores, TokenTable
-from fastplm.tokenizers.written_numbers import as_serde_json_reads, read_numbers, read_numbers_as_serde_json
+from fastplm.tokenizers.base.source import Source
+from fastplm.tokenizers.base.token_table import Strings, TokenIds, TokenScores, TokenTable
+from fastplm.tokenizers.base.written_numbers import (
+    as_serde_json_reads,
+    read_numbers,
+    read_numbers_as_serde_json,
+)
+from fastplm.tokenizers.files.long_members import NotPlain, read_apart
+from fastplm.tokenizers.files.tokenizer_json import read_tokenizer_json, source_of
 
 _PIECES = [
     "a", "b", "ab", 'quo"te', "back\\slash", "\\\\", '\\"', '"', '","', '"],["', "]", "}", "]}", "{", ":",
@@ -69,7 +74,7 @@ def _compare(raw: bytes, path: Path) -> bool:
     assert _outcome(lambda: read_tokenizer_json(path)) == want, raw
     try:
         quick = _outcome(lambda: source_of(name, read_apart(raw, name)))
-    except Unusual:
+    except NotPlain:
         return False
     if len(quick) == 2:  # an error, after which json decides
         return False

@@ -228,7 +228,7 @@ def test_tokens_that_would_take_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     write_ranks(path, [b"a", b"a" * 10_000_000])
     with pytest.raises(CheckpointError, match=r"long\.tiktoken: a token of length 10000000"):
         AutoTokenizer.from_pretrained(path)
-    monkeypatch.setattr("fastplm.tokenizers.recovered_merges._MOST_CUTS", 1000)
+    monkeypatch.setattr("fastplm.tokenizers.base.recovered_merges._MAX_CUTS", 1000)
     write_ranks(path, [b"a" * n for n in range(1, 46)])  # 45 * 44 / 2 = 990 cuts
     AutoTokenizer.from_pretrained(path)
     write_ranks(path, [b"a" * n for n in range(1, 47)])

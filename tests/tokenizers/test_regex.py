@@ -207,6 +207,7 @@ def test_random_patterns(tmp_path: Path) -> None:
         (r"(?<=a)(?:\w+\s)*!", "ab ", ""),
     ],
 )
+@pytest.mark.alone
 def test_time_is_linear(tmp_path: Path, pattern: str, unit: str, end: str) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(tokenizer_settings(split(pattern, "Isolated", False))))

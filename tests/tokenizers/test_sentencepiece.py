@@ -10,8 +10,8 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
-from fastplm.tokenizers.recovered_merges import recover_merges
-from fastplm.tokenizers.sentencepiece import read_sentencepiece
+from fastplm.tokenizers.base.recovered_merges import recover_merges
+from fastplm.tokenizers.files.sentencepiece import read_sentencepiece
 
 FILES = [
     "unigram/t5-small/spiece.model",

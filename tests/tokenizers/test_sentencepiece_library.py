@@ -99,9 +99,15 @@ def test_settings(settings: dict[str, Any], lines: list[str], texts: list[str], 
 
 
 @pytest.mark.slow
-def test_every_setting(lines: list[str], texts: list[str], tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)  # 256 models
+@pytest.mark.parametrize("normalization", SETTINGS["normalization"])
+@pytest.mark.parametrize("kind", SETTINGS["model_type"])
+def test_every_setting(
+    kind: str, normalization: str, lines: list[str], texts: list[str], tmp_path: Path
+) -> None:
     for settings in every_combination():
-        check(settings, lines, texts, tmp_path)
+        if (settings["model_type"], settings["normalization"]) == (kind, normalization):
+            check(settings, lines, texts, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from fastplm import settings as fastplm_settings
 from fastplm.settings import WITHOUT_EFFECT
 from fastplm.tokenizers.auto import AutoTokenizer
-from fastplm.tokenizers.class_arguments import arguments_of
-from fastplm.tokenizers.class_types import TokenizersBackend, class_type
 from fastplm.tokenizers.classes import CLASSES
+from fastplm.tokenizers.classes.arguments import arguments_of
+from fastplm.tokenizers.tokenizer import TokenizersBackend, class_type
 
 transformers = pytest.importorskip("transformers")
 

@@ -128,6 +128,7 @@ def test_pickle(tok: Any) -> None:
      "\0" * 10_000_000, "a\u0301" * 3_400_000, "[" * 10_000_000, "[MASK]" * 1_700_000],
     ids=["words", "one-word", "chinese", "kana", "marks", "spaces", "nul", "accents", "brackets", "special"],
 )  # fmt: skip
+@pytest.mark.alone
 def test_ten_megabytes(tok: Any, text: str) -> None:
     """Linear time: ten times the text takes about ten times as long."""
 
@@ -149,6 +150,7 @@ def test_ten_megabytes_with_offsets(tok: Any) -> None:
     assert batch["offset_mapping"][0][-1] == (len(text) - 2, len(text) - 1)
 
 
+@pytest.mark.alone
 def test_truncation_reads_no_more_than_it_needs(tok: Any) -> None:
     text = "hello cats, " * 850_000
     start = time.perf_counter()

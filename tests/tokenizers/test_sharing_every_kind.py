@@ -104,6 +104,7 @@ def test_threads_of_the_engine(load: Callable[[str], Any], kind: str, texts: lis
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.alone
 def test_python_runs_on_during_a_call(load: Callable[[str], Any], kind: str) -> None:
     """The GIL is released: another thread counts while one long text is encoded."""
     tok, text = load(kind), "\n".join(LINES) * 1500

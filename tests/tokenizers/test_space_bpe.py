@@ -89,7 +89,8 @@ def texts_of(chance: random.Random, letters: str) -> list[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_random_merges(load: Any, assert_same: Any, name: str, joins_mark: bool) -> None:
     chance = random.Random(len(name) + joins_mark)
-    for letters, count in ((MARK + "ab", 8), (MARK + "ab", 40), (MARK + "a.,1é中国か\U0001f44d", 120)):
+    sizes = ((MARK + "ab", 8), ("ab.", 8), (MARK + "ab", 40), (MARK + "a.,1é中国か\U0001f44d", 120))
+    for letters, count in sizes:
         made = random_bpe(chance, letters, count, joins_mark)
         for fallback in (BYTES, [], [b for b in BYTES if b != "<0xC3>"]):
             ours, reference = load(tokenizer(STAGES[name], made, fallback))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import fastplm
-from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.base.added_token import AddedToken
 from fastplm.tokenizers.tokenizer import Tokenizer
 from fastplm.tokenizers.trainers import BpeTrainer, UnigramTrainer, WordLevelTrainer, WordPieceTrainer
 from tests.tokenizers.training import (
@@ -276,6 +276,7 @@ def test_an_error_of_the_iterator_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("kind", ["BPE", "Unigram"])
+@pytest.mark.alone
 def test_interrupts_stop_training(kind: str, request: pytest.FixtureRequest) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))

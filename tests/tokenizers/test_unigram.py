@@ -255,6 +255,7 @@ def test_published_ids(data: Path, name: str, by_line: bool) -> None:
         ]
 
 
+@pytest.mark.alone
 def test_long_words_take_linear_time(load: Any) -> None:
     """One word of 1 and of 10 MB: of letters with an unclear cut everywhere, and of unknown characters."""
     vocab = [UNKNOWN, ["a", -1.0], ["aa", -2.0], ["aaa", -2.9], ["b", -1.5], ["ab", -2.2]]

@@ -27,6 +27,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "mixed"])
+@pytest.mark.alone
 def test_ten_times_the_text(family: str, tmp_path: Path) -> None:
     """What grows with the square of the text takes 100 times as long; a busy machine may show 20 for 10."""
     for path in tokenizer_files(family, tmp_path, None, pipelines=1):

@@ -39,8 +39,10 @@ static StackSpec stack(const Value& c, bool decoder) {
 static Spec bart(const Value& c) { return {.encoder = stack(c, false), .decoder = stack(c, true)}; }
 
 static constexpr WeightRow kEncoder[] = {
-    {"embed.tokens", "shared"},
     {"embed.tokens", "encoder.embed_tokens"},
+    {"embed.shared", "shared"},
+    {"embed.shared", "decoder.embed_tokens"},
+    {"embed.shared", "encoder.embed_tokens"},
     {"embed.positions", "encoder.embed_positions"},
     {"embed.norm", "encoder.layernorm_embedding"},
     {"attention.query", "encoder.layers.{n}.self_attn.q_proj"},
@@ -53,8 +55,10 @@ static constexpr WeightRow kEncoder[] = {
     {"mlp.after", "encoder.layers.{n}.final_layer_norm"},
 };
 static constexpr WeightRow kDecoder[] = {
-    {"embed.tokens", "shared"},
     {"embed.tokens", "decoder.embed_tokens"},
+    {"embed.shared", "shared"},
+    {"embed.shared", "decoder.embed_tokens"},
+    {"embed.shared", "encoder.embed_tokens"},
     {"embed.positions", "decoder.embed_positions"},
     {"embed.norm", "decoder.layernorm_embedding"},
     {"attention.query", "decoder.layers.{n}.self_attn.q_proj"},
@@ -74,7 +78,7 @@ static constexpr WeightRow kDecoder[] = {
 
 using Step = HeadStep;
 static std::vector<HeadOutput> vocabulary(const Value&) {
-  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head", .bias = "final_logits_bias"}}}};
+  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head", .bias = "final_logits_bias", .quiet_bias = true}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {{"logits",
@@ -83,14 +87,38 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
             {.kind = Step::kDense, .name = "classification_head.out_proj", .width = labels_of(c)}}}};
 }
 
+static constexpr const char* kCall =
+    "input_ids attention_mask decoder_input_ids decoder_attention_mask encoder_outputs";
+static constexpr const char* kEmbeds = "inputs_embeds decoder_inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"BartModel"},
-    {"BartForConditionalGeneration", vocabulary},
-    {"BartForSequenceClassification", sequence_classes},
-    {"BartForQuestionAnswering", span_head},
+    {"BartModel", {kCall, "cache", kEmbeds, "use_cache"}},
+    {.name = "BartForConditionalGeneration",
+     .arguments = {kCall, "cache", kEmbeds, "labels use_cache"},
+     .head = vocabulary,
+     .also = "ForMaskedLM"},   // it was trained so
+    {"BartForSequenceClassification", {kCall, kEmbeds, "labels use_cache"}, sequence_classes, Pick::kLastEnd},
+    {"BartForQuestionAnswering", {kCall, kSpans, kEmbeds, "use_cache"}, span_head},
 };
+static constexpr Alias kAliases[] = {{"hidden_size", "d_model"},
+                                     {"num_hidden_layers", "encoder_layers"},
+                                     {"num_attention_heads", "encoder_attention_heads"}};
+static constexpr Default kDefaults[] = {
+    {"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}, {"decoder_start_token_id", 2}, {"num_labels", 3}};
 
 extern const Arch kBart;
-const Arch kBart{"bart", "model.", bart, kEncoder, kDecoder, kClasses};
+const Arch kBart{
+    .model_type = "bart",
+    .prefix = "model.",
+    .spec = bart,
+    .encoder = kEncoder,
+    .decoder = kDecoder,
+    .classes = kClasses,
+    .keys =
+        "vocab_size d_model max_position_embeddings encoder_layers decoder_layers encoder_attention_heads "
+        "decoder_attention_heads encoder_ffn_dim decoder_ffn_dim activation_function scale_embedding init_std "
+        "num_labels tie_word_embeddings",
+    .aliases = kAliases,
+    .defaults = kDefaults,
+    .manners = {.shifts_input_ids = true, .labels_stop_cache = true, .counts_encoder_layers = true}};
 
 }  // namespace fastplm

@@ -8,9 +8,6 @@ static Spec bert(const Value& c) {
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   const int64_t positions = c.i_in("max_position_embeddings", 512, 1, kMaxSize);
-  if (const std::string kind = c.s("position_embedding_type", "absolute"); kind != "absolute") {
-    fail(ErrorKind::kUnsupported, "\"position_embedding_type\" is \"", kind, "\"; only \"absolute\" is supported");
-  }
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-12)};
   const AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim)};
   const MlpSpec mlp{c.i_in("intermediate_size", 1, kMaxSize), act_from(c.s("hidden_act", "gelu"))};
@@ -31,7 +28,7 @@ static Spec roberta(const Value& c) {   // BERT, but positions are counted from 
   const int64_t padding = c.i_in("pad_token_id", 1, 0, kMaxSize);
   spec.encoder->embed.positions->first = padding + 1;
   spec.encoder->embed.positions->padding_id = padding;
-  spec.encoder->max_length -= padding + 1;
+  spec.encoder->max_length = after_padding(spec.encoder->max_length, padding);
   return spec;
 }
 
@@ -58,7 +55,10 @@ static std::vector<Step> vocabulary(const Value& c) {
           {.kind = Step::kNorm,
            .name = "cls.predictions.transform.LayerNorm",
            .norm = {NormKind::kLayer, c.d("layer_norm_eps", 1e-12)}},
-          {.kind = Step::kVocab, .name = "cls.predictions.decoder", .bias = "cls.predictions.bias"}};
+          {.kind = Step::kVocab,
+           .name = "cls.predictions.decoder",
+           .bias = "cls.predictions.decoder.bias",
+           .tied_bias = "cls.predictions.bias"}};
 }
 static std::vector<Step> next_sentence() {
   return {{Step::kFirst}, kPooler, {.kind = Step::kDense, .name = "cls.seq_relationship", .width = 2}};
@@ -81,19 +81,50 @@ static std::vector<HeadOutput> token_classes(const Value& c) {
 }
 
 static constexpr ModelClass kBertClasses[] = {
-    {"BertModel", tanh_pooler},
-    {"BertForMaskedLM", masked_lm},
-    {"BertForNextSentencePrediction", next_sentence_head},
-    {"BertForPreTraining", pretraining},
-    {"BertForSequenceClassification", sequence_classes},
-    {"BertForTokenClassification", token_classes},
-    {"BertForQuestionAnswering", span_head},
-    {"BertForMultipleChoice", choice},
+    {.name = "BertModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+    {"BertForMaskedLM", {kTokens, kEncoderStates, "labels"}, masked_lm},
+    {"BertForNextSentencePrediction", {kTokens, "labels"}, next_sentence_head},
+    {"BertForPreTraining", {kTokens, "labels next_sentence_label"}, pretraining},
+    {"BertForSequenceClassification", {kTokens, "labels"}, sequence_classes},
+    {"BertForTokenClassification", {kTokens, "labels"}, token_classes},
+    {"BertForQuestionAnswering", {kTokens, kSpans}, span_head},
+    {"BertForMultipleChoice", {kTokens, "labels"}, choice},
 };
-static constexpr ModelClass kRobertaClasses[] = {{"RobertaModel", tanh_pooler}};
+static constexpr ModelClass kRobertaClasses[] = {
+    {.name = "RobertaModel",
+     .arguments = {kTokens, kEncoderStates, "cache use_cache"},
+     .head = tanh_pooler,
+     .empty_cross = true},
+};
+
+static constexpr const char* kBertKeys =
+    "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
+    "type_vocab_size hidden_act layer_norm_eps num_labels tie_word_embeddings initializer_range";
+static constexpr const char* kRobertaKeys =
+    "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
+    "type_vocab_size hidden_act layer_norm_eps pad_token_id";
+static constexpr Default kBertDefaults[] = {{"pad_token_id", 0}};
+static constexpr Default kRobertaDefaults[] = {{"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}};
 
 extern const Arch kBert, kRoberta;
-const Arch kBert{"bert", "bert.", bert, kWeights, {}, kBertClasses};
-const Arch kRoberta{"roberta", "roberta.", roberta, kWeights, {}, kRobertaClasses};
+const Arch kBert{.model_type = "bert",
+                 .prefix = "bert.",
+                 .spec = bert,
+                 .encoder = kWeights,
+                 .decoder = {},
+                 .classes = kBertClasses,
+                 .keys = kBertKeys,
+                 .defaults = kBertDefaults};
+const Arch kRoberta{.model_type = "roberta",
+                    .prefix = "roberta.",
+                    .spec = roberta,
+                    .encoder = kWeights,
+                    .decoder = {},
+                    .classes = kRobertaClasses,
+                    .keys = kRobertaKeys,
+                    .defaults = kRobertaDefaults};
 
 }  // namespace fastplm

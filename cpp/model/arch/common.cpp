@@ -1,5 +1,4 @@
 // What families share.
-#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -51,18 +50,15 @@ int64_t head_dim_of(int64_t width, int64_t heads) {
   fail(ErrorKind::kFile, "\"hidden_size\" is ", width, "; expected a multiple of \"num_attention_heads\", ", heads);
 }
 
+int64_t after_padding(int64_t positions, int64_t padding) {
+  if (positions > padding + 1) return positions - padding - 1;
+  fail(ErrorKind::kFile, "\"max_position_embeddings\" is ", positions, "; positions begin at ", padding + 1,
+       ", behind that of padding: expected more than that");
+}
+
 double inverse_sqrt(int64_t n) { return 1.0 / std::sqrt(double(n)); }
 
-int64_t labels_of(const Value& c) {
-  if (const Value* labels = c.find("id2label")) {
-    const int64_t named = int64_t(labels->object("id2label").size());
-    if (const int64_t count = c.i_in("num_labels", named, 1, kMaxSize); count != named) {
-      fail(ErrorKind::kFile, "\"num_labels\" is ", count, "; \"id2label\" names ", named);
-    }
-    return std::max<int64_t>(named, 1);
-  }
-  return c.i_in("num_labels", 2, 1, kMaxSize);
-}
+int64_t labels_of(const Value& c) { return c.i_in("num_labels", 2, 1, kMaxSize); }
 
 std::vector<float> rope_frequencies(double theta, int64_t dims) {
   std::vector<float> frequencies;

@@ -1,6 +1,4 @@
 // Every model family, once.
-#include <sstream>
-
 #include "core/error.h"
 #include "model/arch.h"
 
@@ -23,10 +21,7 @@ const Arch& arch_of(const std::string& model_type) {
 
 const ModelClass& class_of(const Arch& arch, const std::string& name) {
   for (const ModelClass& known : arch.classes) {
-    std::istringstream names(known.names);
-    for (std::string one; names >> one;) {
-      if (one == name) return known;
-    }
+    if (name == known.name) return known;
   }
   fail(ErrorKind::kUnsupported, "the family ", arch.model_type, " has no class ", name);
 }

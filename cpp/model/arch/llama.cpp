@@ -68,18 +68,34 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
       {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
 }
 static std::vector<HeadOutput> token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c)}}}};
+  const bool bias = c.b("token_classification_bias", true);
+  return {{"logits", {{.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = bias}}}};
 }
 
+static constexpr const char* kCall = "input_ids attention_mask position_ids cache inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"LlamaModel"},
-    {"LlamaForCausalLM", causal_lm},
-    {"LlamaForSequenceClassification", sequence_classes},
-    {"LlamaForTokenClassification", token_classes},
-    {"LlamaForQuestionAnswering", span_head, Stacks::kAll, "transformer."},
+    {"LlamaModel", {kCall, "use_cache"}},
+    {"LlamaForCausalLM", {kCall, "labels use_cache logits_to_keep"}, causal_lm},
+    {"LlamaForSequenceClassification", {kCall, "labels use_cache"}, sequence_classes, Pick::kLastToken},
+    {"LlamaForTokenClassification", {kCall, "labels use_cache"}, token_classes},
+    {"LlamaForQuestionAnswering", {kCall, kSpans}, span_head, Pick::kNone, Stacks::kAll, "transformer."},
 };
+static constexpr Default kDefaults[] = {{"bos_token_id", 1}, {"eos_token_id", 2}};
 
 extern const Arch kLlama;
-const Arch kLlama{"llama", "model.", llama, {}, kWeights, kClasses, false};
+const Arch kLlama{
+    .model_type = "llama",
+    .prefix = "model.",
+    .spec = llama,
+    .encoder = {},
+    .decoder = kWeights,
+    .classes = kClasses,
+    .keys =
+        "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
+        "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias rope_parameters rope_scaling rope_theta "
+        "token_classification_bias num_labels tie_word_embeddings initializer_range",
+    .defaults = kDefaults,
+    .tie = Tie::kIfSaid,
+    .manners = {.span_loss_by_count = true}};
 
 }  // namespace fastplm

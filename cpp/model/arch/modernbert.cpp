@@ -11,7 +11,7 @@ static double theta_of(const Value& c, const char* kind, const char* flat_name, 
   const Value* parameters = c.find("rope_parameters");
   const Value* own = parameters ? parameters->find(kind) : nullptr;
   if (own) {
-    if (const std::string type = own->s("rope_type", "default"); type != "default") {
+    if (const std::string type = own->s("rope_type", own->s("type", "default")); type != "default") {
       fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
     }
     if (own->has("rope_theta")) return own->d("rope_theta");
@@ -52,13 +52,17 @@ static Spec modernbert(const Value& c) {
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
 
+  if (const int64_t said = c.i_in("head_dim", head_dim, 1, kMaxSize); said != head_dim) {
+    fail(ErrorKind::kUnsupported, "head_dim is ", said, "; expected ", head_dim,
+         ", hidden_size by num_attention_heads");
+  }
   const NormSpec norm{NormKind::kLayer, c.d("norm_eps", 1e-5), c.b("norm_bias", false)};
   const bool bias = c.b("attention_bias", false);
   AttentionSpec global{heads, heads, head_dim, inverse_sqrt(head_dim), bias, bias};
   AttentionSpec local = global;
   global.score = Rope{rope_frequencies(theta_of(c, "full_attention", "global_rope_theta", 160000.0), head_dim)};
   local.score = Rope{rope_frequencies(theta_of(c, "sliding_attention", "local_rope_theta", 10000.0), head_dim)};
-  local.see.window = c.i_in("local_attention", 128, 0, kMaxSize) / 2;
+  local.see.window = c.i_in("sliding_window", c.i_in("local_attention", 128, 0, kMaxSize) / 2, 0, kMaxSize);
   const MlpSpec mlp{.width = c.i_in("intermediate_size", 1, kMaxSize),
                     .act = act_from(c.s("hidden_activation", "gelu")),
                     .gated = true,
@@ -91,9 +95,23 @@ static constexpr WeightRow kWeights[] = {
     {"last", "final_norm"},
 };
 
-static constexpr ModelClass kClasses[] = {{"ModernBertModel"}};
+static constexpr ModelClass kClasses[] = {
+    {"ModernBertModel", {"input_ids attention_mask position_ids inputs_embeds"}},
+};
+static constexpr Default kDefaults[] = {{"pad_token_id", 50283}, {"bos_token_id", 50281}, {"eos_token_id", 50282}};
 
 extern const Arch kModernBert;
-const Arch kModernBert{"modernbert", "model.", modernbert, kWeights, {}, kClasses};
+const Arch kModernBert{
+    .model_type = "modernbert",
+    .prefix = "model.",
+    .spec = modernbert,
+    .encoder = kWeights,
+    .decoder = {},
+    .classes = kClasses,
+    .keys =
+        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
+        "hidden_activation norm_eps norm_bias attention_bias mlp_bias head_dim local_attention sliding_window "
+        "layer_types global_attn_every_n_layers rope_parameters global_rope_theta local_rope_theta",
+    .defaults = kDefaults};
 
 }  // namespace fastplm

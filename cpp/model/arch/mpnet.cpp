@@ -20,7 +20,7 @@ static Spec mpnet(const Value& c) {
                                .kinds = {post_norm(attention, mlp, norm)},
                                .kind_of = one_kind(layers),
                                .weights_of = own_weights(layers),
-                               .max_length = positions - kPadding - 1},
+                               .max_length = after_padding(positions, kPadding)},
           .decoder = {}};
 }
 
@@ -39,9 +39,24 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
-static constexpr ModelClass kClasses[] = {{"MPNetModel", tanh_pooler}};
+static constexpr ModelClass kClasses[] = {
+    {"MPNetModel",
+     {"input_ids attention_mask position_ids inputs_embeds output_attentions output_hidden_states return_dict"},
+     tanh_pooler},
+};
+static constexpr Default kDefaults[] = {{"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}};
 
 extern const Arch kMpnet;
-const Arch kMpnet{"mpnet", "mpnet.", mpnet, kWeights, {}, kClasses};
+const Arch kMpnet{.model_type = "mpnet",
+                  .prefix = "mpnet.",
+                  .spec = mpnet,
+                  .encoder = kWeights,
+                  .decoder = {},
+                  .classes = kClasses,
+                  .keys =
+                      "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+                      "max_position_embeddings hidden_act layer_norm_eps relative_attention_num_buckets",
+                  .defaults = kDefaults,
+                  .manners = {.states_all_or_none = true}};
 
 }  // namespace fastplm

@@ -9,6 +9,13 @@ static MlpSpec mlp_of(const Value& c) {
   std::string name = c.s("feed_forward_proj", "relu");
   const bool gated = name.starts_with("gated-");
   if (gated) name = name == "gated-gelu" ? "gelu_new" : name.substr(6);
+  // What files say a second time: transformers lets it win where the two differ.
+  if (const std::string said = c.s("dense_act_fn", name); said != name) {
+    fail(ErrorKind::kUnsupported, "dense_act_fn is \"", said, "\"; expected \"", name, "\", as feed_forward_proj says");
+  }
+  if (c.b("is_gated_act", gated) != gated) {
+    fail(ErrorKind::kUnsupported, "is_gated_act is ", gated ? "false" : "true", "; feed_forward_proj says otherwise");
+  }
   return {.width = c.i_in("d_ff", 1, kMaxSize), .act = act_from(name), .gated = gated, .bias = false};
 }
 
@@ -36,8 +43,10 @@ static StackSpec stack(const Value& c, bool decoder) {
 static Spec t5(const Value& c) { return {.encoder = stack(c, false), .decoder = stack(c, true)}; }
 
 static constexpr WeightRow kEncoder[] = {
-    {"embed.tokens", "shared"},
     {"embed.tokens", "encoder.embed_tokens"},
+    {"embed.shared", "shared"},
+    {"embed.shared", "encoder.embed_tokens"},
+    {"embed.shared", "decoder.embed_tokens"},
     {"attention.buckets", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
     {"attention.before", "encoder.block.{n}.layer.0.layer_norm"},
     {"attention.query", "encoder.block.{n}.layer.0.SelfAttention.q"},
@@ -52,8 +61,10 @@ static constexpr WeightRow kEncoder[] = {
     {"last", "encoder.final_layer_norm"},
 };
 static constexpr WeightRow kDecoder[] = {
-    {"embed.tokens", "shared"},
     {"embed.tokens", "decoder.embed_tokens"},
+    {"embed.shared", "shared"},
+    {"embed.shared", "encoder.embed_tokens"},
+    {"embed.shared", "decoder.embed_tokens"},
     {"attention.buckets", "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
     {"attention.before", "decoder.block.{n}.layer.0.layer_norm"},
     {"attention.query", "decoder.block.{n}.layer.0.SelfAttention.q"},
@@ -81,13 +92,36 @@ static std::vector<HeadOutput> vocabulary(const Value& c) {
   return {{"logits", steps}};
 }
 
+static constexpr const char* kCall =
+    "input_ids attention_mask decoder_input_ids decoder_attention_mask encoder_outputs cache inputs_embeds "
+    "decoder_inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"T5Model"},
-    {"T5EncoderModel", nullptr, Stacks::kEncoder},
-    {"T5ForConditionalGeneration", vocabulary},
+    {"T5Model", {kCall, "use_cache"}},
+    {.name = "T5EncoderModel",
+     .arguments = {"input_ids attention_mask inputs_embeds"},
+     .stacks = Stacks::kEncoder,
+     .empty_cross = true},
+    {"T5ForConditionalGeneration", {kCall, "labels use_cache"}, vocabulary},
 };
+static constexpr Alias kAliases[] = {{"hidden_size", "d_model"},
+                                     {"num_attention_heads", "num_heads"},
+                                     {"num_hidden_layers", "num_layers"},
+                                     {"head_dim", "d_kv"}};
+static constexpr Default kDefaults[] = {{"pad_token_id", 0}, {"eos_token_id", 1}};
 
 extern const Arch kT5;
-const Arch kT5{"t5", "", t5, kEncoder, kDecoder, kClasses};
+const Arch kT5{.model_type = "t5",
+               .prefix = "",
+               .spec = t5,
+               .encoder = kEncoder,
+               .decoder = kDecoder,
+               .classes = kClasses,
+               .keys =
+                   "vocab_size d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets "
+                   "relative_attention_max_distance layer_norm_epsilon feed_forward_proj dense_act_fn "
+                   "is_gated_act num_decoder_layers tie_word_embeddings scale_decoder_outputs",
+               .aliases = kAliases,
+               .defaults = kDefaults,
+               .tie = Tie::kAlways};
 
 }  // namespace fastplm

@@ -7,9 +7,9 @@
 
 namespace fastplm {
 
-EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool packed) {
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width) {
   EmbedWeights weights;
-  weights.tokens = load.tokens("embed.tokens", spec.vocab, width, packed);
+  weights.tokens = load.tokens(spec.vocab, width);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
   if (spec.positions) weights.positions = load.table("embed.positions", {spec.positions->count, width});
   if (spec.norm) weights.norm = load.norm("embed.norm", 0, width, spec.norm->bias);

@@ -14,8 +14,7 @@ struct EmbedWeights {
   NormWeights norm;
 };
 
-// packed: a head multiplies with the tokens' table too.
-EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width, bool packed);
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width);
 
 // The position of each token of one row of ids (or of `length` vectors, with ids empty), as EmbedSpec counts, behind
 // `past` tokens that went before.

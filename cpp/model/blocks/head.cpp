@@ -8,16 +8,10 @@
 
 namespace fastplm {
 
-std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab,
-                                  const ops::PackedWeight* tied) {
+std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab) {
   std::vector<LoadedHead> heads;
   for (const HeadOutput& output : outputs) {
     LoadedHead head{.spec = output, .weights = {}, .width = width, .widest = width};
-    bool complete = true;
-    for (const HeadStep& step : output.steps) {
-      if (output.optional && step.kind == HeadStep::kDense && !load.has_named(step.name)) complete = false;
-    }
-    if (!complete) continue;
     for (const HeadStep& step : output.steps) {
       LinearWeights linear;
       NormWeights norm;
@@ -29,11 +23,9 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
       } else if (step.kind == HeadStep::kNorm) {
         norm = load.named_norm(step.name, head.width, step.norm.bias);
       } else if (step.kind == HeadStep::kVocab) {
-        if (tied)
-          linear.weight = *tied;
-        else
-          linear = load.named_linear(step.name, nullptr, vocab, head.width, false);
-        if (step.bias) linear.bias = load.named_bias(step.bias, vocab);
+        linear = load.projection(vocab, head.width);
+        const bool other = load.tied() && step.tied_bias && !load.has_named(step.bias);
+        if (step.bias) linear.bias = load.named_bias(other ? step.tied_bias : step.bias, vocab, step.quiet_bias);
         head.width = vocab;
       }
       head.weights.linear.push_back(linear);
@@ -58,15 +50,26 @@ static void gather(const Batch& batch, TensorView x, TensorView rows, const Of& 
   }
 }
 
+static int64_t last_of(const Batch& batch, int64_t s) {
+  return batch.cu_seqlens.as<int32_t>()[s + 1] - batch.cu_seqlens.as<int32_t>()[s] - 1;
+}
+
 static TensorView shaped(TensorView space, int64_t rows, int64_t width) {
   space.shape = {rows, width};
   return space;
 }
 
-void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView out) {
+void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out) {
   TensorView x = a.x;   // never written: other heads read it too
   int64_t rows = x.shape[0], spare = 0;
   const TensorView spaces[2] = {a.rows, a.next};
+  if (last_rows && !head.spec.per_sequence()) {
+    rows = batch.sequences();
+    const TensorView y = shaped(spaces[spare], rows, x.shape[1]);
+    gather(batch, x, y, [&](int64_t s) { return last_of(batch, s); });
+    x = y;
+    spare = 1;
+  }
   for (size_t i = 0; i < head.spec.steps.size(); ++i) {
     const HeadStep& step = head.spec.steps[i];
     const LinearWeights& linear = head.weights.linear[i];

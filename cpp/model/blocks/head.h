@@ -18,12 +18,9 @@ struct LoadedHead {
   int64_t widest = 0;       // of all steps' inputs and results but the last
 };
 
-// The head's results; an optional one is left out if the checkpoint lacks it. tied: the tokens' table where the model
-// ties it to the projection to the vocabulary, or null.
-std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab,
-                                  const ops::PackedWeight* tied);
+std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab);
 
-// out [tokens or sequences, head.width] f32 from a.x.
-void head_block(const LoadedHead& head, const Batch& batch, Space& a, TensorView out);
+// out [tokens or sequences, head.width] f32 from a.x. last_rows: [sequences], of each one's last token.
+void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out);
 
 }  // namespace fastplm

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "text/base/utf8.h"
 #include "text/training/by_character.h"
-#include "text/training/listen.h"
-#include "text/utf8.h"
+#include "text/training/interrupt.h"
 
 namespace fastplm::text {
 
-constexpr int32_t kApart = std::numeric_limits<int32_t>::min();   // between words
+constexpr int32_t kSeparator = std::numeric_limits<int32_t>::min();   // between words
 
 static std::string written(char32_t c) {
   char bytes[4];
@@ -69,17 +69,17 @@ void BpeTrainer::spell(const WordCounts& words, const BpeTrainerOptions& options
     return found = id_of(std::move(token));
   };
 
-  const uint64_t most = words.bytes.size() + uint64_t(words.size()) + 1;
-  if (most > UINT32_MAX) {
+  const uint64_t max_places = words.bytes.size() + uint64_t(words.size()) + 1;
+  if (max_places > UINT32_MAX) {
     fail(ErrorKind::kValue, "training: the distinct words have ", words.bytes.size(),
          " bytes; expected less than 2^32");
   }
-  places_.reserve(most);
-  places_.push_back(kApart);
+  places_.reserve(max_places);
+  places_.push_back(kSeparator);
   word_begin_.reserve(size_t(words.size()));
   word_count_ = words.counts;
   for (int64_t i = 0; i < words.size(); ++i) {
-    if (i % kListenEvery == 0) listen();
+    if (i % kInterruptEvery == 0) check_interrupt();
     const std::string_view word = words.word(i);
     const char* const begin = word.data();
     const char* const end = begin + word.size();
@@ -90,7 +90,7 @@ void BpeTrainer::spell(const WordCounts& words, const BpeTrainerOptions& options
       const int32_t token = id(c, continues, p == end);
       if (token >= 0) places_.push_back(token);
     }
-    places_.push_back(kApart);
+    places_.push_back(kSeparator);
   }
 }
 
@@ -107,7 +107,7 @@ void BpeTrainer::count_pairs() {
     number_at.reserve(places_.size());
     const auto each = [&](auto&& visit) {
       for (uint32_t word = 0; word < word_begin_.size(); ++word) {
-        if (word % kListenEvery == 0) listen();
+        if (word % kInterruptEvery == 0) check_interrupt();
         for (uint32_t place = word_begin_[word]; places_[place] >= 0 && places_[place + 1] >= 0; ++place) {
           visit(Occurrence{place, word}, TokenPair{places_[place], places_[place + 1]});
         }
@@ -190,9 +190,9 @@ bool BpeTrainer::run(int64_t merges) {
     merge(top, token);
     --merges;
     work += 1 + top.size;
-    if (work >= kListenEvery) {
+    if (work >= kInterruptEvery) {
       work = 0;
-      listen();
+      check_interrupt();
     }
   }
   return true;
@@ -200,12 +200,12 @@ bool BpeTrainer::run(int64_t merges) {
 
 uint32_t BpeTrainer::next(uint32_t place) const {
   const int32_t after = places_[place + 1];
-  return after >= 0 || after == kApart ? place + 1 : place + uint32_t(-after);
+  return after >= 0 || after == kSeparator ? place + 1 : place + uint32_t(-after);
 }
 
 uint32_t BpeTrainer::previous(uint32_t place) const {
   const int32_t before = places_[place - 1];
-  return before >= 0 ? place - 1 : before == kApart ? place : place - uint32_t(-before);
+  return before >= 0 ? place - 1 : before == kSeparator ? place : place - uint32_t(-before);
 }
 
 void BpeTrainer::merge(const Candidate& top, int32_t token) {
@@ -220,7 +220,7 @@ void BpeTrainer::merge(const Candidate& top, int32_t token) {
     for (uint32_t i = top.begin; i < top.begin + top.size; ++i) {
       const uint32_t word = occurrences_[i].word;
       if (word == std::exchange(last, word)) continue;
-      for (uint32_t place = word_begin_[word]; places_[place] != kApart; place = next(place)) {
+      for (uint32_t place = word_begin_[word]; places_[place] != kSeparator; place = next(place)) {
         merge_at({place, word}, top.pair, token);
       }
     }
@@ -254,7 +254,7 @@ void BpeTrainer::merge_at(Occurrence at, TokenPair pair, int32_t token) {
       found_.push_back({neighbour, true, {before, at.word}});
     }
   }
-  if (const int32_t neighbour = places_[end]; neighbour != kApart) {
+  if (const int32_t neighbour = places_[end]; neighbour != kSeparator) {
     Beside& change = beside(right_, right_touched_, neighbour);
     change.lost += count;
     if (next(end) - end + length < max_length_) {

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include "text/maps.h"
+#include "text/base/maps.h"
 #include "text/training/pair_table.h"
 #include "text/training/word_counts.h"
 

@@ -5,9 +5,9 @@
 #include <numeric>
 
 #include "core/parallel.h"
+#include "text/base/utf8.h"
 #include "text/training/by_character.h"
-#include "text/training/listen.h"
-#include "text/utf8.h"
+#include "text/training/interrupt.h"
 
 namespace fastplm::text {
 
@@ -141,7 +141,7 @@ Substrings::Substrings(const Characters& characters, uint32_t longest) : longest
   };
   uint32_t last = 0;
   for (size_t i = 0; i < sorted.places.size(); ++i) {
-    if (i % kListenEvery == 0) listen();
+    if (i % kInterruptEvery == 0) check_interrupt();
     const uint32_t place = sorted.places[i];
     const uint32_t shared = i == 0 ? 0 : sorted.shared(last, place);
     int32_t closed = -1;

@@ -5,15 +5,15 @@
 #include <numeric>
 
 #include "core/parallel.h"
-#include "text/maps.h"
+#include "text/base/maps.h"
+#include "text/base/utf8.h"
 #include "text/training/by_character.h"
-#include "text/utf8.h"
 
 namespace fastplm::text {
 
-constexpr int64_t kMostSeeds = 1000000;
+constexpr int64_t kMaxSeeds = 1000000;
 constexpr double kHeadroom = 1.1;            // so many times the final size is left to the last rounds
-constexpr double kLeastExpected = 0.5;       // occurrences; a piece that is expected less often goes
+constexpr double kMinExpected = 0.5;       // occurrences; a piece that is expected less often goes
 constexpr int kLastEstimates = 4;
 constexpr uint32_t kShortWord = 24;          // characters whose probabilities do not leave the range of double
 
@@ -61,11 +61,11 @@ UnigramTrainer::UnigramTrainer(const WordCounts& words, const UnigramTrainerOpti
     fail(ErrorKind::kValue, "training: the corpus and the initial alphabet have ", required,
          " different characters, each of which becomes a piece; vocab_size leaves room for ", vocab_size_);
   }
-  if (int64_t(long_ones.size()) > kMostSeeds) {
-    std::nth_element(long_ones.begin(), long_ones.begin() + kMostSeeds, long_ones.end(), [&](int32_t a, int32_t b) {
+  if (int64_t(long_ones.size()) > kMaxSeeds) {
+    std::nth_element(long_ones.begin(), long_ones.begin() + kMaxSeeds, long_ones.end(), [&](int32_t a, int32_t b) {
       return weights[size_t(a)] != weights[size_t(b)] ? weights[size_t(a)] > weights[size_t(b)] : a < b;
     });
-    for (size_t i = kMostSeeds; i < long_ones.size(); ++i) alive[size_t(long_ones[i])] = 0;
+    for (size_t i = kMaxSeeds; i < long_ones.size(); ++i) alive[size_t(long_ones[i])] = 0;
   }
   scores_ = std::move(weights);
   keep(alive);
@@ -123,10 +123,10 @@ static double digamma(double x) {
 
 void UnigramTrainer::set_scores(const std::vector<double>& expected, bool sparse) {
   double sum = 0;
-  for (double count : expected) sum += std::max(count, kLeastExpected);
+  for (double count : expected) sum += std::max(count, kMinExpected);
   const double all = sparse ? digamma(sum) : std::log(sum);
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double count = std::max(expected[i], kLeastExpected);
+    const double count = std::max(expected[i], kMinExpected);
     scores_[i] = (sparse ? digamma(count) : std::log(count)) - all;
     pieces_[i].probability = std::exp(scores_[i]);
   }
@@ -257,7 +257,7 @@ bool UnigramTrainer::step() {
     for (int64_t i = 0; i < sub_iterations_; ++i) {
       const std::vector<double> expected = expected_counts();
       std::vector<char> alive(pieces_.size());
-      for (size_t k = 0; k < alive.size(); ++k) alive[k] = pieces_[k].length == 1 || expected[k] >= kLeastExpected;
+      for (size_t k = 0; k < alive.size(); ++k) alive[k] = pieces_[k].length == 1 || expected[k] >= kMinExpected;
       set_scores(expected, true);
       keep(alive);
     }

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "text/byte_level.h"
-#include "text/maps.h"
-#include "text/utf8.h"
+#include "text/base/maps.h"
+#include "text/base/utf8.h"
+#include "text/stages/byte_level.h"
 
 namespace fastplm::text {
 

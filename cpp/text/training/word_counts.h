@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 #include "core/value.h"
-#include "text/byte_level_pre_tokenizer.h"
-#include "text/stage.h"
+#include "text/base/stage.h"
+#include "text/stages/byte_level_pre_tokenizer.h"
 
 namespace fastplm::text {
 

@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode, tokenize, train_tokenizer
+from fastplm.cli import check, doctor, encode, run, tokenize, train_tokenizer
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 _COMMANDS = {
     "encode": encode,
+    "run": run,
     "tokenize": tokenize,
     "train-tokenizer": train_tokenizer,
     "doctor": doctor,
@@ -26,6 +27,7 @@ _COMMANDS = {
 _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
+  fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine

@@ -12,11 +12,11 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.safetensors import read_header, read_index
 from fastplm.tokenizer import AutoTokenizer, Tokenizer
-from fastplm.tokenizers.source import read_tokenizer_json
-from fastplm.tokenizers.tiktoken import byte_alphabet
+from fastplm.tokenizers.base.components import byte_alphabet
+from fastplm.tokenizers.files.tokenizer_json import read_tokenizer_json
 
 if TYPE_CHECKING:
-    from fastplm.tokenizers.source import Source
+    from fastplm.tokenizers.base.source import Source
 
 # White space, cases, marks, scripts, emoji of several characters, edges of Unicode, code, one endless word.
 TEXTS = [
@@ -71,7 +71,7 @@ def inspect(path: Path, texts: list[str], transformers: Any | None) -> Tokenizer
     source = tokenizer._source
     rows = _embedding_rows(path)
     special = {
-        name: {"token": token, "id": tokenizer._id(token)}
+        name: {"token": token, "id": tokenizer._engine.id_of(token)}
         for name, token in tokenizer.special_tokens_map.items()
     }
     problems = [
@@ -197,10 +197,10 @@ def _template_problems(tokenizer: Tokenizer, settings: Any) -> Iterator[str]:
         found = tokenizer.convert_ids_to_tokens(token_id)
         if found is None:
             yield f"post_processor: {token!r} has the id {token_id}, which no token has"
-        elif found != token and tokenizer._id(token) is not None:
+        elif found != token and tokenizer._engine.id_of(token) is not None:
             yield (
                 f"post_processor: {token!r} has the id {token_id}, which is that of {found!r}; "
-                f"expected {tokenizer._id(token)}"
+                f"expected {tokenizer._engine.id_of(token)}"
             )
 
 

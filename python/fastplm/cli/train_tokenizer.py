@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from fastplm.tokenizer import AutoTokenizer, Tokenizer
-from fastplm.tokenizers.scratch import SPECIAL_TOKENS, TRAINERS, train_from_scratch
+from fastplm.tokenizers.learn.scratch import SPECIAL_TOKENS, TRAINERS, from_scratch
 
 SUMMARY = "text files to a tokenizer"
 
@@ -85,14 +85,20 @@ def _from_scratch(options: argparse.Namespace) -> Tokenizer:
         arguments["min_frequency"] = least
     elif options.min_frequency is not None:
         raise ValueError(f"--min-frequency: {options.model} has none; expected it with another --model")
-    return train_from_scratch(
+    untrained = from_scratch(
         options.model,
-        options.files,
         special_tokens=options.special_tokens,
         lowercase=options.lowercase,
         bytes_as_characters=options.byte_level,
         **arguments,
     )
+    tokenizer = Tokenizer.from_str(
+        json.dumps(untrained.settings),
+        named_tokens=untrained.named_tokens,
+        extra_tokens=untrained.extra_tokens,
+    )
+    tokenizer.train(options.files, untrained.trainer)
+    return tokenizer
 
 
 def _again(options: argparse.Namespace) -> Tokenizer:

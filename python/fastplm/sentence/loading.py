@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastplm.errors import UnsupportedError
+from fastplm.families import alone
 from fastplm.hub import resolve
 from fastplm.jsonfile import read_json
 from fastplm.loading import Source
@@ -16,8 +17,6 @@ from fastplm.tokenizer import AutoTokenizer
 from fastplm.tokenizers.lowercase import lowercased
 from fastplm.tokenizers.tokenizer import Tokenizer
 
-# Families of encoders with decoders, of whose checkpoints the encoder is meant.
-_ENCODERS = {"t5": "T5EncoderModel"}
 _ORGANISATION = "sentence-transformers"
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -70,8 +69,8 @@ def load_model(
         given = dict(given)
         wanted = _take_dtype(given) or wanted
         arguments |= given
-    kind = _ENCODERS.get(str(_config(place).get("model_type")))
-    loader: Any = AutoModel if kind is None else model_class(kind)
+    kind = alone(_config(place).get("model_type"))  # of two stacks, the encoder is meant
+    loader: Any = AutoModel if kind is None else model_class(kind.name)
     if trust_remote_code:
         arguments["trust_remote_code"] = True
     try:

@@ -12,7 +12,7 @@ from fastplm.pooling import POOLING_MODES
 from fastplm.sentence.call import Call, Processing, merge, read_processing
 from fastplm.sentence.inputs import Inputs, read_inputs
 from fastplm.sentence.transformer_file import TransformerSettings
-from fastplm.tokenizers.shape import NO_MAX_LENGTH
+from fastplm.tokenizers.base.shape import NO_MAX_LENGTH
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 

@@ -17,7 +17,7 @@ from fastplm.runtime import num_threads, set_num_threads
 from fastplm.sentence.compute import Request
 from fastplm.sentence.inputs import Inputs
 
-_MOST_TEXTS = 5000  # of a part that nobody has chosen the size of
+_MAX_TEXTS = 5000  # of a part that nobody has chosen the size of
 _PARTS_PER_PROCESS = 10  # so that none is left waiting for a slower one
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -85,7 +85,7 @@ def run_in_pool(
     count = len(inputs.texts)
     if chunk_size is None:
         share = math.ceil(count / len(pool["processes"]) / _PARTS_PER_PROCESS)
-        chunk_size = max(1, min(share, _MOST_TEXTS))
+        chunk_size = max(1, min(share, _MAX_TEXTS))
     starts = range(0, count, chunk_size)
     run = os.urandom(8)  # a call that was interrupted may have left results behind
     for number, start in enumerate(starts):

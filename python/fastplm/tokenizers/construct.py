@@ -1,42 +1,34 @@
 """A tokenizer class's constructor: from a vocabulary, or a finished tokenizer, and settings."""
 
-from __future__ import annotations
-
 import base64
-import json
 import os
 from array import array
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.tokenizers.chat.files import check_chat_template
-from fastplm.tokenizers.class_arguments import arguments_of
-from fastplm.tokenizers.class_types import class_type, recipe
+from fastplm.tokenizers.base.components import bpe, unigram
+from fastplm.tokenizers.base.source import Source
+from fastplm.tokenizers.base.token_table import Strings, TokenTable
 from fastplm.tokenizers.classes import CLASSES, PLAIN
+from fastplm.tokenizers.classes.arguments import arguments_of
+from fastplm.tokenizers.classes.names import PLAIN_NAME, base_name, recipe
 from fastplm.tokenizers.classes.parts import TokenizerClass
-from fastplm.tokenizers.components import bpe, unigram
-from fastplm.tokenizers.core import Core
-from fastplm.tokenizers.folder import assemble
-from fastplm.tokenizers.folder_tokens import FolderTokens, read_tokens, token_list
-from fastplm.tokenizers.folder_vocabulary import Vocabulary, vocabulary_of_files
-from fastplm.tokenizers.known_settings import check_arguments
-from fastplm.tokenizers.source import Source, check_vocabulary, read_tokenizer_json, source_of
-from fastplm.tokenizers.token_table import Strings, TokenTable
-
-if TYPE_CHECKING:
-    from fastplm.tokenizers.class_types import TokenizersBackend
+from fastplm.tokenizers.files.assemble import Assembled, assemble
+from fastplm.tokenizers.files.chat_template import check_chat_template
+from fastplm.tokenizers.files.known_settings import check_arguments
+from fastplm.tokenizers.files.tokenizer_json import check_vocabulary, read_tokenizer_json
+from fastplm.tokenizers.files.tokens import FolderTokens, read_tokens, token_list
+from fastplm.tokenizers.files.vocabulary import Vocabulary, vocabulary_of_files
+from fastplm.tokenizers.methods.backend import source_of_object
 
 
-def construct(
-    kind: type[TokenizersBackend], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Source, dict[str, Any]]:
-    """What a tokenizer of type `kind` is made from: its source, and the options of Core.
+def construct(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Assembled:
+    """What the constructor of the class `name` makes a tokenizer from.
 
     Raises TypeError for arguments that do not fit together, CheckpointError, UnsupportedError.
     """
-    name = kind.class_name
     chosen = _constructor(name)
     config = _by_name(name, args, kwargs)
     check_arguments(name, config)
@@ -66,7 +58,7 @@ def construct(
             vocabulary = vocabulary._replace(charsmap=_base64(name, charsmap))
     vocab_file = given["vocab_file"] if file is None else None
     return assemble(
-        name, kind, chosen, config, tokens, vocabulary, file,
+        name, name, chosen, config, tokens, vocabulary, file,
         name=config.get("name_or_path") or "",
         chat_template=check_chat_template(name, config.get("chat_template")),
         more={} if vocab_file is None else {"vocab_file": os.fspath(vocab_file)},
@@ -76,10 +68,9 @@ def construct(
 def _constructor(name: str) -> TokenizerClass:
     """The rules of a class's constructor, which may be that of the class it is derived from."""
     chosen = recipe(name)
-    if chosen.build is not None or name == "TokenizersBackend":
+    if chosen.build is not None or name == PLAIN_NAME:
         return chosen
-    base = getattr(class_type(name), "__base__", None)
-    inherited = recipe(getattr(base, "class_name", "")) if name in CLASSES else PLAIN
+    inherited = recipe(base_name(name)) if name in CLASSES else PLAIN
     if inherited.build is None:
         raise UnsupportedError(
             f"{name}: fastplm does not build this class; expected {name}.from_pretrained of a folder with a "
@@ -97,17 +88,6 @@ def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[s
     if twice := given.keys() & kwargs.keys():
         raise TypeError(f"{name}: {min(twice)} is given twice; expected once")
     return {**given, **kwargs}
-
-
-def source_of_object(name: str, made: Any) -> Source:
-    """Of a tokenizer of the library `tokenizers`, or of this one."""
-    if isinstance(made, Core):
-        return made._source
-    if not callable(getattr(made, "to_str", None)):
-        raise TypeError(
-            f"{name}: tokenizer_object is a {type(made).__name__}; expected a tokenizers.Tokenizer"
-        )
-    return source_of("tokenizer_object", json.loads(made.to_str())).as_tokenizers_reads()
 
 
 def _vocabulary(

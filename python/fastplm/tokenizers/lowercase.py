@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from fastplm.tokenizers.core import make
+from fastplm.tokenizers.methods.state import make, options_of
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 
@@ -20,7 +20,7 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
         return tokenizer
     sequence = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *steps]}
     source = replace(source, sections={**source.sections, "normalizer": sequence})
-    return make(type(tokenizer), source, tokenizer._options())
+    return make(type(tokenizer), source, options_of(tokenizer))
 
 
 def _steps(normalizer: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -9,165 +9,162 @@ from functools import partial
 from typing import Any
 
 from fastplm import _engine
-from fastplm.tokenizers.batch_encoding import BatchEncoding
+from fastplm.tokenizers.base.shape import Shape
 from fastplm.tokenizers.chat.control import Marker, control_tokens, encode_marked
 from fastplm.tokenizers.chat.render import Rendered, literals, plain, render
-from fastplm.tokenizers.encoding import NO_PADDING
-from fastplm.tokenizers.padding import Padding
-from fastplm.tokenizers.shape import Shape
+from fastplm.tokenizers.methods.calling import Options, encode, engine_arguments, resolve
+from fastplm.tokenizers.methods.padding import pad
+from fastplm.tokenizers.methods.state import State
+from fastplm.tokenizers.methods.vocabulary import added_by_id, added_ids, known_id, named_tokens
+from fastplm.tokenizers.result.batch_encoding import BatchEncoding
+from fastplm.tokenizers.result.encoding import NO_PADDING
 
 _REASONING = ("reasoning_content", "thinking", "reasoning")  # the first is the usual name
 _WHOLE = Shape("do_not_pad", "do_not_truncate", None)
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
-class Chat(Padding):
-    """apply_chat_template."""
-
-    def apply_chat_template(
-        self,
-        conversation: Any,
-        tools: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
-        documents: Sequence[dict[str, str]] | None = None,
-        chat_template: str | None = None,
-        add_generation_prompt: bool = False,
-        continue_final_message: bool | str = False,
-        tokenize: bool = True,
-        sanitize_control_tokens: bool = False,
-        padding: bool | str = False,
-        truncation: bool | str | None = False,
-        max_length: int | None = None,
-        return_tensors: str | None = None,
-        return_dict: bool = True,
-        return_assistant_tokens_mask: bool = False,
-        tokenizer_kwargs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """A conversation (messages: dicts with role and content), or a list of them, by the model's template.
-
-        Arguments and results as in transformers: a BatchEncoding; input_ids with return_dict=False; text with
-        tokenize=False. chat_template: a template, or the name of one of several. kwargs: for the template.
-        return_assistant_tokens_mask: "assistant_masks", 1 for what stands inside {% generation %}.
-        continue_final_message: the text ends where the last message ends (a str: that field of it).
-        sanitize_control_tokens: special tokens (and chat_control_tokens; without these, the added tokens that
-        the template writes) in messages, tools, documents and kwargs are text like any other, unless the
-        template itself makes them of other text.
-
-        The template runs in a sandbox with a budget. A tool may be a function only if transformers is
-        installed, which derives the schema. Raises ValueError, TypeError, ModuleNotFoundError without jinja2.
-        """
-        return_dict = return_dict and tokenize
-        if return_assistant_tokens_mask and not return_dict:
-            raise ValueError("return_assistant_tokens_mask: expected tokenize and return_dict to be True")
-        if continue_final_message and (add_generation_prompt or return_assistant_tokens_mask):
-            raise ValueError(
-                "continue_final_message: expected neither a generation prompt nor a mask with it"
-            )
-        if sanitize_control_tokens and (return_assistant_tokens_mask or not tokenize):
-            raise ValueError("sanitize_control_tokens: expected tokenize=True and no assistant tokens mask")
-        template = self.get_chat_template(chat_template, tools)
-        batched, conversations = _as_conversations(conversation)
-        values: dict[str, Any] = {
-            **self.special_tokens_map,
-            **plain(kwargs),
-            "tools": None if tools is None else plain([_schema(tool) for tool in tools]),
-            "documents": _documents(documents),
-            "add_generation_prompt": add_generation_prompt,
-        }
-        marker = self._marker(template) if sanitize_control_tokens else None
-        if marker:
-            conversations = marker.mark(conversations)
-            values.update({key: marker.mark(values[key]) for key in (*kwargs, "tools", "documents")})
-        chats = [
-            _render(template, messages, values, continue_final_message, return_assistant_tokens_mask)
-            for messages in conversations
-        ]
-        texts: Any = [chat.text for chat in chats] if batched else chats[0].text
-        if not tokenize:
-            return texts
-        options: dict[str, Any] = {
-            "padding": padding, "max_length": max_length, "return_tensors": return_tensors,
-            **(tokenizer_kwargs or {}),
-        }  # fmt: skip
-        if marker:
-            rows = self._encode_marked([chat.text for chat in chats], marker.marked, truncation, max_length)
-            batch = self._padded(rows if batched or return_tensors else rows[0], options)
+def apply_chat_template(
+    tokenizer: State,
+    conversation: Any,
+    tools: Sequence[dict[str, Any] | Callable[..., Any]] | None,
+    documents: Sequence[dict[str, str]] | None,
+    chat_template: str | None,
+    *,
+    add_generation_prompt: bool,
+    continue_final_message: bool | str,
+    tokenize: bool,
+    sanitize_control_tokens: bool,
+    padding: bool | str,
+    truncation: bool | str | None,
+    max_length: int | None,
+    return_tensors: str | None,
+    return_dict: bool,
+    return_assistant_tokens_mask: bool,
+    tokenizer_kwargs: Mapping[str, Any] | None,
+    variables: Mapping[str, Any],
+) -> Any:
+    """variables: more of the template's."""
+    return_dict = return_dict and tokenize
+    if return_assistant_tokens_mask and not return_dict:
+        raise ValueError("return_assistant_tokens_mask: expected tokenize and return_dict to be True")
+    if continue_final_message and (add_generation_prompt or return_assistant_tokens_mask):
+        raise ValueError("continue_final_message: expected neither a generation prompt nor a mask with it")
+    if sanitize_control_tokens and (return_assistant_tokens_mask or not tokenize):
+        raise ValueError("sanitize_control_tokens: expected tokenize=True and no assistant tokens mask")
+    template = chosen_template(tokenizer, chat_template, tools)
+    batched, conversations = _as_conversations(conversation)
+    values: dict[str, Any] = {
+        **named_tokens(tokenizer),
+        **plain(variables),
+        "tools": None if tools is None else plain([_schema(tool) for tool in tools]),
+        "documents": _documents(documents),
+        "add_generation_prompt": add_generation_prompt,
+    }
+    marker = _marker(tokenizer, template) if sanitize_control_tokens else None
+    if marker:
+        conversations = marker.mark(conversations)
+        values.update({key: marker.mark(values[key]) for key in (*variables, "tools", "documents")})
+    chats = [
+        _render(template, messages, values, continue_final_message, return_assistant_tokens_mask)
+        for messages in conversations
+    ]
+    texts: Any = [chat.text for chat in chats] if batched else chats[0].text
+    if not tokenize:
+        return texts
+    options: dict[str, Any] = {
+        "padding": padding, "max_length": max_length, "return_tensors": return_tensors,
+        **(tokenizer_kwargs or {}),
+    }  # fmt: skip
+    if marker:
+        rows = _encode_marked(tokenizer, [chat.text for chat in chats], marker.marked, truncation, max_length)
+        batch = _padded(tokenizer, rows if batched or return_tensors else rows[0], options)
+    else:
+        call = Options(truncation=truncation, add_special_tokens=False, **options)
+        batch = encode(tokenizer, texts, None, call)
+    if not return_dict:
+        return batch["input_ids"]
+    if return_assistant_tokens_mask:
+        masks: Any = [_mask(row, chat) for row, chat in zip(batch.encodings or (), chats, strict=True)]
+        if return_tensors is None:
+            batch["assistant_masks"] = masks if batched else masks[0]
         else:
-            batch = self(texts, truncation=truncation, add_special_tokens=False, **options)
-        if not return_dict:
-            return batch["input_ids"]
-        if return_assistant_tokens_mask:
-            masks: Any = [_mask(row, chat) for row, chat in zip(batch.encodings or (), chats, strict=True)]
-            if return_tensors is None:
-                batch["assistant_masks"] = masks if batched else masks[0]
+            import numpy as np
+
+            array = np.array(masks, np.int64)
+            if return_tensors == "pt":
+                import torch
+
+                batch["assistant_masks"] = torch.from_numpy(array)
             else:
-                import numpy as np
+                batch["assistant_masks"] = array
+    return batch
 
-                array = np.array(masks, np.int64)
-                if return_tensors == "pt":
-                    import torch
 
-                    batch["assistant_masks"] = torch.from_numpy(array)
-                else:
-                    batch["assistant_masks"] = array
-        return batch
+def _marker(tokenizer: State, template: str) -> Marker:
+    tokens = control_tokens(
+        added_by_id(tokenizer).values(), tokenizer.chat_control_tokens, literals(template)
+    )
+    ids = {known_id(tokenizer, token.content) for token in tokens if token.normalized}
+    arguments = engine_arguments(tokenizer, _WHOLE, False)
 
-    def _marker(self, template: str) -> Marker:
-        tokens = control_tokens(
-            self.added_tokens_decoder.values(), self.chat_control_tokens, literals(template)
-        )
-        ids = {self._known(token.content) for token in tokens if token.normalized}
-        arguments = self._arguments(_WHOLE, False)
+    def normalized(text: str) -> list[tuple[int, int]]:
+        batch = tokenizer._engine.encode([text], None, align=True, **arguments)
+        rows = (batch.row(0, name, *NO_PADDING) for name in ("input_ids", "offset_mapping"))
+        return [span for token_id, span in zip(*rows, strict=True) if token_id in ids]
 
-        def normalized(text: str) -> list[tuple[int, int]]:
-            batch = self._engine.encode([text], None, align=True, **arguments)
-            rows = (batch.row(0, name, *NO_PADDING) for name in ("input_ids", "offset_mapping"))
-            return [span for token_id, span in zip(*rows, strict=True) if token_id in ids]
+    return Marker(tokens, normalized)
 
-        return Marker(tokens, normalized)
 
-    def _encode_marked(
-        self, texts: list[str], marked: set[str], truncation: bool | str | None, max_length: int | None
-    ) -> list[list[int]]:
-        plain_engine = replace(self._source, added_tokens=()).build(like=self._engine)
-        arguments = self._arguments(_WHOLE, False)
+def _encode_marked(
+    tokenizer: State,
+    texts: list[str],
+    marked: set[str],
+    truncation: bool | str | None,
+    max_length: int | None,
+) -> list[list[int]]:
+    plain_engine = replace(tokenizer._source, added_tokens=()).build(like=tokenizer._engine)
+    arguments = engine_arguments(tokenizer, _WHOLE, False)
 
-        def encode(engine: _engine.Tokenizer, parts: list[str]) -> list[list[int]]:
-            batch = engine.encode(parts, None, align=False, **arguments)
-            return batch.lists("input_ids", *NO_PADDING)
+    def encode(engine: _engine.Tokenizer, parts: list[str]) -> list[list[int]]:
+        batch = engine.encode(parts, None, align=False, **arguments)
+        return batch.lists("input_ids", *NO_PADDING)
 
-        encoders = (partial(encode, engine) for engine in (self._engine, plain_engine))
-        rows = encode_marked(texts, marked, self.added_tokens_encoder, *encoders)
-        _, cut, most, _ = self._resolve(False, truncation, max_length, 0, None, None, False)[0]
-        if cut == "do_not_truncate" or most is None:
-            return rows
-        return [
-            row[:most] if self.truncation_side == "right" else row[max(len(row) - most, 0) :] for row in rows
-        ]
+    encoders = (partial(encode, engine) for engine in (tokenizer._engine, plain_engine))
+    rows = encode_marked(texts, marked, added_ids(tokenizer), *encoders)
+    _, cut, limit, _ = resolve(tokenizer, False, truncation, max_length, 0, None, None, False)[0]
+    if cut == "do_not_truncate" or limit is None:
+        return rows
+    return [
+        row[:limit] if tokenizer.truncation_side == "right" else row[max(len(row) - limit, 0) :]
+        for row in rows
+    ]
 
-    def _padded(self, rows: Any, options: Mapping[str, Any]) -> BatchEncoding:
-        """The batch of rows that are finished, with those of a call's options that are left to do."""
-        known = ("padding", "max_length", "pad_to_multiple_of", "padding_side", "return_attention_mask",
-                 "return_tensors", "verbose")  # fmt: skip
-        return self.pad({"input_ids": rows}, **{name: options[name] for name in known if name in options})
 
-    def get_chat_template(self, chat_template: str | None = None, tools: Any = None) -> str:
-        """The template that `chat_template` names or is; by default the tokenizer's own. ValueError: none."""
-        own = self.chat_template
-        if isinstance(own, Mapping):
-            if chat_template is not None:
-                return own.get(chat_template, chat_template)
-            name = "tool_use" if tools is not None and "tool_use" in own else "default"
-            if name not in own:
-                raise ValueError(f"chat_template: expected the name of one: {', '.join(sorted(own))}")
-            return own[name]
+def _padded(tokenizer: State, rows: Any, options: Mapping[str, Any]) -> BatchEncoding:
+    """The batch of rows that are finished, with those of a call's options that are left to do."""
+    known = ("padding", "max_length", "pad_to_multiple_of", "padding_side", "return_attention_mask",
+             "return_tensors", "verbose")  # fmt: skip
+    return pad(tokenizer, {"input_ids": rows}, **{name: options[name] for name in known if name in options})
+
+
+def chosen_template(tokenizer: State, chat_template: str | None, tools: Any) -> str:
+    """The template that `chat_template` names or is; by default the tokenizer's own. ValueError: none."""
+    own = tokenizer.chat_template
+    if isinstance(own, Mapping):
         if chat_template is not None:
-            return chat_template
-        if own is None:
-            raise ValueError(
-                "the tokenizer has no chat template; expected chat_template= or tokenizer.chat_template"
-            )
-        return own
+            return own.get(chat_template, chat_template)
+        name = "tool_use" if tools is not None and "tool_use" in own else "default"
+        if name not in own:
+            raise ValueError(f"chat_template: expected the name of one: {', '.join(sorted(own))}")
+        return own[name]
+    if chat_template is not None:
+        return chat_template
+    if own is None:
+        raise ValueError(
+            "the tokenizer has no chat template; expected chat_template= or tokenizer.chat_template"
+        )
+    return own
 
 
 def _as_conversations(conversation: Any) -> tuple[bool, list[list[dict[str, Any]]]]:

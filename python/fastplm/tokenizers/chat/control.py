@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fastplm.tokenizers.added_token import AddedToken
+from fastplm.tokenizers.base.added_token import AddedToken
 
 _START, _END = "\U000f0000", "\U000f0001"  # for private use; the same two as in transformers
 _STARTS = rf"(?:{_START}|\\U000f0000|\\udb80\\udc00)"

@@ -1,8 +1,6 @@
 """The classes of transformers with a BPE model over characters."""
 
-from fastplm.tokenizers.classes.byte_level import MERGED
-from fastplm.tokenizers.classes.parts import ROBERTA_TOKENS, SENTENCE_TOKENS, Parts, Pipeline, TokenizerClass
-from fastplm.tokenizers.components import (
+from fastplm.tokenizers.base.components import (
     SPACE,
     Component,
     Ids,
@@ -13,6 +11,8 @@ from fastplm.tokenizers.components import (
     one_space,
     replace,
 )
+from fastplm.tokenizers.classes.byte_level import MERGED
+from fastplm.tokenizers.classes.parts import ROBERTA_TOKENS, SENTENCE_TOKENS, Parts, Pipeline, TokenizerClass
 
 
 def _openai(parts: Parts) -> Pipeline:

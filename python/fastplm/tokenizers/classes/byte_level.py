@@ -1,5 +1,16 @@
 """The classes of transformers with a byte-level BPE model."""
 
+from fastplm.tokenizers.base.components import (
+    Component,
+    Ids,
+    bpe,
+    byte_level,
+    byte_level_split,
+    replace_regex,
+    roberta,
+    sequence,
+    template,
+)
 from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
@@ -10,17 +21,6 @@ from fastplm.tokenizers.classes.parts import (
     Token,
     TokenizerClass,
     begin_end,
-)
-from fastplm.tokenizers.components import (
-    Component,
-    Ids,
-    bpe,
-    byte_level,
-    byte_level_split,
-    replace_regex,
-    roberta,
-    sequence,
-    template,
 )
 
 _CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"

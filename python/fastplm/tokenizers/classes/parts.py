@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fastplm.errors import CheckpointError
-from fastplm.tokenizers.added_token import AddedToken
-from fastplm.tokenizers.components import Component, Ids, template
+from fastplm.tokenizers.base.added_token import AddedToken
+from fastplm.tokenizers.base.components import Component, Ids, template
 
 Tokens = Mapping[str, str]
 

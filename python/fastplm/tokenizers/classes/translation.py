@@ -4,6 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastplm.errors import CheckpointError
+from fastplm.tokenizers.base.components import (
+    SPACE,
+    Component,
+    Ids,
+    metaspace,
+    one_space,
+    replace_regex,
+    sequence,
+    strip,
+    unigram,
+    words_and_metaspace,
+)
 from fastplm.tokenizers.classes.bpe import spaced_bpe
 from fastplm.tokenizers.classes.parts import (
     MASK,
@@ -20,18 +32,6 @@ from fastplm.tokenizers.classes.parts import (
     special,
 )
 from fastplm.tokenizers.classes.unigram import fairseq_pieces, fairseq_tokens
-from fastplm.tokenizers.components import (
-    SPACE,
-    Component,
-    Ids,
-    metaspace,
-    one_space,
-    replace_regex,
-    sequence,
-    strip,
-    unigram,
-    words_and_metaspace,
-)
 
 # The codes are those of the checkpoints mbart-large-cc25, mbart-large-50 and nllb-200.
 _MBART = (

@@ -4,6 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastplm.errors import CheckpointError
+from fastplm.tokenizers.base.components import (
+    SPACE,
+    Component,
+    Ids,
+    metaspace,
+    one_space,
+    precompiled,
+    replace,
+    replace_regex,
+    sequence,
+    strip,
+    template,
+    unigram,
+    words_and_metaspace,
+)
 from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
@@ -18,21 +33,6 @@ from fastplm.tokenizers.classes.parts import (
     Tokens,
     cls_sep,
     special,
-)
-from fastplm.tokenizers.components import (
-    SPACE,
-    Component,
-    Ids,
-    metaspace,
-    one_space,
-    precompiled,
-    replace,
-    replace_regex,
-    sequence,
-    strip,
-    template,
-    unigram,
-    words_and_metaspace,
 )
 
 

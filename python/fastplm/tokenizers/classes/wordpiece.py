@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from fastplm.tokenizers.base.components import Component, Ids, bert_normalizer, roberta, template, wordpiece
 from fastplm.tokenizers.classes.parts import (
     BERT_TOKENS,
     MASK,
@@ -12,7 +13,6 @@ from fastplm.tokenizers.classes.parts import (
     Tokens,
     cls_sep,
 )
-from fastplm.tokenizers.components import Component, Ids, bert_normalizer, roberta, template, wordpiece
 
 
 def _words(parts: Parts, *, clean: bool = True, prefix: str = "##") -> Pipeline:

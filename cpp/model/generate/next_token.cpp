@@ -1,0 +1,71 @@
+#include "model/generate/next_token.h"
+
+#include <algorithm>
+
+namespace fastplm {
+
+EngineNextToken::EngineNextToken(const Model& model, Cache& cache, const Prompt& prompt)
+    : model_(model), cache_(cache), prompt_(prompt) {
+  const auto& heads = model.heads();
+  while (head_ < heads.size() && heads[head_].spec.name != std::string("logits")) ++head_;
+  if (head_ == heads.size() || heads[head_].spec.per_sequence()) {
+    fail(ErrorKind::kValue, "generate: this model has no logits of a next token");
+  }
+  if (prompt_.encoder) encoder_.emplace(*prompt_.encoder, *model.spec().encoder);
+  const PaddedInput& in = prompt_.input;
+  const int64_t columns = cache.columns + in.length;
+  for (int64_t b = 0; b < in.batch; ++b) {
+    if (in.position_ids) positions_.push_back(in.position_ids[(b + 1) * in.length - 1] + 1);
+    if (prompt_.later_mask)
+      masks_.emplace_back(prompt_.later_mask + b * columns, prompt_.later_mask + (b + 1) * columns);
+  }
+}
+
+void EngineNextToken::run(const PaddedInput& input, float* logits) {
+  const Packing packing(input, *model_.spec().decoder, &cache_);
+  const int64_t vocab = model_.heads()[head_].width;
+  Outputs out{.last_rows = true};
+  out.heads.resize(model_.heads().size());
+  out.heads[head_] = {logits, DType::kF32, Device::kCpu, {input.batch, vocab}};
+  Model::Decoding decoding{.cache = &cache_, .states = {}, .starts = {}, .columns = {}, .past = packing.past()};
+  if (encoder_) {
+    decoding.states = encoder_->batch().embeds;
+    decoding.starts = encoder_->batch().cu_seqlens;
+    decoding.columns = encoder_->key_columns();
+  }
+  model_.decode(packing.batch(), decoding, out);
+}
+
+void EngineNextToken::prefill(float* logits) {
+  run(prompt_.input, logits);
+  encoder_.reset();   // its keys are in the cache
+}
+
+void EngineNextToken::step(std::span<const int32_t> tokens, float* logits) {
+  PaddedInput input{.batch = int64_t(tokens.size()), .length = 1, .ids = tokens.data()};
+  std::vector<int32_t> positions = positions_;
+  if (!positions.empty()) input.position_ids = positions.data();
+  for (int32_t& next : positions_) ++next;
+  std::vector<uint8_t> mask;
+  for (auto& row : masks_) {
+    row.push_back(1);
+    mask.insert(mask.end(), row.begin(), row.end());
+  }
+  if (!mask.empty()) input.mask = mask.data();
+  run(input, logits);
+}
+
+void EngineNextToken::select(const std::vector<int64_t>& rows) {
+  cache_.reorder(rows);
+  const auto pick = [&](auto& of) {
+    if (of.empty()) return;
+    auto picked = of;
+    picked.clear();
+    for (int64_t row : rows) picked.push_back(of[size_t(row)]);
+    of = std::move(picked);
+  };
+  pick(positions_);
+  pick(masks_);
+}
+
+}  // namespace fastplm

@@ -1,0 +1,49 @@
+// The logits of the next token of each row: where generation meets the model.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+#include "model/padded.h"
+
+namespace fastplm {
+
+class FASTPLM_EXPORT NextToken {
+ public:
+  virtual ~NextToken() = default;
+  // logits [rows, vocab] f32 are written.
+  virtual void prefill(float* logits) = 0;                                     // behind each prompt
+  virtual void step(std::span<const int32_t> tokens, float* logits) = 0;       // behind one more token of each row
+  virtual void select(const std::vector<int64_t>& rows) = 0;                   // row i becomes what row rows[i] was
+};
+
+struct Prompt {
+  PaddedInput input;              // the columns that the cache does not have
+  // [batch, all columns]: which ones later tokens see; null: those that are cached
+  const uint8_t* later_mask = nullptr;
+  std::optional<PaddedInput> encoder;   // its states as embeds, and which are hidden
+};
+
+// By the engine's own forward pass, with a cache.
+class FASTPLM_EXPORT EngineNextToken : public NextToken {
+ public:
+  // prompt: its arrays must stay. Throws kValue for a model without logits of a next token.
+  EngineNextToken(const Model& model, Cache& cache, const Prompt& prompt);
+
+  void prefill(float* logits) override;
+  void step(std::span<const int32_t> tokens, float* logits) override;
+  void select(const std::vector<int64_t>& rows) override;
+
+ private:
+  void run(const PaddedInput& input, float* logits);
+
+  const Model& model_;
+  Cache& cache_;
+  Prompt prompt_;
+  std::optional<Packing> encoder_;
+  size_t head_ = 0;                             // of the model's, which gives the logits
+  std::vector<int32_t> positions_;              // of the rows' next tokens; empty: as the Spec counts
+  std::vector<std::vector<uint8_t>> masks_;     // of the rows, over all columns; empty: all are seen
+};
+
+}  // namespace fastplm

@@ -1,0 +1,1 @@
+"""Tokenizers read from disk: tokenizer.json, the older files, and the rules of a folder."""

@@ -1,0 +1,1 @@
+"""What a tokenizer does: its state, and functions of it that the methods of `Tokenizer` call."""

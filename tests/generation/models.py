@@ -1,0 +1,92 @@
+"""Tiny models of transformers and ours, and how their results are compared."""
+
+import copy
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import torch
+
+import fastplm
+from tests.models.tiny import Tiny, random_batch, save_class
+
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
+# transformers makes a cache for as many layers as the encoder has
+_LAYERS = {
+    "T5ForConditionalGeneration": {"num_decoder_layers": 2},
+    "BartForConditionalGeneration": {"decoder_layers": 2},
+}
+CLOSE = 1e-4  # where the reference's own two best lie nearer, either may be chosen
+
+
+@cache
+def pair(name: str) -> tuple[Any, Any]:
+    """The model of transformers and ours, of the same weights; both have eos tokens that come up."""
+    folder = Path(mkdtemp())
+    reference = save_class(name, folder, Tiny(extra=_LAYERS.get(name, {})))
+    ours = getattr(fastplm, name).from_pretrained(folder)
+    for model in (reference, ours):
+        model.generation_config.eos_token_id = [2, 7]
+        model.generation_config.pad_token_id = 0
+    return reference, ours
+
+
+def prompts(
+    lengths: tuple[int, ...] = (9, 5, 7), side: str = "left", seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """input_ids and attention_mask of random rows."""
+    ids, mask = random_batch(61, lengths, side, seed)
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+def assert_same_rows(reference: Any, got: Any, want: Any, inputs: dict[str, torch.Tensor]) -> None:
+    """Fails where greedy rows differ, unless the reference's two best logits in float64 are nearly equal."""
+    if got.shape == want.shape and torch.equal(got, want):
+        return
+    exact, excused = copy.deepcopy(reference).double(), False
+    for row in range(len(want)):
+        length = min(got.shape[1], want.shape[1])
+        differs = (got[row, :length] != want[row, :length]).nonzero()
+        if not len(differs):  # a row that was excused may have made the others longer
+            rest = torch.cat((got[row, length:], want[row, length:]))
+            pad = reference.generation_config.pad_token_id
+            assert (rest == pad).all(), f"row {row}: {rest} beyond the other"
+            continue
+        at = int(differs[0])
+        ids = want[row : row + 1, :at]
+        mask = inputs["attention_mask"][row : row + 1]
+        with torch.no_grad():
+            if reference.config.is_encoder_decoder:
+                out = exact(inputs["input_ids"][row : row + 1], attention_mask=mask, decoder_input_ids=ids)
+            else:
+                mask = torch.cat((mask, mask.new_ones(1, at - mask.shape[1])), 1)
+                places = (mask.cumsum(1) - 1).clamp(min=0)
+                out = exact(ids, attention_mask=mask, position_ids=places)
+        best = out.logits[0, -1].topk(2).values
+        assert best[0] - best[1] < CLOSE, f"row {row} differs at {at}: {got[row]} instead of {want[row]}"
+        excused = True
+    assert excused, f"{list(got.shape)} instead of {list(want.shape)}"
+
+
+def assert_same_output(got: Any, want: Any) -> None:
+    """All that a call with return_dict_in_generate=True gives; sequences must be equal."""
+    assert {n for n in got if n != "cache"} == {n for n, v in want.items() if v is not None and n != "cache"}
+    assert torch.equal(got.sequences, want.sequences)
+    for name in got:
+        if name != "cache":
+            _assert_close(got[name], want[name], name)
+
+
+def _assert_close(got: Any, want: Any, name: str) -> None:
+    if isinstance(want, tuple):
+        assert len(got) == len(want), f"{name}: {len(got)}; expected {len(want)}"
+        for i, (a, b) in enumerate(zip(got, want, strict=True)):
+            _assert_close(a, b, f"{name}[{i}]")
+        return
+    assert got.dtype == want.dtype and got.shape == want.shape, (
+        f"{name}: {got.shape}, {got.dtype}; not {want.shape}"
+    )
+    assert np.allclose(got, want, rtol=1e-4, atol=2e-5), f"{name}: {abs(got - want).max()}"
