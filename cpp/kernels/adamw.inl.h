@@ -2,7 +2,7 @@
 template <class P, class S>
 static void adamw(const AdamWArgs<P, S>& a, Range values) noexcept {
   const F32 decay = F32::set1(a.decay), beta1 = F32::set1(a.beta1), beta2 = F32::set1(a.beta2);
-  const F32 rest1 = F32::set1(1.0f - a.beta1), rest2 = F32::set1(1.0f - a.beta2);
+  const F32 rest1 = F32::set1(a.rest1), rest2 = F32::set1(a.rest2);
   const F32 step = F32::set1(-a.step_size), root = F32::set1(a.root_factor), eps = F32::set1(a.eps);
   const F32 scale = F32::set1(a.grad_scale);
   for_lanes(values.size(), [&](int64_t i, int n) {

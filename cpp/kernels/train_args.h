@@ -138,6 +138,7 @@ struct AdamWArgs {          // m, v of beta1, beta2;  p = p decay - step_size m 
   const P* grad;            // taken times grad_scale
   S *mean, *square;         // m, v
   float* master;            // p in f32, of which param is a rounded copy; or null
+  float rest1, rest2;       // 1 - beta1 and 1 - beta2, from f64: 1 - float(0.999) is wrong in its fifth digit
   float decay, beta1, beta2, step_size, root_factor, eps, grad_scale;
 };
 

@@ -210,6 +210,16 @@ def linear_loss_case(
     )
 
 
+def contrastive_case(anchors: int, candidates: int, dim: int) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return normal(g, anchors, dim, dtype=dtype), normal(g, candidates, dim, dtype=dtype)
+
+    def reference(a: Any, c: Any) -> Any:
+        return torch_loss(20 * F.normalize(a) @ F.normalize(c).T, torch.arange(anchors), 0.0, 0.0, "mean")
+
+    return Case(f"contrastive-{anchors}-{candidates}-{dim}", inputs, ops.contrastive, reference)
+
+
 # --- attention --------------------------------------------------------------------------------------------
 
 
@@ -303,6 +313,7 @@ CASES = [
     linear_loss_case(9, 31, 33),
     linear_loss_case(300, 40, 90, smoothing=0.1, z=1e-2, bias=False),
     linear_loss_case(150, 9, 60_000, reduction="sum"),
+    contrastive_case(9, 14, 33),
     *(attention_case(f"head{d}", (1, 7, 31, 40), 2, d) for d in (1, 16, 33, 64, 128)),
     attention_case("empty", (3, 0, 5), 2, 8),
     attention_case("long", (300, 129), 2, 24),

@@ -36,6 +36,8 @@ void update(const Adapted& t, const AdamW& o, Range values) {
                              .mean = t.mean.as<S>(),
                              .square = t.square.as<S>(),
                              .master = t.master.as<float>(),
+                             .rest1 = float(1 - o.beta1),
+                             .rest2 = float(1 - o.beta2),
                              .decay = float(1 - o.lr * o.weight_decay),
                              .beta1 = float(o.beta1),
                              .beta2 = float(o.beta2),

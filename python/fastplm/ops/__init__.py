@@ -10,6 +10,7 @@ from fastplm.ops.activations import geglu as geglu
 from fastplm.ops.activations import swiglu as swiglu
 from fastplm.ops.attentions import attention as attention
 from fastplm.ops.linears import linear as linear
+from fastplm.ops.losses import contrastive as contrastive
 from fastplm.ops.losses import cross_entropy as cross_entropy
 from fastplm.ops.losses import labelled as labelled
 from fastplm.ops.losses import linear_cross_entropy as linear_cross_entropy

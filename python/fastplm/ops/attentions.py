@@ -97,11 +97,10 @@ def _save(ctx: Any, inputs: Any, output: Any) -> None:
 
 
 def _backward(ctx: Any, dout: Any, _: Any) -> Any:
-    bias = ctx.saved_tensors[5]
-    dq, dk, dv, dbias = _FLASH_GRAD(
-        dout.contiguous(), *ctx.saved_tensors, *ctx.options, ctx.needs_input_grad[3]
-    )
-    return dq, dk, dv, dbias.to(bias.dtype) if ctx.needs_input_grad[3] else None, *[None] * 8
+    saved = ctx.saved_tensors  # under checkpointing they may be read once
+    wanted = ctx.needs_input_grad[3]
+    dq, dk, dv, dbias = _FLASH_GRAD(dout.contiguous(), *saved, *ctx.options, wanted)
+    return dq, dk, dv, dbias.to(saved[5].dtype) if wanted else None, *[None] * 8
 
 
 def _run_grad(

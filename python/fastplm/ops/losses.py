@@ -71,6 +71,24 @@ def linear_cross_entropy(
     return loss
 
 
+def contrastive(
+    anchors: torch.Tensor, candidates: torch.Tensor, *, scale: float = 20.0, reduction: str = "mean"
+) -> torch.Tensor:
+    """In-batch contrastive loss: cross-entropy of scale * cosine similarity, where candidate i is anchor i's
+    own and all others are wrong. The similarities are never held as a whole. Paper: arXiv:1705.00652.
+
+    anchors [n, dim]; candidates [m, dim] with m >= n: those behind the first n are wrong for everybody.
+    """
+    if anchors.dim() != 2 or candidates.dim() != 2 or len(candidates) < len(anchors):
+        raise ValueError(
+            f"contrastive: anchors {list(anchors.shape)} and candidates {list(candidates.shape)}; expected "
+            "[n, dim] and [m, dim], m >= n"
+        )
+    unit = torch.nn.functional.normalize
+    own = torch.arange(len(anchors), device=anchors.device)
+    return linear_cross_entropy(unit(anchors) * scale, unit(candidates), own, reduction=reduction)
+
+
 def labelled(
     x: torch.Tensor, labels: torch.Tensor, ignore_index: int = -100
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,6 +15,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from fastplm import ops
 from fastplm.errors import UnsupportedError
+from fastplm.training.modules import TYPES, supported
 
 NAME = "fastplm"
 
@@ -48,6 +49,14 @@ def even(batch: int, length: int) -> torch.Tensor:
     return torch.arange(0, (batch + 1) * length, length, dtype=torch.int32)[: batch + 1]
 
 
+def beginnings(numbers: torch.Tensor) -> torch.Tensor:
+    """Where sequences begin, and where the last one ends: numbers says which sequence a token is of."""
+    changes = torch.ones_like(numbers, dtype=torch.bool)
+    changes[:, 1:] = numbers[:, 1:] != numbers[:, :-1]
+    starts = changes.view(-1).nonzero()[:, 0]
+    return torch.cat([starts, starts.new_tensor([numbers.numel()])]).to(torch.int32)
+
+
 def attention_forward(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -70,29 +79,41 @@ def attention_forward(
                 f"attn_implementation='fastplm': {name} is set; expected a model without it"
             )
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
-    if attention_mask is not None and attention_mask.dim() == 4:
-        return _by_torch(module, query, key, value, attention_mask, dropout, scaling, position_bias)
+    unlearned = position_bias is not None and (position_bias.is_leaf or not position_bias.requires_grad)
+    if unlearned and position_bias is not None and not position_bias.any():
+        position_bias = None  # zeros in the place of a bias, as T5 has them between encoder and decoder
+    by_torch = not supported(query) or (attention_mask is not None and attention_mask.dim() == 4)
+    if position_bias is not None and not causal and query.shape[2] != key.shape[2]:
+        by_torch = True  # where a query stands among the keys is not known
+    if by_torch and kwargs.get("cu_seq_lens_q") is not None:
+        raise UnsupportedError(
+            f"attn_implementation='fastplm': packed sequences of {query.dtype} with a mask of another kind; "
+            "expected float32 or bfloat16, and attention that is causal, in a window or everywhere"
+        )
+    if by_torch:
+        mask = _four_dimensional(attention_mask, query, key, causal)
+        return _by_torch(module, query, key, value, mask, dropout, scaling, position_bias)
     bias = None if position_bias is None else distances(position_bias, query.shape[2], key.shape[2])
     batch, heads, length, dim = query.shape
     keys = key.shape[2]
     q, k, v = (t.transpose(1, 2).reshape(-1, t.shape[1], dim) for t in (query, key, value))
-    # transformers: a causal window is that many tokens with the own one, any other that many to each side
-    window = None if sliding_window is None else sliding_window - 1 if causal else sliding_window
+    window = None if sliding_window is None else sliding_window - 1  # transformers counts the own token
     options = {
         "scale": scaling, "causal": causal, "window": window, "dropout": dropout, "distance_bias": bias,
     }  # fmt: skip
     if (starts := kwargs.get("cu_seq_lens_q")) is not None:
         starts_k, longest = kwargs["cu_seq_lens_k"], int(kwargs["max_length_k"])
         out = ops.attention(q, k, v, starts.int(), cu_seqlens_k=starts_k.int(), max_seqlen=longest, **options)
+    elif attention_mask is not None and attention_mask.dtype != torch.bool:
+        out = ops.attention(q, k, v, beginnings(attention_mask), **options)
     elif attention_mask is None:
         out = ops.attention(
             q, k, v, even(batch, length), cu_seqlens_k=even(batch, keys), max_seqlen=keys, **options
         )
     else:
         of_keys = kept(attention_mask)
-        placed = (
-            causal or window is not None or bias is not None
-        )  # it matters where a query stands among the keys
+        # whether it matters where a query stands among the keys
+        placed = causal or window is not None or bias is not None
         if (window is not None or bias is not None) and not of_keys.together:
             raise UnsupportedError(
                 "attn_implementation='fastplm': the mask hides tokens between others, with a window or a "
@@ -113,14 +134,12 @@ def attention_forward(
     return out.view(batch, length, heads, dim), None
 
 
-def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor | None:
+def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor:
     """A bias of scores [1, heads, queries, keys] that depends on the distance alone, as [heads, 2 n - 1]:
     T5's.
 
     Each distance is read at one place, which then gets the whole gradient of its bucket.
     """
-    if not bias.requires_grad and not bias.any():
-        return None
     if bias.shape[-2:] != (queries, keys) or queries > keys:
         raise UnsupportedError(
             f"attn_implementation='fastplm': position_bias has shape {list(bias.shape)} for {queries} "
@@ -132,17 +151,33 @@ def distances(bias: torch.Tensor, queries: int, keys: int) -> torch.Tensor | Non
     return torch.cat([last, first, unseen], 1)
 
 
+def _four_dimensional(
+    mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor, causal: bool
+) -> torch.Tensor | None:
+    """A mask [batch, 1, queries, keys] of what a 2-D one and `causal` say."""
+    queries, keys = query.shape[2], key.shape[2]
+    if mask is not None and mask.dim() == 4:
+        return mask
+    if mask is None and not causal:
+        return None
+    seen = torch.ones(queries, keys, dtype=torch.bool, device=query.device)
+    seen = seen.tril(keys - queries) if causal else seen
+    return seen[None, None] if mask is None else seen & mask[:, None, None, :]
+
+
 def _by_torch(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor,
+    mask: torch.Tensor | None,
     dropout: float,
     scaling: float | None,
     bias: torch.Tensor | None,
 ) -> tuple[torch.Tensor, None]:
-    if bias is not None:
+    if bias is not None and mask is None:
+        mask = bias
+    elif bias is not None and mask is not None:
         added = (
             mask if mask.is_floating_point() else bias.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
         )
@@ -153,18 +188,45 @@ def _by_torch(
     return out, None
 
 
-def _is_window(function: Callable[..., Any]) -> bool:
-    """Whether it is transformers' sliding window, whose size the model also hands to attention itself."""
+def _parts(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """What a mask function was made from: its closure."""
+    return tuple(cell.cell_contents for cell in function.__closure__ or ())
+
+
+def _made_by(function: Callable[..., Any], example: Callable[..., Any]) -> bool:
+    return function.__code__ is example.__code__
+
+
+def _is_known(function: Callable[..., Any]) -> bool:
+    """Whether it is causal, everything, or a sliding window, whose size the model also hands to attention."""
+    if function in (masking_utils.causal_mask_function, masking_utils.bidirectional_mask_function):
+        return True
     for example in (
         masking_utils.sliding_window_causal_mask_function(1),
         masking_utils.sliding_window_bidirectional_mask_function(1),
     ):
-        if function.__code__ is not example.__code__:
+        if not _made_by(function, example):
             return False
-        parts, known = (f.__closure__[0].cell_contents for f in (function, example))  # type: ignore[index]
-        if [p.__code__ for p in parts] == [p.__code__ for p in known]:
+        parts, expected = _parts(function)[0], _parts(example)[0]
+        if len(parts) == len(expected) and all(map(_made_by, parts, expected)):
             return True
     return False
+
+
+def _sequences(function: Callable[..., Any]) -> torch.Tensor | None:
+    """The number of each token's sequence [batch, length], where transformers found positions that begin
+    anew and what else hides tokens is known.
+    """
+    packed = masking_utils.packed_sequence_mask_function(torch.zeros(1, 1))
+    anew = masking_utils.remap_positions_for_packed_sequence(lambda *_: True, torch.zeros(1, 1))
+    if not _made_by(function, masking_utils.and_masks(packed)) or len(_parts(function)[0]) != 2:
+        return None
+    inner, last = _parts(function)[0]
+    if not _made_by(last, packed):
+        return None
+    if _made_by(inner, anew):
+        inner = next(part for part in _parts(inner) if callable(part))
+    return _parts(last)[0] if _is_known(inner) else None  # type: ignore[no-any-return]
 
 
 def attention_mask(
@@ -177,20 +239,24 @@ def attention_mask(
     attention_mask: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor | None:
-    """The 2-D mask, or None where nothing is padded; a 4-D one for what is neither causal, a window nor
-    everything.
+    """The 2-D mask, or None where nothing is padded; for packed sequences, 2-D numbers of them; a 4-D one for
+    what is neither causal, a window nor everything, and for types that torch computes.
     """
-    known = (masking_utils.causal_mask_function, masking_utils.bidirectional_mask_function)
     whole = attention_mask is None or attention_mask.shape[1] >= kv_length
-    if not whole or not (mask_function in known or _is_window(mask_function)):
-        return masking_utils.sdpa_mask(
-            batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask,
-            **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False},
-        )  # fmt: skip
-    if attention_mask is None:
-        return None
-    shown = attention_mask[:, -kv_length:].bool()
-    return None if bool(shown.all()) else shown
+    if (
+        whole
+        and kwargs.get("dtype", torch.float32) in TYPES
+        and torch.device(kwargs.get("device", "cpu")).type == "cpu"
+    ):
+        if _is_known(mask_function):
+            shown = None if attention_mask is None else attention_mask[:, -kv_length:].bool()
+            return None if shown is None or bool(shown.all()) else shown
+        if attention_mask is None and (numbers := _sequences(mask_function)) is not None:
+            return numbers.long()
+    return masking_utils.sdpa_mask(
+        batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask,
+        **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False},
+    )  # fmt: skip
 
 
 def register() -> None:
