@@ -17,7 +17,7 @@ from fastplm.training.accelerate import accelerate
 
 
 @cache
-def _model_class(cls: type) -> type:
+def _model_class(cls: Any) -> type:
     """A subclass whose models are accelerated once they exist."""
 
     def init(self: Any, *args: Any, **options: Any) -> None:
@@ -40,7 +40,10 @@ def _auto_class(cls: Any) -> type:
     def from_config(_: type, *args: Any, **options: Any) -> Any:
         return accelerate(cls.from_config(*args, **options))
 
-    members = {"from_pretrained": classmethod(from_pretrained), "from_config": classmethod(from_config)}
+    members: dict[str, Any] = {
+        "from_pretrained": classmethod(from_pretrained),
+        "from_config": classmethod(from_config),
+    }
     return type(cls.__name__, (cls,), {**members, "__module__": cls.__module__, "__doc__": cls.__doc__})
 
 

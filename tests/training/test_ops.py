@@ -149,7 +149,7 @@ def test_autocast_is_torchs() -> None:
         want = torch.nn.functional.linear(x, w, b)
         normed = ops.layer_norm(y, b)[0]
     assert y.dtype == want.dtype == normed.dtype == torch.bfloat16
-    torch.testing.assert_close(y, want, atol=2**-8, rtol=2**-8)
+    torch.testing.assert_close(y, want, atol=2**-8, rtol=2**-7)  # one rounding: torch rounds the bias too
     y.sum().backward()
     assert x.grad is not None and x.grad.dtype == w.grad.dtype == b.grad.dtype == torch.float32
 

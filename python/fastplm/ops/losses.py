@@ -27,9 +27,9 @@ def cross_entropy(
     not ignore_index (NaN if there is none), sum or none.
     """
     check_same_device("cross_entropy", logits, labels)
-    losses, _ = _CROSS_ENTROPY(
+    losses: torch.Tensor = _CROSS_ENTROPY(
         logits.contiguous(), labels.contiguous(), ignore_index, label_smoothing, z_loss
-    )
+    )[0]
     if reduction == "none":
         return losses
     total = losses.sum()

@@ -13,7 +13,7 @@ import torch
 from fastplm import _ops
 from fastplm.errors import UnsupportedError
 
-LIBRARY = torch.library.Library("fastplm", "DEF")
+LIBRARY: Any = torch.library.Library("fastplm", "DEF")  # type: ignore[no-untyped-call,unused-ignore]
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 # Torch's OpenMP threads spin for a while after each of its operations, fastplm's own after each of ours. On

@@ -98,7 +98,7 @@ def attention_forward(
     keys = key.shape[2]
     q, k, v = (t.transpose(1, 2).reshape(-1, t.shape[1], dim) for t in (query, key, value))
     window = None if sliding_window is None else sliding_window - 1  # transformers counts the own token
-    options = {
+    options: dict[str, Any] = {
         "scale": scaling, "causal": causal, "window": window, "dropout": dropout, "distance_bias": bias,
     }  # fmt: skip
     if (starts := kwargs.get("cu_seq_lens_q")) is not None:
@@ -226,7 +226,8 @@ def _sequences(function: Callable[..., Any]) -> torch.Tensor | None:
         return None
     if _made_by(inner, anew):
         inner = next(part for part in _parts(inner) if callable(part))
-    return _parts(last)[0] if _is_known(inner) else None  # type: ignore[no-any-return]
+    numbers: torch.Tensor = _parts(last)[0]
+    return numbers if _is_known(inner) else None
 
 
 def attention_mask(

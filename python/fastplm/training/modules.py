@@ -77,8 +77,8 @@ def dense_dropout_norm(self: Any, hidden_states: torch.Tensor, input_tensor: tor
 def dense_act(self: Any, hidden_states: torch.Tensor) -> Any:
     dense, act = self.dense, self.intermediate_act_fn
     name = _activations().get(getattr(type(act), "_fastplm_class", type(act)))
-    usual = name and is_a(dense, nn.Linear) and not has_hooks(dense, act)
-    if not usual or not supported(hidden_states, dense.weight):
+    usual = is_a(dense, nn.Linear) and not has_hooks(dense, act)
+    if name is None or not usual or not supported(hidden_states, dense.weight):
         return plainly(self, hidden_states)
     return ops.linear(hidden_states, dense.weight, dense.bias, name)
 

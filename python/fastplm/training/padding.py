@@ -69,7 +69,7 @@ def _keywords(kept: attention.Kept) -> dict[str, Any]:
     return {**starts, "max_length_q": kept.longest, "max_length_k": kept.longest}
 
 
-def _restored(out: Any, kept: attention.Kept, shape: tuple[int, int]) -> Any:
+def _restored(out: Any, kept: attention.Kept, shape: torch.Size) -> Any:
     last = out.last_hidden_state[0]
     padded = last.new_zeros(shape[0] * shape[1], last.shape[-1]).index_copy(0, kept.rows, last)
     out["last_hidden_state"] = padded.view(*shape, -1)

@@ -73,19 +73,19 @@ def _code(cls: type) -> tuple[Any, ...]:
 
 
 @cache
-def _forward_for(cls: type) -> Forward | None:
+def _forward_for(cls: Any) -> Forward | None:
     from transformers import PreTrainedModel
 
     code = _code(cls)
     if known := _exact().get(cls) or _copied().get(code):
         return known
     if without_padding := _stacks().get(code):
-        return without_padding(cls.forward)  # type: ignore[attr-defined]
+        return without_padding(cls.forward)
     return without_logits(cls) if issubclass(cls, PreTrainedModel) else None
 
 
 @cache
-def _subclass(cls: type) -> type:
+def _subclass(cls: Any) -> type:
     members = {
         "forward": _forward_for(cls),
         "_fastplm_class": cls,
@@ -101,7 +101,7 @@ def _make(cls: type) -> Any:
 
 def _reduce(self: Any, protocol: Any) -> Any:
     """Copies and pickles are accelerated too."""
-    _, _, *state = object.__reduce_ex__(self, 2)
+    state = object.__reduce_ex__(self, 2)[2:]
     return _make, (self._fastplm_class,), *state
 
 
