@@ -113,7 +113,7 @@ class Step:
             loss = self._model(**self._inputs).loss
         loss.backward()
         self._optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     def first(self) -> tuple[float, float, float]:
         """Loss and seconds of the first step, and MB of the second one's peak."""

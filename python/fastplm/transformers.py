@@ -22,7 +22,8 @@ def _model_class(cls: Any) -> type:
 
     def init(self: Any, *args: Any, **options: Any) -> None:
         cls.__init__(self, *args, **options)
-        if type(self) is ours:
+        made: Any = type(self)
+        if made is ours:
             accelerate(self)
 
     ours: type = type(
@@ -48,12 +49,13 @@ def _auto_class(cls: Any) -> type:
 
 
 def __getattr__(name: str) -> Any:
-    value = getattr(transformers, name)
+    value: Any = getattr(transformers, name)
     if not isinstance(value, type):
         return value
+    cls: Any = value
     if issubclass(value, PreTrainedModel) and value is not PreTrainedModel:
-        return _model_class(value)
-    return _auto_class(value) if issubclass(value, _BaseAutoModelClass) else value
+        return _model_class(cls)
+    return _auto_class(cls) if issubclass(value, _BaseAutoModelClass) else cls
 
 
 def __dir__() -> list[str]:

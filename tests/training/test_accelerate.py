@@ -139,7 +139,9 @@ def losses(model: Any, steps: int = 4, inputs: dict[str, torch.Tensor] | None = 
     return curve
 
 
-@pytest.mark.parametrize("padded", [True, False], ids=["padded", "full"])
+@pytest.mark.parametrize(
+    "padded", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["padded", "full"]
+)
 @every_model
 def test_same_losses_and_gradients(name: str, padded: bool) -> None:
     reference = plain(name).train()

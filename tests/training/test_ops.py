@@ -84,7 +84,18 @@ def test_results_do_not_depend_on_threads(case: Case, dtype: torch.dtype) -> Non
         assert all(map(torch.equal, results[0], other))
 
 
-@every_case
+# With dropout or the most options of each operation; the others take minutes together.
+COMPILED = {
+    "layer_norm-70x129-res-drop0.1", "rms_norm-70x129-res-sum", "activation-gelu-gated-drop",
+    "linear-2x5-31-33-gelu-bias", "cross_entropy-20x100-0.3-0.01-none", "linear_cross_entropy-300-40-90-mean",
+    "attention-grouped", "attention-dropout-bias",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=c.name, marks=[pytest.mark.slow] * (c.name not in COMPILED)) for c in CASES],
+)
 def test_torch_compile(case: Case) -> None:
     """One graph, also with sizes that change; the traced operators give the eager results."""
     torch._dynamo.reset()

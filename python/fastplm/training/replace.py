@@ -109,8 +109,9 @@ def replace(model: nn.Module) -> int:
     """Puts ours into all modules that are known; how many those are."""
     count = 0
     for module in model.modules():
-        if _forward_for(type(module)):
-            module.__class__ = _subclass(type(module))
+        cls: Any = type(module)
+        if _forward_for(cls):
+            module.__class__ = _subclass(cls)
             count += 1
     return count
 
