@@ -3,7 +3,7 @@
     from fastplm.transformers import AutoModelForMaskedLM, Trainer, TrainingArguments
 
 Models are those of transformers, whether made from a config or loaded; `fastplm.accelerate` says what
-changes in them.
+changes in them. With this import transformers' own classes know attn_implementation="fastplm" too.
 """
 
 from functools import cache
@@ -13,7 +13,10 @@ import transformers
 from transformers import PreTrainedModel
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
+from fastplm.training import attention
 from fastplm.training.accelerate import accelerate
+
+attention.register()
 
 
 @cache

@@ -331,6 +331,17 @@ def test_generation_continues_from_a_cache() -> None:
         assert torch.equal(model.generate(**inputs, **options), reference.generate(**inputs, **options)), name
 
 
+@pytest.mark.parametrize("settings", [{}, {"attn_logit_softcapping": 50.0}], ids=["xlnet", "capped gemma2"])
+def test_attention_that_stays_is_named(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    name = "gemma2" if settings else "xlnet"
+    reference = plain(name, **settings).train()
+    model = fastplm.accelerate(copy.deepcopy(reference))
+    assert f"the attention of {MODELS[name][0]} keeps its own code" in caplog.text
+    inputs = batch(model)
+    torch.testing.assert_close(model(**inputs).loss, reference(**inputs).loss, atol=1e-5, rtol=1e-5)
+    fastplm.restore(model)
+
+
 def test_other_modules_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing in ReLU is known"):
         fastplm.accelerate(torch.nn.ReLU())

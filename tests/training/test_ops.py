@@ -240,6 +240,16 @@ def test_other_layouts_give_the_same() -> None:
             "cu_seqlens does not run from 0 to 3",
         ),
         (
+            lambda x: ops.attention(*[x[:, None]] * 3, torch.tensor([0, 2, 1, 3], dtype=torch.int32)),
+            ValueError,
+            "cu_seqlens falls from 2 to 1",
+        ),
+        (
+            lambda x: ops.attention(*[torch.ones(900, 1, 64)] * 3, starts(900), max_seqlen=1),
+            ValueError,
+            "workspace",
+        ),
+        (
             lambda x: ops.attention(
                 x.view(3, 2, 2), *[x.view(1, 3, 4)[:, :, :2]] * 2, starts(3), cu_seqlens_k=starts(1)
             ),

@@ -115,6 +115,7 @@ def test_a_saved_model_is_transformers(tmp_path: Any) -> None:
     ids = torch.tensor([[5, 9, 7]])
     for again in (
         transformers.AutoModel.from_pretrained(tmp_path),
+        transformers.AutoModel.from_pretrained(tmp_path, attn_implementation="fastplm"),
         fastplm.transformers.AutoModel.from_pretrained(tmp_path),
         fastplm.transformers.BertModel.from_pretrained(tmp_path),
     ):

@@ -55,8 +55,10 @@ def restore(model: Model) -> Model:
 
 
 def _set_attention(model: nn.Module, name: str) -> bool:
-    """False if the model does not ask transformers' interface which attention to call."""
+    """False if the model does not ask transformers' interface which attention to call, or caps its scores."""
     attention.register()
+    if name == attention.NAME and getattr(model.config, "attn_logit_softcapping", None):
+        return False
     if not getattr(model, "_supports_attention_backend", False) and not getattr(
         model, "_supports_sdpa", False
     ):

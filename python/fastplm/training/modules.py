@@ -65,6 +65,13 @@ def rms_norm(self: Any, hidden_states: torch.Tensor) -> Any:
     return ops.rms_norm(hidden_states, self.weight, self.variance_epsilon)[0]
 
 
+def one_plus_rms_norm(self: Any, x: torch.Tensor) -> Any:
+    """Gemma's, whose weight is the difference from one."""
+    if not supported(x, self.weight):
+        return plainly(self, x)
+    return ops.rms_norm(x, 1.0 + self.weight.float(), self.eps)[0]
+
+
 def dense_dropout_norm(self: Any, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> Any:
     norm, dropout = self.LayerNorm, self.dropout
     usual = is_a(norm, nn.LayerNorm) and is_a(dropout, nn.Dropout) and not has_hooks(norm, dropout)
@@ -81,6 +88,18 @@ def dense_act(self: Any, hidden_states: torch.Tensor) -> Any:
     if name is None or not usual or not supported(hidden_states, dense.weight):
         return plainly(self, hidden_states)
     return ops.linear(hidden_states, dense.weight, dense.bias, name)
+
+
+def conv1d_act_conv1d(self: Any, hidden_states: Any) -> Any:
+    from transformers.pytorch_utils import Conv1D
+
+    first, act = self.c_fc, self.act
+    name = _activations().get(getattr(type(act), "_fastplm_class", type(act)))
+    usual = is_a(first, Conv1D) and not has_hooks(first, act)
+    if name is None or not usual or not supported(hidden_states, first.weight):
+        return plainly(self, hidden_states)
+    x = ops.linear(hidden_states, first.weight, first.bias, name, transposed=True)
+    return self.dropout(self.c_proj(x))
 
 
 def gelu(self: Any, x: torch.Tensor) -> Any:

@@ -39,12 +39,16 @@ def _exact() -> dict[type, Forward]:
 def _copied() -> dict[tuple[Any, ...], Forward]:
     """Forwards that many models have a copy of, and ours."""
     from transformers.models.bert.modeling_bert import BertIntermediate, BertSelfOutput
+    from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
+    from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
     from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm
     from transformers.models.t5.modeling_t5 import T5LayerNorm
 
     return {
         _code(BertIntermediate): modules.dense_act,
         _code(BertSelfOutput): modules.dense_dropout_norm,
+        _code(GPT2MLP): modules.conv1d_act_conv1d,
+        _code(GemmaRMSNorm): modules.one_plus_rms_norm,
         _code(LlamaRMSNorm): modules.rms_norm,
         _code(T5LayerNorm): modules.rms_norm,
         _code(LlamaMLP): modules.gated,
@@ -63,13 +67,16 @@ def _stacks() -> dict[tuple[Any, ...], Callable[[Forward], Forward]]:
     return {**{_code(cls): unpadded for cls in stacks}, _code(ModernBertModel): unpadded_model}
 
 
-def _code(cls: type) -> tuple[Any, ...]:
-    """What a class's forward does: its instructions, and the names and values they use."""
-    code = getattr(inspect.unwrap(cls.forward), "__code__", None)  # type: ignore[attr-defined]
-    if code is None:
-        return ()
-    values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
-    return code.co_code, code.co_names, values, code.co_argcount
+def _code(cls: Any) -> tuple[Any, ...]:
+    """What a class's forward does, and the _norm that it may call: instructions, and the names and values
+    they use.
+    """
+    found: list[Any] = []
+    for function in (cls.forward, getattr(cls, "_norm", None)):
+        if code := getattr(inspect.unwrap(function), "__code__", None):
+            values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
+            found += [code.co_code, code.co_names, values, code.co_argcount]
+    return tuple(found)
 
 
 @cache
