@@ -30,7 +30,7 @@ _EXAMPLES = """examples:
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
   fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
-  fastplm train mlm path/to/bert a.txt -o new       a model trained on a file of examples
+  fastplm train mlm path/to/model a.txt -o new      a model trained on a file of examples
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine
   fastplm check path/to/model                       does it compute what transformers computes?

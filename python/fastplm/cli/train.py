@@ -7,10 +7,10 @@ from pathlib import Path
 SUMMARY = "a model and examples to a trained model"
 
 _EXAMPLES = """examples:
-  fastplm train mlm path/to/bert corpus.txt -o my-bert
-  fastplm train classification path/to/bert train.jsonl --eval test.jsonl -o my-classifier
-  fastplm train clm path/to/gpt2 corpus.txt --from-scratch --steps 5000 -o my-gpt2
-  fastplm train ner path/to/bert train.jsonl --eval test.jsonl --patience 2 --resume -o my-tagger
+  fastplm train mlm path/to/model corpus.txt -o my-model
+  fastplm train classification path/to/model train.jsonl --eval test.jsonl -o my-classifier
+  fastplm train clm path/to/model corpus.txt --from-scratch --steps 5000 -o my-model
+  fastplm train ner path/to/model train.jsonl --eval test.jsonl --patience 2 --resume -o my-tagger
 
 examples in .txt (a text on every line), .csv, .tsv, .jsonl or .parquet:
 """

@@ -72,7 +72,7 @@ def _kind(cls: type) -> _Kind | None:
     if not getattr(written, "__module__", "").startswith("transformers.models."):
         return None
     names, parameters = written.__code__.co_names, inspect.signature(written).parameters
-    shifted = cls.__name__.endswith("ForCausalLM") or cls.__name__ == "GPT2LMHeadModel"
+    shifted = cls.__name__.endswith(("ForCausalLM", "LMHeadModel"))
     sequences = cls.__name__.endswith("ForConditionalGeneration") and hasattr(cls, "_shift_right")
     next_sentence = "next_sentence_label" in parameters and "labels" in parameters
     if not (shifted or sequences or next_sentence or cls.__name__.endswith("ForMaskedLM")):

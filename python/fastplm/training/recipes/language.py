@@ -44,7 +44,7 @@ class SpanCorruption:
     def __init__(self, tokenizer: Any, seed: int, share: float = 0.15, span: float = 3.0) -> None:
         self.sentinels = [i for t in range(100) if (i := _sentinel(tokenizer, t)) is not None]
         if not self.sentinels:
-            raise ValueError("the tokenizer has no <extra_id_0>; expected T5's sentinels")
+            raise ValueError("the tokenizer has no <extra_id_0>; expected one with sentinels")
         self.end, self.pad = tokenizer.eos_token_id, tokenizer.pad_token_id
         self.share, self.span, self.random = share, span, np.random.default_rng(seed)
 

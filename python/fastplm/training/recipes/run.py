@@ -205,9 +205,9 @@ def _language_collator(tokenizer: Any, masked: bool) -> Any:
 _TEXT = ("text",)
 TASKS = {
     "mlm": Task("AutoModelForMaskedLM", _TEXT, _masked, "masked words; text"),
-    "mlm-nsp": Task("BertForPreTraining", _TEXT, _masked_pairs, "masked words and next sentences; text"),
+    "mlm-nsp": Task("AutoModelForPreTraining", _TEXT, _masked_pairs, "masked words and next sentences; text"),
     "clm": Task("AutoModelForCausalLM", _TEXT, _next_tokens, "next tokens; text"),
-    "span-corruption": Task("AutoModelForSeq2SeqLM", _TEXT, _spans, "hidden spans, as T5 learns; text"),
+    "span-corruption": Task("AutoModelForSeq2SeqLM", _TEXT, _spans, "hidden spans of text; text"),
     "seq2seq": Task(
         "AutoModelForSeq2SeqLM", ("source", "target"), _pairs, "translation or summarization; source, target"
     ),
