@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fastplm.config import PretrainedConfig
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.constraints import Constraint
+    from fastplm.generation.generator import Generator
     from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
@@ -53,7 +55,9 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "Constraint": "generation.constraints",
     "GenerationConfig": "generation.config",
+    "Generator": "generation.generator",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
@@ -89,7 +93,9 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "Constraint",
     "GenerationConfig",
+    "Generator",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
