@@ -72,7 +72,8 @@ def _code(cls: Any) -> tuple[Any, ...]:
     they use.
     """
     found: list[Any] = []
-    for function in (cls.forward, getattr(cls, "_norm", None)):
+    functions: tuple[Any, ...] = (cls.forward, getattr(cls, "_norm", None))
+    for function in functions:
         if code := getattr(inspect.unwrap(function), "__code__", None):
             values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
             found += [code.co_code, code.co_names, values, code.co_argcount]
