@@ -2,7 +2,7 @@
 // and FASTPLM_SIMD="simd/<isa>.h". It may include nothing from std: a template of std compiled here could be
 // the copy that the linker keeps for everybody, and older machines would stop at an unknown instruction.
 #include FASTPLM_SIMD
-#include "kernels/kernels.h"
+#include "kernels/train.h"
 #include "simd/fetch.h"
 
 namespace fastplm::FASTPLM_ISA {
@@ -24,10 +24,21 @@ namespace {
 
 #include "kernels/keys.inl.h"
 
+#include "kernels/random.inl.h"
+
+#include "kernels/act_grad.inl.h"
+
+#include "kernels/product.inl.h"
+
+#include "kernels/loss.inl.h"
+
 // Each of the above builds on the one before it; the order of those below does not matter.
+#include "kernels/adamw.inl.h"
+#include "kernels/add_norm.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
+#include "kernels/flash.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
 #include "kernels/head_norm.inl.h"
@@ -76,6 +87,34 @@ constexpr FormatKernels format_kernels() {
   };
 }
 
+template <class T>
+constexpr TrainKernels<T> make_train_kernels() {
+  return {
+      .add_norm = add_norm<T>,
+      .add_norm_grad = add_norm_grad<T>,
+      .gated = gated<T>,
+      .gated_grad = gated_grad<T>,
+      .column_sums = column_sums<T>,
+      .cross_entropy = cross_entropy<T>,
+      .cross_entropy_grad = cross_entropy_grad<T>,
+      .flash = flash<T>,
+      .flash_grad = flash_grad<T>,
+      .flash_workspace = flash_workspace<T>,
+      .adamw = adamw<T, T>,
+      .adamw_f32 = adamw<T, float>,
+      .sum_squares = sum_squares<T>,
+      .product_block = Product<T>::kRows,
+      .product_panel = Product<T>::kPanel,
+      .product_pack = product_pack<T>,
+      .product_rows = product_rows<T>,
+      .product = product<T>,
+      .product_panels = Product<T>::panel_bytes,
+      .product_workspace = Product<T>::bytes,
+  };
+}
+
+constexpr Train kTrain{.f32 = make_train_kernels<float>(), .bf = make_train_kernels<bf16>()};
+
 }  // namespace
 
 #define FASTPLM_TEXT_OF(x) #x
@@ -87,6 +126,7 @@ constinit const Kernels kTable{
     .bf = float_kernels<bf16>(),
     .formats = {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(),
                 format_kernels<Int8Format>()},   // in Format's order
+    .train = &kTrain,
     .pool = pool,
     .softmax = softmax,
     .ascii = ascii,

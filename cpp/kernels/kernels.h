@@ -41,11 +41,14 @@ struct FloatKernels {
   void (*from_bf16)(const bf16* x, T* y, int64_t n) noexcept;
 };
 
+struct Train;   // kernels/train.h
+
 struct Kernels {
   const char* name;
   FloatKernels<float> f32;
   FloatKernels<bf16> bf;
   FormatKernels formats[kFormats];
+  const Train* train;
   void (*pool)(const PoolArgs&) noexcept;
   void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
   void (*ascii)(const char* text, AsciiClasses& classes) noexcept;   // of text[0 .. 64)

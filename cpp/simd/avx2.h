@@ -84,6 +84,28 @@ FASTPLM_INLINE float largest(F32 a) {
 }
 FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
+
+// v where a > b, else 0.
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), v.v)}; }
+
+struct U32 {   // kLanes integers, modulo 2^32
+  __m256i v;
+  FASTPLM_INLINE U32 set1(uint32_t x) { return {_mm256_set1_epi32(int(x))}; }
+  FASTPLM_INLINE U32 from(uint32_t x) {   // x, x + 1, x + 2, ...
+    return {_mm256_add_epi32(_mm256_set1_epi32(int(x)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))};
+  }
+};
+FASTPLM_INLINE U32 operator^(U32 a, U32 b) { return {_mm256_xor_si256(a.v, b.v)}; }
+FASTPLM_INLINE U32 multiply(U32 a, uint32_t b, U32& high) {   // the product's low half
+  const __m256i factor = _mm256_set1_epi32(int(b));
+  const __m256i even = _mm256_mul_epu32(a.v, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), factor);
+  high = {_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa)};
+  return {_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa)};
+}
+FASTPLM_INLINE F32 low_half(U32 a) { return {_mm256_cvtepi32_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(0xffff)))}; }
+FASTPLM_INLINE F32 high_half(U32 a) { return {_mm256_cvtepi32_ps(_mm256_srli_epi32(a.v, 16))}; }
+
 FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   __m256 a[8], b[8];
   for (int i = 0; i < 8; i += 2) {
@@ -190,5 +212,7 @@ FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
 }
 
 constexpr int kTileRows = 6, kTileVectors = 2;  // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
+
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -37,4 +37,6 @@ FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
   return {_mm512_add_epi32(c.v, _mm512_madd_epi16(row.v, panel.v))};
 }
 
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
+
 }  // namespace fastplm::FASTPLM_ISA

@@ -67,6 +67,25 @@ FASTPLM_INLINE float sum(F32 a) { return a.v; }
 FASTPLM_INLINE float largest(F32 a) { return a.v; }
 FASTPLM_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+
+// v where a > b, else 0.
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {a.v > b.v ? v.v : 0.0f}; }
+
+struct U32 {   // kLanes integers, modulo 2^32
+  uint32_t v;
+  FASTPLM_INLINE U32 set1(uint32_t x) { return {x}; }
+  FASTPLM_INLINE U32 from(uint32_t x) { return {x}; }   // x, x + 1, x + 2, ...
+};
+FASTPLM_INLINE U32 operator^(U32 a, U32 b) { return {a.v ^ b.v}; }
+FASTPLM_INLINE U32 multiply(U32 a, uint32_t b, U32& high) {   // the product's low half
+  const uint64_t product = uint64_t(a.v) * b;
+  high = {uint32_t(product >> 32)};
+  return {uint32_t(product)};
+}
+FASTPLM_INLINE F32 low_half(U32 a) { return {float(a.v & 0xffff)}; }
+FASTPLM_INLINE F32 high_half(U32 a) { return {float(a.v >> 16)}; }
+
 FASTPLM_INLINE void transpose(F32*) {}   // kLanes x kLanes
 
 struct Bytes {   // kCount bytes; what is said of each is a bit of the result, the first byte's the lowest
@@ -150,5 +169,7 @@ FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
 }
 
 constexpr int kTileRows = 4, kTileVectors = 4;
+
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

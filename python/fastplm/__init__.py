@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
     from fastplm.tokenizer import AutoTokenizer
+    from fastplm.training.accelerate import accelerate, restore
 
 _HOMES = {
     "AddedToken": "tokenizer",
@@ -67,11 +68,13 @@ _HOMES = {
     "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
+    "accelerate": "training.accelerate",
     "architectures": "runtime",
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
     "pipeline": "pipelines",
+    "restore": "training.accelerate",
     "set_num_threads": "runtime",
 }
 
@@ -102,11 +105,13 @@ __all__ = [
     "TextStreamer",
     "UnsupportedError",
     "__version__",
+    "accelerate",
     "architectures",
     "cpu_info",
     "cuda_status",
     "num_threads",
     "pipeline",
+    "restore",
     "set_num_threads",
 ]
 

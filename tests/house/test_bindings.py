@@ -125,7 +125,7 @@ LONG = {
         starts = np.arange(0, rows + 1, min(rows, length), dtype=np.int32)
         q1 = q[:rows]
         none = (None, None, None)
-        _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, -1, -1, *none, out[:rows], None, workspace)
+        _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, 0.0, -1, -1, *none, out[:rows], None, workspace)
     """,
 }
 

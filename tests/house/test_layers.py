@@ -31,8 +31,9 @@ FAMILIES = re.compile(
     r"opt(?![a-z])|marian|m2m|pegasus)",
     re.IGNORECASE,
 )
-# Python code that names one: names of files of sentence-transformers, and of models on the hub.
-NAMES_FAMILIES = {"sentence/transformer_file.py", "pipelines/table.py"}
+# Python code that names one: names of files of sentence-transformers, of models on the hub, and of classes of
+# transformers whose code is recognised.
+NAMES_FAMILIES = {"sentence/transformer_file.py", "pipelines/table.py", "training/replace.py"}
 LEVELS = re.compile(r"\b(avx\w*|amx\w*|sse\w*|neon|_mm\d*_\w+|immintrin)\b", re.IGNORECASE)
 
 

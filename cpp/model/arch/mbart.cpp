@@ -7,9 +7,9 @@ namespace fastplm {
 static Spec mbart(const Value& c) { return seq2seq(c, {.norms_before = true, .embed_norm = true}); }
 
 static constexpr ModelClass kClasses[] = {
-    {"MBartModel", {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "use_cache"}},
+    {"MBartModel", {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "use_cache return_dict"}},
     {.name = "MBartForConditionalGeneration",
-     .arguments = {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "labels use_cache"},
+     .arguments = {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "labels use_cache return_dict"},
      .head = seq2seq_vocabulary,
      .also = "ForMaskedLM"},
     {"MBartForSequenceClassification",

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode, run, serve, tokenize, train_tokenizer
+from fastplm.cli import check, doctor, encode, run, serve, tokenize, train, train_tokenizer
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": run,
     "serve": serve,
     "tokenize": tokenize,
+    "train": train,
     "train-tokenizer": train_tokenizer,
     "doctor": doctor,
     "check": check,
@@ -31,6 +32,7 @@ _EXAMPLES = """examples:
   fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
   fastplm serve path/to/model                       an HTTP server with OpenAI's interface
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
+  fastplm train mlm path/to/model a.txt -o new      a model trained on a file of examples
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine
   fastplm check path/to/model                       does it compute what transformers computes?
