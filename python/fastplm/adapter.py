@@ -152,7 +152,8 @@ def read(folder: Path) -> Adapter | None:
     if not weights.exists():
         if (folder / "adapter_model.bin").exists():
             raise UnsupportedError(
-                f"{folder / 'adapter_model.bin'}: fastplm reads safetensors only (a pickle can run code)"
+                f"{folder / 'adapter_model.bin'}: fastplm reads safetensors only (a pickle can run code); "
+                f"convert it: fastplm convert {folder} OUT"
             )
         raise FileNotFoundError(f"{weights}: missing; {CONFIG} lies beside it")
     return Adapter(folder, config, read_header(weights))

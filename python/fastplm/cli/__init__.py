@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode, run, tokenize, train_tokenizer
+from fastplm.cli import check, convert, doctor, encode, run, tokenize, train_tokenizer
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": run,
     "tokenize": tokenize,
     "train-tokenizer": train_tokenizer,
+    "convert": convert,
     "doctor": doctor,
     "check": check,
 }

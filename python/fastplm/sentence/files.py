@@ -82,6 +82,12 @@ def read_sentence_folder(folder: Path) -> SentenceFolder:
     )
 
 
+def read_places(folder: Path) -> list[str]:
+    """The folders of the modules that modules.json names, within `folder`; none without the file."""
+    path = folder / "modules.json"
+    return [module.place for module in _read_modules(path)] if path.exists() else []
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises FileNotFoundError, CheckpointError."""
     if not path.exists():
