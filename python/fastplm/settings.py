@@ -293,7 +293,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     },
     "modules.json": {"idx": "modules come in the order of the list"},
     "Pooling": {"embedding_dimension": _WIDTH, "word_embedding_dimension": _WIDTH},
-    "Normalize": {},
+    **{kind: {} for kind in ("Dense", "Dropout", "LayerNorm", "Normalize")},
     "processing_kwargs": _PROCESSING,
     "SentenceEncoder": _SENTENCE_ENCODER,
 }
