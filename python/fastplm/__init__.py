@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
+    from fastplm.cross_encoder import CrossEncoder
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.generation.config import GenerationConfig
     from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
+    from fastplm.sparse_encoder import SparseEncoder
     from fastplm.tokenizer import AutoTokenizer
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "CrossEncoder": "cross_encoder",
     "GenerationConfig": "generation.config",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
@@ -59,6 +62,7 @@ _HOMES = {
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "SparseEncoder": "sparse_encoder",
     "TextIteratorStreamer": "generation.streamers",
     "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
@@ -86,12 +90,14 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "CrossEncoder",
     "GenerationConfig",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "SparseEncoder",
     "TextIteratorStreamer",
     "TextStreamer",
     "UnsupportedError",

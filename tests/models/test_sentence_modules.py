@@ -71,9 +71,7 @@ def test_layers(base, tmp_path, name):
 
 
 def test_every_mode_at_once(base, tmp_path):
-    ours, theirs = saved(
-        base, tmp_path, lambda: st.Dense(WIDTH * len(POOLING_MODES), 7), modes=POOLING_MODES
-    )
+    ours, theirs = saved(base, tmp_path, lambda: st.Dense(WIDTH * len(POOLING_MODES), 7), modes=POOLING_MODES)
     assert_same(ours, theirs)
     assert ours[1].modes == POOLING_MODES
 

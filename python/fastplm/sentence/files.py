@@ -67,7 +67,7 @@ def read_sentence_folder(folder: Path) -> SentenceFolder:
     config = read_object(config_path) if config_path.exists() else {}
     if (family := config.get("model_type", _FAMILY)) != _FAMILY:
         return _undescribed(folder, f"{config_path}: model_type is {family!r}")
-    modules = _read_modules(path)
+    modules = read_modules(path)
     for number, module in enumerate(modules):
         _check_order(path, number, module.kind, modules[0].kind == _STATIC)
     static = modules[0].kind == _STATIC
@@ -91,7 +91,7 @@ def read_sentence_folder(folder: Path) -> SentenceFolder:
 def read_places(folder: Path) -> list[str]:
     """The folders of the modules that modules.json names, within `folder`; none without the file."""
     path = folder / "modules.json"
-    return [module.place for module in _read_modules(path)] if path.exists() else []
+    return [module.place for module in read_modules(path)] if path.exists() else []
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _undescribed(folder: Path, why: str) -> SentenceFolder:
     return SentenceFolder(("0", "1"), "", PLAIN, (), (mode,), True, {}, None, None, None, described=False)
 
 
-def _read_modules(path: Path) -> list[_Module]:
+def read_modules(path: Path) -> list[_Module]:
     """Class name, name and folder of each module. A class path is never imported, only compared."""
     modules = read_json(path)
     if not isinstance(modules, list) or not modules or not all(isinstance(m, dict) for m in modules):

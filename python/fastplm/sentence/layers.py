@@ -122,13 +122,20 @@ def _read_dropout(folder: Path, config: dict[str, Any], width: int) -> tuple[Lay
 
 def _read_dense(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer, int]:
     path = folder / "config.json"
-    _check(folder, "Dense", config, ("in_features", "out_features", "bias", "activation_function", "use_residual"))
+    _check(
+        folder,
+        "Dense",
+        config,
+        ("in_features", "out_features", "bias", "activation_function", "use_residual"),
+    )
     sizes = [config.get(name) for name in ("in_features", "out_features")]
     for name, size in zip(("in_features", "out_features"), sizes, strict=True):
         if type(size) is not int or not 0 < size <= _WIDEST:
             raise CheckpointError(f"{path}: {name} is {size!r}; expected an integer from 1 to {_WIDEST}")
     if sizes[0] != width:
-        raise CheckpointError(f"{path}: in_features is {sizes[0]}; expected {width}, what comes before it gives")
+        raise CheckpointError(
+            f"{path}: in_features is {sizes[0]}; expected {width}, what comes before it gives"
+        )
     named = config.get("activation_function", "torch.nn.modules.activation.Tanh")
     act = ACTIVATIONS.get(named) if isinstance(named, str) else None
     if act is None and isinstance(named, str) and named.startswith("torch.nn."):
@@ -145,7 +152,9 @@ def _read_dense(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer
     if config.get("use_residual"):
         residual = True
         if inside != outside:
-            residual = Dense(_values(folder, tensors, "residual.weight", (outside, inside)), None, "none", None)
+            residual = Dense(
+                _values(folder, tensors, "residual.weight", (outside, inside)), None, "none", None
+            )
     return Dense(weight, bias, act, residual), outside
 
 
@@ -157,7 +166,9 @@ def _read_layer_norm(folder: Path, config: dict[str, Any], width: int) -> tuple[
             "before it gives"
         )
     tensors = _tensors(folder)
-    return LayerNorm(*(_values(folder, tensors, f"norm.{part}", (width,)) for part in ("weight", "bias"))), width
+    return LayerNorm(
+        *(_values(folder, tensors, f"norm.{part}", (width,)) for part in ("weight", "bias"))
+    ), width
 
 
 _READERS: dict[str, Callable[[Path, dict[str, Any], int], tuple[Layer, int]]] = {
@@ -183,7 +194,9 @@ def _values(folder: Path, tensors: dict[str, Tensor], name: str, shape: tuple[in
     """The values of a tensor, which must have that shape."""
     tensor = tensors.get(name)
     if tensor is None:
-        raise CheckpointError(f"{folder / 'model.safetensors'}: has no {name!r}; expected one of shape {list(shape)}")
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'}: has no {name!r}; expected one of shape {list(shape)}"
+        )
     if tensor.dtype not in FLOATS or tensor.shape != shape:
         raise CheckpointError(
             f"{tensor.path}: {name!r} is {tensor.dtype} of shape {list(tensor.shape)}; expected floats of shape "

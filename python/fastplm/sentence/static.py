@@ -120,11 +120,13 @@ def _rows(weights: Path, tensors: dict[str, Tensor]) -> F32:
         if shared.dtype not in _INTEGERS or len(shared.shape) != 1:
             raise CheckpointError(f"{weights}: mapping is {shared.dtype}; expected integers [tokens]")
         places = np.frombuffer(b"".join(read_raw(shared)), _INTEGERS[shared.dtype])
-        if len(places) and not (0 <= places.min() and places.max() < len(rows)):
+        if len(places) and not (places.min() >= 0 and places.max() < len(rows)):
             raise CheckpointError(f"{weights}: mapping leads beyond the {len(rows)} rows of embeddings")
         rows = rows[places]
     if (factors := tensors.get("weights")) is not None:
         if factors.dtype not in FLOATS or factors.shape != (len(rows),):
-            raise CheckpointError(f"{weights}: weights has shape {list(factors.shape)}; expected [{len(rows)}]")
+            raise CheckpointError(
+                f"{weights}: weights has shape {list(factors.shape)}; expected [{len(rows)}]"
+            )
         rows = rows * read_floats(factors)[:, None]
     return rows
