@@ -167,9 +167,7 @@ class CrossEncoder(Headed):
         return_documents. The others: as in `predict`. Raises ValueError for a model of several labels.
         """
         if self.num_labels != 1:
-            raise ValueError(
-                f"rank: the model gives {self.num_labels} scores to a pair; expected 1: use predict"
-            )
+            raise ValueError(f"rank: the model gives {self.num_labels} scores; expected 1: use predict")
         documents = list(documents)
         scores = self.predict(
             [(query, document) for document in documents], prompt_name, prompt, batch_size, show_progress_bar,
@@ -196,7 +194,8 @@ class CrossEncoder(Headed):
             path = next((known for known in ACTIVATIONS if known.endswith(end)), named)
         if path not in ACTIVATIONS:
             raise UnsupportedError(
-                f"{self.config.name_or_path}: activation_fn is {named!r}; expected one of {', '.join(ACTIVATIONS)}"
+                f"{self.config.name_or_path}: activation_fn is {named!r}; expected one of "
+                f"{', '.join(ACTIVATIONS)}"
             )
         if path in (_SIGMOID, _IDENTITY):
             return str(path)

@@ -37,8 +37,8 @@ class SentenceEncoder(Container):
 
     The result for a text does not depend on the texts beside it, on their order or on the number of threads.
     encoder[0] is the Transformer (tokenizer and model), encoder[1] the Pooling; after them come Dense,
-    LayerNorm, Normalize and Dropout modules. Or encoder[0] is a StaticEmbedding, without a Pooling. An encoder
-    can be copied (the copy shares the weights) and pickled (they are loaded again).
+    LayerNorm, Normalize and Dropout modules. Or encoder[0] is a StaticEmbedding, without a Pooling. An
+    encoder can be copied (the copy shares the weights) and pickled (they are loaded again).
     """
 
     model_type = "SentenceTransformer"

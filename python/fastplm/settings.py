@@ -105,6 +105,7 @@ _OLDER_CONFIG = {
     ),
     **dict.fromkeys(("reference_compile", "repad_logits_with_grad"), _RUNTIME),
     **dict.fromkeys(("prefix", "task_specific_params"), "read by pipelines that generate"),
+    "sbert_ce_default_activation_function": "read with the cross-encoder",
     "sentence_transformers": "read with the sentence encoder",
     "transformers.js_config": "read by transformers.js",
 }  # fmt: skip

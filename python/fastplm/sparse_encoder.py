@@ -1,4 +1,4 @@
-"""Text in, weights of the vocabulary's words out: sentence-transformers' SparseEncoder (SPLADE) on the engine."""
+"""Text in, weights of words out: sentence-transformers' SparseEncoder (SPLADE) on the engine."""
 
 import os
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ class SparseEncoder(Headed):
         where = self.config.name_or_path
         if len(places) > 1 or (places and places[0][0] != "SpladePooling"):
             raise UnsupportedError(
-                f"{where}: modules.json has {', '.join(kind for kind, _ in places)}; expected SpladePooling alone "
-                "behind the first"
+                f"{where}: modules.json has {', '.join(kind for kind, _ in places)}; expected SpladePooling "
+                "alone behind the first"
             )
         self.pooling_strategy, self.twice = _pooling(places)
         honoured = ("prompts", "default_prompt_name", "model_type", "similarity_fn_name", "max_active_dims")
@@ -130,11 +130,8 @@ class SparseEncoder(Headed):
         if convert_to_numpy:
             dense = _dense(rows, vocabulary)
             return dense[0] if batch.single else dense
-        result = (
-            _tensor(rows, vocabulary)
-            if convert_to_sparse_tensor
-            else arrays.to_torch(_dense(rows, vocabulary))
-        )
+        result = _tensor(rows, vocabulary)
+        result = result if convert_to_sparse_tensor else result.to_dense()
         if batch.single:
             return result[0]
         return result if convert_to_tensor else list(result)
@@ -162,7 +159,7 @@ class SparseEncoder(Headed):
         if self.similarity_fn_name == "dot" and all(getattr(rows, "is_sparse", False) for rows in pair):
             first, second = (rows.unsqueeze(0) if rows.ndim == 1 else rows for rows in pair)
             return (first.coalesce() @ second.coalesce().T).to_dense()
-        return similarities.similarity(*map(_as_dense, pair), self.similarity_fn_name)
+        return similarities.similarity(_as_dense(pair[0]), _as_dense(pair[1]), self.similarity_fn_name)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Scores [n] of each embedding with its partner, by `similarity_fn_name`."""

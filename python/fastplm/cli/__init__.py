@@ -11,13 +11,27 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, convert, doctor, encode, run, tokenize, train_tokenizer
+from fastplm.cli import (
+    chat,
+    check,
+    convert,
+    doctor,
+    encode,
+    generate,
+    perplexity,
+    run,
+    tokenize,
+    train_tokenizer,
+)
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 _COMMANDS = {
     "encode": encode,
     "run": run,
+    "generate": generate,
+    "chat": chat,
+    "perplexity": perplexity,
     "tokenize": tokenize,
     "train-tokenizer": train_tokenizer,
     "convert": convert,
@@ -29,6 +43,7 @@ _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
   fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
+  fastplm generate path/to/model "Once upon"        text, as it comes
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine

@@ -52,8 +52,8 @@ class Pipeline:
         if isinstance(self.first, StaticEmbedding):
             if request.output != "sentence_embedding":
                 raise ValueError(
-                    f"output_value: {request.output!r}; expected sentence_embedding: a static embedding has no "
-                    "vectors of tokens in a text"
+                    f"output_value: {request.output!r}; expected sentence_embedding: a static embedding "
+                    "gives no vectors of tokens"
                 )
         elif request.prompt and self.pooling and not self.pooling.include_prompt:
             skip = self.first.prompt_length(request.prompt)

@@ -71,7 +71,8 @@ def read_sentence_folder(folder: Path) -> SentenceFolder:
     for number, module in enumerate(modules):
         _check_order(path, number, module.kind, modules[0].kind == _STATIC)
     static = modules[0].kind == _STATIC
-    modes, include_prompt = ("mean",), True
+    modes: tuple[str, ...] = ()
+    include_prompt = True
     if not static:
         if len(modules) == 1:
             raise UnsupportedError(f"{path}: has no Pooling; expected Transformer and Pooling first")
@@ -144,7 +145,8 @@ def read_modules(path: Path) -> list[_Module]:
 def _check_order(path: Path, number: int, kind: str, static: bool) -> None:
     if (kind in ("Transformer", _STATIC)) != (number == 0):
         raise UnsupportedError(
-            f"{path}: module {number} is {kind}; expected a Transformer first, or a StaticEmbedding, and only there"
+            f"{path}: module {number} is {kind}; expected a Transformer first, or a "
+            "StaticEmbedding, and only there"
         )
     if number == 0:
         return

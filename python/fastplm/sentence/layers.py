@@ -3,19 +3,22 @@
 A text's result depends on no other: the operations sum each row in one order, whatever the number of rows.
 """
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastplm import _ops, pooling
+from fastplm import pooling
 from fastplm.arrays import F32
 from fastplm.checkpoint import find_weights
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.safetensors import FLOATS, Tensor, read_floats, read_header
 from fastplm.settings import warn_of_unknown
+
+_ops: Any = importlib.import_module("fastplm._ops")
 
 # The activations of torch by their paths, and the engine's names of them.
 ACTIVATIONS = {
@@ -128,13 +131,10 @@ def _read_dense(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer
         config,
         ("in_features", "out_features", "bias", "activation_function", "use_residual"),
     )
-    sizes = [config.get(name) for name in ("in_features", "out_features")]
-    for name, size in zip(("in_features", "out_features"), sizes, strict=True):
-        if type(size) is not int or not 0 < size <= _WIDEST:
-            raise CheckpointError(f"{path}: {name} is {size!r}; expected an integer from 1 to {_WIDEST}")
-    if sizes[0] != width:
+    inside, outside = (_size(path, config, name) for name in ("in_features", "out_features"))
+    if inside != width:
         raise CheckpointError(
-            f"{path}: in_features is {sizes[0]}; expected {width}, what comes before it gives"
+            f"{path}: in_features is {inside}; expected {width}, what comes before it gives"
         )
     named = config.get("activation_function", "torch.nn.modules.activation.Tanh")
     act = ACTIVATIONS.get(named) if isinstance(named, str) else None
@@ -144,7 +144,6 @@ def _read_dense(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer
         raise UnsupportedError(
             f"{path}: activation_function is {named!r}; expected one of {', '.join(ACTIVATIONS)}"
         )
-    inside, outside = sizes
     tensors = _tensors(folder)
     weight = _values(folder, tensors, "linear.weight", (outside, inside))
     bias = _values(folder, tensors, "linear.bias", (outside,)) if config.get("bias", True) else None
@@ -158,12 +157,19 @@ def _read_dense(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer
     return Dense(weight, bias, act, residual), outside
 
 
+def _size(path: Path, config: dict[str, Any], name: str) -> int:
+    size = config.get(name)
+    if type(size) is not int or not 0 < size <= _WIDEST:
+        raise CheckpointError(f"{path}: {name} is {size!r}; expected an integer from 1 to {_WIDEST}")
+    return size
+
+
 def _read_layer_norm(folder: Path, config: dict[str, Any], width: int) -> tuple[Layer, int]:
     _check(folder, "LayerNorm", config, ("dimension",))
     if config.get("dimension") != width:
         raise CheckpointError(
-            f"{folder / 'config.json'}: dimension is {config.get('dimension')!r}; expected {width}, what comes "
-            "before it gives"
+            f"{folder / 'config.json'}: dimension is {config.get('dimension')!r}; expected {width}, what "
+            "comes before it gives"
         )
     tensors = _tensors(folder)
     return LayerNorm(
@@ -172,7 +178,8 @@ def _read_layer_norm(folder: Path, config: dict[str, Any], width: int) -> tuple[
 
 
 _READERS: dict[str, Callable[[Path, dict[str, Any], int], tuple[Layer, int]]] = {
-    "Normalize": _read_normalize, "Dropout": _read_dropout, "Dense": _read_dense, "LayerNorm": _read_layer_norm,
+    "Normalize": _read_normalize, "Dropout": _read_dropout, "Dense": _read_dense,
+    "LayerNorm": _read_layer_norm,
 }  # fmt: skip
 LAYERS = tuple(_READERS)
 
@@ -199,7 +206,7 @@ def _values(folder: Path, tensors: dict[str, Tensor], name: str, shape: tuple[in
         )
     if tensor.dtype not in FLOATS or tensor.shape != shape:
         raise CheckpointError(
-            f"{tensor.path}: {name!r} is {tensor.dtype} of shape {list(tensor.shape)}; expected floats of shape "
-            f"{list(shape)}"
+            f"{tensor.path}: {name!r} is {tensor.dtype} of shape {list(tensor.shape)}; expected floats of "
+            f"shape {list(shape)}"
         )
     return np.array(read_floats(tensor))  # writable, as the operations ask for

@@ -63,7 +63,7 @@ PLAIN = TransformerSettings("", None, False, None, None, {}, {}, {}, {})
 
 
 def read_transformer_settings(folder: Path, task: str = "feature-extraction") -> TransformerSettings:
-    """What the folder's sentence_bert_config.json, or the older file in its place, says of a model for `task`.
+    """What the folder's sentence_bert_config.json, or the older file in its place, says of a `task`.
 
     Raises CheckpointError, and UnsupportedError naming a setting that this version cannot follow.
     """
