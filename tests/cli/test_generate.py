@@ -128,7 +128,7 @@ def test_perplexity_of_stdin(root, capsys, monkeypatch):
         (["generate", "features", "a"], "AutoModelForCausalLM has no class"),
         (["generate", "nowhere", "a"], "no such folder"),
         (["generate", "gpt2 text", "a", "--max-new-tokens", "0"], "max_new_tokens"),
-        (["generate", "gpt2 text", "a", "--top-p", "7", "--seed", "1"], "top_p"),
+        (["generate", "gpt2 text", "a", "--temperature", "-1"], "temperature"),
         (["generate", "gpt2 text"], "invalid start byte at byte 1"),
         (["chat", "gpt2 text"], "no chat template"),
         (["perplexity", "gpt2 text", "--context", "900"], "--context: 900"),
