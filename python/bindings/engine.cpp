@@ -67,4 +67,5 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   bind_training(m);
   bind_model(m);
   bind_generate(m);
+  bind_requests(m);
 }

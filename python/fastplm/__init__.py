@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fastplm.cross_encoder import CrossEncoder
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.constraints import Constraint
+    from fastplm.generation.generator import Generator
     from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
@@ -54,8 +56,10 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "Constraint": "generation.constraints",
     "CrossEncoder": "cross_encoder",
     "GenerationConfig": "generation.config",
+    "Generator": "generation.generator",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
@@ -90,8 +94,10 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "Constraint",
     "CrossEncoder",
     "GenerationConfig",
+    "Generator",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",

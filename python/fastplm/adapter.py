@@ -76,8 +76,8 @@ class Adapter:
         parts = self._parts(prefix)
         if parts and not any(f"{name}.weight" in base for name in parts):
             raise CheckpointError(
-                f"{self._file}: adapts {next(iter(parts))} and others, none of which this model has; expected "
-                f"an adapter of this model, not of {self.base!r}"
+                f"{self._file}: adapts {next(iter(parts))} and others, none of which this model has; "
+                f"expected an adapter of this model, not of {self.base!r}"
             )
         for name, halves in parts.items():
             if (old := base.get(f"{name}.weight")) is None:

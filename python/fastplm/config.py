@@ -147,9 +147,9 @@ class PretrainedConfig:
         if name == "is_encoder_decoder":
             return own is not None and own.stacks == "both"
         known = honoured(family) if family in FAMILIES else ()
-        for names in _SIZES:
-            if name in names:
-                for other in names:
+        for synonyms in _SIZES:
+            if name in synonyms:
+                for other in synonyms:
                     if other in values and other in known:
                         return values[other]
         raise AttributeError(f"config.json has no setting {name!r}")

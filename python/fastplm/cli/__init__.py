@@ -20,6 +20,7 @@ from fastplm.cli import (
     generate,
     perplexity,
     run,
+    serve,
     tokenize,
     train_tokenizer,
 )
@@ -32,6 +33,7 @@ _COMMANDS = {
     "generate": generate,
     "chat": chat,
     "perplexity": perplexity,
+    "serve": serve,
     "tokenize": tokenize,
     "train-tokenizer": train_tokenizer,
     "convert": convert,
@@ -44,6 +46,7 @@ _EXAMPLES = """examples:
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
   fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
   fastplm generate path/to/model "Once upon"        text, as it comes
+  fastplm serve path/to/model                       an HTTP server with OpenAI's interface
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     settings = dict(_setting(option) for option in options.options)
     about = {"task": options.task, "model": options.model}
     context = settings.pop("context", None)
-    if options.task == "question-answering" and not isinstance(context, str):
+    if options.task == "question-answering" and context is None:
         raise ValueError("question-answering: no context; expected -p context=TEXT")
     pipe = pipeline(
         options.task, model=options.model, dtype=options.dtype, batch_size=options.batch_size, **settings
@@ -82,6 +82,8 @@ def _setting(option: str) -> tuple[str, Any]:
     name, equals, value = option.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(f"-p: {option!r}; expected NAME=VALUE")
+    if name == "context":  # a text, whatever it looks like
+        return name, value
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
