@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
+    from fastplm.cross_encoder import CrossEncoder
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.generation.config import GenerationConfig
     from fastplm.generation.constraints import Constraint
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
+    from fastplm.sparse_encoder import SparseEncoder
     from fastplm.tokenizer import AutoTokenizer
     from fastplm.training.accelerate import accelerate, restore
 
@@ -56,6 +58,7 @@ _HOMES = {
     "Cache": "cache",
     "CheckpointError": "errors",
     "Constraint": "generation.constraints",
+    "CrossEncoder": "cross_encoder",
     "GenerationConfig": "generation.config",
     "Generator": "generation.generator",
     "ModelOutput": "outputs",
@@ -64,6 +67,7 @@ _HOMES = {
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "SparseEncoder": "sparse_encoder",
     "TextIteratorStreamer": "generation.streamers",
     "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
@@ -94,6 +98,7 @@ __all__ = [
     "Cache",
     "CheckpointError",
     "Constraint",
+    "CrossEncoder",
     "GenerationConfig",
     "Generator",
     "ModelOutput",
@@ -101,6 +106,7 @@ __all__ = [
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "SparseEncoder",
     "TextIteratorStreamer",
     "TextStreamer",
     "UnsupportedError",

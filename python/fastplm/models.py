@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, ClassVar, NoReturn, Self
 
-from fastplm import _engine, arrays, decoding, encoding, loading, signatures
+from fastplm import _engine, arrays, decoding, encoding, loading, saving, signatures
 from fastplm.absent import Absent
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
@@ -202,6 +202,25 @@ class PreTrainedModel(Absent):
         if self.stacks != "both":
             raise UnsupportedError(f"get_encoder(): {type(self).__name__} has one stack only")
         return decoding.Encoder(self)
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        max_shard_size: int | str = "50GB",
+        **kwargs: Any,
+    ) -> None:
+        """Writes config.json, model.safetensors (shards with an index if there is more than max_shard_size)
+        and generation_config.json of a model that generates, from which the same model loads.
+
+        The weights are read again from where the model came from, whose own bits they keep; an adapter's
+        changes are in them. is_main_process=False writes nothing. kwargs: transformers' others, which must
+        ask for nothing.
+
+        Raises FileNotFoundError if that place is gone, UnsupportedError for a head that was drawn at random
+        (the engine gives no weights back), for a folder with an adapter, for what fastplm does not do.
+        """
+        saving.save_model(self, save_directory, is_main_process, max_shard_size, kwargs)
 
     @property
     def device(self) -> Any:

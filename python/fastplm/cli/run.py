@@ -8,7 +8,7 @@ from typing import Any
 from fastplm.arrays import DTYPES
 from fastplm.cli.inputs import add_text_arguments, iter_texts
 from fastplm.pipelines import TASKS, pipeline
-from fastplm.pipelines.table import ALIASES
+from fastplm.pipelines.table import ALIASES, find_task
 
 SUMMARY = "a task (classification, entities, answers, ...) over texts"
 
@@ -30,8 +30,8 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tasks = sorted((*TASKS, *ALIASES))
-    parser.add_argument("task", metavar="TASK", choices=tasks, help=f"one of {', '.join(tasks)}")
+    tasks = ", ".join(sorted((*TASKS, *ALIASES, "translation_XX_to_YY")))
+    parser.add_argument("task", metavar="TASK", type=_task, help=f"one of {tasks}")
     parser.add_argument("model", metavar="MODEL", help="folder or hub id")
     add_text_arguments(parser, "the lines of stdin")
     parser.add_argument(
@@ -69,6 +69,14 @@ def run(options: argparse.Namespace) -> int:
     for result in results:
         print(_json({"text": seen.pop(0), "result": result}), flush=True)
     return 0
+
+
+def _task(name: str) -> str:
+    try:
+        find_task(name)
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"invalid choice: {error.args[0]}") from None
+    return name
 
 
 def _setting(option: str) -> tuple[str, Any]:
