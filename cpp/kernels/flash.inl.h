@@ -7,7 +7,7 @@
 template <class T>
 struct Flash {
   using Inner = typename Product<T>::Inner;
-  using Tile = Tiles<Inner>;
+  using Tile = FloatTiles<Inner>;
   static constexpr int64_t kQueries = 64, kPanel = Tile::kPanel;
   static constexpr int64_t kKeys = kDropGroup % kPanel ? 3 * kDropGroup : kDropGroup;   // whole panels, whole groups
   static_assert(kKeys % kPanel == 0 && kQueries % Tile::kStep == 0 && kKeys % Tile::kStep == 0);
@@ -28,10 +28,10 @@ struct Flash {
 
   // b [n, k] for products with rows of k, and its transpose.
   void pack_rows_of(const T* b, int64_t ld, int64_t n, Inner* panels) const {
-    fastplm::FASTPLM_ISA::pack<T, Inner>({b, ld, 1, n, a.head_dim, panels}, {0, (n + kPanel - 1) / kPanel});
+    pack_floats<Inner>(PackArgs<T>{b, ld, 1, n, a.head_dim, panels}, {0, (n + kPanel - 1) / kPanel});
   }
   void pack_columns_of(const T* b, int64_t ld, int64_t k, Inner* panels) const {
-    fastplm::FASTPLM_ISA::pack<T, Inner>({b, 1, ld, a.head_dim, k, panels}, {0, width / kPanel});
+    pack_floats<Inner>(PackArgs<T>{b, 1, ld, a.head_dim, k, panels}, {0, width / kPanel});
   }
 
   // Rows of a head in Inner, [rows, depth].

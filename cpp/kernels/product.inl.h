@@ -16,21 +16,21 @@ struct InnerOf<bf16, true> {
 template <class T>
 struct Product {
   using Inner = typename InnerOf<T, kFastBf16>::type;
-  using Tile = Tiles<Inner>;
+  using Tile = FloatTiles<Inner>;
   static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel;
   static constexpr int64_t kDepth = 256;   // values of k: a panel's part is 16 KiB for 16 columns of f32
-  static_assert(kDepth % kLine<Inner> == 0 && kLine<Inner> % Tile::kStep == 0 && kLine<Inner> % F32::kLanes == 0);
+  static_assert(kDepth % kLineOf<Inner> == 0 && kLineOf<Inner> % Tile::kStep == 0 && kLineOf<Inner> % F32::kLanes == 0);
 
   const ProductArgs<T>& g;
   Range rows;
   int64_t blocks = (rows.size() + kRows - 1) / kRows;
   int64_t k = round_up(g.k, Tile::kStep);
   Inner* packed = static_cast<Inner*>(g.workspace);
-  float* sums = (float*)(packed + blocks * kRows * round_up(k, kLine<Inner>));
+  float* sums = (float*)(packed + blocks * kRows * round_up(k, kLineOf<Inner>));
 
   static int64_t bytes(int64_t rows, int64_t k) noexcept {
     return round_up(rows, kRows) *
-           (round_up(k, kLine<Inner>) * int64_t(sizeof(Inner)) + kPanel * int64_t(sizeof(float)));
+           (round_up(k, kLineOf<Inner>) * int64_t(sizeof(Inner)) + kPanel * int64_t(sizeof(float)));
   }
   static int64_t panel_bytes(int64_t n, int64_t k) noexcept {
     return round_up(n, kPanel) * round_up(k, Tile::kStep) * int64_t(sizeof(Inner));
@@ -38,18 +38,18 @@ struct Product {
 
   // Where row r of the piece has element k0, which begins a line or lies in it.
   Inner* place(int64_t r, int64_t k0) const {
-    const int64_t depth = k0 / kDepth * kDepth, size = round_up(smaller(kDepth, k - depth), kLine<Inner>);
-    const int64_t in_line = k0 % kLine<Inner>, line = k0 - depth - in_line;
-    return packed + kRows * (depth * blocks + r / kRows * size + line) + r % kRows * kLine<Inner> + in_line;
+    const int64_t depth = k0 / kDepth * kDepth, size = round_up(smaller(kDepth, k - depth), kLineOf<Inner>);
+    const int64_t in_line = k0 % kLineOf<Inner>, line = k0 - depth - in_line;
+    return packed + kRows * (depth * blocks + r / kRows * size + line) + r % kRows * kLineOf<Inner> + in_line;
   }
 
   void pack_rows_of_a() const {   // rows whose k lies together
     for (int64_t r = 0; r < rows.size(); ++r) {
       const T* from = g.a + (rows.begin + r) * g.a_row;
-      for (int64_t k0 = 0; k0 < g.k; k0 += kLine<Inner>) {
-        const int64_t count = smaller(kLine<Inner>, g.k - k0);
+      for (int64_t k0 = 0; k0 < g.k; k0 += kLineOf<Inner>) {
+        const int64_t count = smaller(kLineOf<Inner>, g.k - k0);
         Inner* to = place(r, k0);
-        if (count < kLine<Inner>) fill_zero(to, kLine<Inner>);
+        if (count < kLineOf<Inner>) fill_zero(to, kLineOf<Inner>);
         convert(from + k0, to, count);
       }
     }
@@ -68,7 +68,7 @@ struct Product {
         transpose(lanes);
         for (int r = 0; r < count; ++r) {
           Inner* to = place(r0 + r, k0);
-          if (ends) fill_zero(to, kLine<Inner> - k0 % kLine<Inner>);
+          if (ends) fill_zero(to, kLineOf<Inner> - k0 % kLineOf<Inner>);
           store(to, lanes[r]);
         }
       }
@@ -123,13 +123,9 @@ struct Product {
 template <class T>
 static void product_pack(const ProductArgs<T>& g, Range panels) noexcept {
   using Inner = typename Product<T>::Inner;
-  fastplm::FASTPLM_ISA::pack<T, Inner>({.source = g.b,
-                                        .stride_n = g.b_column,
-                                        .stride_k = g.b_depth,
-                                        .n = g.n,
-                                        .k = g.k,
-                                        .panels = static_cast<Inner*>(g.panels)},
-                                       panels);
+  const PackArgs<T> b{
+      .source = g.b, .stride_n = g.b_column, .stride_k = g.b_depth, .n = g.n, .k = g.k, .panels = g.panels};
+  pack_floats<Inner>(b, panels);
 }
 
 template <class T>

@@ -58,7 +58,8 @@ def test_spec(tmp_path):
     assert score["kind"] == "rope" and score["frequencies"][0] == 1 and len(score["frequencies"]) == 4
     assert attention["op"] == {
         "op": "attention", "heads": 2, "kv_heads": 1, "head_dim": 8, "scale": pytest.approx(8**-0.5),
-        "qkv_bias": False, "out_bias": False, "qk_norm": None, "softcap": 0.0, "causal": True, "window": None, "keys": "self",
+        "qkv_bias": False, "out_bias": False, "qk_norm": None, "softcap": 0.0, "causal": True,
+        "window": None, "keys": "self",
     }  # fmt: skip
     assert mlp["op"] == {"op": "mlp", "width": 37, "act": "silu", "gated": True, "bias": False}
     assert attention["slot"] == "attention" and mlp["slot"] == "mlp"
