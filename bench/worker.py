@@ -21,7 +21,14 @@ class WorkerError(RuntimeError):
 class Worker:
     """The parent's handle. Every method waits for the answer; timings are taken inside the worker."""
 
-    def __init__(self, name: str, model: str, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        threads: int,
+        serve: Callable[[Connection, str, Any, int], None] | None = None,
+    ) -> None:
+        """serve: what the process does with the pipe; None: it embeds, as the contender of that name."""
         self.name = name
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -30,7 +37,9 @@ class Worker:
         kept = {key: os.environ.get(key) for key in environment}
         os.environ.update(environment)
         try:
-            self._process = context.Process(target=_serve, args=(theirs, name, model, threads), daemon=True)
+            self._process = context.Process(
+                target=serve or _serve, args=(theirs, name, model, threads), daemon=True
+            )
             self._process.start()
         finally:
             for key, value in kept.items():

@@ -27,6 +27,11 @@ def assert_layers(
         )
 
 
+def excess(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest |a - b| as a share of what `assert_layers` allows."""
+    return float((np.abs(a - b) / (ABSOLUTE + RELATIVE * np.abs(b))).max())
+
+
 def worst_cosine(a: np.ndarray, b: np.ndarray) -> float:
     """The smallest cosine between equal rows of a and b."""
     a, b = a.astype(np.float64), b.astype(np.float64)

@@ -3,6 +3,7 @@
 // A worker joins by adding one; if it then finds the gate closed it was late and leaves again.
 #include "core/parallel.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,11 @@ constexpr int kMaxThreads = 1024;
 
 std::atomic<bool (*)()> g_should_stop{nullptr};
 std::atomic<int> g_threads{0};  // 0: not chosen yet
+
+// Runs body(data) on a team of that many threads, of which the caller is one: GOMP_parallel, which libgomp, libomp and
+// libiomp5 have. Null: the own pool.
+using Fork = void (*)(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+std::atomic<Fork> g_fork{nullptr};
 
 inline void pause_briefly() {   // tells the core that this is a spin loop
 #if defined(__x86_64__)
@@ -172,6 +178,7 @@ Pool& pool() {
     g_pool = new Pool;
     pthread_atfork(nullptr, nullptr, [] {
       g_pool = new Pool;
+      g_fork = nullptr;   // OpenMP's team is gone too
       t_current = {};
     });
     return true;
@@ -181,6 +188,12 @@ Pool& pool() {
 }
 
 }  // namespace
+
+bool borrow_openmp_threads() {
+  pool();   // so that a forked child is told
+  g_fork = reinterpret_cast<Fork>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  return g_fork.load() != nullptr;
+}
 
 void leave_if_stopped() {
   if (!t_current.job) return;
@@ -197,12 +210,24 @@ void detail::parallel_for(int64_t count, int64_t grain, Piece piece, const void*
   }
   const int64_t pieces = (count + grain - 1) / grain;
   const int helpers = int(std::min<int64_t>(num_threads(), pieces)) - 1;
-  if (helpers > 0 && pool().try_run(count, grain, piece, body, helpers)) return;
+  const Fork fork = g_fork.load(std::memory_order_relaxed);
+  if (helpers > 0 && !fork && pool().try_run(count, grain, piece, body, helpers)) return;
 
-  Job alone;
-  alone.begin(count, grain, piece, body);
-  run_pieces(alone, true);
-  if (alone.error) std::rethrow_exception(alone.error);
+  struct Team {
+    Job job;
+    std::thread::id caller = std::this_thread::get_id();
+  } team;
+  team.job.begin(count, grain, piece, body);
+  if (helpers > 0 && fork) {   // always as many threads: OpenMP starts and ends some when their number changes
+    const auto work = [](void* data) {
+      Team& t = *static_cast<Team*>(data);
+      run_pieces(t.job, std::this_thread::get_id() == t.caller);
+    };
+    fork(work, &team, unsigned(num_threads()), 0);
+  } else {
+    run_pieces(team.job, true);
+  }
+  if (team.job.error) std::rethrow_exception(team.job.error);
 }
 
 int num_threads() {

@@ -30,6 +30,12 @@ FASTPLM_EXPORT void set_num_threads(int n);
 // min(CPU affinity, cgroup v2 cpu.max, physical cores), or FASTPLM_NUM_THREADS if that is set.
 FASTPLM_EXPORT int default_num_threads();
 
+// From now on, work is shared out among the threads of the OpenMP library that this process has loaded, if there is
+// one: in a process whose other half computes with OpenMP (torch), its threads spin after each of its operations and
+// would hold the cores that fastplm's own threads need, and the other way round. False: there is none. In a forked
+// child, fastplm's own threads work again.
+FASTPLM_EXPORT bool borrow_openmp_threads();
+
 // What default_num_threads() saw, for `fastplm doctor`. 0: no limit.
 struct CpuLimits {
   int affinity, cgroup, physical;

@@ -44,6 +44,13 @@ const Value* Value::find(std::string_view key) const {
   return nullptr;
 }
 
+bool Value::is_null(std::string_view key) const {
+  for (const auto& [name, value] : object("settings")) {
+    if (name == key) return value.is_null();
+  }
+  return false;
+}
+
 const Value& Value::at(std::string_view key) const {
   if (const Value* value = find(key)) return *value;
   fail(ErrorKind::kFile, '"', key, "\" is missing; it is required");

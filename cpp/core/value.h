@@ -47,6 +47,7 @@ class FASTPLM_EXPORT Value {
   const Value* find(std::string_view key) const;
   const Value& at(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
+  bool is_null(std::string_view key) const;   // the member is there, and null
 
   // Required member, and member with a default (used when missing or null).
   int64_t i(std::string_view key) const { return at(key).integer(key); }

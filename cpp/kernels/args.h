@@ -35,28 +35,31 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
+// How the weights of a matrix are held: a row of the table Kernels::formats, a file of kernels/format.
+enum class Format : uint8_t { kF32, kBF16, kInt8 };
+constexpr int kFormats = 3;
+
 // Element (n, k) of a matrix to pack is source[n * stride_n + k * stride_k]; one of the strides is 1. With rows,
 // it is rows[n][k] instead: rows that lie in several places, or in another order.
-template <class From, class T>
+template <class From>
 struct PackArgs {
   const From* source;
   int64_t stride_n, stride_k;
   int64_t n, k;
-  T* panels;
+  void* panels;             // of the format
   const From* const* rows = nullptr;
 };
 
-template <class T>
 struct GemmArgs {           // out = act(a b^T + bias) + residual
-  const T* a;               // [m, k], rows lda apart
+  const void* a;            // [m, k] of the format's activation type, rows lda values apart
   int64_t lda;
-  const T* panels;          // b [n, k], packed
+  const void* panels;       // b [n, k], packed
   int64_t n, k;
   const float* bias;        // [n] or null
   Act act;
   const float* residual;    // [m, n], rows ldo apart, or null; may be out_f32
   float* out_f32;           // [m, n], rows ldo apart; or null, and then
-  T* out;                   // [m, n], rows ldo apart
+  void* out;                // [m, n] of the activation type, rows ldo apart
   int64_t ldo;
   void* workspace;          // gemm_workspace(rows, k) bytes, 64-byte aligned; one for each thread
 };
@@ -74,52 +77,61 @@ struct NormArgs {
 };
 
 template <class T>
-struct EmbedArgs {          // y = tokens[ids] * scale (or x) + segments[segment_ids] + positions[position_ids]
-  const T* tokens;          // [vocab, dim], or null, and then
-  const T* panels;          // the same, packed
-  const float* segments;    // [segments, dim] or null
-  const float* positions;   // [positions, dim] or null
-  const int32_t* ids;       // [rows], or null: the rows of x instead
-  const float* x;           // [rows, dim]
-  const int32_t* segment_ids;    // [rows] or null: segment 0
-  const int32_t* position_ids;   // [rows]
-  int64_t dim;
-  float scale;              // of the token's row
-  float* y;                 // [rows, dim]
+struct HeadNormArgs {       // RMSNorm of each head, in place
+  T* x;                     // [rows, heads * dim], rows ldx apart
+  int64_t ldx, heads, dim;
+  const float* weight;      // [dim]
+  float eps;
 };
 
 template <class T>
-struct GluArgs {            // y = act(x[:, :dim]) * x[:, dim:]
-  const T* x;               // [rows, 2 dim]
+struct EmbedArgs {  // y = tokens[ids] * scale (or x * x_scale) + segments[segment_ids] + positions[position_ids]
+  const T* tokens;  // [vocab, dim], or null, and then
+  const T* panels;  // the same, packed
+  const float* segments;  // [segments, dim] or null
+  const float* positions;  // [positions, dim] or null
+  const int32_t* ids;  // [rows], or null: the rows of x instead
+  const float* x;  // [rows, dim]
+  const int32_t* segment_ids;  // [rows] or null: segment 0
+  const int32_t* position_ids;  // [rows]
+  int64_t dim;
+  float scale;  // of the token's row
+  float x_scale;
+  float* y;  // [rows, dim]
+};
+
+template <class T>
+struct GluArgs {  // y = act(x[:, :dim]) * x[:, dim:]
+  const T* x;  // [rows, 2 dim]
   int64_t dim;
   Act act;
-  T* y;                     // [rows, dim]
+  T* y;  // [rows, dim]
 };
 
 template <class T>
-struct RopeArgs {           // rotates the two halves of the first `dims` values of each head, in place
-  T* x;                     // [rows, heads * head_dim], rows ldx apart
+struct RopeArgs {  // rotates the two halves of the first `dims` values of each head, in place
+  T* x;  // [rows, heads * head_dim], rows ldx apart
   int64_t ldx, heads, head_dim, dims;
-  const float* cos_sin;     // [positions, dims]: cosines, then sines, of dims / 2 frequencies
-  const int32_t* position_ids;   // [rows]
+  const float* cos_sin;  // [positions, dims]: cosines, then sines, of dims / 2 frequencies
+  const int32_t* position_ids;  // [rows]
 };
 
 // The keys and values of one head of one sequence, in the panels that attention multiplies with: of a page's keys
 // [rows, head_dim], then of its values transposed, [head_dim, rows].
 template <class T>
 struct KeyPages {
-  T* const* pages;          // page p holds the keys p * rows to (p + 1) * rows - 1
-  int64_t rows;             // of a page: divides kKeyBlock, or one page holds all; a multiple of the panel
-  int64_t keys_at, values_at;    // where the head's panels begin in each page
+  T* const* pages;  // page p holds the keys p * rows to (p + 1) * rows - 1
+  int64_t rows;  // of a page: divides kKeyBlock, or one page holds all; a multiple of the panel
+  int64_t keys_at, values_at;  // where the head's panels begin in each page
   int64_t head_dim;
 };
 
 template <class T>
-struct WriteKeysArgs {      // puts rows of keys and values behind those that are there
-  const T *k, *v;           // [count, head_dim], rows ld apart
+struct WriteKeysArgs {  // puts rows of keys and values behind those that are there
+  const T *k, *v;  // [count, head_dim], rows ld apart
   int64_t ld, count;
-  int64_t at;               // how many are there
-  bool last;                // memory behind the rows may hold anything: clear what attention will read of it
+  int64_t at;  // how many are there
+  bool last;  // memory behind the rows may hold anything: clear what attention will read of it
   KeyPages<T> to;
 };
 
@@ -127,20 +139,21 @@ struct WriteKeysArgs {      // puts rows of keys and values behind those that ar
 // multiple of every table's panel.
 constexpr int64_t kKeyBlock = 576;
 
-constexpr int64_t kFar = int64_t(1) << 62;   // sees everything on that side
+constexpr int64_t kFar = int64_t(1) << 62;  // sees everything on that side
 
 template <class T>
-struct AttentionArgs {      // some rows of queries over the keys of one sequence
-  const T* q;               // [count, head_dim], rows ldq apart
+struct AttentionArgs {  // some rows of queries over the keys of one sequence
+  const T* q;  // [count, head_dim], rows ldq apart
   int64_t ldq, count;
   KeyPages<T> keys;
-  int64_t length;           // keys
+  int64_t length;  // keys
   // Query r stands where key first + r * step does: rows are successive tokens (1), or heads of one token (0).
   int64_t first, step;
   float scale;
-  int64_t back, ahead;      // a token sees those at most this far before and behind it; kFar: all
-  const float* distance_bias;    // added to the score of (query i, key j) at [index j - index i], or null
-  int64_t bias_step;        // from one query's distance_bias to the next one's
+  float softcap;  // > 0: scaled scores become softcap tanh(score / softcap)
+  int64_t back, ahead;  // a token sees those at most this far before and behind it; kFar: all
+  const float* distance_bias;  // added to the score of (query i, key j) at [index j - index i], or null
+  int64_t bias_step;  // from one query's distance_bias to the next one's
   // Added to q_i . k_j, both of row place[index j - index i], which does not decrease: q_i times that position's key,
   // and that position's query times k_j.
   const int32_t* place;  // or null, and then neither is used

@@ -8,7 +8,7 @@ constexpr int64_t kQueries = 32;
 
 template <class T>
 struct Attention {
-  using Tile = Tiles<T>;
+  using Tile = FloatTiles<T>;
   static_assert(kKeyBlock % Tile::kPanel == 0 && Tile::kPanel % Tile::kStep == 0);
 
   const AttentionArgs<T>& a;
@@ -108,8 +108,8 @@ struct Attention {
     }
     if (a.place && a.position_keys) add_position_keys(q, rows, block, here);
     if (a.place && a.position_queries) add_position_queries(q, rows, block, here);
-    if (!a.distance_bias && !a.mask) return;
-    for (int64_t r = 0; r < rows; ++r) add_bias(q + r, scores + r * score_columns - block, here);
+    if (!scores_change()) return;
+    for (int64_t r = 0; r < rows; ++r) change(q + r, scores + r * score_columns - block, here);
   }
 
   // The rows of positions that some of these queries and keys need.
@@ -161,22 +161,33 @@ struct Attention {
     }
   }
 
+  bool scores_change() const { return a.distance_bias || a.mask || a.softcap > 0.0f; }   // by more than their scale
+
   // Added to the scores of hidden keys: so low that a row which sees no key weighs all alike, as with the lowest f32
   // that transformers adds, whose product with kLog2E is infinite; that of a power of two is finite and exact.
   static constexpr float kHidden = -0x1p126f;
 
-  void add_bias(int64_t q, float* row, Range here) const {
+  void change(int64_t q, float* row, Range here) const {
+    const bool capped = a.softcap > 0.0f;
+    if (capped) cap(row + here.begin, here.size());
+    if (!a.distance_bias && !a.mask) return;
     const float* bias = a.distance_bias ? a.distance_bias + q * a.bias_step : nullptr;
     const uint8_t* mask = a.mask ? a.mask + q * a.mask_ld : nullptr;
     const int64_t own = bias ? index(place(q)) : 0;
     for (int64_t k = here.begin; k < here.end; ++k) {
-      row[k] *= a.scale;
+      if (!capped) row[k] *= a.scale;
       if (bias) row[k] += bias[index(k) - own];
       if (mask && !mask[k]) row[k] += kHidden;
     }
   }
 
-  float factor() const { return a.distance_bias || a.mask ? 1.0f : a.scale; }  // what scores still lack
+  void cap(float* scores_of_row, int64_t count) const {
+    const F32 inner = F32::set1(a.scale / a.softcap), outer = F32::set1(a.softcap);
+    for_lanes(count,
+              [&](int64_t i, int n) { store(scores_of_row + i, tanh(load(scores_of_row + i, n) * inner) * outer, n); });
+  }
+
+  float factor() const { return scores_change() ? 1.0f : a.scale; }  // what scores still lack
 
   // weights[r] = exp(score - top); what was summed under an older top is scaled down to the new one.
   void weigh(int64_t q, int64_t r, int64_t block, Range here, bool begun) {
@@ -215,12 +226,13 @@ struct Attention {
     const int64_t page_rows = a.keys.rows;
     for (int64_t k = from; k < to;) {   // the keys of one page at a time
       const int64_t at = k % page_rows, n = smaller(page_rows - at, to - k);
-      const T* page = a.keys.pages[k / page_rows] + a.keys.values_at + at * Tile::kPanel;
+      const T* page = a.keys.pages[k / page_rows] + a.keys.values_at;
       for (int64_t c = 0; c < sum_columns; c += Tile::kPanel) {
+        const int64_t width = smaller(Tile::kPanel, sum_columns - c);
         for (int64_t r = 0; r < rows; r += Tile::kRows) {
-          Tile::run(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (k - block), score_columns, n,
-                    page + c * page_rows, sums + r * sum_columns + c, sum_columns, a.keys.head_dim - c,
-                    begun || k > from);
+          Tile::template run<true>(scope, smaller(Tile::kRows, rows - r), weights + r * score_columns + (k - block),
+                                   score_columns, n, page + c * page_rows + at * width, sums + r * sum_columns + c,
+                                   sum_columns, width, begun || k > from);
         }
       }
       k += n;

@@ -1,13 +1,13 @@
 // act(a b^T + bias) + residual against packed panels. Contract: ops/linear.h.
 
 // Bias, activation and residual of one block of sums, and its way to memory.
-template <class T, bool kResidual, class To, class ActFn>
-FASTPLM_INLINE void finish_rows(const GemmArgs<T>& g, To* out, int64_t row, int64_t rows, int64_t column,
-                                const float* sums, ActFn act) {
-  constexpr int64_t kPanel = Tiles<T>::kPanel;
+template <class F, bool kResidual, class To, class ActFn>
+FASTPLM_INLINE void finish_rows(const GemmArgs& g, To* out, int64_t row, int64_t rows, int64_t column,
+                                const typename F::Sum* sums, const typename F::Finish& value_of, ActFn act) {
+  constexpr int64_t kPanel = Tiles<F>::kPanel;
   const auto finish = [&](int64_t r, int64_t i, F32 bias, int count) {
     const int64_t at = (row + r) * g.ldo + column + i;
-    F32 y = act(load(sums + r * kPanel + i) + bias);
+    F32 y = act(value_of(load(sums + r * kPanel + i), r, i) + bias);
     if constexpr (kResidual) y = y + load(g.residual + at, count);
     store(out + at, y, count);
   };
@@ -28,36 +28,41 @@ FASTPLM_INLINE void finish_rows(const GemmArgs<T>& g, To* out, int64_t row, int6
   });
 }
 
-template <class T>
-static void finish_block(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t column, const float* sums) noexcept {
-  with_act(g.act, Precision<T>{}, [&](auto act) {
+template <class F>
+static void finish_block(const GemmArgs& g, int64_t row, int64_t rows, int64_t column, const typename F::Sum* sums,
+                         const typename F::Finish& value_of) noexcept {
+  using Activation = typename F::Activation;
+  with_act(g.act, Precision<Activation>{}, [&](auto act) {
     const auto to = [&](auto* out) {
       if (g.residual)
-        finish_rows<T, true>(g, out, row, rows, column, sums, act);
+        finish_rows<F, true>(g, out, row, rows, column, sums, value_of, act);
       else
-        finish_rows<T, false>(g, out, row, rows, column, sums, act);
+        finish_rows<F, false>(g, out, row, rows, column, sums, value_of, act);
     };
     if (g.out_f32)
       to(g.out_f32);
     else
-      to(g.out);
+      to(static_cast<Activation*>(g.out));
   });
 }
 
 // One register tile's rows as [k / kLine][kRows][kLine], zeros behind k: one stream instead of one for each row, and a
-// matrix unit's tile is one piece of memory.
-template <class T>
-static void pack_block(int64_t rows, const T* a, int64_t lda, int64_t k, T* block) {
-  for (int64_t i = 0; i < k; i += kLine<T>, block += Tiles<T>::kRows * kLine<T>) {
-    const int64_t count = smaller(kLine<T>, k - i);
+// matrix unit's tile is one piece of memory. scales: of the rows, where the format has them.
+template <class F>
+static void pack_block(int64_t rows, const typename F::Activation* a, int64_t lda, int64_t k, const float* scales,
+                       typename F::Row* block) {
+  constexpr int64_t kLine = kLineOf<typename F::Row>;
+  for (int64_t i = 0; i < k; i += kLine, block += Tiles<F>::kRows * kLine) {
+    const int64_t count = smaller(kLine, k - i);
     for (int64_t r = 0; r < rows; ++r) {
-      T* to = block + r * kLine<T>;
-      const T* from = a + r * lda + i;
-      if (count == kLine<T>) {
-        __builtin_memcpy(to, from, 64);
+      typename F::Row* to = block + r * kLine;
+      const typename F::Activation* from = a + r * lda + i;
+      const float scale = F::kRowScales ? scales[r] : 1.0f;
+      if (count == kLine) {
+        F::pack_row(from, to, kLine, scale);
       } else {
-        fill_zero(to, kLine<T>);
-        __builtin_memcpy(to, from, uint64_t(count) * sizeof(T));
+        fill_zero(to, kLine);
+        F::pack_row(from, to, count, scale);
       }
     }
   }
@@ -67,21 +72,26 @@ static void pack_block(int64_t rows, const T* a, int64_t lda, int64_t k, T* bloc
 // pass it, and the next one is fetched meanwhile. `rows` should be few enough that their blocks stay in the
 // second-level cache (linear.cpp sees to it). Where Tiles wants k in several depths, each depth of a panel meets all
 // blocks before the next does, and the sums wait in memory.
-template <class T>
+template <class F>
 struct Gemm {
-  using Tile = Tiles<T>;
-  static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel;
+  using Tile = Tiles<F>;
+  using Row = typename F::Row;
+  using Weight = typename F::Weight;
+  using Sum = typename F::Sum;
+  static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel, kLine = kLineOf<Row>;
 
-  const GemmArgs<T>& g;
+  const GemmArgs& g;
   Range rows;
   int64_t blocks = (rows.size() + kRows - 1) / kRows;
   int64_t k = round_up(g.k, Tile::kStep);
   int64_t depth = Tile::depth(k);
-  T* packed = static_cast<T*>(g.workspace);
-  float* sums = (float*)(packed + blocks * kRows * round_up(k, kLine<T>));
+  Row* packed = static_cast<Row*>(g.workspace);
+  Sum* sums = (Sum*)(packed + blocks * kRows * round_up(k, kLine));
+  float* scales = (float*)(sums + blocks * kRows * kPanel);   // of the rows, where the format has them
 
   static int64_t bytes(int64_t rows, int64_t k) noexcept {
-    return round_up(rows, kRows) * (round_up(k, kLine<T>) * int64_t(sizeof(T)) + kPanel * int64_t(sizeof(float)));
+    return round_up(rows, kRows) * (round_up(k, kLine) * int64_t(sizeof(Row)) + kPanel * int64_t(sizeof(Sum)) +
+                                    (F::kRowScales ? int64_t(sizeof(float)) : 0));
   }
 
   // Calls body(depth's begin, its size, block's first row, its rows, its packed values, its sums).
@@ -92,45 +102,53 @@ struct Gemm {
       for (int64_t block = 0; block < b.blocks; ++block) {
         const int64_t row = b.rows.begin + block * kRows;
         body(k0, size, row, smaller(kRows, b.rows.end - row),
-             b.packed + kRows * (k0 * b.blocks + block * round_up(size, kLine<T>)),
+             b.packed + kRows * (k0 * b.blocks + block * round_up(size, kLine)),
              b.depth == b.k ? b.sums : b.sums + block * kRows * kPanel);
       }
     }
   }
 
+  const float* scales_of(int64_t row) const { return scales + (row - rows.begin); }
+
   void pack() const {
-    for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, T* to, float*) {
-      pack_block(count, g.a + row * g.lda + k0, g.lda, smaller(size, g.k - k0), to);
+    const auto* a = static_cast<const typename F::Activation*>(g.a);
+    if constexpr (F::kRowScales) {   // over all of k, before it is cut
+      for (int64_t r = 0; r < rows.size(); ++r) scales[r] = F::scale_of(a + (rows.begin + r) * g.lda, g.k);
+    }
+    for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, Row* to, Sum*) {
+      pack_block<F>(count, a + row * g.lda + k0, g.lda, smaller(size, g.k - k0), scales_of(row), to);
     });
   }
 
   void multiply(Range panels) const {
     typename Tile::Scope scope;
+    const int64_t bytes = F::panel_bytes(g.k);
     for (int64_t p = panels.begin; p < panels.end; ++p) {
-      const T* panel = g.panels + p * kPanel * k;
-      const T* next = (p + 1) * kPanel < g.n ? panel + kPanel * k : nullptr;
-      for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, const T* a, float* c) {
+      const auto* panel = (const Weight*)((const char*)g.panels + p * bytes);
+      const auto* next = (p + 1) * kPanel < g.n ? (const Weight*)((const char*)panel + bytes) : nullptr;
+      for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, const Row* a, Sum* c) {
         const Fetch fetch = part_of(next + kPanel * k0, size, (row - rows.begin) / kRows);
         Tile::run_block(scope, count, a, size, panel + kPanel * k0, c, kPanel, k0 > 0, next ? fetch : Fetch{});
-        if (k0 + size == k) finish_block(g, row, count, p * kPanel, c);
+        if (k0 + size == k) finish_block<F>(g, row, count, p * kPanel, c, {panel, k, scales_of(row)});
       });
     }
   }
 
   // The share that one block has in fetching the next panel.
-  Fetch part_of(const T* panel, int64_t size, int64_t block) const {
-    const int64_t fetches = round_up(size, kLine<T>) / kLine<T>;  // of each block: tiles call some() for each line of k
-    const int64_t lines = (kPanel * size / kLine<T> + fetches * blocks - 1) / (fetches * blocks);
-    return {(const char*)(panel + block * fetches * lines * kLine<T>), lines};
+  Fetch part_of(const Weight* panel, int64_t size, int64_t block) const {
+    constexpr int64_t kWeights = kLineOf<Weight>;
+    const int64_t fetches = round_up(size, kLine) / kLine;  // of each block: tiles call some() for each line of k
+    const int64_t lines = (kPanel * size / kWeights + fetches * blocks - 1) / (fetches * blocks);
+    return {(const char*)(panel + block * fetches * lines * kWeights), lines};
   }
 };
 
-template <class T>
-static void gemm_rows(const GemmArgs<T>& g, Range rows) noexcept {
-  Gemm<T>{g, rows}.pack();
+template <class F>
+static void gemm_rows(const GemmArgs& g, Range rows) noexcept {
+  Gemm<F>{g, rows}.pack();
 }
 
-template <class T>
-static void gemm(const GemmArgs<T>& g, Range rows, Range panels) noexcept {
-  Gemm<T>{g, rows}.multiply(panels);
+template <class F>
+static void gemm(const GemmArgs& g, Range rows, Range panels) noexcept {
+  Gemm<F>{g, rows}.multiply(panels);
 }

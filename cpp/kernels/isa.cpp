@@ -2,7 +2,7 @@
 // and FASTPLM_SIMD="simd/<isa>.h". It may include nothing from std: a template of std compiled here could be
 // the copy that the linker keeps for everybody, and older machines would stop at an unknown instruction.
 #include FASTPLM_SIMD
-#include "kernels/kernels.h"
+#include "kernels/train.h"
 #include "simd/fetch.h"
 
 namespace fastplm::FASTPLM_ISA {
@@ -16,14 +16,32 @@ namespace {
 
 #include "kernels/pack.inl.h"
 
+#include "kernels/format/f32.inl.h"
+
+#include "kernels/format/bf16.inl.h"
+
+#include "kernels/format/int8.inl.h"
+
 #include "kernels/keys.inl.h"
 
+#include "kernels/random.inl.h"
+
+#include "kernels/act_grad.inl.h"
+
+#include "kernels/product.inl.h"
+
+#include "kernels/loss.inl.h"
+
 // Each of the above builds on the one before it; the order of those below does not matter.
+#include "kernels/adamw.inl.h"
+#include "kernels/add_norm.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
+#include "kernels/flash.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
+#include "kernels/head_norm.inl.h"
 #include "kernels/norm.inl.h"
 #include "kernels/pool.inl.h"
 #include "kernels/rope.inl.h"
@@ -33,19 +51,14 @@ namespace {
 template <class T>
 constexpr FloatKernels<T> float_kernels() {
   return {
-      .layout = {Tiles<T>::kPanel, Tiles<T>::kStep},
-      .block_rows = Tiles<T>::kRows,
-      .pack_f32 = pack<float, T>,
-      .pack_f16 = pack<f16, T>,
-      .pack_bf16 = pack<bf16, T>,
-      .gemm_rows = gemm_rows<T>,
-      .gemm = gemm<T>,
-      .gemm_workspace = Gemm<T>::bytes,
+      .key_panel = FloatTiles<T>::kPanel,
       .norm = norm<T>,
+      .head_norm = head_norm<T>,
       .embed = embed<T>,
       .glu = glu<T>,
       .rope = rope<T>,
       .write_keys = write_keys<T>,
+      .clear_values = clear_values<T>,
       .value_columns = value_columns<T>,
       .key_columns = key_columns<T>,
       .attention = attention<T>,
@@ -56,6 +69,52 @@ constexpr FloatKernels<T> float_kernels() {
   };
 }
 
+template <class F>
+constexpr FormatKernels format_kernels() {
+  return {
+      .activation = sizeof(typename F::Activation) == sizeof(float) ? DType::kF32 : DType::kBF16,
+      .panel = Tiles<F>::kPanel,
+      .block_rows = Tiles<F>::kRows,
+      .row_value = sizeof(typename F::Row),
+      .max_k = F::kMaxK,
+      .panel_bytes = F::panel_bytes,
+      .pack_f32 = F::template pack<float>,
+      .pack_f16 = F::template pack<f16>,
+      .pack_bf16 = F::template pack<bf16>,
+      .gemm_rows = gemm_rows<F>,
+      .gemm = gemm<F>,
+      .gemm_workspace = Gemm<F>::bytes,
+  };
+}
+
+template <class T>
+constexpr TrainKernels<T> make_train_kernels() {
+  return {
+      .add_norm = add_norm<T>,
+      .add_norm_grad = add_norm_grad<T>,
+      .gated = gated<T>,
+      .gated_grad = gated_grad<T>,
+      .column_sums = column_sums<T>,
+      .cross_entropy = cross_entropy<T>,
+      .cross_entropy_grad = cross_entropy_grad<T>,
+      .flash = flash<T>,
+      .flash_grad = flash_grad<T>,
+      .flash_workspace = flash_workspace<T>,
+      .adamw = adamw<T, T>,
+      .adamw_f32 = adamw<T, float>,
+      .sum_squares = sum_squares<T>,
+      .product_block = Product<T>::kRows,
+      .product_panel = Product<T>::kPanel,
+      .product_pack = product_pack<T>,
+      .product_rows = product_rows<T>,
+      .product = product<T>,
+      .product_panels = Product<T>::panel_bytes,
+      .product_workspace = Product<T>::bytes,
+  };
+}
+
+constexpr Train kTrain{.f32 = make_train_kernels<float>(), .bf = make_train_kernels<bf16>()};
+
 }  // namespace
 
 #define FASTPLM_TEXT_OF(x) #x
@@ -65,6 +124,9 @@ constinit const Kernels kTable{
     .name = FASTPLM_TEXT(FASTPLM_ISA),
     .f32 = float_kernels<float>(),
     .bf = float_kernels<bf16>(),
+    .formats = {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(),
+                format_kernels<Int8Format>()},   // in Format's order
+    .train = &kTrain,
     .pool = pool,
     .softmax = softmax,
     .ascii = ascii,

@@ -5,27 +5,33 @@
 
 namespace fastplm {
 
-// How a [n, k] matrix lies in memory after packing: [n / panel][k / step][panel][step], zero-filled.
-struct PanelLayout {
-  int64_t panel;   // columns of one panel
-  int64_t step;    // values of k that one multiply-add consumes together
+// How matrices of one weight format are packed and multiplied with. A matrix [n, k] is packed as panels of `panel` of
+// its n rows each, which are columns of the product; what is missing to the last one is zero.
+struct FormatKernels {
+  DType activation;     // of the rows that are multiplied with it
+  int64_t panel;
+  int64_t block_rows;   // rows that one register tile handles together
+  int64_t row_value;    // bytes of one value of a row in the workspace
+  int64_t max_k;        // of a matrix
+  int64_t (*panel_bytes)(int64_t k) noexcept;
+  void (*pack_f32)(const PackArgs<float>&, Range panels) noexcept;
+  void (*pack_f16)(const PackArgs<f16>&, Range panels) noexcept;
+  void (*pack_bf16)(const PackArgs<bf16>&, Range panels) noexcept;
+  void (*gemm_rows)(const GemmArgs&, Range rows) noexcept;   // first: brings rows of a into the workspace
+  void (*gemm)(const GemmArgs&, Range rows, Range panels) noexcept;
+  int64_t (*gemm_workspace)(int64_t rows, int64_t k) noexcept;   // in bytes
 };
 
 template <class T>
 struct FloatKernels {
-  PanelLayout layout;
-  int64_t block_rows;   // rows that one register tile handles together
-  void (*pack_f32)(const PackArgs<float, T>&, Range panels) noexcept;
-  void (*pack_f16)(const PackArgs<f16, T>&, Range panels) noexcept;
-  void (*pack_bf16)(const PackArgs<bf16, T>&, Range panels) noexcept;
-  void (*gemm_rows)(const GemmArgs<T>&, Range rows) noexcept;   // first: brings rows of a into the workspace
-  void (*gemm)(const GemmArgs<T>&, Range rows, Range panels) noexcept;
-  int64_t (*gemm_workspace)(int64_t rows, int64_t k) noexcept;   // in bytes
+  int64_t key_panel;   // keys that lie together: pages hold whole ones
   void (*norm)(const NormArgs<T>&, Range rows) noexcept;
+  void (*head_norm)(const HeadNormArgs<T>&, Range rows) noexcept;
   void (*embed)(const EmbedArgs<T>&, Range rows) noexcept;
   void (*glu)(const GluArgs<T>&, Range rows) noexcept;
   void (*rope)(const RopeArgs<T>&, Range rows) noexcept;
   void (*write_keys)(const WriteKeysArgs<T>&) noexcept;
+  void (*clear_values)(T* values, int64_t head_dim, int64_t page_rows, Range rows) noexcept;   // of a page
   int64_t (*value_columns)(int64_t head_dim) noexcept;   // that a page holds for each row
   int64_t (*key_columns)(int64_t head_dim) noexcept;
   void (*attention)(const AttentionArgs<T>&) noexcept;
@@ -35,15 +41,20 @@ struct FloatKernels {
   void (*from_bf16)(const bf16* x, T* y, int64_t n) noexcept;
 };
 
+struct Train;   // kernels/train.h
+
 struct Kernels {
   const char* name;
   FloatKernels<float> f32;
   FloatKernels<bf16> bf;
+  FormatKernels formats[kFormats];
+  const Train* train;
   void (*pool)(const PoolArgs&) noexcept;
   void (*softmax)(const SoftmaxArgs&, Range rows) noexcept;
   void (*ascii)(const char* text, AsciiClasses& classes) noexcept;   // of text[0 .. 64)
   uint64_t (*find_words)(const WordsArgs&) noexcept;   // a bit for each word that is not a token in its line
 
+  const FormatKernels& of(Format format) const { return formats[int(format)]; }
   template <class T>
   const FloatKernels<T>& of() const {
     if constexpr (sizeof(T) == sizeof(float))

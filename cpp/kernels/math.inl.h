@@ -97,6 +97,7 @@ FASTPLM_INLINE F32 mish(F32 x, P precision) {
   return x * (n / (n + F32::set1(2.0f)));
 }
 
+FASTPLM_INLINE F32 tanh(F32 x) { return F32::set1(2.0f) * sigmoid(x + x, Exact{}) - F32::set1(1.0f); }
 FASTPLM_INLINE F32 relu(F32 x) { return max(F32::zero(), x); }   // NaN stays NaN
 FASTPLM_INLINE F32 relu6(F32 x) { return min(F32::set1(6.0f), relu(x)); }
 
@@ -134,7 +135,7 @@ FASTPLM_INLINE void with_act(Act act, P precision, Body body) {
     case Act::kGeluErf: return body([=](F32 x) { return gelu_erf(x, precision); });
     case Act::kGeluTanh: return body([=](F32 x) { return gelu_tanh(x, precision); });
     case Act::kSilu: return body([=](F32 x) { return x * sigmoid(x, precision); });
-    case Act::kTanh: return body([](F32 x) { return F32::set1(2.0f) * sigmoid(x + x, Exact{}) - F32::set1(1.0f); });
+    case Act::kTanh: return body([](F32 x) { return tanh(x); });
     default: return body([=](F32 x) { return rare_act(act, x, precision); });
   }
 }

@@ -1,9 +1,11 @@
-// Packing of a [n, k] matrix into panels. Contract: PanelLayout in kernels.h.
+// Packing of a [n, k] matrix into panels. Contract: ops/linear.h.
+//
+// A panel is [k / step][width][step], zeros where the matrix ends.
 
 // Rows of k are contiguous (a Linear weight, or keys of attention): whole vectors of steps are transposed.
 template <class T>
 static void pack_rows(const T* const* source, int64_t n, int64_t k, T* panel) {
-  constexpr int64_t kPanel = Tiles<T>::kPanel, kStep = Step<T>::kSize, kWidth = F32::kLanes * kStep;
+  constexpr int64_t kPanel = FloatTiles<T>::kPanel, kStep = FloatFormat<T>::kStep, kWidth = F32::kLanes * kStep;
   for (int64_t n0 = 0; n0 < n; n0 += F32::kLanes) {
     const int64_t rows = smaller(F32::kLanes, n - n0);
     for (int64_t k0 = 0; k0 < k; k0 += kWidth) {
@@ -28,10 +30,11 @@ static void pack_rows(const T* const* source, int64_t n, int64_t k, T* panel) {
 
 // Rows of n are contiguous (values of attention): step rows are copied or interleaved.
 template <class T>
-static void pack_columns(const T* source, int64_t stride_k, int64_t n, int64_t k, T* panel) {
-  constexpr int64_t kStep = Step<T>::kSize;
+static void pack_columns(const T* source, int64_t stride_k, int64_t n, int64_t k, T* panel,
+                         int64_t width = FloatTiles<T>::kPanel) {
+  constexpr int64_t kStep = FloatFormat<T>::kStep;
   for (int64_t k0 = 0; k0 < k; k0 += kStep) {
-    T* __restrict out = panel + k0 * Tiles<T>::kPanel;
+    T* __restrict out = panel + k0 * width;
     const T* row = source + k0 * stride_k;
     const int64_t steps = smaller(kStep, k - k0);
     if (steps == 1) {
@@ -48,7 +51,7 @@ static void pack_columns(const T* source, int64_t stride_k, int64_t n, int64_t k
 // Where n rows begin that lie `stride` apart.
 template <class T>
 struct RowsOf {
-  const T* rows[Tiles<T>::kPanel];
+  const T* rows[FloatTiles<T>::kPanel];
 
   RowsOf(const T* source, int64_t stride, int64_t n) {
     for (int64_t r = 0; r < n; ++r) rows[r] = source + r * stride;
@@ -57,8 +60,8 @@ struct RowsOf {
 
 template <class T>
 static void clear_edges(int64_t n, int64_t k, T* panel) {
-  constexpr int64_t kPanel = Tiles<T>::kPanel;
-  const int64_t padded_k = round_up(k, Tiles<T>::kStep);
+  constexpr int64_t kPanel = FloatTiles<T>::kPanel;
+  const int64_t padded_k = round_up(k, FloatTiles<T>::kStep);
   if (n < kPanel || k < padded_k) fill_zero(panel, kPanel * padded_k);
 }
 
@@ -72,14 +75,14 @@ static void pack_panel(const T* source, int64_t stride_n, int64_t stride_k, int6
     pack_columns(source, stride_k, n, k, panel);
 }
 
-template <class From, class T>
-static void pack(const PackArgs<From, T>& a, Range panels) noexcept {
-  constexpr int64_t kPanel = Tiles<T>::kPanel;
-  const int64_t padded_k = round_up(a.k, Tiles<T>::kStep);
+template <class T, class From>
+static void pack_floats(const PackArgs<From>& a, Range panels) noexcept {
+  constexpr int64_t kPanel = FloatTiles<T>::kPanel;
+  const int64_t padded_k = round_up(a.k, FloatTiles<T>::kStep);
   for (int64_t p = panels.begin; p < panels.end; ++p) {
     const int64_t n0 = p * kPanel, n = smaller(kPanel, a.n - n0);
     const From* source = a.source + n0 * a.stride_n;
-    T* panel = a.panels + n0 * padded_k;
+    T* panel = static_cast<T*>(a.panels) + n0 * padded_k;
     const From* rows[kPanel];
     for (int64_t i = 0; i < n; ++i) rows[i] = a.rows ? a.rows[n0 + i] : source + i * a.stride_n;
     clear_edges(n, a.k, panel);
@@ -104,3 +107,32 @@ static void pack(const PackArgs<From, T>& a, Range panels) noexcept {
     }
   }
 }
+
+// What f32 and bf16 have in common: nothing is scaled, and sums are values.
+template <class T>
+struct PlainFormat {
+  using Activation = T;
+  using Row = T;
+  using Weight = T;
+  using Sum = float;
+  using Sums = F32;
+
+  static int64_t panel_bytes(int64_t k) noexcept {
+    return FloatTiles<T>::kPanel * round_up(k, FloatTiles<T>::kStep) * int64_t(sizeof(T));
+  }
+  template <class From>
+  static void pack(const PackArgs<From>& a, Range panels) noexcept {
+    pack_floats<T>(a, panels);
+  }
+
+  static constexpr int64_t kMaxK = int64_t(1) << 62;
+  static constexpr bool kRowScales = false;
+  FASTPLM_INLINE void pack_row(const T* from, T* to, int64_t count, float) {
+    __builtin_memcpy(to, from, uint64_t(count) * sizeof(T));
+  }
+
+  struct Finish {
+    Finish(const void*, int64_t, const float*) {}
+    F32 operator()(F32 sums, int64_t, int64_t) const { return sums; }
+  };
+};

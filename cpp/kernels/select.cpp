@@ -54,8 +54,8 @@ bool has_amx() {
   if (!has_avx512_bf16()) return false;
   uint32_t eax = 7, ebx, ecx = 0, edx;
   asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-  constexpr uint32_t kTile = 1u << 24, kBf16 = 1u << 22;
-  if ((edx & kTile) == 0 || (edx & kBf16) == 0) return false;
+  constexpr uint32_t kTile = 1u << 24, kBf16 = 1u << 22, kInt8 = 1u << 25, kAll = kTile | kBf16 | kInt8;
+  if ((edx & kAll) != kAll) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
@@ -73,7 +73,7 @@ struct Isa {
 const Isa kIsas[kIsaCount] = {
 // best first
 #ifdef __x86_64__
-    {&amx::kTable, has_amx, always, "AVX-512 BF16 and AMX-BF16, granted by the kernel"},
+    {&amx::kTable, has_amx, always, "AVX-512 BF16, AMX-BF16 and AMX-INT8, granted by the kernel"},
     {&avx512_bf16::kTable, has_avx512_bf16, is_fast_bf16,
      "AVX-512 F, BW, VL, DQ, VNNI, BF16; passed over on Intel, whose VDPBF16PS is slow"},
     {&avx512::kTable, has_avx512, always, "AVX-512 F, BW, VL, DQ"},

@@ -1,60 +1,56 @@
 // The inner product of a GEMM and of attention: c[rows, kPanel] (+)= a[rows, k] panel^T in registers.
 //
-// One text for f32 and bf16. Every output is one chain of multiply-adds in ascending k, whatever the
+// One text for every weight format. Every output is one chain of multiply-adds in ascending k, whatever the
 // number of rows, so a row's result does not depend on the rows computed beside it.
+//
+// A format F, kernels/format/<name>.inl.h, says
+//   Activation            the type of the rows that gemm is given
+//   Row, Weight           of the values that are multiplied: of a row, of a panel
+//   Sum, Sums             what products are summed in: a number, and a vector of kLanes of them
+//   kStep                 the values of k that one multiply-add consumes
+//   Lanes, load_panel, broadcast, multiply_add      that multiply-add
+//   panel_bytes(k)        of one panel
+//   pack(args, panels)    a matrix into panels
+//   kRowScales, scale_of, pack_row                  rows of Activation into rows of Row
+//   kMaxK                 the longest row whose sums Sum holds
+//   Finish                sums into values
 
 template <class T>
-struct Step;   // the values of k that one multiply-add consumes: one 32-bit lane
-
-template <>
-struct Step<float> {
-  static constexpr int64_t kSize = 1;
-  using Lanes = F32;
-  FASTPLM_INLINE F32 load_panel(const float* p) { return load(p); }
-  FASTPLM_INLINE F32 broadcast(const float* p) { return F32::set1(*p); }
-  FASTPLM_INLINE F32 multiply_add(F32 a, F32 b, F32 c) { return fma(a, b, c); }
-};
-
-template <>
-struct Step<bf16> {
-  static constexpr int64_t kSize = 2;
-  using Lanes = Pair;
-  FASTPLM_INLINE Pair load_panel(const bf16* p) { return load_pairs(p); }
-  FASTPLM_INLINE Pair broadcast(const bf16* p) { return broadcast_pair(p); }
-  FASTPLM_INLINE F32 multiply_add(Pair a, Pair b, F32 c) { return dot(a, b, c); }
-};
+struct FloatFormat;   // weights of the activations' own type; attention multiplies with these too
+struct Int8Format;
 
 template <class T>
-constexpr int64_t kLine = 64 / sizeof(T);   // values in a cache line
+constexpr int64_t kLineOf = 64 / sizeof(T);   // values in a cache line
 
-// kBlock: a is a block of rows as pack_block (gemm.inl.h) lays them out, else rows lda apart.
-template <class T, int kRows, int kVectors, bool kBlock>
-static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc, bool accumulate,
-                        Fetch fetch) {
-  using S = Step<T>;
-  constexpr int64_t kPanel = kTileVectors * F32::kLanes;
-  F32 sums[kRows][kVectors];
+// kVectors of the kWidth that the panel is wide. kBlock: a is a block of rows as pack_block (gemm.inl.h) lays them out,
+// else rows lda apart.
+template <class F, int kRows, int kVectors, int kWidth, bool kBlock>
+static void vector_tile(const typename F::Row* a, int64_t lda, int64_t k, const typename F::Weight* panel,
+                        typename F::Sum* c, int64_t ldc, bool accumulate, Fetch fetch) {
+  using Sums = typename F::Sums;
+  constexpr int64_t kPanel = kWidth * F32::kLanes, kLine = kLineOf<typename F::Row>;
+  Sums sums[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : F32::zero();
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * F32::kLanes) : Sums::zero();
   }
-  constexpr int64_t kAhead = 8 * kPanel * S::kSize;   // steps; a panel outgrows the first-level cache
-  const int64_t row = kBlock ? kLine<T> : lda, skip = kBlock ? (kTileRows - 1) * kLine<T> : 0;
-  for (int64_t line = 0; line < k; line += kLine<T>, a += skip) {
+  constexpr int64_t kAhead = 8 * kPanel * F::kStep;  // steps; a panel outgrows the first-level cache
+  const int64_t row = kBlock ? kLine : lda, skip = kBlock ? (kTileRows - 1) * kLine : 0;
+  for (int64_t line = 0; line < k; line += kLine, a += skip) {
     fetch.some();
-    const int64_t end = smaller(kLine<T>, k - line);
-    for (int64_t i = 0; i < end; i += S::kSize, a += S::kSize, panel += kPanel * S::kSize) {
+    const int64_t end = smaller(kLine, k - line);
+    for (int64_t i = 0; i < end; i += F::kStep, a += F::kStep, panel += kPanel * F::kStep) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * S::kSize);
-      typename S::Lanes b[kVectors];
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(panel + kAhead + v * F32::kLanes * F::kStep);
+      typename F::Lanes b[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) b[v] = S::load_panel(panel + v * F32::kLanes * S::kSize);
+      for (int v = 0; v < kVectors; ++v) b[v] = F::load_panel(panel + v * F32::kLanes * F::kStep);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const typename S::Lanes x = S::broadcast(a + r * row);
+        const typename F::Lanes x = F::broadcast(a + r * row);
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = S::multiply_add(x, b[v], sums[r][v]);
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = F::multiply_add(x, b[v], sums[r][v]);
       }
     }
   }
@@ -65,55 +61,66 @@ static void vector_tile(const T* a, int64_t lda, int64_t k, const T* panel, floa
   }
 }
 
-template <class T, int kRows, int kVectors, bool kBlock>
-FASTPLM_INLINE void vector_rows(int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c, int64_t ldc,
-                                bool accumulate, Fetch fetch) {
-  if (rows == kRows) return vector_tile<T, kRows, kVectors, kBlock>(a, lda, k, panel, c, ldc, accumulate, fetch);
+template <class F, int kRows, int kVectors, int kWidth, bool kBlock>
+FASTPLM_INLINE void vector_rows(int64_t rows, const typename F::Row* a, int64_t lda, int64_t k,
+                                const typename F::Weight* panel, typename F::Sum* c, int64_t ldc, bool accumulate,
+                                Fetch fetch) {
+  if (rows == kRows)
+    return vector_tile<F, kRows, kVectors, kWidth, kBlock>(a, lda, k, panel, c, ldc, accumulate, fetch);
   if constexpr (kRows > 1)
-    vector_rows<T, kRows - 1, kVectors, kBlock>(rows, a, lda, k, panel, c, ldc, accumulate, fetch);
+    vector_rows<F, kRows - 1, kVectors, kWidth, kBlock>(rows, a, lda, k, panel, c, ldc, accumulate, fetch);
 }
 
-// What gemm and attention use: up to kRows rows against one panel, k a multiple of kStep. A Scope must live
-// on the calling thread meanwhile.
-template <class T>
+// What gemm and attention use: up to kRows rows against one panel, k a multiple of kStep, which a matrix unit wants
+// longer than the format's. A Scope must live on the calling thread meanwhile.
+template <class F>
 struct VectorTiles {
+  using Row = typename F::Row;
+  using Weight = typename F::Weight;
+  using Sum = typename F::Sum;
   static constexpr int64_t kRows = kTileRows, kPanel = kTileVectors * F32::kLanes;
-  static constexpr int64_t kStep = Step<T>::kSize;
+  static constexpr int64_t kStep = F::kStep;
   struct Scope {};
 
   // How much of k gemm takes at a time.
   FASTPLM_INLINE int64_t depth(int64_t k) { return k; }
 
-  // Rows of a as a matrix has them; no more of c's columns than that many are wanted.
-  template <int kVectors = kTileVectors>
-  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel, float* c,
+  // Rows of a as a matrix has them; no more of c's columns than that many are wanted. kNarrow: the panel is no wider
+  // than these, in whole vectors.
+  template <bool kNarrow = false, int kVectors = kTileVectors>
+  FASTPLM_INLINE void run(Scope& scope, int64_t rows, const Row* a, int64_t lda, int64_t k, const Weight* panel, Sum* c,
                           int64_t ldc, int64_t columns, bool accumulate) {
     if constexpr (kVectors > 1) {
       if (columns <= (kVectors - 1) * F32::kLanes)
-        return run<kVectors - 1>(scope, rows, a, lda, k, panel, c, ldc, columns, accumulate);
+        return run<kNarrow, kVectors - 1>(scope, rows, a, lda, k, panel, c, ldc, columns, accumulate);
     }
-    vector_rows<T, kTileRows, kVectors, false>(rows, a, lda, k, panel, c, ldc, accumulate, {});
+    vector_rows<F, kTileRows, kVectors, kNarrow ? kVectors : kTileVectors, false>(rows, a, lda, k, panel, c, ldc,
+                                                                                  accumulate, {});
   }
 
   // A block of rows.
-  FASTPLM_INLINE void run_block(Scope&, int64_t rows, const T* a, int64_t k, const T* panel, float* c, int64_t ldc,
+  FASTPLM_INLINE void run_block(Scope&, int64_t rows, const Row* a, int64_t k, const Weight* panel, Sum* c, int64_t ldc,
                                 bool accumulate, Fetch fetch) {
-    vector_rows<T, kTileRows, kTileVectors, true>(rows, a, 0, k, panel, c, ldc, accumulate, fetch);
+    vector_rows<F, kTileRows, kTileVectors, kTileVectors, true>(rows, a, 0, k, panel, c, ldc, accumulate, fetch);
   }
 };
 
-template <class T>
-struct Tiles : VectorTiles<T> {};
-#ifdef FASTPLM_MATRIX_TILES   // simd/<isa>.h brings MatrixTiles: a matrix unit for bf16
+template <class F>
+struct Tiles : VectorTiles<F> {};
+#ifdef FASTPLM_MATRIX_TILES  // simd/<isa>.h brings MatrixTiles: a matrix unit for bf16 and int8
 template <>
-struct Tiles<bf16> : MatrixTiles {};
+struct Tiles<FloatFormat<bf16>> : MatrixTiles<bf16, bf16, float> {};
+template <>
+struct Tiles<Int8Format> : MatrixTiles<Int8Row, int8_t, int32_t> {};
 #endif
+template <class T>
+using FloatTiles = Tiles<FloatFormat<T>>;
 
 // Any k: what is left beyond the last whole step is copied and filled up with zeros.
 template <class T>
-static void multiply(typename Tiles<T>::Scope& scope, int64_t rows, const T* a, int64_t lda, int64_t k, const T* panel,
-                     float* c, int64_t ldc, int64_t columns) {
-  using Tile = Tiles<T>;
+static void multiply(typename FloatTiles<T>::Scope& scope, int64_t rows, const T* a, int64_t lda, int64_t k,
+                     const T* panel, float* c, int64_t ldc, int64_t columns) {
+  using Tile = FloatTiles<T>;
   const int64_t whole = k / Tile::kStep * Tile::kStep, rest = k - whole;
   if (whole || !rest) Tile::run(scope, rows, a, lda, whole, panel, c, ldc, columns, false);
   if constexpr (Tile::kStep > 1) {

@@ -14,8 +14,9 @@ namespace fastplm {
 enum class Load : uint8_t {
   kAsIs,
   kTransposed,   // [in, out]
-  kByHead,       // of queries, keys and values: the three of each head together
+  kByHead,       // of attention.qkv: the rows of one head's query, key and value, then the next head's
   kUpFirst,      // of mlp.gate_up: the rows of mlp.up, then those of mlp.gate
+  kLessOne,      // of a norm: one is added
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
@@ -68,6 +69,7 @@ enum class Tie : uint8_t { kIfSaid, kUnlessSaid, kAlways };  // the projection t
 // Where transformers' calls of a family are not like those of most.
 struct Manners {
   bool shifts_input_ids = false;  // a decoder that is given nothing gets them, one to the right
+  bool wraps_last_id = false;  // what is shifted begins with a row's last id that is not padding
   bool labels_stop_cache = false;  // none is made in a call with labels
   bool keeps_cache_back = false;  // without use_cache, one that was given is filled and not returned
   bool counts_encoder_layers = false;  // output_hidden_states numbers a decoder's states by the encoder's layers
@@ -112,7 +114,6 @@ int64_t head_dim_of(int64_t width, int64_t heads);  // throws kFile unless heads
 int64_t after_padding(int64_t positions, int64_t padding);
 double inverse_sqrt(int64_t n);
 int64_t labels_of(const Value& config);  // num_labels
-std::vector<float> rope_frequencies(double theta, int64_t dims);
 LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
 LayerSpec pre_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm);
 std::vector<HeadOutput> tanh_pooler(const Value& config);  // "pooler_output": tanh(pooler.dense(first row))

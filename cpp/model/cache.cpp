@@ -81,6 +81,11 @@ void KeyStore::crop(int64_t s, int64_t length) {
   }
 }
 
+void KeyStore::share(int64_t s, const KeyStore& from, int64_t row, int64_t length) {
+  rows_[size_t(s)] = from.rows_[size_t(row)];
+  crop(s, length);
+}
+
 void KeyStore::reorder(const std::vector<int64_t>& order) {
   std::vector<Row> rows;
   for (int64_t from : order) rows.push_back(rows_[size_t(from)]);

@@ -33,6 +33,8 @@ class FASTPLM_EXPORT KeyStore {
   void extend(int64_t s, const std::vector<int32_t>& columns);
   // Keeps the first `length` tokens.
   void crop(int64_t s, int64_t length);
+  // Sequence s becomes the first `length` tokens of another store's sequence; they share pages.
+  void share(int64_t s, const KeyStore& from, int64_t row, int64_t length);
   // Sequence i becomes what sequence order[i] was.
   void reorder(const std::vector<int64_t>& order);
 

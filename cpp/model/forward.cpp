@@ -62,7 +62,7 @@ Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySe
 // A step of row-wise work; those between two attentions over whole sequences are done together, a pass of rows
 // after another.
 struct Step {
-  enum Kind : uint8_t { kCapture, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast } kind;
+  enum Kind : uint8_t { kCapture, kNarrow, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast } kind;
   int64_t layer = 0;
   size_t sublayer = 0, branch = 0;
 };
@@ -76,9 +76,8 @@ class Walk {
   void run() {
     const StackSpec& spec = call_.spec;
     embed_block(spec.embed, call_.weights.embed, batch_, call_.past, a_);
-    const bool normed = spec.embed.norm && spec.embed.project != EmbedSpec::Project::kAfterNorm;
-    if (!normed && !reads_norm(0) && a_.h.data != a_.x.data) ops::convert(a_.x, a_.h);
-    if (call_.weights.buckets) fill_distance_bias();
+    fresh_ = spec.embed.norm && spec.embed.project != EmbedSpec::Project::kAfterNorm;
+    if (call_.weights.buckets.size() == 1) fill_distance_bias(0);
     if (a_.place) fill_places();
     if (batch_.hidden) add({Step::kHide});
     for (int64_t n = 0; n < spec.layers(); ++n) {
@@ -97,14 +96,24 @@ class Walk {
   void walk(int64_t n, size_t s, const Sublayer& sublayer) {
     const auto& branches = sublayer.branches;
     const auto attends = [&](size_t b) { return std::holds_alternative<AttentionSpec>(branches[b].op); };
+    const auto enter = [&](Step::Kind kind, size_t b) {
+      if (branches[b].before)
+        fresh_ = false;
+      else
+        narrow();
+      add({kind, n, s, b});
+    };
     for (size_t b = 0; b < branches.size(); ++b) {   // queries, keys and values first: others change x
-      if (attends(b)) add({Step::kEnter, n, s, b});
+      if (attends(b)) enter(Step::kEnter, b);
     }
     const auto convolves = [&](size_t b) { return std::holds_alternative<ConvSpec>(branches[b].op); };
     bool convolved = false;
     for (size_t b = 0; b < branches.size(); ++b) {
-      if (!attends(b)) add({convolves(b) ? Step::kConv : Step::kMlp, n, s, b});
       convolved |= convolves(b);
+      if (convolves(b))
+        add({Step::kConv, n, s, b});
+      else if (!attends(b))
+        enter(Step::kMlp, b);
     }
     for (size_t b = 0; b < branches.size(); ++b) {
       if (!attends(b)) continue;
@@ -113,6 +122,7 @@ class Walk {
       add({Step::kLeave, n, s, b});
     }
     if (sublayer.after) add({Step::kAfter, n, s});
+    fresh_ = sublayer.after.has_value();
     if (convolved && batch_.hidden) add({Step::kHide});   // what they see of tokens beside them shall not stay
   }
 
@@ -121,6 +131,7 @@ class Walk {
       for (const Branch& branch : sublayer.branches) {
         const auto* conv = std::get_if<ConvSpec>(&branch.op);
         if (!conv) continue;
+        narrow();
         flush();
         unfold(*conv, batch_, a_);
       }
@@ -128,6 +139,11 @@ class Walk {
   }
 
   void add(const Step& step) { stretch_.push_back(step); }
+
+  void narrow() {   // brings x to h, where it is not x already
+    if (!fresh_) add({Step::kNarrow});
+    fresh_ = true;
+  }
 
   void flush() {
     for_passes(share_, batch_.tokens(), [&](int64_t begin, int64_t end, int64_t scratch) {
@@ -139,6 +155,7 @@ class Walk {
   void run(const Step& step, int64_t begin, int64_t end, int64_t scratch) {
     const TensorView x = slice(a_.x, begin, end), h = slice(a_.h, begin, end);
     const StackSpec& spec = call_.spec;
+    if (step.kind == Step::kNarrow) return h.data == x.data ? void() : ops::convert(x, h);
     if (step.kind == Step::kCapture) return capture(step.layer, begin, end);
     if (step.kind == Step::kHide) return hide(begin, end);
     if (step.kind == Step::kLast) return norm_block(*spec.last, call_.weights.last, x, x, true);
@@ -147,17 +164,20 @@ class Walk {
     if (step.kind == Step::kAfter) return norm_block(*sublayer.after, weights.after, x, h, true);
     const Branch& branch = sublayer.branches[step.branch];
     const BranchWeights& own = weights.branches[step.branch];
-    if (step.kind == Step::kLeave) return leave_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
-    if (step.kind == Step::kConv)
-      return conv_block(std::get<ConvSpec>(branch.op), std::get<ConvWeights>(own.op), a_, begin, end);
-    if (branch.before) norm_block(*branch.before, own.before, x, h, false);
+    if (branch.before && step.kind != Step::kLeave) norm_block(*branch.before, own.before, x, h, false);
     if (step.kind == Step::kEnter) return enter_attention(std::get<AttentionWeights>(own.op), a_, begin, end);
-    mlp_block(std::get<MlpSpec>(branch.op), std::get<MlpWeights>(own.op), a_, begin, end, scratch);
-  }
-
-  // Does layer n begin with a norm of x?
-  bool reads_norm(int64_t n) const {
-    return n >= call_.spec.layers() || call_.spec.layer(n)[0].branches[0].before.has_value();
+    const bool direct = branch.adds_itself();
+    const TensorView residual = direct ? x : TensorView{}, to = direct ? x : slice(a_.delta, begin, end);
+    if (step.kind == Step::kLeave)
+      leave_attention(std::get<AttentionWeights>(own.op), a_, begin, end, residual, to);
+    else if (step.kind == Step::kConv)
+      conv_block(std::get<ConvSpec>(branch.op), std::get<ConvWeights>(own.op), a_, begin, end, residual, to);
+    else
+      mlp_block(std::get<MlpSpec>(branch.op), std::get<MlpWeights>(own.op), a_, begin, end, scratch, residual, to);
+    if (direct) return;
+    if (branch.inner) norm_block(*branch.inner, own.inner, to, to, false);
+    const float factor = float(branch.factor);
+    for (int64_t i = 0; i < x.shape.count(); ++i) x.as<float>()[i] += factor * to.as<float>()[i];
   }
 
   void capture(int64_t state, int64_t begin, int64_t end) {
@@ -186,28 +206,21 @@ class Walk {
     const AttentionSpec& spec = std::get<AttentionSpec>(call_.spec.layer(n)[s].branches[b].op);
     const auto& weights = std::get<AttentionWeights>(call_.weights.layer(call_.spec, n)[s].branches[b].op);
     const bool cross = spec.keys == Source::kEncoder;
+    if (!cross && call_.weights.buckets.size() > 1) fill_distance_bias(size_t(call_.spec.weights_of[size_t(n)]));
     const TensorView& all = cross ? out_.cross_attentions : out_.attentions;
     float* here = all ? all.as<float>() + n * all.shape[1] : nullptr;
-    RopeTable::View rope;
-    if (weights.rope) rope = weights.rope->of(positions());
+    if (weights.rope && !ropes_) ropes_.emplace(batch_, a_.position_ids);
+    const BatchRopes::View rope = weights.rope ? ropes_->of(*weights.rope) : BatchRopes::View{};
     const KeyView keys{cross ? keys_.encoder : keys_.own, cross ? call_.encoder : call_.own, call_.first};
-    attend(spec, batch_, keys_.queries, keys, n, weights, rope.table, a_, here);
+    attend(spec, weights, batch_, keys_.queries, keys, n, rope, a_, here);
   }
 
-  int64_t positions() {   // one more than the largest position
-    if (positions_ < 0) {
-      const int32_t* ids = a_.position_ids.as<int32_t>();
-      positions_ = 1 + *std::max_element(ids, ids + batch_.tokens());
-    }
-    return positions_;
-  }
-
-  void fill_distance_bias() {
+  void fill_distance_bias(size_t table) {
     const Buckets* buckets = nullptr;
     for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
       if (const auto* own = std::get_if<Buckets>(&attention.score)) buckets = own;
     });
-    ops::bucket_bias(call_.weights.buckets, buckets->max_distance, buckets->both_ways, a_.distance_bias);
+    ops::bucket_bias(call_.weights.buckets[table], buckets->max_distance, buckets->both_ways, a_.distance_bias);
   }
 
   void fill_places() {
@@ -225,7 +238,8 @@ class Walk {
   const KeySequences& keys_;
   const Share share_;
   std::vector<Step> stretch_;
-  int64_t positions_ = -1;
+  std::optional<BatchRopes> ropes_;
+  bool fresh_ = false;   // h holds what x does
 };
 
 }  // namespace

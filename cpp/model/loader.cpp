@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "ops/convert.h"
+#include "ops/dispatch.h"
 
 namespace fastplm {
 
@@ -23,61 +24,102 @@ std::byte* Memory::take(int64_t size) {
   return piece;
 }
 
-Loader::Loader(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, DType dtype,
-               Memory& memory)
-    : arch_(arch), prefix_(kind.prefix ? kind.prefix : arch.prefix), dtype_(dtype), memory_(memory) {
-  for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
-}
+Loader::Loader(const Arch& arch, const ModelClass& kind)
+    : arch_(arch), prefix_(kind.prefix ? kind.prefix : arch.prefix) {}
 
-static std::string name_in(const WeightRow& row, int64_t layer) {
+std::string Loader::name_in(const WeightRow& row, int64_t layer) {
   std::string name = row.name;
   if (const size_t at = name.find("{n}"); at != std::string::npos) name.replace(at, 3, std::to_string(layer));
   return name;
 }
 
-const TensorEntry* Loader::find_name(const std::string& name, std::string_view kind) const {
+std::vector<std::string> Loader::names_of(const std::string& name, std::string_view kind) const {
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
   const std::string_view older = kind == ".weight" ? ".gamma" : kind == ".bias" ? ".beta" : kind;
+  std::vector<std::string> names;
   for (std::string_view ending : {kind, older}) {
-    for (const std::string& prefix : {std::string(), prefix_}) {
-      const auto found = entries_.find(std::string(prefix).append(name).append(ending));
-      if (found != entries_.end()) return found->second;
-    }
+    for (const std::string& prefix : {std::string(), prefix_}) names.push_back((prefix + name).append(ending));
+  }
+  return names;
+}
+
+std::vector<std::string> Loader::names_of(const char* slot, int64_t layer, const char* kind) const {
+  std::vector<std::string> names;
+  for_rows(slot, [&](const WeightRow& row) {
+    std::ranges::move(names_of(name_in(row, layer), kind), std::back_inserter(names));
+    return false;  // all alternatives
+  });
+  return names;
+}
+
+static std::vector<std::string> joined(std::vector<std::string> first, std::vector<std::string> then) {
+  std::ranges::move(then, std::back_inserter(first));
+  return first;
+}
+
+// The table that others stand for, or else the projection stands for it.
+std::vector<std::string> Loader::shared_names() const {
+  std::vector<std::string> names =
+      joined(names_of("embed.shared", 0, ".weight"), names_of("embed.tokens", 0, ".weight"));
+  return projection_ ? joined(std::move(names), names_of(projection_, ".weight")) : names;
+}
+
+std::vector<std::string> Loader::token_names() const {
+  std::vector<std::string> own = names_of("embed.tokens", 0, ".weight");
+  return tied_ ? joined(std::move(own), shared_names()) : own;
+}
+
+std::vector<std::string> Loader::projection_names() const {
+  std::vector<std::string> own = names_of(projection_, ".weight");
+  return tied_ ? joined(std::move(own), shared_names()) : own;
+}
+
+Checkpoint::Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
+                       Memory& memory)
+    : Loader(arch, kind), format_(format), dtype_(ops::activation_of(format)), memory_(memory) {
+  for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
+}
+
+const TensorEntry* Checkpoint::find(const std::vector<std::string>& names) const {
+  for (const std::string& name : names) {
+    if (const auto found = entries_.find(name); found != entries_.end()) return found->second;
   }
   return nullptr;
 }
 
-const WeightRow* Loader::row_of(const std::string& slot, int64_t layer, const char* kind,
-                                const TensorEntry** entry) const {
-  for (const WeightRow& row : rows_) {
-    if (slot != row.slot) continue;
-    *entry = find_name(name_in(row, layer), kind);
-    if (*entry) return &row;
-  }
+const WeightRow* Checkpoint::row_of(const std::string& slot, int64_t layer, const char* kind,
+                                    const TensorEntry** entry) const {
+  const WeightRow* found = nullptr;
   *entry = nullptr;
-  return nullptr;
+  for_rows(slot, [&](const WeightRow& row) {
+    *entry = find_name(name_in(row, layer), kind);
+    if (*entry) found = &row;
+    return found != nullptr;
+  });
+  return found;
 }
 
-bool Loader::has(const std::string& slot, int64_t layer) const {
+bool Checkpoint::has(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   return row_of(slot, layer, ".weight", &entry) != nullptr;
 }
 
-Load Loader::how(const std::string& slot, int64_t layer) const {
+Load Checkpoint::how(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   const WeightRow* row = row_of(slot, layer, ".weight", &entry);
   return row ? row->load : Load::kAsIs;
 }
 
-const TensorEntry& Loader::require(const std::string& slot, int64_t layer, const char* kind) {
+const TensorEntry& Checkpoint::require(const std::string& slot, int64_t layer, const char* kind) {
   const TensorEntry* entry;
   if (row_of(slot, layer, kind, &entry)) return *entry;
-  const auto row = std::ranges::find_if(rows_, [&](const WeightRow& r) { return slot == r.slot; });
-  if (row == rows_.end()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
-  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name_in(*row, layer), kind, "\"; config.json calls for it");
+  std::string name;
+  if (!for_rows(slot, [&](const WeightRow& row) { return !(name = name_in(row, layer)).empty(); }))
+    fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
+  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name, kind, "\"; config.json calls for it");
 }
 
-const TensorEntry& Loader::checked(const TensorEntry& entry, const Shape& shape) const {
+const TensorEntry& Checkpoint::checked(const TensorEntry& entry, const Shape& shape) const {
   if (entry.shape != shape) {
     fail(ErrorKind::kFile, entry.path, ": tensor \"", entry.name, "\" has shape ", entry.shape,
          "; config.json calls for ", shape);
@@ -93,54 +135,41 @@ const TensorEntry& Loader::checked(const TensorEntry& entry, const Shape& shape)
   return entry;
 }
 
-MappedFile& Loader::file(const TensorEntry& entry) {
+MappedFile& Checkpoint::file(const TensorEntry& entry) {
   auto& file = files_[entry.path];
   if (!file) file = std::make_unique<MappedFile>(entry.path);
   return *file;
 }
 
-TensorView Loader::view_of(const TensorEntry& entry) {
+TensorView Checkpoint::view_of(const TensorEntry& entry) {
   return {const_cast<std::byte*>(file(entry).at(entry.offset, entry.bytes)), entry.dtype, Device::kCpu, entry.shape};
 }
 
-void Loader::drop(const TensorEntry& entry) { file(entry).drop(entry.offset, entry.bytes); }
+void Checkpoint::drop(const TensorEntry& entry) { file(entry).drop(entry.offset, entry.bytes); }
 
-void Loader::convert(const TensorEntry& entry, std::byte* to, DType dtype) {
+void Checkpoint::convert(const TensorEntry& entry, std::byte* to, DType dtype) {
   ops::convert(view_of(entry), {to, dtype, Device::kCpu, entry.shape});
   drop(entry);
 }
 
-TensorView Loader::vector(const TensorEntry& entry, int64_t n) {
+TensorView Checkpoint::vector(const TensorEntry& entry, int64_t n) {
   TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
 }
 
-TensorView Loader::table(const char* slot, const Shape& shape, Memory* aside) {
-  const TensorEntry& entry = checked(require(slot, 0, ".weight"), shape);
+TensorView Checkpoint::table(const char* slot, const Shape& shape, int64_t layer, Memory* aside) {
+  const TensorEntry& entry = checked(require(slot, layer, ".weight"), shape);
   TensorView view{(aside ? *aside : memory_).take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
 }
 
-TensorView Loader::empty_table(const Shape& shape) {
-  return {memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
+TensorView Checkpoint::blank(const Shape& shape, DType dtype) {
+  return {memory_.take(shape.count() * size_of(dtype)), dtype, Device::kCpu, shape};
 }
 
-const TensorEntry* Loader::shared_tokens() const {
-  const TensorEntry* entry;
-  for (const char* slot : {"embed.shared", "embed.tokens"}) {
-    if (row_of(slot, 0, ".weight", &entry)) return entry;
-  }
-  return projection_ ? find_name(projection_, ".weight") : nullptr;
-}
-
-const TensorEntry* Loader::projection_entry() const {
-  const TensorEntry* own = find_name(projection_, ".weight");
-  return own || !tied_ ? own : shared_tokens();
-}
-
-bool Loader::same(const TensorEntry& a, const TensorEntry& b) {
+bool Checkpoint::same(const TensorEntry& a, const TensorEntry& b) {
   if (&a == &b) return true;
   if (a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes) return false;
   const bool equal = std::memcmp(view_of(a).data, view_of(b).data, size_t(a.bytes)) == 0;
@@ -149,7 +178,7 @@ bool Loader::same(const TensorEntry& a, const TensorEntry& b) {
   return equal;
 }
 
-TokenTable& Loader::table_of(const TensorEntry& entry, int64_t vocab, int64_t width) {
+TokenTable& Checkpoint::table_of(const TensorEntry& entry, int64_t vocab, int64_t width) {
   checked(entry, {vocab, width});
   for (auto& [known, table] : tables_) {
     if (same(*known, entry)) return table;
@@ -157,17 +186,20 @@ TokenTable& Loader::table_of(const TensorEntry& entry, int64_t vocab, int64_t wi
   return tables_[&entry];
 }
 
-TokenTable Loader::tokens(int64_t vocab, int64_t width) {
-  const TensorEntry* own;
-  if (!row_of("embed.tokens", 0, ".weight", &own) && tied_) own = shared_tokens();
+void Checkpoint::pack_table(const TensorEntry& entry, TokenTable& table) {
+  table.packed = matrix(format_of(dtype_), entry.shape[0], entry.shape[1], memory_);
+  ops::pack(view_of(entry), false, table.packed);
+  drop(entry);
+}
+
+TokenTable Checkpoint::tokens(int64_t vocab, int64_t width) {
+  const TensorEntry* own = find(token_names());
   const TensorEntry& entry = own ? *own : require("embed.tokens", 0, ".weight");
-  const TensorEntry* projection = projection_ ? projection_entry() : nullptr;
+  const TensorEntry* projection = projection_ ? find(projection_names()) : nullptr;
   TokenTable& table = table_of(entry, vocab, width);
   if (table.rows || table.packed) return table;
   if (projection && same(entry, checked(*projection, {vocab, width}))) {
-    table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
-    ops::pack(view_of(entry), false, table.packed);
-    drop(entry);
+    pack_table(entry, table);
   } else {
     table.rows = {memory_.take(vocab * width * size_of(dtype_)), dtype_, Device::kCpu, {vocab, width}};
     convert(entry, table.rows.as<std::byte>(), dtype_);
@@ -175,43 +207,59 @@ TokenTable Loader::tokens(int64_t vocab, int64_t width) {
   return table;
 }
 
-LinearWeights Loader::projection(int64_t vocab, int64_t width) {
-  const TensorEntry* entry = projection_entry();
+LinearWeights Checkpoint::projection(int64_t vocab, int64_t width) {
+  const TensorEntry* entry = find(projection_names());
   if (!entry) return named_linear(projection_, nullptr, vocab, width, false);
   TokenTable& table = table_of(*entry, vocab, width);
-  if (!table.packed) {
-    table.packed = {memory_.take(ops::packed_bytes(dtype_, vocab, width)), dtype_, vocab, width};
-    ops::pack(view_of(*entry), false, table.packed);
-    drop(*entry);
-  }
+  if (!table.packed) pack_table(*entry, table);
   return {.weight = table.packed, .bias = {}};
 }
 
-NormWeights Loader::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
+NormWeights Checkpoint::norm(const std::string& slot, int64_t layer, int64_t width, bool bias) {
   NormWeights norm{vector(checked(require(slot, layer, ".weight"), {width}), width), {}};
+  if (how(slot, layer) == Load::kLessOne) {
+    for (int64_t i = 0; i < width; ++i) norm.weight.as<float>()[i] += 1.0f;
+  }
   if (bias) norm.bias = vector(checked(require(slot, layer, ".bias"), {width}), width);
   return norm;
 }
 
-// Where row r of a matrix of several parts is stored: of queries, keys and values with all three of a head together, or
-// of a gate and what it multiplies, the other way round.
-static int64_t stored_row(Load how, int64_t r, int64_t rows, int64_t heads) {
-  if (how == Load::kUpFirst) return (r + rows / 2) % rows;
-  if (how != Load::kByHead) return r;
-  const int64_t head_dim = rows / (3 * heads), part = r / (heads * head_dim), in_part = r % (heads * head_dim);
-  return (in_part / head_dim * 3 + part) * head_dim + in_part % head_dim;
+ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k, Memory& memory) {
+  return {memory.take(ops::packed_bytes(format, n, k)), format, n, k};
 }
 
-// All parts have rows of k values. heads: of one stored kByHead.
-ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load how, int64_t heads,
-                                     Memory& memory) {
+// The rows of queries, keys and values that lie head by head, brought together.
+template <class Row>
+static std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_dim) {
+  std::vector<Row> out;
+  const int64_t heads = int64_t(rows.size()) / (3 * head_dim);
+  for (int64_t part = 0; part < 3; ++part) {
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto first = rows.begin() + (3 * head + part) * head_dim;
+      out.insert(out.end(), first, first + head_dim);
+    }
+  }
+  return out;
+}
+
+// Rows as the model has them, from those that are stored.
+template <class Row>
+static std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t head_dim) {
+  if (stored == Load::kByHead) return from_heads(rows, head_dim);
+  if (stored == Load::kUpFirst) std::ranges::rotate(rows, rows.begin() + std::ssize(rows) / 2);
+  return rows;
+}
+
+// All parts have rows of k values. head_dim: of Load::kByHead.
+ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load stored_as,
+                                         int64_t head_dim, Memory& memory) {
   DType stored = parts[0]->dtype;
   int64_t n = 0;
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
     n += part->shape[0];
   }
-  const ops::PackedWeight weight{memory.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  const ops::PackedWeight weight = matrix(format_, n, k, memory);
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
@@ -222,22 +270,19 @@ ops::PackedWeight Loader::pack_parts(const std::vector<const TensorEntry*>& part
       ops::convert(view, copy);
       view = copy;
     }
-    for (int64_t i = 0; i < view.shape[0]; ++i) {
-      const int64_t row = stored_row(how, i, view.shape[0], heads);
-      rows.push_back(view.as<std::byte>() + row * k * size_of(view.dtype));
-    }
+    for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
-  ops::pack_rows(rows, stored, weight);
+  ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
   return weight;
 }
 
-LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
+LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
   Memory& memory = aside ? *aside : memory_;
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
-  const Load how_stored = how(parts[0].slot, layer);
-  const bool transposed = how_stored == Load::kTransposed;
+  const Load stored = how(parts[0].slot, layer);
+  const bool transposed = stored == Load::kTransposed;
   for (const Part& part : parts) {
     weights.push_back(
         &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
@@ -247,11 +292,11 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
   LinearWeights linear;
   if (transposed) {
     if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
-    linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+    linear.weight = matrix(format_, n, k, memory);
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k, how_stored, parts[0].heads, memory);
+    linear.weight = pack_parts(weights, k, stored, parts[0].head_dim, memory);
   }
   if (!bias) return linear;
   linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};
@@ -260,47 +305,48 @@ LinearWeights Loader::linear(const std::vector<Part>& parts, int64_t layer, int6
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
   }
+  float* values = linear.bias.as<float>();
+  std::ranges::copy(in_order(std::vector(values, values + n), stored, parts[0].head_dim), values);
   return linear;
 }
 
-LinearWeights Loader::convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) {
+LinearWeights Checkpoint::convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) {
   const TensorEntry& entry = checked(require(slot, 0, ".weight"), {n, k, length});
   TensorView view = view_of(entry);
   view.shape = {n, k * length};
   LinearWeights linear;
-  linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k * length)), dtype_, n, k * length};
+  linear.weight = matrix(format_, n, k * length, memory_);
   ops::pack(view, false, linear.weight);
   drop(entry);
   linear.bias = vector(checked(require(slot, 0, ".bias"), {n}), n);
   return linear;
 }
 
-bool Loader::has_vector(const std::string& slot, int64_t layer) const {
+bool Checkpoint::has_vector(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   return row_of(slot, layer, "", &entry) != nullptr;
 }
 
-TensorView Loader::vectors(const std::vector<Part>& parts, int64_t layer) {
+TensorView Checkpoint::vectors(const std::vector<Part>& parts, int64_t layer) {
   int64_t n = 0;
   for (const Part& part : parts) n += part.rows;
   const TensorView all = filled(n, 0.0f);
   std::byte* to = all.as<std::byte>();
   for (const Part& part : parts) {
-    const bool named = std::ranges::any_of(rows_, [&](const WeightRow& row) { return part.slot == row.slot; });
-    if (named) convert(checked(require(part.slot, layer, ""), {part.rows}), to, DType::kF32);
+    if (named(part.slot)) convert(checked(require(part.slot, layer, ""), {part.rows}), to, DType::kF32);
     to += part.rows * 4;
   }
   return all;
 }
 
-TensorView Loader::filled(int64_t n, float value) {
+TensorView Checkpoint::filled(int64_t n, float value) {
   TensorView view{memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
   std::fill_n(view.as<float>(), n, value);
   return view;
 }
 
 // Two uniform numbers of a counter make two normal ones (Box and Muller); splitmix64 mixes the counter.
-TensorView Loader::drawn(const std::string& name, int64_t n, int64_t k) {
+TensorView Checkpoint::drawn(const std::string& name, int64_t n, int64_t k) {
   uint64_t state = 0xcbf29ce484222325u;   // FNV-1a of the name: each weight its own
   for (char c : name) state = (state ^ uint8_t(c)) * 0x100000001b3u;
   const auto uniform = [&] {
@@ -319,9 +365,9 @@ TensorView Loader::drawn(const std::string& name, int64_t n, int64_t k) {
   return {values, DType::kF32, Device::kCpu, {n, k}};
 }
 
-LinearWeights Loader::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
+LinearWeights Checkpoint::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
   LinearWeights linear;
-  linear.weight = {memory_.take(ops::packed_bytes(dtype_, n, k)), dtype_, n, k};
+  linear.weight = matrix(format_of(dtype_), n, k, memory_);
   if (const TensorEntry* entry = find_name(name, ".weight")) {
     ops::pack(view_of(checked(*entry, {n, k})), false, linear.weight);
     drop(*entry);
@@ -329,11 +375,11 @@ LinearWeights Loader::named_linear(const char* name, const char* bias_name, int6
     missing_.push_back(std::string(name) + ".weight");
     ops::pack(drawn(name, n, k), false, linear.weight);
   }
-  if (bias) linear.bias = named_bias(bias_name ? bias_name : std::string(name) + ".bias", n);
+  if (bias) linear.bias = named_bias(bias_name ? bias_name : std::string(name) + ".bias", n, false);
   return linear;
 }
 
-TensorView Loader::named_bias(const std::string& name, int64_t n, bool quiet) {
+TensorView Checkpoint::named_bias(const std::string& name, int64_t n, bool quiet) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }
@@ -341,7 +387,7 @@ TensorView Loader::named_bias(const std::string& name, int64_t n, bool quiet) {
   return filled(n, 0.0f);
 }
 
-NormWeights Loader::named_norm(const char* name, int64_t width, bool bias) {
+NormWeights Checkpoint::named_norm(const char* name, int64_t width, bool bias) {
   NormWeights norm;
   if (const TensorEntry* entry = find_name(name, ".weight")) {
     norm.weight = vector(checked(*entry, {width}), width);

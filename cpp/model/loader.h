@@ -1,5 +1,7 @@
-// A checkpoint's tensors, found by the names of a family's rows, checked against the Spec and packed once.
+// How blocks come by their weights; and a checkpoint's tensors, found by the names of a family's rows, checked against
+// the Spec and packed once.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -49,88 +51,145 @@ struct Memory {
   int64_t used_ = 0;
 };
 
-// Throws kFile naming the tensor that is missing or has the wrong shape, kUnsupported for its dtype.
+// What a block asks for its weights: a checkpoint, which loads them, or a description, which notes them.
 class Loader {
  public:
-  Loader(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, DType dtype,
-         Memory& memory);
+  Loader(const Arch& arch, const ModelClass& kind);
+  virtual ~Loader() = default;
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
 
-  // From here on, slots are those of this stack.
-  void use(std::span<const WeightRow> rows) { rows_ = rows; }
-  bool has(const std::string& slot, int64_t layer) const;   // does the checkpoint hold it?
+  // From here on, slots are those of this stack, "encoder" or "decoder".
+  void use(const char* stack, std::span<const WeightRow> rows) {
+    stack_ = stack;
+    rows_ = rows;
+  }
+  virtual bool has(const std::string& slot, int64_t layer) const = 0;
+  // Are several matrices stored as one, in the slot `whole`, or apart, one of them in the slot `part`?
+  virtual bool as_one(const std::string& whole, const std::string& part, int64_t layer) const = 0;
 
   // `aside`: memory for what is not kept, in place of the model's.
-  TensorView table(const char* slot, const Shape& shape, Memory* aside = nullptr);   // f32
-  TensorView empty_table(const Shape& shape);               // f32, for the caller to fill
+  virtual TensorView table(const char* slot, const Shape& shape, int64_t layer = 0,
+                           Memory* aside = nullptr) = 0;  // f32
+  virtual TensorView blank(const Shape& shape, DType dtype = DType::kF32) = 0;  // to be filled
 
   // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
   // one another as arch.h says.
   void tie(bool tied, const char* projection) { tied_ = tied, projection_ = projection; }
   bool tied() const { return tied_; }
-  TokenTable tokens(int64_t vocab, int64_t width);
-  LinearWeights projection(int64_t vocab, int64_t width);  // drawn at random and noted in missing() if there is none
-  NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias);
+  virtual TokenTable tokens(int64_t vocab, int64_t width) = 0;
+  virtual LinearWeights projection(int64_t vocab, int64_t width) = 0;
+  virtual NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) = 0;
 
   // Several matrices on top of one another, as one: slots with their numbers of rows.
   struct Part {
     std::string slot;
     int64_t rows;
-    int64_t heads = 0;   // for Load::kByHead
+    int64_t head_dim = 0;   // of attention.qkv
   };
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside = nullptr);
+  virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias,
+                               Memory* aside = nullptr) = 0;
 
   // [n, k, length] as the weight [n, k length] of unfolded rows, and its bias.
-  LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length);
+  virtual LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) = 0;
 
   // Vectors one behind another, f32; of slots that no row names, zeros.
-  TensorView vectors(const std::vector<Part>& parts, int64_t layer);
-  bool has_vector(const std::string& slot, int64_t layer) const;
+  virtual TensorView vectors(const std::vector<Part>& parts, int64_t layer) = 0;
+  virtual bool has_vector(const std::string& slot, int64_t layer) const = 0;
 
-  std::byte* take(int64_t bytes) { return memory_.take(bytes); }
+  // Heads name their weights themselves.
+  virtual bool has_named(const std::string& name) const = 0;
+  virtual LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) = 0;
+  virtual NormWeights named_norm(const char* name, int64_t width, bool bias) = 0;
+  virtual TensorView named_bias(const std::string& name, int64_t n, bool quiet) = 0;  // quiet: missing, no word of it
 
-  // Heads name their weights themselves. What the checkpoint lacks is drawn from a normal distribution (weights),
-  // zero (biases) or one (norms), and noted in missing().
-  bool has_named(const std::string& name) const { return find_name(name, "") != nullptr; }
-  LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias);
-  NormWeights named_norm(const char* name, int64_t width, bool bias);
-  TensorView named_bias(const std::string& name, int64_t n, bool quiet = false);  // quiet: not in missing()
+ protected:
+  // Where a weight may be, in the order in which it is looked for.
+  std::vector<std::string> names_of(const std::string& name, std::string_view kind) const;
+  std::vector<std::string> names_of(const char* slot, int64_t layer, const char* kind) const;
+  std::vector<std::string> token_names() const;
+  std::vector<std::string> projection_names() const;
+  static std::string name_in(const WeightRow& row, int64_t layer);
+  // Calls fn(row) for the alternatives of a slot, until it returns true; returns whether it did.
+  template <class Fn>
+  bool for_rows(const std::string& slot, const Fn& fn) const {
+    return std::ranges::any_of(rows_, [&](const WeightRow& row) { return slot == row.slot && fn(row); });
+  }
+  size_t place_of(const std::string& slot) const {  // of its first row; the number of rows if it has none
+    return size_t(std::ranges::find_if(rows_, [&](const WeightRow& row) { return slot == row.slot; }) - rows_.begin());
+  }
+  bool named(const std::string& slot) const { return place_of(slot) < rows_.size(); }
+
+  const Arch& arch_;
+  const char* stack_ = "";
+  const char* projection_ = nullptr;
+
+ private:
+  std::vector<std::string> shared_names() const;
+
+  const std::string prefix_;  // what checkpoints of models with a head put before every name
+  std::span<const WeightRow> rows_;
+  bool tied_ = false;
+};
+
+// Throws kFile naming the tensor that is missing or has the wrong shape, kUnsupported for its dtype. What a head lacks
+// is drawn from a normal distribution (weights), zero (biases) or one (norms), and noted in missing().
+class Checkpoint final : public Loader {
+ public:
+  // format: of the stacks' matrices; tables and the matrices of heads have that of its activations.
+  Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
+             Memory& memory);
+
+  bool has(const std::string& slot, int64_t layer) const override;
+  bool as_one(const std::string& whole, const std::string&, int64_t layer) const override { return has(whole, layer); }
+  TensorView table(const char* slot, const Shape& shape, int64_t layer, Memory* aside) override;
+  TensorView blank(const Shape& shape, DType dtype) override;
+  TokenTable tokens(int64_t vocab, int64_t width) override;
+  LinearWeights projection(int64_t vocab, int64_t width) override;
+  NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override;
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) override;
+  LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) override;
+  TensorView vectors(const std::vector<Part>& parts, int64_t layer) override;
+  bool has_vector(const std::string& slot, int64_t layer) const override;
+  bool has_named(const std::string& name) const override { return find_name(name, "") != nullptr; }
+  LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) override;
+  NormWeights named_norm(const char* name, int64_t width, bool bias) override;
+  TensorView named_bias(const std::string& name, int64_t n, bool quiet) override;
+
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
-
-  DType dtype() const { return dtype_; }
 
  private:
   Load how(const std::string& slot, int64_t layer) const;  // as the checkpoint stores it; kAsIs if it lacks it
   const WeightRow* row_of(const std::string& slot, int64_t layer, const char* kind, const TensorEntry** entry) const;
-  const TensorEntry* find_name(const std::string& name, std::string_view kind) const;
+  const TensorEntry* find(const std::vector<std::string>& names) const;  // the first that there is
+  const TensorEntry* find_name(const std::string& name, std::string_view kind) const {
+    return find(names_of(name, kind));
+  }
   const TensorEntry& require(const std::string& slot, int64_t layer, const char* kind);
   const TensorEntry& checked(const TensorEntry& entry, const Shape& shape) const;
   TensorView vector(const TensorEntry& entry, int64_t n);
-  const TensorEntry* shared_tokens() const;
-  const TensorEntry* projection_entry() const;
   bool same(const TensorEntry& a, const TensorEntry& b);  // are they, byte for byte?
   TokenTable& table_of(const TensorEntry& entry, int64_t vocab, int64_t width);
+  void pack_table(const TensorEntry& entry, TokenTable& table);
   TensorView view_of(const TensorEntry& entry);  // never written through
   void drop(const TensorEntry& entry);
   MappedFile& file(const TensorEntry& entry);
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load how, int64_t heads,
-                               Memory& memory);
+  ops::PackedWeight matrix(Format format, int64_t n, int64_t k, Memory& memory);
+  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load stored_as,
+                               int64_t head_dim, Memory& memory);
 
-  const Arch& arch_;
-  const std::string prefix_;  // what checkpoints of models with a head put before every name
-  DType dtype_;
+  Format format_;
+  DType dtype_;  // of activations
   Memory& memory_;
-  std::span<const WeightRow> rows_;
   double deviation_ = 0.02;
   std::vector<std::string> missing_;
   Buffer scratch_;
   std::map<std::string, const TensorEntry*, std::less<>> entries_;
   std::map<std::string, std::unique_ptr<MappedFile>> files_;
-  bool tied_ = false;
-  const char* projection_ = nullptr;
   std::map<const TensorEntry*, TokenTable> tables_;  // two stacks and the projection may share one
 };
 

@@ -38,66 +38,14 @@ class Model::Lease {
   Arena arena_;
 };
 
-// All attentions of a sublayer would use one workspace for queries, keys and values.
-static void check_branches(const StackSpec& spec) {
-  for (const LayerSpec& layer : spec.kinds) {
-    for (const Sublayer& sublayer : layer) {
-      const auto attends = [](const Branch& b) { return std::holds_alternative<AttentionSpec>(b.op); };
-      if (std::ranges::count_if(sublayer.branches, attends) > 1)
-        fail(ErrorKind::kInternal, "a sublayer has several attentions; expected at most one");
-    }
-  }
-}
-
-static void check_norms(const StackSpec& spec) {
-  const auto check = [](const std::optional<NormSpec>& norm) {
-    if (norm && !(norm->eps > 0))
-      fail(ErrorKind::kFile, "config.json: the norm's epsilon is ", norm->eps, "; expected a value > 0");
-  };
-  check(spec.embed.norm);
-  check(spec.last);
-  for (const LayerSpec& layer : spec.kinds) {
-    for (const Sublayer& sublayer : layer) {
-      check(sublayer.after);
-      for (const Branch& branch : sublayer.branches) check(branch.before);
-    }
-  }
-}
-
 Model::Model(const std::string& model_type, const std::string& class_name, const Value& config,
-             const std::vector<TensorEntry>& tensors, DType dtype, bool optional)
-    : dtype_(dtype) {
+             const std::vector<TensorEntry>& tensors, Format format, bool optional)
+    : format_(format), dtype_(ops::activation_of(format)) {
   const Arch& arch = arch_of(model_type);
   const ModelClass& kind = class_of(arch, class_name);
-  spec_ = arch.spec(config);
-  if (kind.stacks == Stacks::kEncoder) spec_.decoder.reset();
-  std::vector<HeadOutput> outputs;
-  if (kind.head) outputs = kind.head(config);
-  if (!optional) std::erase_if(outputs, [](const HeadOutput& output) { return output.optional; });
-  const char* projection = nullptr;   // to the vocabulary
-  for (const HeadOutput& output : outputs) {
-    for (const HeadStep& step : output.steps) {
-      if (step.kind == HeadStep::kVocab) projection = step.name;
-    }
-  }
-
-  Loader load(arch, kind, tensors, dtype, memory_);
+  Checkpoint load(arch, kind, tensors, format, memory_);
   load.initialise_with(config.d("initializer_range", config.d("init_std", 0.02)));
-  load.tie(arch.tie == Tie::kAlways || config.b("tie_word_embeddings", arch.tie == Tie::kUnlessSaid), projection);
-  const bool both = spec_.encoder && spec_.decoder;
-  if (spec_.encoder) {
-    check_norms(*spec_.encoder);
-    check_branches(*spec_.encoder);
-    load.use(arch.encoder);
-    encoder_ = load_stack(load, *spec_.encoder, 0);
-  }
-  if (spec_.decoder) {
-    check_norms(*spec_.decoder);
-    check_branches(*spec_.decoder);
-    load.use(arch.decoder.empty() ? arch.encoder : arch.decoder);   // a family of one stack has one table
-    decoder_ = load_stack(load, *spec_.decoder, both ? spec_.encoder->width : 0);
-  }
-  heads_ = load_head(load, outputs, last().width, last().embed.vocab);
+  parts_ = load_parts(load, arch, kind, config, optional);
   missing_ = load.missing();
 }
 
@@ -109,8 +57,8 @@ uint64_t Model::next_id() {
 }
 
 Cache Model::new_cache() const {
-  if (!spec_.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
-  return Cache(*spec_.decoder, dtype_, id_);
+  if (!parts_.spec.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
+  return Cache(*parts_.spec.decoder, dtype_, id_);
 }
 
 void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const {
@@ -139,24 +87,28 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
 }
 
 void Model::encode(const Batch& batch, const Outputs& out) const {
-  if (!spec_.encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
-  check(*spec_.encoder, batch, {});
-  run({.spec = *spec_.encoder, .weights = encoder_, .heads = out.heads.empty() ? nullptr : &heads_, .dtype = dtype_},
+  if (!parts_.spec.encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
+  check(*parts_.spec.encoder, batch, {});
+  run({.spec = *parts_.spec.encoder,
+       .weights = parts_.encoder,
+       .heads = out.heads.empty() ? nullptr : &parts_.heads,
+       .dtype = dtype_},
       batch, out);
 }
 
 void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const {
-  if (!spec_.decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
-  check(*spec_.decoder, batch, decoding);
-  StackCall call{.spec = *spec_.decoder,
-                 .weights = decoder_,
-                 .heads = out.heads.empty() ? nullptr : &heads_,
+  if (!parts_.spec.decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
+  check(*parts_.spec.decoder, batch, decoding);
+  StackCall call{.spec = *parts_.spec.decoder,
+                 .weights = parts_.decoder,
+                 .heads = out.heads.empty() ? nullptr : &parts_.heads,
                  .dtype = dtype_,
                  .past = decoding.past.empty() ? nullptr : decoding.past.data()};
   if (decoding.cache) call.own = &decoding.cache->own;
   std::optional<KeyStore> keys;
-  if (spec_.encoder) {
-    call.encoder = decoding.cache ? &decoding.cache->encoder : &keys.emplace(*spec_.decoder, Source::kEncoder, dtype_);
+  if (parts_.spec.encoder) {
+    call.encoder =
+        decoding.cache ? &decoding.cache->encoder : &keys.emplace(*parts_.spec.decoder, Source::kEncoder, dtype_);
     if (call.encoder->sequences() == 0) write_encoder_keys(*call.encoder, decoding);
     if (call.encoder->sequences() != batch.sequences()) {
       fail(ErrorKind::kValue, "forward: ", batch.sequences(), " rows; the encoder's states have ",
@@ -181,7 +133,7 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
 
 // Keys and values of all layers that attend to the encoder, from its states.
 void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
-  const StackSpec& spec = *spec_.decoder;
+  const StackSpec& spec = *parts_.spec.decoder;
   const TensorView states = decoding.states, starts = decoding.starts;
   if (!starts) fail(ErrorKind::kValue, "forward: the decoder needs the encoder's states; expected encoder_outputs");
   const Sequences rows = sequences_of("forward", starts, states ? states.shape[0] : 0);
@@ -205,7 +157,7 @@ void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
       for (size_t b = 0; b < layer[s].branches.size(); ++b) {
         const auto* attention = std::get_if<AttentionSpec>(&layer[s].branches[b].op);
         if (!attention || attention->keys != Source::kEncoder) continue;
-        const LinearWeights& w = std::get<AttentionWeights>(decoder_.layer(spec, n)[s].branches[b].op).keys;
+        const LinearWeights& w = std::get<AttentionWeights>(parts_.decoder.layer(spec, n)[s].branches[b].op).keys;
         const int64_t kv = attention->kv_inner();
         Buffer memory(states.shape[0] * 2 * kv * size_of(dtype_));
         const TensorView both{memory.data(), dtype_, Device::kCpu, {states.shape[0], 2 * kv}};
@@ -268,7 +220,7 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                        .pool = out.pool,
                        .normalize = out.normalize};
       for (size_t i = 0; i < out.heads.size(); ++i) {
-        const bool whole = out.last_rows || heads_[i].spec.per_sequence();
+        const bool whole = out.last_rows || parts_.heads[i].spec.per_sequence();
         part_out.heads.push_back(whole ? slice(out.heads[i], first, last) : slice(out.heads[i], from, to));
       }
       // These keep all tokens' layout: only their beginning moves to the group's.

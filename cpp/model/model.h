@@ -6,23 +6,25 @@
 #include "core/value.h"
 #include "model/cache.h"
 #include "model/forward.h"
+#include "model/parts.h"
 
 namespace fastplm {
 
 class FASTPLM_EXPORT Model {
  public:
-  // class_name: of transformers, one of the family's. dtype: kF32 or kBF16. optional: whether results that a class
+  // class_name: of transformers, one of the family's. format: of the weights. optional: whether results that a class
   // may leave out are made. Throws kFile, kUnsupported.
   Model(const std::string& model_type, const std::string& class_name, const Value& config,
-        const std::vector<TensorEntry>& tensors, DType dtype, bool optional = true);
+        const std::vector<TensorEntry>& tensors, Format format, bool optional = true);
   ~Model();
 
-  const Spec& spec() const { return spec_; }
-  const StackSpec& last() const { return spec_.decoder ? *spec_.decoder : *spec_.encoder; }   // what heads follow
-  DType dtype() const { return dtype_; }
+  const Spec& spec() const { return parts_.spec; }
+  const StackSpec& last() const { return parts_.last(); }
+  Format format() const { return format_; }
+  DType dtype() const { return dtype_; }  // of activations
   uint64_t id() const { return id_; }   // of no other model of this process, earlier ones included
   int64_t bytes() const { return memory_.bytes; }   // of the weights in memory
-  const std::vector<LoadedHead>& heads() const { return heads_; }
+  const std::vector<LoadedHead>& heads() const { return parts_.heads; }
   const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
 
   Cache new_cache() const;   // throws kValue for a model without a decoder
@@ -52,11 +54,10 @@ class FASTPLM_EXPORT Model {
   void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
 
   const uint64_t id_ = next_id();
-  Spec spec_;
+  Format format_;
   DType dtype_;
   Memory memory_;
-  StackWeights encoder_, decoder_;
-  std::vector<LoadedHead> heads_;
+  Parts parts_;
   std::vector<std::string> missing_;
 
   mutable std::mutex free_lock_;

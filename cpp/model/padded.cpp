@@ -68,7 +68,9 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
   }
 
   const int64_t tokens = start_.back(), width = spec.embed_width();
-  const bool positions = in.position_ids || dropped, masked = in.pair_mask || hidden;
+  const LearnedPositions learned = spec.embed.positions.value_or(LearnedPositions{.count = 0});
+  const bool counted = learned.of_shown && in.mask && !in.position_ids;
+  const bool positions = in.position_ids || dropped || counted, masked = in.pair_mask || hidden;
   size_t longest = 0;
   for (const auto& keys : key_columns_) longest = std::max(longest, keys.size());
   std::vector<int32_t> row_positions(size_t(in.length));
@@ -77,6 +79,13 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
     const auto& keys = key_columns_[size_t(b)];
     if (in.position_ids) {
       std::copy_n(in.position_ids + row, in.length, row_positions.begin());
+      if (learned.of_shown) {
+        for (int32_t& position : row_positions) position += int32_t(learned.first);
+      }
+    } else if (counted) {
+      const uint8_t* shown = in.mask + b * columns_;
+      int64_t next = learned.first + std::count_if(shown, shown + past, [](uint8_t s) { return s != 0; });
+      for (int64_t i = 0; i < in.length; ++i) row_positions[size_t(i)] = int32_t(shown[past + i] ? next++ : 0);
     } else if (dropped) {
       const auto ids = in.ids ? std::span(in.ids + row, size_t(in.length)) : std::span<const int32_t>();
       count_positions(spec.embed, ids, in.length, past, row_positions.data());

@@ -15,10 +15,7 @@ struct Group {   // sequences that one thread carries through the whole stack
 };
 
 // The groups, largest first, that keep `threads` busy; none if all threads should work on one sequence after another.
-FASTPLM_EXPORT std::vector<Group> groups_of(const Sequences& sequences, int threads);
-
-// The share of the threads' time in which they have nothing to do, if each takes the next group as soon as it is free.
-FASTPLM_EXPORT double idle_share(const std::vector<Group>& groups, int threads);
+std::vector<Group> groups_of(const Sequences& sequences, int threads);
 
 constexpr int64_t kPassRows = 256;   // that go through several matrices while they are in the cache
 
@@ -29,6 +26,10 @@ enum class Share : uint8_t {
 };
 
 Share share_of(int64_t tokens, bool alone, int threads);
+
+// The share of the threads' time in which they have nothing to do in a forward pass over these sequences, counted in
+// tokens: the groups, or else the passes, that each takes as soon as it is free. Columns keep all threads busy.
+FASTPLM_EXPORT double idle_share(const Sequences& sequences, int threads);
 
 // Calls step(begin, end, scratch) so that all rows are covered; `scratch` is the first row of workspace it may use.
 template <class Step>

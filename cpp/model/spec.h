@@ -31,13 +31,23 @@ struct Visible {
 
 // What attention adds to, or does to, its scores.
 struct Rope {
+  // Of a sequence with more than `past` positions: these frequencies; or, if there are none, those of the base
+  // theta (factor positions / past - factor + 1)^(d / (d - 2)), with d the number of rotated values.
+  struct Longer {
+    int64_t past;
+    std::vector<float> frequencies;
+    double theta = 1.0, factor = 1.0;
+    bool operator==(const Longer&) const = default;
+  };
   std::vector<float> frequencies;   // one for each pair of rotated values; the rest of a head stays as it is
   double factor = 1.0;              // of cosine and sine
+  std::optional<Longer> longer = {};
   bool operator==(const Rope&) const = default;
 };
-struct Buckets {   // learned for each head and bucketed distance; the stack owns the table
+struct Buckets {   // learned for each head and bucketed distance; the stack owns the table, or each layer
   int64_t count, max_distance;
   bool both_ways;
+  bool each_layer = false;
 };
 struct RelativeKeys {   // queries times keys of positions, and queries of positions times keys (arXiv:2006.03654)
   int64_t count;            // of positions: half of them behind a query; the stack owns their table
@@ -50,10 +60,18 @@ struct RelativeKeys {   // queries times keys of positions, and queries of posit
 };
 using ScoreBias = std::variant<std::monostate, Rope, Buckets, RelativeKeys>;
 
+// An RMSNorm of queries and of keys, before they are rotated: of each head, or of all heads of a token together.
+struct QkNorm {
+  double eps;
+  bool whole_row = false;
+};
+
 struct AttentionSpec {
   int64_t heads, kv_heads, head_dim;
   double scale;
   bool qkv_bias = true, out_bias = true;
+  std::optional<QkNorm> qk_norm = {};
+  double softcap = 0.0;   // > 0: scaled scores become softcap tanh(score / softcap)
   Visible see;
   Source keys = Source::kSelf;
   ScoreBias score;
@@ -79,11 +97,15 @@ struct ConvSpec {
 
 // --- layers and stacks ------------------------------------------------------------------------------------
 
-// x = after(x + the sum over branches of op(before(x))); all branches read x before it changes, but for a convolution,
-// which reads the layer's input.
+// x = after(x + the sum over branches of factor inner(op(before(x)))); all branches read x before it changes, but for a
+// convolution, which reads the layer's input.
 struct Branch {
   std::optional<NormSpec> before;
   std::variant<AttentionSpec, MlpSpec, ConvSpec> op;
+  std::optional<NormSpec> inner = {};
+  double factor = 1.0;
+
+  bool adds_itself() const { return !inner && factor == 1.0; }   // the op's result to x, as it is
 };
 struct Sublayer {
   std::vector<Branch> branches;
@@ -91,12 +113,21 @@ struct Sublayer {
 };
 using LayerSpec = std::vector<Sublayer>;
 
+// Sines and cosines that stand for learned positions: of position p and place i, with d the width,
+enum class Waves : uint8_t {
+  kNone,
+  kHalves,   // sin(p / 10000^(2i / d)), then the cosines, if the checkpoint has no table
+  kTurns,    // the same in turn, a sine and its cosine
+  kSteps,    // sin(p / 10000^(i / (d/2 - 1))), then the cosines; zeros for padding
+};
+
 // A table of position vectors. Positions begin at `first`; tokens equal to padding_id keep it as their position
 // and are not counted.
 struct LearnedPositions {
   int64_t count, first = 0;
-  std::optional<int64_t> padding_id;
-  bool sinusoid = false;   // a checkpoint without the table has sines and cosines in turn
+  std::optional<int64_t> padding_id = {};
+  Waves waves = Waves::kNone;
+  bool of_shown = false;   // tokens that the mask hides are not counted either; given positions begin at `first` too
 };
 
 struct EmbedSpec {   // the sum of its tables, then the norm and the projection to the stack's width
@@ -105,6 +136,7 @@ struct EmbedSpec {   // the sum of its tables, then the norm and the projection 
   int64_t vocab, segments = 0;
   std::optional<LearnedPositions> positions;
   double scale = 1.0;   // of the token's row
+  bool scales_given = false;   // and of an input vector in its place
   std::optional<NormSpec> norm;
   int64_t languages = 0;   // of a table that is added where the caller names each token's language
   bool segments_are_tokens = false;   // segment ids are of the table of tokens, and none are added unless given
@@ -138,7 +170,7 @@ struct Spec {
   std::optional<StackSpec> encoder, decoder;
 };
 
-// Calls fn(branch's spec) for each attention (or each MLP) of the stack's kinds of layers.
+// Calls fn(branch's spec) for each attention (or MLP, or convolution) of the stack's kinds of layers.
 template <class Op, class Fn>
 void for_each(const StackSpec& stack, const Fn& fn) {
   for (const LayerSpec& layer : stack.kinds) {

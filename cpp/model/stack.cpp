@@ -4,7 +4,7 @@
 
 namespace fastplm {
 
-static std::string slot_of(const Branch& branch) {
+std::string slot_of(const Branch& branch) {
   const auto* attention = std::get_if<AttentionSpec>(&branch.op);
   if (std::holds_alternative<ConvSpec>(branch.op)) return "conv";
   return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
@@ -16,13 +16,16 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
   out.embed = load_embed(load, spec.embed, width);
   for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
     const auto* buckets = std::get_if<Buckets>(&attention.score);
-    if (!buckets || out.buckets) return;
+    if (!buckets || !out.buckets.empty()) return;
     const int64_t exact = buckets->count / (buckets->both_ways ? 4 : 2);   // distances with a bucket of their own
     if (buckets->max_distance <= exact) {
       fail(ErrorKind::kFile, "relative positions have ", buckets->count, " buckets up to the distance ",
            buckets->max_distance, "; expected a distance above ", exact);
     }
-    out.buckets = load.table("attention.buckets", {buckets->count, attention.heads});
+    const int64_t tables = buckets->each_layer ? spec.layers() : 1;
+    for (int64_t n = 0; n < tables; ++n) {
+      out.buckets.push_back(load.table("attention.buckets", {buckets->count, attention.heads}, n));
+    }
   });
   Memory aside;   // of what each layer makes its own from
   TensorView positions;
@@ -44,6 +47,7 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
       for (const Branch& branch : sublayer.branches) {
         BranchWeights own;
         if (branch.before) own.before = load.norm(slot_of(branch) + ".before", place, width, branch.before->bias);
+        if (branch.inner) own.inner = load.norm(slot_of(branch) + ".inner", place, width, branch.inner->bias);
         if (const auto* attention = std::get_if<AttentionSpec>(&branch.op)) {
           AttentionWeights made = load_attention(load, *attention, width, encoder_width, place, positions);
           if (const Rope* rope = std::get_if<Rope>(&attention->score)) made.rope = rope_of(*rope);

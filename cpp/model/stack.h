@@ -11,7 +11,7 @@
 namespace fastplm {
 
 struct BranchWeights {
-  NormWeights before;
+  NormWeights before, inner;
   std::variant<AttentionWeights, MlpWeights, ConvWeights> op;
 };
 struct SublayerWeights {
@@ -24,15 +24,18 @@ struct StackWeights {
   EmbedWeights embed;
   std::vector<LayerWeights> layers;   // by weights_of
   NormWeights last;
-  TensorView buckets;                 // [buckets, heads] f32, or empty
+  std::vector<TensorView> buckets;    // [buckets, heads] f32: one, or by weights_of; or none
 
   const LayerWeights& layer(const StackSpec& spec, int64_t n) const {
     return layers[size_t(spec.weights_of[size_t(n)])];
   }
 };
 
+// What the slots of a branch's weights begin with: "attention", "cross" or "mlp".
+FASTPLM_EXPORT std::string slot_of(const Branch& branch);
+
 // encoder_width: of the states that the stack attends to, if it does.
-// Norms have the slots <op>.before and <op>.after, and "last".
+// Norms have the slots <slot>.before, <slot>.inner and, by a sublayer's first branch, <slot>.after; and "last".
 StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width);
 
 }  // namespace fastplm

@@ -18,7 +18,7 @@ namespace fastplm::ops {
 static int64_t page_rows(DType dtype, int64_t length) {
   int64_t rows = 0;
   with_float_type("attention", dtype, [&]<class T>() {
-    const int64_t panel = kernels().of<T>().layout.panel;
+    const int64_t panel = kernels().of<T>().key_panel;
     rows = (length + panel - 1) / panel * panel;
   });
   return rows;
@@ -126,6 +126,7 @@ struct Call {
            .first = length - count,
            .step = step,
            .scale = float(o.scale),
+           .softcap = float(o.softcap),
            .back = o.back,
            .ahead = o.ahead,
            .distance_bias =
@@ -189,7 +190,8 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
 
   with_float_type("attention", o.dtype, [&]<class T>() {
     Call<T> call{o, q, out, queries, keys, weights, reach};
-    if (o.relative.keys) call.head_positions = packed_bytes(o.dtype, o.relative.count, o.head_dim) / int64_t(sizeof(T));
+    if (o.relative.keys)
+      call.head_positions = packed_bytes(format_of(o.dtype), o.relative.count, o.head_dim) / int64_t(sizeof(T));
     // Each thread at work takes one share of the workspace, and then one (sequence, key head) after another.
     std::atomic<int64_t> next{0};
     const int64_t units = queries.count * o.kv_heads;

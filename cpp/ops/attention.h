@@ -1,5 +1,5 @@
 // Attention of packed queries to packed keys, without padding.
-//   out[i] = sum_j softmax_j(scale (q_i . k_j + q_i . K(j - i) + Q(j - i) . k_j) + bias(j - i)) v_j,
+//   out[i] = sum_j softmax_j(cap(scale (q_i . k_j + q_i . K(j - i) + Q(j - i) . k_j)) + bias(j - i)) v_j,
 // j over the keys of i's own sequence; K and Q of relative positions (arXiv:2006.03654), 0 without any
 #pragma once
 #include "core/export.h"
@@ -35,6 +35,7 @@ struct AttentionOptions {
   DType dtype = DType::kF32;
   int64_t heads = 1, kv_heads = 1, head_dim = 1;  // query head h reads key head h / (heads / kv_heads)
   double scale = 1.0;  // > 0
+  double softcap = 0.0;  // > 0: cap(s) = softcap tanh(s / softcap); else cap(s) = s
   int64_t back = kFar, ahead = kFar;  // a token sees those at most this far before and behind it
   TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
   TensorView index;  // i32 of each key, increasing within a sequence: where it stands for back, ahead and

@@ -37,6 +37,10 @@ struct Check {
       }
     }
   }
+  void at_least(const char* name, const TensorView& t, int64_t bytes) const {   // memory to work in
+    if (t.dtype == DType::kU8 && t.shape.count() >= bytes) return;
+    fail(ErrorKind::kValue, op, ": ", name, " is ", t.dtype, " ", t.shape, "; expected u8 [", bytes, " or more]");
+  }
   void positive(const char* name, double v) const {
     if (v > 0) return;
     fail(ErrorKind::kValue, op, ": ", name, " is ", v, "; expected a value > 0");

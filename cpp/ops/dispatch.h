@@ -2,6 +2,7 @@
 #pragma once
 #include "core/error.h"
 #include "core/tensor.h"
+#include "kernels/args.h"
 
 namespace fastplm {
 
@@ -20,6 +21,13 @@ template <class Fn>
 void with_stored_type(const char* op, DType dtype, Fn&& fn) {
   if (dtype == DType::kF16) return fn.template operator()<f16>();
   with_float_type(op, dtype, fn);
+}
+
+// The weight format of that type. What a format does is a row of kernels().formats, so that nothing switches on it.
+inline Format format_of(DType dtype) {
+  Format format{};
+  with_float_type("format_of", dtype, [&]<class T>() { format = sizeof(T) == 4 ? Format::kF32 : Format::kBF16; });
+  return format;
 }
 
 }  // namespace fastplm

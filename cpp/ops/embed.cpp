@@ -24,7 +24,7 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
   if (tables.segments && segment_ids) check.ids("token_type_ids", segment_ids, rows, tables.segments.shape[0]);
   if (tables.positions) check.ids("position_ids", position_ids, rows, tables.positions.shape[0]);
 
-  with_float_type("embed", tables.packed ? tables.packed.dtype : tables.tokens.dtype, [&]<class T>() {
+  with_float_type("embed", tables.packed ? activation_of(tables.packed.format) : tables.tokens.dtype, [&]<class T>() {
     const EmbedArgs<T> args{.tokens = tables.tokens.as<T>(),
                             .panels = static_cast<const T*>(tables.packed.panels),
                             .segments = tables.segments.as<float>(),
@@ -35,6 +35,7 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
                             .position_ids = position_ids.as<int32_t>(),
                             .dim = dim,
                             .scale = float(tables.scale),
+                            .x_scale = float(tables.x_scale),
                             .y = y.as<float>()};
     parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().embed(args, range); });
   });

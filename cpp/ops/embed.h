@@ -9,13 +9,14 @@ namespace fastplm::ops {
 
 struct EmbedTables {
   TensorView tokens;      // [vocab, dim]      f32 | bf16; or empty, and then
-  PackedWeight packed;    // [vocab, dim]      the same as a weight of linear()
+  PackedWeight packed;    // [vocab, dim]      the same as a weight of linear(), in the format of f32 or bf16
   TensorView segments;    // [segments, dim]   f32, or empty
   TensorView positions;   // [positions, dim]  f32, or empty
   double scale = 1.0;     // of the token's row
+  double x_scale = 1.0;   // of the row of x
 };
 
-//   ids            [rows]       i32 in [0, vocab); or empty, and then x takes the place of the scaled rows
+//   ids            [rows]       i32 in [0, vocab); or empty, and then x x_scale takes the place of the scaled rows
 //   x              [rows, dim]  f32, or empty
 //   segment_ids    [rows]       i32 in [0, segments); empty: all 0
 //   position_ids   [rows]       i32 in [0, positions); needed if there are positions

@@ -37,15 +37,8 @@ void write_keys(const HeadPages& head, std::byte* const* pages, int64_t offset, 
 
 void clear_values(const HeadPages& head, std::byte* page, int64_t rows) {
   with_float_type("attention", head.dtype, [&]<class T>() {
-    const PanelLayout layout = kernels().of<T>().layout;
-    T* values = reinterpret_cast<T*>(page + head.key_bytes());
-    for (int64_t c = 0; c < head.head_dim; c += layout.panel, values += head.rows * layout.panel) {
-      for (int64_t r = rows; r < head.rows; ++r) {   // [rows / step][panel][step], step = the type's, not the tile's
-        constexpr int64_t kStep = int64_t(sizeof(float) / sizeof(T));
-        T* line = values + r / kStep * kStep * layout.panel + r % kStep;
-        for (int64_t i = 0; i < layout.panel; ++i) line[i * kStep] = T{};
-      }
-    }
+    kernels().of<T>().clear_values(reinterpret_cast<T*>(page + head.key_bytes()), head.head_dim, head.rows,
+                                   {rows, head.rows});
   });
 }
 

@@ -8,29 +8,32 @@
 
 namespace fastplm::ops {
 
-// A weight [n, k] in the panel order of the chosen ISA (kernels.h: PanelLayout). Owns nothing.
+// A weight [n, k] in the panels of the chosen ISA (kernels.h: FormatKernels). Owns nothing.
 struct PackedWeight {
-  void* panels = nullptr;   // packed_bytes(dtype, n, k) bytes, 64-byte aligned
-  DType dtype = DType::kF32;
+  void* panels = nullptr;   // packed_bytes(format, n, k) bytes, 64-byte aligned
+  Format format = Format::kF32;
   int64_t n = 0, k = 0;
   explicit operator bool() const { return panels; }
 };
 
-FASTPLM_EXPORT int64_t packed_bytes(DType dtype, int64_t n, int64_t k);
+FASTPLM_EXPORT int64_t packed_bytes(Format format, int64_t n, int64_t k);
+FASTPLM_EXPORT DType activation_of(Format format);   // of what is multiplied with such weights
 
 //   w            f32 | f16 | bf16, [out.n, out.k]; or [out.k, out.n] if transposed
-//   out.panels   written; out.dtype f32 | bf16: values are rounded to it
+//   out.panels   written: values are rounded to out.format
+// Throws kUnsupported for rows so long that the format's sums could overflow: of int8, above 132,104 values.
 FASTPLM_EXPORT void pack(TensorView w, bool transposed, const PackedWeight& out);
 
 //   rows   out.n pointers to out.k values of `stored` each, wherever they are
 FASTPLM_EXPORT void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeight& out);
 
-//   a          [m, w.k]  of w.dtype
+//   a          [m, w.k]  of activation_of(w.format)
 //   bias       [w.n]     f32, or empty
 //   residual   [m, w.n]  f32, or empty; added last; may be out
-//   out        [m, w.n]  f32 or w.dtype
+//   out        [m, w.n]  f32 or as a
 //
-// Sums run in f32 over ascending k, so a row does not depend on the other rows. Throws kValue, kType.
+// Sums run in f32 over ascending k, so a row does not depend on the other rows; those of int8 are exact (its rounding
+// of a and w: kernels/format/int8.inl.h). Throws kValue, kType.
 FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual,
                            TensorView out);
 

@@ -30,4 +30,21 @@ void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, doubl
   });
 }
 
+void head_norm(TensorView x, int64_t heads, TensorView weight, double eps) {
+  const Check check{"head_norm"};
+  check.rank("x", x, 2);
+  check.rank("weight", weight, 1);
+  check.dtype("weight", weight, DType::kF32);
+  check.positive("eps", eps);
+  const int64_t dim = weight.shape[0];
+  if (heads < 0 || heads * dim > x.shape[1]) {
+    fail(ErrorKind::kValue, "head_norm: ", heads, " heads of ", dim, " do not fit rows of ", x.shape[1]);
+  }
+  with_float_type("head_norm", x.dtype, [&]<class T>() {
+    const HeadNormArgs<T> args{
+        .x = x.as<T>(), .ldx = x.shape[1], .heads = heads, .dim = dim, .weight = weight.as<float>(), .eps = float(eps)};
+    parallel_rows(x.shape[0], heads * dim * 16, [&](Range rows) { kernels().of<T>().head_norm(args, rows); });
+  });
+}
+
 }  // namespace fastplm::ops

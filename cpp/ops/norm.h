@@ -18,4 +18,9 @@ namespace fastplm::ops {
 FASTPLM_EXPORT void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, double eps, TensorView y,
                          TensorView y_copy = {});
 
+// RMSNorm of each head of x, in place:
+//   x        [rows, row]  f32 | bf16: the first heads * dim values of each row
+//   weight   [dim]        f32
+FASTPLM_EXPORT void head_norm(TensorView x, int64_t heads, TensorView weight, double eps);
+
 }  // namespace fastplm::ops

@@ -84,6 +84,28 @@ FASTPLM_INLINE float largest(F32 a) {
 }
 FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.v)}; }
+
+// v where a > b, else 0.
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), v.v)}; }
+
+struct U32 {   // kLanes integers, modulo 2^32
+  __m256i v;
+  FASTPLM_INLINE U32 set1(uint32_t x) { return {_mm256_set1_epi32(int(x))}; }
+  FASTPLM_INLINE U32 from(uint32_t x) {   // x, x + 1, x + 2, ...
+    return {_mm256_add_epi32(_mm256_set1_epi32(int(x)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))};
+  }
+};
+FASTPLM_INLINE U32 operator^(U32 a, U32 b) { return {_mm256_xor_si256(a.v, b.v)}; }
+FASTPLM_INLINE U32 multiply(U32 a, uint32_t b, U32& high) {   // the product's low half
+  const __m256i factor = _mm256_set1_epi32(int(b));
+  const __m256i even = _mm256_mul_epu32(a.v, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), factor);
+  high = {_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa)};
+  return {_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa)};
+}
+FASTPLM_INLINE F32 low_half(U32 a) { return {_mm256_cvtepi32_ps(_mm256_and_si256(a.v, _mm256_set1_epi32(0xffff)))}; }
+FASTPLM_INLINE F32 high_half(U32 a) { return {_mm256_cvtepi32_ps(_mm256_srli_epi32(a.v, 16))}; }
+
 FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   __m256 a[8], b[8];
   for (int i = 0; i < 8; i += 2) {
@@ -163,6 +185,34 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {  // c + a0*b0 + a1*b1
   return {_mm256_fmadd_ps(high_of(a), high_of(b), _mm256_fmadd_ps(low_of(a), low_of(b), c.v))};
 }
 
+struct I32 {
+  __m256i v;
+  FASTPLM_INLINE I32 zero() { return {_mm256_setzero_si256()}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm256_storeu_si256((__m256i*)p, a.v); }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
+
+// Products of int8: how a value of a row is held and what is added to it, how many go into a lane. As 16 bits:
+// VPMADDUBSW would saturate.
+using Int8Row = int16_t;
+constexpr int kInt8Offset = 0, kInt8Step = 2;
+struct Int8s {
+  __m256i v;
+};
+FASTPLM_INLINE Int8s load_int8s(const int8_t* p) { return {_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p))}; }
+FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm256_set1_epi32(bits)};
+}
+FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
+  return {_mm256_add_epi32(c.v, _mm256_madd_epi16(row.v, panel.v))};
+}
+
 constexpr int kTileRows = 6, kTileVectors = 2;  // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
+
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

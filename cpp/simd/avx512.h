@@ -21,4 +21,22 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {_mm512_fmadd_ps(high_of(a), high_of(b), _mm512_fmadd_ps(low_of(a), low_of(b), c.v))};
 }
 
+// Products of int8: how a value of a row is held and what is added to it, how many go into a lane. As 16 bits:
+// VPMADDUBSW would saturate.
+using Int8Row = int16_t;
+constexpr int kInt8Offset = 0, kInt8Step = 2;
+FASTPLM_INLINE Int8s load_int8s(const int8_t* p) {
+  return {_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p))};
+}
+FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm512_set1_epi32(bits)};
+}
+FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
+  return {_mm512_add_epi32(c.v, _mm512_madd_epi16(row.v, panel.v))};
+}
+
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
+
 }  // namespace fastplm::FASTPLM_ISA

@@ -43,6 +43,31 @@ FASTPLM_INLINE float sum(F32 a) { return _mm512_reduce_add_ps(a.v); }
 FASTPLM_INLINE float largest(F32 a) { return _mm512_reduce_max_ps(a.v); }
 FASTPLM_INLINE float sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {_mm512_sqrt_ps(a.v)}; }
+
+// v where a > b, else 0.
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), v.v)};
+}
+
+struct U32 {   // kLanes integers, modulo 2^32
+  __m512i v;
+  FASTPLM_INLINE U32 set1(uint32_t x) { return {_mm512_set1_epi32(int(x))}; }
+  FASTPLM_INLINE U32 from(uint32_t x) {   // x, x + 1, x + 2, ...
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return {_mm512_add_epi32(_mm512_set1_epi32(int(x)), lane)};
+  }
+};
+FASTPLM_INLINE U32 operator^(U32 a, U32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
+FASTPLM_INLINE U32 multiply(U32 a, uint32_t b, U32& high) {   // the product's low half
+  const __m512i factor = _mm512_set1_epi32(int(b));
+  const __m512i even = _mm512_mul_epu32(a.v, factor), odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), factor);
+  high = {_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd)};
+  return {_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32))};
+}
+FASTPLM_INLINE F32 low_half(U32 a) { return {_mm512_cvtepi32_ps(_mm512_and_si512(a.v, _mm512_set1_epi32(0xffff)))}; }
+FASTPLM_INLINE F32 high_half(U32 a) { return {_mm512_cvtepi32_ps(_mm512_srli_epi32(a.v, 16))}; }
+
 FASTPLM_INLINE void transpose(F32* r) {   // kLanes x kLanes, in place
   __m512 a[16], b[16];
 #pragma GCC unroll 8
@@ -133,6 +158,19 @@ FASTPLM_INLINE Pair broadcast_pair(const bf16* p) {
   __builtin_memcpy(&bits, p, 4);
   return {_mm512_set1_epi32(bits)};
 }
+
+struct I32 {
+  __m512i v;
+  FASTPLM_INLINE I32 zero() { return {_mm512_setzero_si512()}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+struct Int8s {   // of a row broadcast, or of a panel
+  __m512i v;
+};
 
 constexpr int kTileRows = 8, kTileVectors = 3;  // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
 

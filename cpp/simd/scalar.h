@@ -67,6 +67,25 @@ FASTPLM_INLINE float sum(F32 a) { return a.v; }
 FASTPLM_INLINE float largest(F32 a) { return a.v; }
 FASTPLM_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
+FASTPLM_INLINE F32 sqrt(F32 a) { return {__builtin_sqrtf(a.v)}; }
+
+// v where a > b, else 0.
+FASTPLM_INLINE F32 above(F32 a, F32 b, F32 v) { return {a.v > b.v ? v.v : 0.0f}; }
+
+struct U32 {   // kLanes integers, modulo 2^32
+  uint32_t v;
+  FASTPLM_INLINE U32 set1(uint32_t x) { return {x}; }
+  FASTPLM_INLINE U32 from(uint32_t x) { return {x}; }   // x, x + 1, x + 2, ...
+};
+FASTPLM_INLINE U32 operator^(U32 a, U32 b) { return {a.v ^ b.v}; }
+FASTPLM_INLINE U32 multiply(U32 a, uint32_t b, U32& high) {   // the product's low half
+  const uint64_t product = uint64_t(a.v) * b;
+  high = {uint32_t(product >> 32)};
+  return {uint32_t(product)};
+}
+FASTPLM_INLINE F32 low_half(U32 a) { return {float(a.v & 0xffff)}; }
+FASTPLM_INLINE F32 high_half(U32 a) { return {float(a.v >> 16)}; }
+
 FASTPLM_INLINE void transpose(F32*) {}   // kLanes x kLanes
 
 struct Bytes {   // kCount bytes; what is said of each is a bit of the result, the first byte's the lowest
@@ -128,6 +147,29 @@ FASTPLM_INLINE F32 dot(Pair a, Pair b, F32 c) {   // c + a0*b0 + a1*b1
   return {from_bits(a.v & 0xffff0000) * from_bits(b.v & 0xffff0000) + low};
 }
 
+struct I32 {
+  int32_t v;
+  FASTPLM_INLINE I32 zero() { return {0}; }
+};
+FASTPLM_INLINE I32 load(const int32_t* p) { return {*p}; }
+FASTPLM_INLINE void store(int32_t* p, I32 a) { *p = a.v; }
+FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {a.v - b.v}; }
+FASTPLM_INLINE F32 to_f32(I32 a) { return {float(a.v)}; }
+
+// Products of int8: how a value of a row is held and what is added to it, how many go into a lane.
+using Int8Row = int16_t;
+constexpr int kInt8Offset = 0, kInt8Step = 2;
+struct Int8s {
+  int32_t first, second;
+};
+FASTPLM_INLINE Int8s load_int8s(const int8_t* p) { return {p[0], p[1]}; }
+FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) { return {p[0], p[1]}; }
+FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
+  return {c.v + row.first * panel.first + row.second * panel.second};
+}
+
 constexpr int kTileRows = 4, kTileVectors = 4;
+
+constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

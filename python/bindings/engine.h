@@ -11,7 +11,9 @@ void bind_runtime(py::module_& m);     // engine_runtime.cpp: version, ISA, thre
 void bind_tokenizer(py::module_& m);   // engine_tokenizer.cpp
 void bind_training(py::module_& m);    // engine_training.cpp
 void bind_model(py::module_& m);       // engine_model.cpp
+void bind_describe(py::module_& m);    // engine_describe.cpp
 void bind_generate(py::module_& m);    // engine_generate.cpp
+void bind_requests(py::module_& m);    // engine_requests.cpp
 
 // A tree of None, bool, int, float, str, list, tuple and dict with str keys, as plain settings.
 // Integers beyond 64 bits become floats: no setting is that large, and range checks then refuse it.

@@ -5,11 +5,32 @@
 
 #include "core/error.h"
 #include "engine.h"
+#include "engine_generate.h"
 #include "model/generate/generate.h"
 #include "model/generate/scores.h"
 #include "names.h"
 
 using namespace fastplm;
+
+Ids ids_of(const Value& list) {
+  Ids ids;
+  for (const Value& id : list.array("ids")) ids.push_back(int32_t(id.integer("ids")));
+  return ids;
+}
+
+StopStrings stop_strings_from(const Value& settings, const py::tuple& texts) {
+  StopStrings stop{.strings = {}, .bytes = py::cast<std::string>(texts[0]), .starts = {}};
+  const auto starts = py::cast<py::array_t<int64_t, py::array::c_style>>(texts[1]);
+  stop.starts.assign(starts.data(), starts.data() + starts.size());
+  for (size_t i = 0; i < stop.starts.size(); ++i) {
+    if (stop.starts[i] < (i ? stop.starts[i - 1] : 0) || stop.starts[i] > int64_t(stop.bytes.size())) {
+      fail(ErrorKind::kInternal, "generate: texts of tokens that begin outside of their bytes");
+    }
+  }
+  for (const Value& s : settings.at("stop_strings").array("stop_strings"))
+    stop.strings.push_back(s.string("stop_strings"));
+  return stop;
+}
 
 namespace {
 
@@ -77,6 +98,12 @@ Hooks hooks_of(const MaybeFunction& process, const MaybeFunction& stop, const Ma
       copy_floats("a logits processor", (*process)(call, wide(ids), copy), scores);
     };
   }
+  if (process) {
+    hooks.mask = [&process](int64_t mask, const Hooks::Rows& ids) {
+      const py::gil_scoped_acquire held;
+      return words_of((*process)(mask, wide(ids), py::none()));
+    };
+  }
   if (stop) {
     hooks.stop = [&stop](const Hooks::Rows& ids) {
       const py::gil_scoped_acquire held;
@@ -126,12 +153,6 @@ EarlyStop early_stop_of(const std::string& name) {
   return choose("early_stopping", name, kKnown);
 }
 
-Ids ids_of(const Value& list) {
-  Ids ids;
-  for (const Value& id : list.array("ids")) ids.push_back(int32_t(id.integer("ids")));
-  return ids;
-}
-
 Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& prompts,
                          const std::optional<Array<int32_t>>& sources, const std::optional<py::tuple>& texts) {
   Generation g;
@@ -168,29 +189,11 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
   g.stops_at_eos = v.b("stops_at_eos");
   if (v.has("pad")) g.pad = int32_t(v.i("pad"));
   g.fill = int32_t(v.i("fill"));
-  if (texts) {
-    StopStrings stop{.strings = {}, .bytes = py::cast<std::string>((*texts)[0]), .starts = {}};
-    const auto starts = py::cast<Array<int64_t>>((*texts)[1]);
-    stop.starts.assign(starts.data(), starts.data() + starts.size());
-    for (size_t i = 0; i < stop.starts.size(); ++i) {
-      if (stop.starts[i] < (i ? stop.starts[i - 1] : 0) || stop.starts[i] > int64_t(stop.bytes.size())) {
-        fail(ErrorKind::kInternal, "generate: texts of tokens that begin outside of their bytes");
-      }
-    }
-    for (const Value& s : v.at("stop_strings").array("stop_strings")) stop.strings.push_back(s.string("stop_strings"));
-    g.stop_strings = std::move(stop);
-  }
+  if (texts) g.stop_strings = stop_strings_from(v, *texts);
   g.keep_scores = v.b("keep_scores");
   g.keep_logits = v.b("keep_logits");
   g.keep_rows = v.b("keep_rows");
   return g;
-}
-
-int64_t vocab_of(const Model& model) {
-  for (const LoadedHead& head : model.heads()) {
-    if (head.spec.name == std::string("logits") && !head.spec.per_sequence()) return head.width;
-  }
-  fail(ErrorKind::kValue, "generate: this model has no logits of a next token");
 }
 
 py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompts,
@@ -199,7 +202,7 @@ py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompt
              const MaybeArray<uint8_t>& later_mask, const MaybeArray<float>& states,
              const MaybeArray<uint8_t>& encoder_mask, const std::optional<py::tuple>& texts,
              const MaybeFunction& process, const MaybeFunction& stop, const MaybeFunction& put, py::object called) {
-  const int64_t vocab = vocab_of(model);
+  const int64_t vocab = model.heads()[logits_head(model)].width;
   if (prompts.ndim() != 2 || (sources && sources->ndim() != 2)) {
     fail(ErrorKind::kInternal, "generate: prompts and sources have two dimensions");
   }
@@ -261,9 +264,11 @@ Array<float> processed(py::list processors, const std::vector<Ids>& ids, const s
   const auto list = processors_from(to_value(processors), vocab);
   Array<float> out(std::vector<py::ssize_t>{rows, vocab});
   std::copy_n(scores.data(), size_t(scores.size()), out.mutable_data());
+  float* changed = out.mutable_data();
+  const ReleaseGil released;
   for (py::ssize_t r = 0; r < rows; ++r) {
     const Row row{.ids = ids[size_t(r)], .prompt = prompt, .shown = shown, .source = sources[size_t(r)]};
-    for (const Processor& p : list) apply(p, row, {out.mutable_data() + r * vocab, size_t(vocab)});
+    for (const Processor& p : list) apply(p, row, {changed + r * vocab, size_t(vocab)});
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "model/padded.h"
 #include "names.h"
+#include "ops/dispatch.h"
 
 using namespace fastplm;
 
@@ -37,12 +38,6 @@ TensorView view_of(const Array<T>& a) {
   return view;
 }
 
-DType dtype_from(const std::string& name) {
-  if (name == "float32") return DType::kF32;
-  if (name == "bfloat16") return DType::kBF16;
-  fail(ErrorKind::kUnsupported, "dtype is \"", name, "\"; expected float32 or bfloat16");
-}
-
 DType stored_dtype_from(const std::string& name) {   // as safetensors spells them
   if (name == "F32") return DType::kF32;
   if (name == "F16") return DType::kF16;
@@ -65,9 +60,9 @@ std::unique_ptr<Model> load(const std::string& model_type, const std::string& cl
     entries.push_back(std::move(entry));
   }
   const Value settings = to_value(config);
-  const DType compute = dtype_from(dtype);
+  const Format format = weight_format("dtype", dtype);
   const ReleaseGil released;
-  return std::make_unique<Model>(model_type, class_name, settings, entries, compute, optional);
+  return std::make_unique<Model>(model_type, class_name, settings, entries, format, optional);
 }
 
 template <class T>
@@ -355,13 +350,20 @@ Batch packed_batch(const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens, 
   return batch;
 }
 
+// By the encoder or, of a decoder's family, by the decoder.
+void run_alone(const Model& model, const Batch& batch, const Outputs& out) {
+  const ReleaseGil released;
+  if (model.spec().encoder)
+    model.encode(batch, out);
+  else
+    model.decode(batch, {}, out);
+}
+
 Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens,
                             const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.last().width)});
-  const Outputs out{.last_hidden = view_of(last)};
-  const ReleaseGil released;
-  model.encode(batch, out);
+  run_alone(model, batch, {.last_hidden = view_of(last)});
   return last;
 }
 
@@ -371,8 +373,7 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
   Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().width)});
   const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
-  const ReleaseGil released;
-  model.encode(batch, out);
+  run_alone(model, batch, out);
   return pooled;
 }
 
@@ -399,6 +400,16 @@ py::dict class_dict(const ModelClass& known) {
   return out;
 }
 
+// How far tokens of a stack see in the layers that see least.
+std::optional<int64_t> window_of(const std::optional<StackSpec>& stack) {
+  std::optional<int64_t> window;
+  if (!stack) return window;
+  for_each<AttentionSpec>(*stack, [&](const AttentionSpec& a) {
+    if (a.see.window >= 0) window = std::min(window.value_or(a.see.window), a.see.window);
+  });
+  return window;
+}
+
 // What Python needs to know of a family (arch.h).
 py::dict family(const std::string& model_type) {
   const Arch& arch = arch_of(model_type);
@@ -411,6 +422,7 @@ py::dict family(const std::string& model_type) {
   for (const Default& known : arch.defaults) defaults[known.name] = known.value;
   for (const ModelClass& known : arch.classes) classes[name_of(arch, known).c_str()] = class_dict(known);
   manners["shifts_input_ids"] = arch.manners.shifts_input_ids;
+  manners["wraps_last_id"] = arch.manners.wraps_last_id;
   manners["labels_stop_cache"] = arch.manners.labels_stop_cache;
   manners["keeps_cache_back"] = arch.manners.keeps_cache_back;
   manners["counts_encoder_layers"] = arch.manners.counts_encoder_layers;
@@ -489,7 +501,8 @@ void bind_model(py::module_& m) {
            py::arg("token_type_ids") = py::none())
       .def("embed", &embed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(), py::arg("pooling"),
            py::arg("normalize"), py::arg("token_type_ids") = py::none())
-      .def_property_readonly("dtype", [](const Model& m) { return m.dtype() == DType::kF32 ? "float32" : "bfloat16"; })
+      .def_property_readonly("dtype", [](const Model& m) { return name_of(m.format()); })
+      .def_property_readonly("activation", [](const Model& m) { return name_of(format_of(m.dtype())); })
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
       .def_property_readonly("embed_width", [](const Model& m) { return m.last().embed_width(); })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
@@ -500,15 +513,13 @@ void bind_model(py::module_& m) {
                                return heads;
                              })
       .def_property_readonly("vocab_size", [](const Model& m) { return m.last().embed.vocab; })
-      .def_property_readonly("encoder_window",
+      .def_property_readonly("encoder_window", [](const Model& m) { return window_of(m.spec().encoder); })
+      .def_property_readonly("counts_shown",
                              [](const Model& m) {
-                               std::optional<int64_t> window;
-                               if (!m.spec().encoder) return window;
-                               for_each<AttentionSpec>(*m.spec().encoder, [&](const AttentionSpec& a) {
-                                 if (a.see.window >= 0) window = std::min(window.value_or(a.see.window), a.see.window);
-                               });
-                               return window;
+                               const auto& decoder = m.spec().decoder;
+                               return decoder && decoder->embed.positions && decoder->embed.positions->of_shown;
                              })
+      .def_property_readonly("decoder_window", [](const Model& m) { return window_of(m.spec().decoder); })
       .def_property_readonly("has_encoder", [](const Model& m) { return m.spec().encoder.has_value(); })
       .def_property_readonly("has_decoder", [](const Model& m) { return m.spec().decoder.has_value(); })
       .def_property_readonly(

@@ -22,6 +22,15 @@ Choice choose(const char* argument, const std::string& name, const Named<Choice>
   fastplm::fail(fastplm::ErrorKind::kValue, argument, " is \"", name, "\"; expected one of:", words);
 }
 
+// The name of a choice that stands among the known ones.
+template <class Choice, size_t kCount>
+const char* name_in(const Named<Choice> (&known)[kCount], Choice choice) {
+  for (const auto& row : known) {
+    if (choice == row.choice) return row.name;
+  }
+  fastplm::fail(fastplm::ErrorKind::kInternal, "a choice without a name");
+}
+
 inline fastplm::PoolKind pool_kind(const std::string& name) {
   using fastplm::PoolKind;
   static constexpr Named<PoolKind> kKnown[] = {{"mean", PoolKind::kMean},
@@ -32,21 +41,26 @@ inline fastplm::PoolKind pool_kind(const std::string& name) {
   return choose("pooling", name, kKnown);
 }
 
-inline fastplm::NormKind norm_kind(const std::string& name) {
-  using fastplm::NormKind;
-  static constexpr Named<NormKind> kKnown[] = {{"layer", NormKind::kLayer}, {"rms", NormKind::kRms}};
-  return choose("kind", name, kKnown);
+inline constexpr Named<fastplm::Format> kFormatNames[] = {
+    {"float32", fastplm::Format::kF32}, {"bfloat16", fastplm::Format::kBF16}, {"int8", fastplm::Format::kInt8}};
+inline fastplm::Format weight_format(const char* argument, const std::string& name) {
+  return choose(argument, name, kFormatNames);
 }
+inline const char* name_of(fastplm::Format format) { return name_in(kFormatNames, format); }
 
-inline fastplm::Act act(const std::string& name) {
-  using fastplm::Act;
-  static constexpr Named<Act> kKnown[] = {{"none", Act::kNone},       {"relu", Act::kRelu},
-                                          {"gelu", Act::kGeluErf},    {"gelu_tanh", Act::kGeluTanh},
-                                          {"silu", Act::kSilu},       {"tanh", Act::kTanh},
-                                          {"gelu_10", Act::kGelu10},  {"hardswish", Act::kHardSwish},
-                                          {"laplace", Act::kLaplace}, {"leaky_relu", Act::kLeakyRelu},
-                                          {"mish", Act::kMish},       {"quick_gelu", Act::kQuickGelu},
-                                          {"relu2", Act::kRelu2},     {"relu6", Act::kRelu6},
-                                          {"sigmoid", Act::kSigmoid}};
-  return choose("act", name, kKnown);
-}
+inline constexpr Named<fastplm::NormKind> kNormNames[] = {{"layer", fastplm::NormKind::kLayer},
+                                                          {"rms", fastplm::NormKind::kRms}};
+inline fastplm::NormKind norm_kind(const std::string& name) { return choose("kind", name, kNormNames); }
+inline const char* name_of(fastplm::NormKind kind) { return name_in(kNormNames, kind); }
+
+inline constexpr Named<fastplm::Act> kActNames[] = {
+    {"none", fastplm::Act::kNone},       {"relu", fastplm::Act::kRelu},
+    {"gelu", fastplm::Act::kGeluErf},    {"gelu_tanh", fastplm::Act::kGeluTanh},
+    {"silu", fastplm::Act::kSilu},       {"tanh", fastplm::Act::kTanh},
+    {"gelu_10", fastplm::Act::kGelu10},  {"hardswish", fastplm::Act::kHardSwish},
+    {"laplace", fastplm::Act::kLaplace}, {"leaky_relu", fastplm::Act::kLeakyRelu},
+    {"mish", fastplm::Act::kMish},       {"quick_gelu", fastplm::Act::kQuickGelu},
+    {"relu2", fastplm::Act::kRelu2},     {"relu6", fastplm::Act::kRelu6},
+    {"sigmoid", fastplm::Act::kSigmoid}};
+inline fastplm::Act act(const std::string& name) { return choose("act", name, kActNames); }
+inline const char* name_of(fastplm::Act act) { return name_in(kActNames, act); }

@@ -1,18 +1,8 @@
-// _ops: stateless tensor functions. Anything with __dlpack__ is a tensor, if it is contiguous; nothing is copied.
-// Contracts: cpp/ops/<op>.h.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
-
-#include <array>
-#include <optional>
-#include <tuple>
-
-#include "core/error.h"
+// _ops: stateless tensor functions. Contracts: cpp/ops/<op>.h.
+#include "ops.h"
 #include "core/parallel.h"
-#include "core/tensor.h"
+#include "define.h"
 #include "errors.h"
-#include "gil.h"
 #include "names.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
@@ -24,130 +14,10 @@
 #include "ops/rope.h"
 #include "ops/softmax.h"
 
-namespace nb = nanobind;
-using namespace fastplm;
-
-namespace {
-
-struct Place {   // of an argument, for errors
-  const char *op, *name;
-  friend std::ostream& operator<<(std::ostream& out, const Place& p) { return out << p.op << ": " << p.name; }
-};
-
-DType dtype_of(nb::dlpack::dtype t, const Place& place) {
-  const auto is = [&](nb::dlpack::dtype_code code, int bits) {
-    return t.code == uint8_t(code) && t.bits == bits && t.lanes == 1;
-  };
-  using Code = nb::dlpack::dtype_code;
-  if (is(Code::Float, 32)) return DType::kF32;
-  if (is(Code::Float, 16)) return DType::kF16;
-  if (is(Code::Bfloat, 16)) return DType::kBF16;
-  if (is(Code::Int, 32)) return DType::kI32;
-  if (is(Code::Int, 64)) return DType::kI64;
-  if (is(Code::UInt, 8)) return DType::kU8;
-  constexpr const char* kCodes[] = {"i", "u", "f", "handle", "bf", "c", "bool"};
-  fail(ErrorKind::kType, place, " is ", t.code < std::size(kCodes) ? kCodes[t.code] : "of another kind, ", int(t.bits),
-       "; expected f32, f16, bf16, i32, i64 or u8");
-}
-
-bool is_contiguous(const nb::ndarray<>& a) {
-  int64_t step = 1;
-  for (size_t i = a.ndim(); i-- > 0; step *= int64_t(a.shape(i))) {
-    if (a.shape(i) != 1 && a.stride(i) != step) return a.size() == 0;
-  }
-  return true;
-}
-
-TensorView view_of(const nb::ndarray<>& a, const Place& place) {
-  if (a.device_type() != nb::device::cpu::value) {
-    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU");
-  }
-  TensorView view{a.data(), dtype_of(a.dtype(), place), Device::kCpu, {}};
-  if (a.ndim() > size_t(Shape::kMaxRank)) {
-    fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
-  }
-  for (size_t i = 0; i < a.ndim(); ++i) view.shape.dims[size_t(view.shape.rank++)] = int64_t(a.shape(i));
-  if (!is_contiguous(a)) fail(ErrorKind::kValue, place, " has gaps or another order; expected it to be contiguous");
-  return view;
-}
-
-// A parameter of an op: how Python gives it, and its value while the op runs.
-template <class T>
-class Parameter {
- public:
-  using Given = T;
-  Parameter(const Place&, const T& given) : value(given) {}
-  T value;
-};
-
-template <>
-class Parameter<TensorView> {
-  nb::ndarray<> owner_;   // keeps the memory alive
-
- public:
-  using Given = nb::object;   // whatever it is: what is wrong with it is for us to say
-  Parameter(const Place& place, const nb::object& given) {
-    if (!nb::try_cast(given, owner_, false)) {
-      fail(ErrorKind::kType, place, " is a ", Py_TYPE(given.ptr())->tp_name,
-           "; expected a tensor whose memory may be shared and written (__dlpack__)");
-    }
-    value = view_of(owner_, place);
-  }
-  TensorView value;
-};
-
-struct Maybe : TensorView {};   // None: an empty view
-
-template <>
-class Parameter<Maybe> {
-  std::optional<Parameter<TensorView>> tensor_;
-
- public:
-  using Given = nb::object;
-  Parameter(const Place& place, const nb::object& given) {
-    if (given.is_none()) return;
-    value = {tensor_.emplace(place, given).value};
-  }
-  Maybe value;
-};
-
-template <class T>
-using ParameterOf = Parameter<std::remove_cvref_t<T>>;
-
-template <class T>
-auto annotation(const char* name) {
-  if constexpr (std::is_same_v<typename ParameterOf<T>::Given, nb::object>)
-    return nb::arg(name).none();   // a tensor that is None is refused in our words
-  else
-    return nb::arg(name);
-}
-
-template <class... Args>
-using Names = std::array<const char*, sizeof...(Args)>;
-
-template <class Result, class... Args, size_t... kAt>
-void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names,
-            std::index_sequence<kAt...>) {
-  m.def(
-      op,
-      [=](typename ParameterOf<Args>::Given... given) {
-        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt]}, given)...};
-        const ReleaseGil released;
-        return run(std::get<kAt>(parameters).value...);
-      },
-      annotation<Args>(names[kAt])...);
-}
-
-template <class Result, class... Args>
-void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
-  define(m, op, run, names, std::index_sequence_for<Args...>());
-}
-
-}  // namespace
-
 NB_MODULE(_ops, m) {
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) { translate(thrown); });
   set_interrupt_check(signal_raised);
+  bind_training(m);
 
   define(m, "convert", &ops::convert, {"x", "y"});
   define(m, "softmax", &ops::softmax, {"x", "y"});
@@ -156,6 +26,7 @@ NB_MODULE(_ops, m) {
            ops::norm(x, norm_kind(kind), weight, bias, eps, y);
          },
          {"x", "kind", "weight", "bias", "eps", "y"});
+  define(m, "head_norm", &ops::head_norm, {"x", "heads", "weight", "eps"});
   define(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
          {"x", "act", "y"});
   define(m, "rope_table",
@@ -178,25 +49,30 @@ NB_MODULE(_ops, m) {
          },
          {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
 
-  // A packed weight crosses as the u8 buffer it lies in, packed_bytes(like, n, k) long.
-  define(m, "packed_bytes", +[](TensorView like, int64_t n, int64_t k) { return ops::packed_bytes(like.dtype, n, k); },
-         {"like", "n", "k"});
+  // A packed weight crosses as the u8 buffer it lies in, packed_bytes(format, n, k) long.
+  define(m, "packed_bytes",
+         +[](const std::string& format, int64_t n, int64_t k) {
+           return ops::packed_bytes(weight_format("format", format), n, k);
+         },
+         {"format", "n", "k"});
   define(m, "pack",
-         +[](TensorView w, bool transposed, TensorView like, TensorView panels) {
+         +[](TensorView w, bool transposed, const std::string& name, TensorView panels) {
+           const Format format = weight_format("format", name);
            const int64_t n = w.shape[transposed ? 1 : 0], k = w.shape[transposed ? 0 : 1];
-           if (panels.shape.count() < ops::packed_bytes(like.dtype, n, k))
+           if (panels.shape.count() < ops::packed_bytes(format, n, k))
              fail(ErrorKind::kValue, "pack: panels is too short");
-           ops::pack(w, transposed, {panels.data, like.dtype, n, k});
+           ops::pack(w, transposed, {panels.data, format, n, k});
          },
-         {"w", "transposed", "like", "panels"});
+         {"w", "transposed", "format", "panels"});
   define(m, "linear",
-         +[](TensorView a, TensorView panels, Maybe bias, const std::string& name, Maybe residual, TensorView out) {
-           const int64_t n = out.shape.last(), k = a.shape.last();
-           if (panels.shape.count() < ops::packed_bytes(a.dtype, n, k))
+         +[](TensorView a, const std::string& format, TensorView panels, Maybe bias, const std::string& name,
+             Maybe residual, TensorView out) {
+           const ops::PackedWeight w{panels.data, weight_format("format", format), out.shape.last(), a.shape.last()};
+           if (panels.shape.count() < ops::packed_bytes(w.format, w.n, w.k))
              fail(ErrorKind::kValue, "linear: panels is too short");
-           ops::linear(a, {panels.data, a.dtype, n, k}, bias, act(name), residual, out);
+           ops::linear(a, w, bias, act(name), residual, out);
          },
-         {"a", "panels", "bias", "act", "residual", "out"});
+         {"a", "format", "panels", "bias", "act", "residual", "out"});
 
   define(m, "attention_workspace",
          +[](TensorView like, int64_t head_dim, int64_t longest, int64_t positions) {
@@ -210,9 +86,9 @@ NB_MODULE(_ops, m) {
   // head_dim]; position_queries [positions, heads head_dim]; place i32.
   define(m, "attention",
          +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
-             int64_t kv_heads, double scale, int64_t back, int64_t ahead, Maybe distance_bias, Maybe index, Maybe mask,
-             Maybe position_keys, Maybe position_queries, Maybe place, TensorView out, Maybe weights,
-             TensorView workspace) {
+             int64_t kv_heads, double scale, double softcap, int64_t back, int64_t ahead, Maybe distance_bias,
+             Maybe index, Maybe mask, Maybe position_keys, Maybe position_queries, Maybe place, TensorView out,
+             Maybe weights, TensorView workspace) {
            const Check check{"attention"};
            check.rank("q", q, 2);
            check.rank("k", k, 2);
@@ -230,7 +106,7 @@ NB_MODULE(_ops, m) {
              const int64_t count = position_queries.shape[0];
              check.matches("position_queries", position_queries, q.dtype, {count, heads * dim});
              check.matches("position_keys", position_keys, DType::kU8,
-                           {heads * ops::packed_bytes(q.dtype, count, dim)});
+                           {heads * ops::packed_bytes(format_of(q.dtype), count, dim)});
              relative = {count, position_keys.data, {position_queries.data, heads * dim}, place};
            }
            ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
@@ -239,6 +115,7 @@ NB_MODULE(_ops, m) {
                            .kv_heads = kv_heads,
                            .head_dim = dim,
                            .scale = scale,
+                           .softcap = softcap,
                            .back = back < 0 ? kFar : back,
                            .ahead = ahead < 0 ? kFar : ahead,
                            .distance_bias = distance_bias,
@@ -247,6 +124,7 @@ NB_MODULE(_ops, m) {
                            .relative = relative},
                           {out.data, out.shape[1]}, weights.as<float>(), workspace);
          },
-         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "back", "ahead", "distance_bias",
-          "index", "mask", "position_keys", "position_queries", "place", "out", "weights", "workspace"});
+         {"q",       "k",    "v",       "cu_seqlens",    "cu_seqlens_k", "heads", "kv_heads",      "scale",
+          "softcap", "back", "ahead",   "distance_bias", "index",        "mask",  "position_keys", "position_queries",
+          "place",   "out",  "weights", "workspace"});
 }

@@ -25,15 +25,20 @@ if TYPE_CHECKING:
     )
     from fastplm.cache import Cache
     from fastplm.config import PretrainedConfig
+    from fastplm.cross_encoder import CrossEncoder
     from fastplm.errors import CheckpointError, UnsupportedError
     from fastplm.generation.config import GenerationConfig
+    from fastplm.generation.constraints import Constraint
+    from fastplm.generation.generator import Generator
     from fastplm.generation.streamers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextStreamer
     from fastplm.models import AutoModel, PreTrainedModel
     from fastplm.outputs import ModelOutput
     from fastplm.pipelines import pipeline
     from fastplm.runtime import architectures, cpu_info, cuda_status, num_threads, set_num_threads
     from fastplm.sentence_encoder import SentenceEncoder, SentenceTransformer
+    from fastplm.sparse_encoder import SparseEncoder
     from fastplm.tokenizer import AutoTokenizer
+    from fastplm.training.accelerate import accelerate, restore
 
 _HOMES = {
     "AddedToken": "tokenizer",
@@ -52,22 +57,28 @@ _HOMES = {
     "BatchEncoding": "tokenizer",
     "Cache": "cache",
     "CheckpointError": "errors",
+    "Constraint": "generation.constraints",
+    "CrossEncoder": "cross_encoder",
     "GenerationConfig": "generation.config",
+    "Generator": "generation.generator",
     "ModelOutput": "outputs",
     "PreTrainedModel": "models",
     "PreTrainedTokenizerBase": "tokenizer",
     "PretrainedConfig": "config",
     "SentenceEncoder": "sentence_encoder",
     "SentenceTransformer": "sentence_encoder",
+    "SparseEncoder": "sparse_encoder",
     "TextIteratorStreamer": "generation.streamers",
     "TextStreamer": "generation.streamers",
     "TokenizersBackend": "tokenizer",
     "UnsupportedError": "errors",
+    "accelerate": "training.accelerate",
     "architectures": "runtime",
     "cpu_info": "runtime",
     "cuda_status": "runtime",
     "num_threads": "runtime",
     "pipeline": "pipelines",
+    "restore": "training.accelerate",
     "set_num_threads": "runtime",
 }
 
@@ -86,21 +97,27 @@ __all__ = [
     "AutoTokenizer",
     "Cache",
     "CheckpointError",
+    "Constraint",
+    "CrossEncoder",
     "GenerationConfig",
+    "Generator",
     "ModelOutput",
     "PreTrainedModel",
     "PretrainedConfig",
     "SentenceEncoder",
     "SentenceTransformer",
+    "SparseEncoder",
     "TextIteratorStreamer",
     "TextStreamer",
     "UnsupportedError",
     "__version__",
+    "accelerate",
     "architectures",
     "cpu_info",
     "cuda_status",
     "num_threads",
     "pipeline",
+    "restore",
     "set_num_threads",
 ]
 

@@ -23,10 +23,11 @@ class Cache:
 
 class Model:
     """A loaded model. outputs: the names of its class's results beside hidden states. missing: the weights of
-    its head that the checkpoint lacks, drawn at random.
+    its head that the checkpoint lacks, drawn at random. dtype, activation: of weights, of activations.
     """
 
     dtype: str
+    activation: str
     width: int
     embed_width: int
     layers: int
@@ -34,6 +35,8 @@ class Model:
     vocab_size: int
     max_length: int | None
     encoder_window: int | None  # how far tokens see in the layers that see least
+    decoder_window: int | None
+    counts_shown: bool  # a decoder's positions leave out what the mask hides
     has_encoder: bool
     has_decoder: bool
     outputs: list[str]
@@ -116,9 +119,29 @@ def process(
     """Scores [rows, vocab] after the processors. prompt, shown: of each row of ids, how many tokens are the
     prompt's and the first that counts."""
 
+class Requests:
+    """A batch of generation requests; `step` runs one token of each. step gives (request, new tokens, how it
+    ended or None, tokens of the prompt that were there); raise_error raises what a failed request met."""
+
+    def __init__(self, model: Model, requests: int, tokens: int, chunk: int, share: bool) -> None: ...
+    def submit(
+        self,
+        settings: dict[str, Any],
+        prompt: list[int],
+        texts: tuple[bytes, npt.NDArray[Any]] | None,
+        process: Callable[[int, Any, Any], Any] | None,
+    ) -> int: ...
+    def cancel(self, request: int) -> None: ...
+    def step(self) -> list[tuple[int, list[int], str | None, int]]: ...
+    def raise_error(self, request: int) -> None: ...
+    def forget(self) -> None: ...
+    def usage(self) -> dict[str, int]: ...
+
 def family(model_type: str) -> dict[str, Any]: ...
 def check_config(model_type: str, config: dict[str, Any]) -> None: ...
 def architectures() -> list[str]: ...
+def describe(model_type: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]: ...
+def idle_share(lengths: list[int], threads: int) -> float: ...
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
 def cpu_limits() -> dict[str, int]: ...

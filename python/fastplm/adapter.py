@@ -73,7 +73,13 @@ class Adapter:
         base = {_bare(t.name, prefix): t for t in tensors}
         changes: dict[str, Callable[[], F32]] = {}
         unused = []
-        for name, halves in self._parts(prefix).items():
+        parts = self._parts(prefix)
+        if parts and not any(f"{name}.weight" in base for name in parts):
+            raise CheckpointError(
+                f"{self._file}: adapts {next(iter(parts))} and others, none of which this model has; "
+                f"expected an adapter of this model, not of {self.base!r}"
+            )
+        for name, halves in parts.items():
             if (old := base.get(f"{name}.weight")) is None:
                 unused.append(name)
                 continue
@@ -152,7 +158,8 @@ def read(folder: Path) -> Adapter | None:
     if not weights.exists():
         if (folder / "adapter_model.bin").exists():
             raise UnsupportedError(
-                f"{folder / 'adapter_model.bin'}: fastplm reads safetensors only (a pickle can run code)"
+                f"{folder / 'adapter_model.bin'}: fastplm reads safetensors only (a pickle can run code); "
+                f"convert it: fastplm convert {folder} OUT"
             )
         raise FileNotFoundError(f"{weights}: missing; {CONFIG} lies beside it")
     return Adapter(folder, config, read_header(weights))

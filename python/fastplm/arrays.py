@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:  # numpy.typing takes longer to import than this package
     Array = F32 = I32 = np.ndarray
 
-_DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "int8")  # of weights; int8 is computed with in bfloat16
 
 
 def is_torch(value: Any) -> bool:
@@ -91,10 +91,10 @@ def floats(value: Any, name: str) -> Array:
 
 
 def dtype_name(dtype: Any, stored: str | None = None) -> str:
-    """ "float32" or "bfloat16" from its name, a torch.dtype or a numpy dtype; "auto" means `stored`.
+    """One of DTYPES from its name, a torch.dtype or a numpy dtype; "auto" means `stored`.
 
-    "auto" picks the type the checkpoint was saved in where the engine has it, else float32, which holds every
-    float16 exactly. Raises UnsupportedError for other types, TypeError for what is no dtype.
+    "auto" picks the float type the checkpoint was saved in where the engine has it, else float32, which holds
+    every float16 exactly. Raises UnsupportedError for other types, TypeError for what is no dtype.
     """
     if dtype is None:
         return "float32"
@@ -106,12 +106,12 @@ def dtype_name(dtype: Any, stored: str | None = None) -> str:
         try:
             name = np.dtype(dtype).name
         except TypeError:
-            raise TypeError(f"dtype: {dtype!r}; expected one of {', '.join(_DTYPES)}, auto") from None
+            raise TypeError(f"dtype: {dtype!r}; expected one of {', '.join(DTYPES)}, auto") from None
     name = name.removeprefix("torch.")
     if name == "auto":
-        return stored if stored in _DTYPES else "float32"
-    if name not in _DTYPES:
-        raise UnsupportedError(f"dtype: {name}; this version computes in {' or '.join(_DTYPES)}")
+        return stored if stored == "bfloat16" else "float32"
+    if name not in DTYPES:
+        raise UnsupportedError(f"dtype: {name}; expected one of {', '.join(DTYPES)}, auto")
     return name
 
 

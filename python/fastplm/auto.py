@@ -6,9 +6,9 @@ from fastplm.config import PretrainedConfig
 from fastplm.errors import UnsupportedError
 from fastplm.families import family_of
 from fastplm.models import AutoModel, model_class
-from fastplm.naming import CLASS_NAME
+from fastplm.naming import task_of
 
-_CAUSAL, _BOTH = ("ForCausalLM", "LMHeadModel", "WithLMHeadModel"), ("ForConditionalGeneration",)
+_CAUSAL, _BOTH = ("ForCausalLM", "LMHeadModel"), ("ForConditionalGeneration",)
 
 
 class _AutoModelFor(AutoModel):
@@ -17,7 +17,7 @@ class _AutoModelFor(AutoModel):
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
         classes = {n: kind for n, kind in family_of(config.model_type).classes.items() if not kind.refused}
-        known = {CLASS_NAME.fullmatch(n)[2]: n for n in classes}  # type: ignore[index]
+        known = {task_of(n): n for n in classes}
         known |= {kind.also: n for n, kind in classes.items() if kind.also}
         for task in cls.tasks:
             if task in known:
@@ -37,7 +37,7 @@ class AutoModelForCausalLM(_AutoModelFor):
 class AutoModelForMaskedLM(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForMaskedLM", "WithLMHeadModel")
+    tasks = ("ForMaskedLM",)
 
 
 class AutoModelForMultipleChoice(_AutoModelFor):
@@ -55,13 +55,13 @@ class AutoModelForNextSentencePrediction(_AutoModelFor):
 class AutoModelForPreTraining(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH, "ForMaskedLM", "WithLMHeadModel")
+    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH, "ForMaskedLM")
 
 
 class AutoModelForQuestionAnswering(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForQuestionAnswering", "ForQuestionAnsweringSimple")
+    tasks = ("ForQuestionAnswering",)
 
 
 class AutoModelForSeq2SeqLM(_AutoModelFor):

@@ -86,7 +86,7 @@ def mask_of_lengths(
 def _scores_mask(array: arrays.Array, batch: int, length: int, window: int | None) -> arrays.Array:
     pairs = sees(array, batch, length, length, "attention_mask")
     if window is not None:
-        _check_window(pairs, length, window)
+        check_window(pairs, 0, window, "attention_mask")
     return np.ascontiguousarray(pairs, np.uint8)
 
 
@@ -124,12 +124,12 @@ def check_rows(pairs: arrays.Array, name: str) -> None:
         raise ValueError(f"{name}: token {token} of row {row} may attend to no token; expected at least one")
 
 
-def _check_window(pairs: arrays.Array, length: int, window: int) -> None:
+def check_window(pairs: arrays.Array, past: int, window: int, name: str) -> None:
     """In transformers such a mask takes the place of windows, which the engine always keeps."""
-    place = np.arange(length)
-    if (pairs & (abs(place[:, None] - place) > window)).any():
+    length, columns = pairs.shape[1:]
+    if (pairs & (abs(past + np.arange(length)[:, None] - np.arange(columns)) > window)).any():
         raise UnsupportedError(
-            "attention_mask: in four dimensions it shows tokens beyond the windows of this family's local "
+            f"{name}: in four dimensions it shows tokens beyond the windows of this family's local "
             "layers; expected [batch, length]"
         )
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Checkpoint(NamedTuple):
         Raises CheckpointError or UnsupportedError, which name the files.
         """
         settings = engine_settings(self.config.to_dict())
-        with self._opened() as tensors:
+        with self.opened() as tensors:
             try:
                 return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype, pooled)
             except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files
@@ -50,7 +51,7 @@ class Checkpoint(NamedTuple):
                 raise type(error)(f"{self.weights} with its config.json: {message}") from None
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[list[Tensor]]:
+    def opened(self) -> Iterator[list[Tensor]]:
         """The tensors as the engine takes them: float64 rounded to float32, and the adapter added."""
         if self.lora is not None and family_of(self.config.model_type).transposed:
             raise UnsupportedError(f"{self.weights}: an adapter beside it; expected none: this family's "
@@ -116,6 +117,13 @@ def find_weights(folder: Path, variant: str | None = None) -> Path:
         if name.endswith(_FOREIGN):
             raise UnsupportedError(
                 f"{folder / name}: fastplm reads safetensors only (a pickle can run code as it is read); "
-                f"convert it: load it with transformers and call save_pretrained, which writes {SINGLE}"
+                + _how(folder, name)
             )
     raise FileNotFoundError(f"{folder}: has neither {names[0]} nor {names[1]}")
+
+
+def _how(folder: Path, name: str) -> str:
+    """The way from a foreign file to safetensors."""
+    if name.endswith(".bin"):
+        return f"convert it: fastplm convert {shlex.quote(str(folder))} OUT"
+    return f"convert it: load it with its own library and save it as {SINGLE}"

@@ -18,7 +18,15 @@ _OF_STACKS = {
     "both": ("pad_token_id", "use_cache", "decoder_start_token_id", "eos_token_id"),
 }
 
-NULLABLE = ("head_dim", "n_inner", "num_key_value_heads", "num_decoder_layers")  # null: derived from others
+# null: none, or derived from others
+NULLABLE = (
+    "head_dim",
+    "n_inner",
+    "num_key_value_heads",
+    "num_decoder_layers",
+    "sliding_window",
+    "intermediate_size",
+)
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
 # names code to fetch and run.
@@ -35,6 +43,7 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
     "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
+    "attention_bias": ((False, None), "this family's projections have the biases they were trained with"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),
     "per_layer_config": ((None, {}), "this version runs layers of equal shape only"),
     "rope_scaling": (
@@ -94,7 +103,7 @@ def honoured(model_type: str) -> frozenset[str]:
 def engine_settings(values: dict[str, Any]) -> dict[str, Any]:
     """What the engine reads of checked `values`, under its names."""
     family = family_of(values["model_type"])
-    settings = {name: values[name] for name in family.keys if values.get(name) is not None}
+    settings = {name: values[name] for name in family.keys if name in values}
     if "num_labels" in family.keys:
         settings["num_labels"] = labels_of(values)
     for alias, name in family.aliases.items():

@@ -10,6 +10,9 @@ from fastplm.errors import UnsupportedError
 from fastplm.families import alone, family_of
 from fastplm.outputs import ModelOutput
 
+# The heads whose decoder, where it is given nothing, reads what the encoder does, whatever the family.
+_OF_INPUT_IDS = ("ForSequenceClassification", "ForQuestionAnswering")
+
 
 def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     """The results of a decoder for arguments by name."""
@@ -39,7 +42,8 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
 
 
 def _stop_cache(model: Any, given: dict[str, Any]) -> None:
-    if family_of(model.model_type).manners.labels_stop_cache and _has_labels(given):
+    of_input_ids = model.stacks == "both" and model.task in _OF_INPUT_IDS
+    if (family_of(model.model_type).manners.labels_stop_cache or of_input_ids) and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
 
 
@@ -60,15 +64,20 @@ def _decoded(
     layers = calls.layers_of(given.get("output_hidden_states"), config, own_layers)
     gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
     name = f"{prefix}attention_mask"
-    rows = _mask(given.get(name), batch, length, past, name)
+    rows = _mask(given.get(name), batch, length, past, name, model.engine.decoder_window)
     mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length))
+    positions = calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True)
     if mask is not None and mask.ndim == 3:
-        _check_sees(mask, past, name, labelled=mask is not rows)
+        labelled = mask is not rows  # hidden tokens are run, because their results count
+        _check_sees(mask, past, name, labelled, model.engine.decoder_window)
+        if labelled and positions is None and model.engine.counts_shown:
+            assert rows is not None
+            positions = (np.cumsum(rows, 1, np.int32) * rows - 1)[:, past:].astype(np.int32)
     arguments = (
         ids,
         embeds,
         mask,
-        calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+        positions,
         gather,
     )
     attentions = calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions)
@@ -110,13 +119,15 @@ def _cache_of(model: Any, given: dict[str, Any]) -> Cache | None:
     return cache
 
 
-def _mask(value: Any, batch: int, length: int, past: int, name: str) -> arrays.Array | None:
+def _mask(
+    value: Any, batch: int, length: int, past: int, name: str, window: int | None
+) -> arrays.Array | None:
     """A decoder's mask as uint8: [batch, past + length], or for each pair [batch, length, past + length]."""
     if value is None:
         return None
     columns, array = past + length, arrays.to_numpy(value, name)
     if array.ndim == 4:
-        return _scores_mask(array, batch, length, past, name)
+        return _scores_mask(array, batch, length, past, name, window)
     flags = arrays.flags(array, name)
     if batch != 1 and flags.shape == (1, columns):
         flags = arrays.repeat_row(flags, batch)
@@ -126,19 +137,25 @@ def _mask(value: Any, batch: int, length: int, past: int, name: str) -> arrays.A
     return flags
 
 
-def _scores_mask(array: arrays.Array, batch: int, length: int, past: int, name: str) -> arrays.Array:
+def _scores_mask(
+    array: arrays.Array, batch: int, length: int, past: int, name: str, window: int | None
+) -> arrays.Array:
     pairs = calls.sees(array, batch, length, past + length, name)
     later = np.arange(past + length) > past + np.arange(length)[:, None]
     if (pairs & later).any():
         raise UnsupportedError(f"{name}: it shows tokens that come later; expected a causal mask")
+    if window is not None:
+        calls.check_window(pairs, past, window, name)
     return np.ascontiguousarray(pairs, np.uint8)
 
 
-def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool) -> None:
+def _check_sees(pairs: arrays.Array, past: int, name: str, labelled: bool, window: int | None) -> None:
     """Raises for a token that sees none: its results mean nothing. labelled: it is hidden, with a label."""
     length, columns = pairs.shape[1:]
-    earlier = np.arange(columns) <= past + np.arange(length)[:, None]
-    pairs = (pairs != 0) & earlier
+    distance = past + np.arange(length)[:, None] - np.arange(columns)
+    pairs = (pairs != 0) & (distance >= 0)
+    if window is not None:
+        pairs &= distance <= window
     if labelled and not pairs.any(-1).all():
         row, token = np.argwhere(~pairs.any(-1))[0]
         raise UnsupportedError(
@@ -160,7 +177,7 @@ def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
     source = (
         "labels" if model.task == "ForConditionalGeneration" and given.get("labels") is not None else None
     )
-    shifts = family_of(model.model_type).manners.shifts_input_ids
+    shifts = family_of(model.model_type).manners.shifts_input_ids or model.task in _OF_INPUT_IDS
     if source is None and shifts and given.get("input_ids") is not None:
         source = "input_ids"
     if source is not None:
@@ -168,17 +185,25 @@ def _add_decoder_ids(model: Any, given: dict[str, Any]) -> None:
 
 
 def shifted(config: Any, ids: Any, name: str) -> arrays.Array:
-    """`ids` [B, S] one to the right, behind decoder_start_token_id; -100 becomes pad_token_id."""
+    """`ids` [B, S] one to the right, behind decoder_start_token_id or, in some families, the row's last id
+    that is not pad_token_id; -100 becomes pad_token_id.
+    """
     array = arrays.integers(ids, name)
     if array.ndim != 2:
         raise ValueError(f"{name}: shape {list(array.shape)}; expected [batch, length]")
-    tokens = {n: config.get(n) for n in ("decoder_start_token_id", "pad_token_id")}
+    wraps = family_of(config.model_type).manners.wraps_last_id
+    tokens = {n: config.get(n) for n in ("decoder_start_token_id", "pad_token_id")[wraps:]}
     for setting, token in tokens.items():
         if token is None:
             raise ValueError(f"{name}: shifting them needs {setting}, which config.json does not name")
     moved = np.empty_like(array)
-    moved[:, 1:], moved[:, :1] = array[:, :-1], tokens["decoder_start_token_id"]
-    moved[moved == -100] = tokens["pad_token_id"]
+    array = np.where(array == -100, tokens["pad_token_id"], array)
+    moved[:, 1:] = array[:, :-1]
+    if wraps:  # of a row of padding alone, its last
+        last = (array != tokens["pad_token_id"]).sum(1) - 1
+        moved[:, :1] = np.take_along_axis(array, last[:, None], 1)
+    else:
+        moved[:, :1] = tokens["decoder_start_token_id"]
     return moved
 
 

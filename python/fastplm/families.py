@@ -26,6 +26,7 @@ class Manners(NamedTuple):
     """Where a family's calls in transformers are not like those of most: see arch.h."""
 
     shifts_input_ids: bool
+    wraps_last_id: bool
     labels_stop_cache: bool
     keeps_cache_back: bool
     counts_encoder_layers: bool

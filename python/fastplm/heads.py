@@ -28,13 +28,6 @@ _CAUSAL = ("ForCausalLM", "LMHeadModel")
 _NEXT = (*_CAUSAL, "DoubleHeadsModel")  # each token's logits are of the next
 
 
-def task_of(end: str) -> str:
-    """The task of a class whose name ends so: some families' classes have names of their own for one."""
-    return {"WithLMHeadModel": "ForMaskedLM", "ForQuestionAnsweringSimple": "ForQuestionAnswering"}.get(
-        end, end
-    )
-
-
 def flatten(task: str, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
     """For classes that choose: arguments [B, choices, S] as [B * choices, S], and [B, choices]."""
     if task not in _OF_CHOICES:

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-# What a model folder may hold that fastplm reads; weights in other formats are never downloaded.
-_PATTERNS = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
+# What a model folder may hold that fastplm reads, but weights; those in other formats are never downloaded.
+FILES = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 _WEIGHTS = ["*.safetensors"]
 _OTHER_BACKENDS = ["onnx/*", "openvino/*"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
@@ -37,7 +37,7 @@ def resolve(
         path = _snapshot(
             path_or_id, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
             force_download=force_download, ignore_patterns=_OTHER_BACKENDS,
-            allow_patterns=[prefix + pattern for pattern in (*_PATTERNS, *(_WEIGHTS if weights else ()))],
+            allow_patterns=[prefix + pattern for pattern in (*FILES, *(_WEIGHTS if weights else ()))],
         )  # fmt: skip
     if subfolder and not (path / subfolder).is_dir():
         raise FileNotFoundError(f"{os.fspath(path_or_id)}: no folder {subfolder} in it")

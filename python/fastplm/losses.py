@@ -35,7 +35,8 @@ def _torch_loss() -> Any:
             return super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
 
         def __reduce_ex__(self, protocol: Any) -> Any:
-            return self.as_subclass(torch.Tensor).__reduce_ex__(protocol)  # a plain one: this class is local
+            plain: Any = self.as_subclass(torch.Tensor)  # this class is local
+            return plain.__reduce_ex__(protocol)
 
         def __deepcopy__(self, memo: Any) -> Any:
             return copy.deepcopy(self.as_subclass(torch.Tensor), memo).as_subclass(type(self))

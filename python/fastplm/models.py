@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, ClassVar, NoReturn, Self
 
-from fastplm import _engine, arrays, decoding, encoding, heads, loading, signatures
+from fastplm import _engine, arrays, decoding, encoding, loading, saving, signatures
 from fastplm.absent import Absent
 from fastplm.checkpoint import Checkpoint, read_checkpoint
 from fastplm.config import PretrainedConfig
@@ -19,7 +19,7 @@ from fastplm.generation.config import GenerationConfig
 from fastplm.generation.mixin import TASKS, GenerationMixin
 from fastplm.hub import resolve
 from fastplm.loading import Source
-from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem
+from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem, task_of
 from fastplm.outputs import ModelOutput
 from fastplm.signatures import TRAINING
 
@@ -75,8 +75,9 @@ class PreTrainedModel(Absent):
         config: takes the place of config.json: a config of fastplm or transformers, a dict of settings, a
         file, a folder or a hub id.
         dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
-        products in bfloat16, everything else float32), "auto" (as the checkpoint was saved); or a torch or
-        numpy dtype. torch_dtype: the older name of dtype.
+        products in bfloat16, everything else float32), "int8" (the layers' matrices in int8, with a scale for
+        each row of weights and of activations; everything else, embeddings and heads too, as in bfloat16),
+        "auto" (as the checkpoint was saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
         device, device_map: the CPU. attn_implementation: has no effect.
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
@@ -204,6 +205,25 @@ class PreTrainedModel(Absent):
             raise UnsupportedError(f"get_encoder(): {type(self).__name__} has one stack only")
         return decoding.Encoder(self)
 
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        max_shard_size: int | str = "50GB",
+        **kwargs: Any,
+    ) -> None:
+        """Writes config.json, model.safetensors (shards with an index if there is more than max_shard_size)
+        and generation_config.json of a model that generates, from which the same model loads.
+
+        The weights are read again from where the model came from, whose own bits they keep; an adapter's
+        changes are in them. is_main_process=False writes nothing. kwargs: transformers' others, which must
+        ask for nothing.
+
+        Raises FileNotFoundError if that place is gone, UnsupportedError for a head that was drawn at random
+        (the engine gives no weights back), for a folder with an adapter, for what fastplm does not do.
+        """
+        saving.save_model(self, save_directory, is_main_process, max_shard_size, kwargs)
+
     @property
     def device(self) -> Any:
         """Where the model computes: torch.device("cpu") in a program that uses torch, else "cpu"."""
@@ -214,7 +234,7 @@ class PreTrainedModel(Absent):
     def dtype(self) -> Any:
         """What the model computes in: a torch.dtype in a program that uses torch, else its name."""
         torch = sys.modules.get("torch")
-        return getattr(torch, self.engine.dtype) if torch else self.engine.dtype
+        return getattr(torch, self.engine.activation) if torch else self.engine.activation
 
     @property
     def training(self) -> bool:
@@ -230,8 +250,8 @@ class PreTrainedModel(Absent):
         for wanted in (*args, *kwargs.values()):
             if isinstance(wanted, bool) or wanted is None:  # non_blocking, copy
                 continue
-            if type(wanted).__name__ == "dtype" or wanted in ("float32", "bfloat16"):
-                if arrays.dtype_name(wanted) != self.engine.dtype:
+            if type(wanted).__name__ == "dtype" or wanted in arrays.DTYPES:
+                if arrays.dtype_name(wanted) not in (self.engine.dtype, self.engine.activation):
                     raise UnsupportedError(
                         f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at "
                         "load, so pass dtype= to from_pretrained"
@@ -292,11 +312,15 @@ def model_class(name: str) -> type[PreTrainedModel]:
     """
     match = CLASS_NAME.fullmatch(name)
     families = {squeeze(family): family for family in FAMILIES}
-    if not match or squeeze(match[1]) not in families:
+    family = families.get(squeeze(match[1])) if match else None
+    if (
+        match and family is None
+    ):  # some families have classes by another name: Gemma3ForCausalLM of gemma3_text
+        family = next((known for known in FAMILIES if name in family_of(known).classes), None)
+    if family is None:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
         )
-    family = families[squeeze(match[1])]
     known = {squeeze(cls): cls for cls in family_of(family).classes}
     if squeeze(name) not in known:
         raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
@@ -318,7 +342,7 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     members = {
         "model_type": model_type,
         "stacks": stacks,
-        "task": heads.task_of(CLASS_NAME.fullmatch(name)[2]),  # type: ignore[index]
+        "task": task_of(name),
         "kind": kind,
         "forward": forward,
         "__doc__": f"{name} of transformers, on fastplm's engine.",

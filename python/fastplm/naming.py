@@ -6,8 +6,13 @@ from fastplm.config import PretrainedConfig
 from fastplm.families import alone, family_of
 
 CLASS_NAME = re.compile(
-    r"([A-Z]\w*?)(EncoderModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII
+    r"([A-Z]\w*?)(EncoderModel|MTModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII
 )
+_OTHER_NAMES = {  # of tasks
+    "MTModel": "ForConditionalGeneration",
+    "WithLMHeadModel": "ForMaskedLM",
+    "ForQuestionAnsweringSimple": "ForQuestionAnswering",
+}
 
 
 def stem(config: PretrainedConfig) -> str:
@@ -17,6 +22,13 @@ def stem(config: PretrainedConfig) -> str:
         if match and squeeze(match[1]) == squeeze(config.model_type):
             return match[1]
     return "".join(part.capitalize() for part in re.split("[-_]", config.model_type))
+
+
+def task_of(name: str) -> str:
+    """What a class is for, as most class names end: "ForCausalLM", "Model"."""
+    match = CLASS_NAME.fullmatch(name)
+    assert match is not None, name
+    return _OTHER_NAMES.get(match[2], match[2])
 
 
 def squeeze(name: str) -> str:

@@ -7,6 +7,7 @@ cannot claim the same bytes for many tensors. Source: the specification in huggi
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 MAX_HEADER = 100_000_000  # as the reference implementation
 MAX_INDEX = 256 << 20
 MAX_RANK = 64
+_PIECE = 16 << 20
 
-_BITS = {
+DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "I64": 64, "U64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
@@ -53,16 +55,27 @@ class Tensor(NamedTuple):
     nbytes: int
 
 
-def read_floats(tensor: Tensor) -> "F32":
-    """The values of a tensor of one of FLOATS, rounded to float32."""
+def read_raw(tensor: Tensor) -> Iterator[bytes]:
+    """The bytes of a tensor, in pieces of at most 16 MiB."""
     with open(tensor.path, "rb", opener=_open_regular) as file:
         file.seek(tensor.offset)
-        raw = file.read(tensor.nbytes)
+        left = tensor.nbytes
+        while left:
+            piece = file.read(min(left, _PIECE))
+            if not piece:
+                raise CheckpointError(f"{tensor.path}: ends inside of tensor {tensor.name!r}")
+            yield piece
+            left -= len(piece)
+
+
+def read_floats(tensor: Tensor) -> "F32":
+    """The values of a tensor of one of FLOATS, rounded to float32."""
+    raw = b"".join(read_raw(tensor))
     if tensor.dtype == "BF16":  # the upper half of a float32
         values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
     else:
         with np.errstate(over="ignore"):  # as torch does, beyond float32 is infinite
-            values = np.frombuffer(raw, f"<f{_BITS[tensor.dtype] // 8}").astype(np.float32)
+            values = np.frombuffer(raw, f"<f{DTYPE_BITS[tensor.dtype] // 8}").astype(np.float32)
     return values.reshape(tensor.shape)
 
 
@@ -192,8 +205,8 @@ def _tensor(file: str, name: str, entry: Any, data: int, size: int) -> Tensor:
     if not isinstance(entry, dict):
         raise refuse(f"described by {_kind(entry)}; expected an object")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-    if not isinstance(dtype, str) or dtype not in _BITS:
-        raise refuse(f"dtype is {_short(dtype)}; expected one of {', '.join(_BITS)}")
+    if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
+        raise refuse(f"dtype is {_short(dtype)}; expected one of {', '.join(DTYPE_BITS)}")
     if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(_is_size(n) for n in shape):
         raise refuse(f"shape is {_short(shape)}; expected a list of at most {MAX_RANK} sizes")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_size(n) for n in offsets):
@@ -203,7 +216,7 @@ def _tensor(file: str, name: str, entry: Any, data: int, size: int) -> Tensor:
         raise refuse(
             f"data_offsets is {offsets}; expected a range inside the file's {size - data} bytes of data"
         )
-    bits = _BITS[dtype]
+    bits = DTYPE_BITS[dtype]
     for n in shape:
         bits *= n
     if bits != 8 * (end - begin):

@@ -17,9 +17,12 @@ from fastplm.sentence.compute import Pipeline, Request
 from fastplm.sentence.container import Container, NoCard
 from fastplm.sentence.files import read_sentence_folder
 from fastplm.sentence.inputs import read_inputs
+from fastplm.sentence.layers import read_layer
 from fastplm.sentence.loading import find, load_model, load_tokenizer, without_places
-from fastplm.sentence.modules import Normalize, Pooling, Transformer
+from fastplm.sentence.modules import Pooling, Transformer
 from fastplm.sentence.processes import Pool, borrowed_pool, run_in_pool, start_pool, stop_pool
+from fastplm.sentence.prompts import prompt_of
+from fastplm.sentence.static import StaticEmbedding
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 Output = Literal["sentence_embedding", "token_embeddings"]
@@ -33,8 +36,9 @@ class SentenceEncoder(Container):
     """Encodes texts to vectors as a sentence-transformers folder says: pooling, normalising, length, prompts.
 
     The result for a text does not depend on the texts beside it, on their order or on the number of threads.
-    encoder[0] is the Transformer (tokenizer and model), encoder[1] the Pooling; after them come Normalize
-    modules. An encoder can be copied (the copy shares the weights) and pickled (they are loaded again).
+    encoder[0] is the Transformer (tokenizer and model), encoder[1] the Pooling; after them come Dense,
+    LayerNorm, Normalize and Dropout modules. Or encoder[0] is a StaticEmbedding, without a Pooling. An
+    encoder can be copied (the copy shares the weights) and pickled (they are loaded again).
     """
 
     model_type = "SentenceTransformer"
@@ -100,23 +104,35 @@ class SentenceEncoder(Container):
         folder, source = find(model_name_or_path, hub, token)
         said = read_sentence_folder(folder)
         place = folder / said.place
-        tokenizer = load_tokenizer(place, said.transformer, processor_kwargs)
-        if not said.described and tokenizer.chat_template is not None:
-            raise UnsupportedError(
-                f"{folder}: has a chat template and no modules.json of a SentenceTransformer, so that "
-                "sentence-transformers writes each text as a chat; fastplm does not: save the model with "
-                "sentence_transformers, or take the template out"
-            )
-        include_prompt = said.include_prompt and model_name_or_path not in _INSTRUCTORS  # which do not say it
-        model = load_model(place, said.transformer, dtype, model_kwargs, config_kwargs, trust_remote_code)
-        # A pickle finds the weights by the name that the caller knows: its cache may lie elsewhere.
-        model._source = source._replace(hub={**source.hub, "subfolder": said.place or None})
-        transformer = Transformer(tokenizer, model, said.transformer)
-        self._modules: dict[str, Any] = {
-            said.names[0]: transformer,
-            said.names[1]: Pooling(model.engine.width, said.pooling, include_prompt),
-            **{name: Normalize() for name in said.names[2:]},
-        }
+        kwargs = (dtype, model_kwargs, config_kwargs, trust_remote_code)
+        made: list[Any]
+        if said.transformer is None:
+            if dtype is not None or model_kwargs or config_kwargs or processor_kwargs:
+                raise UnsupportedError(f"{folder}: dtype or kwargs given; a static embedding takes none")
+            made = [StaticEmbedding.load(place)]
+            width = made[0].width
+        else:
+            tokenizer = load_tokenizer(place, said.transformer, processor_kwargs)
+            if not said.described and tokenizer.chat_template is not None:
+                raise UnsupportedError(
+                    f"{folder}: has a chat template and no modules.json of a SentenceTransformer, so that "
+                    "sentence-transformers writes each text as a chat; fastplm does not: save the model with "
+                    "sentence_transformers, or take the template out"
+                )
+            model = load_model(place, said.transformer, *kwargs)
+            # A pickle finds the weights by the name that the caller knows: its cache may lie elsewhere.
+            model._source = source._replace(hub={**source.hub, "subfolder": said.place or None})
+            # those of INSTRUCTOR do not say it
+            include_prompt = said.include_prompt and model_name_or_path not in _INSTRUCTORS
+            made = [
+                Transformer(tokenizer, model, said.transformer),
+                Pooling(model.engine.width, said.pooling, include_prompt),
+            ]
+            width = made[1].pooling_output_dimension
+        for kind, layer_folder in said.layers:
+            layer, width = read_layer(kind, layer_folder, width)
+            made.append(layer)
+        self._modules: dict[str, Any] = dict(zip(said.names, made, strict=True))
         self.model_card_data = model_card_data or NoCard()
         given = {name: text for name, text in (prompts or {}).items() if text is not None}
         all_prompts = {"query": None, "document": None, **said.prompts, **given}
@@ -304,23 +320,14 @@ class SentenceEncoder(Container):
 
     def pipeline(self) -> Pipeline:
         """The modules as what computes embeddings."""
-        transformer, pooling, *rest = self
-        return Pipeline(transformer, pooling, rest)
+        return Pipeline(list(self))
 
     def __repr__(self) -> str:
-        after = ", normalized" if len(self) > 2 else ""
-        return f"SentenceEncoder({self.model}, {' + '.join(self[1].modes)} pooling{after})"
+        return f"SentenceEncoder({', '.join(map(repr, self))})"
 
     def _prompt(self, prompt: str | None, name: str | None) -> str | None:
         """What to put before each text."""
-        if prompt is not None:
-            if name is not None:
-                warnings.warn(f"prompt_name={name!r} is ignored: there is a prompt", stacklevel=3)
-            return prompt
-        name = self.default_prompt_name if name is None else name
-        if name is not None and name not in self.prompts:
-            raise ValueError(f"prompt_name: {name!r}; expected one of {list(self.prompts)}")
-        return None if name is None else self.prompts[name]
+        return prompt_of(self.prompts, self.default_prompt_name, prompt, name)
 
     def _prompt_name(self, names: tuple[str, ...], name: str | None, prompt: str | None) -> str | None:
         """`name`, or the first of `names` that there is where nothing is asked for."""

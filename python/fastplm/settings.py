@@ -24,17 +24,17 @@ _CONFIG = {
         (
             "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
             "classif_dropout", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate",
-            "classifier_dropout_prob", "cls_dropout", "embd_pdrop", "embedding_dropout", "encoder_layerdrop",
-            "hidden_dropout_prob", "mlp_dropout", "pooler_dropout", "qa_dropout", "resid_pdrop",
-            "seq_classif_dropout",
+            "classifier_dropout_prob", "cls_dropout", "embd_pdrop", "embed_dropout", "embedding_dropout",
+            "encoder_layerdrop", "hidden_dropout", "hidden_dropout_prob", "layerdrop", "mlp_dropout",
+            "pooler_dropout", "qa_dropout", "resid_dropout", "resid_pdrop", "seq_classif_dropout",
             "summary_first_dropout", "summary_last_dropout",
         ),
         _DROPOUT,
     ),
     **dict.fromkeys(
         (
-            "asm", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias", "legacy",
-            "pooler_hidden_act",
+            "asm", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "final_logit_softcapping", "legacy", "logits_scaling", "pooler_hidden_act",
             "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
             "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
             "token_classification_bias",
@@ -84,7 +84,9 @@ _CONFIG = {
         ),
         _RUNTIME,
     ),
-    **dict.fromkeys(("partial_rotary_factor", "rope_theta"), "this family does not read it"),
+    **dict.fromkeys(
+        ("max_window_layers", "partial_rotary_factor", "rope_theta"), "this family does not read it"
+    ),
     **dict.fromkeys(
         ("allow_global_per_layer_attribute_access", "serialize_explicit_per_layer_config"),
         "only acts with per_layer_config, which is refused",
@@ -93,6 +95,8 @@ _CONFIG = {
     "pretraining_tp": "splits the same products into parts",
     "reorder_and_upcast_attn": "scores are in float32 anyway",
     "_auto_class": "only acts where a config is saved",
+    "_sliding_window_pattern": "layer_types says it, which is saved with it",
+    "attn_logit_softcapping": "this family's scores have no cap",
     "gradient_checkpointing": "saves memory in training",
     "tokenizer_class": "read with the tokenizer",
 }  # fmt: skip
@@ -103,13 +107,13 @@ _OLDER_CONFIG = {
         (
             "_attn_implementation_autoset", "_num_labels", "add_bias_logits", "add_final_layer_norm",
             "cross_attention_hidden_size",
-            "directionality", "finetuning_task", "extra_pos_embeddings",
+            "directionality", "finetuning_task", "hidden_act", "extra_pos_embeddings",
             "force_bos_token_to_be_generated", "layer_norm_eps", "n_ctx",
             "n_positions", "normalize_before", "normalize_embedding", "output_past",
-            "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
-            "pooler_size_per_head", "pooler_type", "prefix",
-            "static_position_embeddings", "task_specific_params", "tf_legacy_loss",
-            "tie_encoder_decoder", "torchscript", "use_bfloat16",
+            "cache_implementation", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
+            "pooler_size_per_head", "pooler_type",
+            "scalable_attention", "static_position_embeddings", "tf_legacy_loss",
+            "tie_encoder_decoder", "torchscript", "use_bfloat16", "use_mrope",
             "down_scale_factor", "gap_size", "layers_to_keep", "net_structure_type", "num_memory_blocks",
             "padding_idx", "tie_weights_",
             # XLM's, of its training program
@@ -121,6 +125,8 @@ _OLDER_CONFIG = {
         _OLD,
     ),
     **dict.fromkeys(("reference_compile", "repad_logits_with_grad"), _RUNTIME),
+    **dict.fromkeys(("prefix", "task_specific_params"), "read by pipelines that generate"),
+    "sbert_ce_default_activation_function": "read with the cross-encoder",
     "sentence_transformers": "read with the sentence encoder",
     "transformers.js_config": "read by transformers.js",
 }  # fmt: skip
@@ -309,7 +315,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     },
     "modules.json": {"idx": "modules come in the order of the list"},
     "Pooling": {"embedding_dimension": _WIDTH, "word_embedding_dimension": _WIDTH},
-    "Normalize": {},
+    **{kind: {} for kind in ("Dense", "Dropout", "LayerNorm", "Normalize")},
     "processing_kwargs": _PROCESSING,
     "SentenceEncoder": _SENTENCE_ENCODER,
 }

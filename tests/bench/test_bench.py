@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from bench import ceiling
+from bench import ceiling, train
 from bench.clock import interleave
 from bench.models import BERT_BASE, MINILM
 from bench.peers import CONTENDERS
@@ -31,6 +31,23 @@ def test_flops_of_a_known_encoder():
 
 def test_ragged_flops_count_real_tokens_only():
     assert MINILM.flops(np.array([3, 50])) == MINILM.flops(np.array([3])) + MINILM.flops(np.array([50]))
+
+
+def test_training_steps_are_judged_where_both_ran():
+    def row(contender, seconds):
+        return train.Row("gpt2 clm 2x512", contender, seconds, [seconds], 1.0, 1.0, 1.0, 1.0)
+
+    assert train.TARGETS.keys() <= {cell.name for cell in train.CELLS}
+    rows = [
+        row("fastplm-bf16", 1.0),
+        row("torch-bf16", 2.5),
+        row("compile-bf16", 1.6),
+        row("torch-fp32", 9.0),
+    ]
+    assert [(v["rival"], v["ratio"], v["met"]) for v in train.verdicts(rows)] == [
+        ("torch-bf16", 2.5, True),
+        ("compile-bf16", 1.6, False),
+    ]
 
 
 def test_every_target_names_a_cell_and_contenders_that_exist():

@@ -12,4 +12,6 @@ void bind_runtime(py::module_& m) {
 }
 
 void bind_model(py::module_&) {}
+void bind_describe(py::module_&) {}
 void bind_generate(py::module_&) {}
+void bind_requests(py::module_&) {}

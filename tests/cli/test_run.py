@@ -63,7 +63,7 @@ def test_answers_and_labels(root, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["poetry", "feelings", "a"], "invalid choice: 'poetry'"),
+        (["poetry", "feelings", "a"], "invalid choice: task: 'poetry'"),
         (["ner", "nowhere", "a"], "no such folder"),
         (["text-classification", "feelings", "a", "-p", "top_k"], "'top_k'; expected NAME=VALUE"),
         (["text-classification", "feelings", "a", "-p", "rounds=3"], "unexpected argument 'rounds'"),

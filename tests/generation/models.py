@@ -13,11 +13,19 @@ import fastplm
 from tests.models.tiny import Tiny, random_batch, save_class
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
+MORE = (
+    "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
+    "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
+    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "MBartForConditionalGeneration",
+    "MarianMTModel", "M2M100ForConditionalGeneration", "PegasusForConditionalGeneration",
+    "MT5ForConditionalGeneration", "UMT5ForConditionalGeneration",
+)  # fmt: skip
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # transformers makes a cache for as many layers as the encoder has
 _LAYERS = {
-    "T5ForConditionalGeneration": {"num_decoder_layers": 2},
-    "BartForConditionalGeneration": {"decoder_layers": 2},
+    name: {"num_decoder_layers" if "T5" in name else "decoder_layers": 2}
+    for name in (*BOTH, *MORE)
+    if not name.endswith("CausalLM")
 }
 CLOSE = 1e-4  # where the reference's own two best lie nearer, either may be chosen
 

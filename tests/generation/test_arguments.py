@@ -99,7 +99,7 @@ def test_a_call_that_fails_leaves_the_cache_as_it_was():
     def fail(*_):
         raise RuntimeError("mine")
 
-    for given in ({"logits_processor": [fail]}, {"stopping_criteria": [fail]}, {"suppress_tokens": [999]}):
+    for given in ({"logits_processor": [fail]}, {"stopping_criteria": [fail]}, {"bad_words_ids": [[999]]}):
         with pytest.raises((RuntimeError, ValueError), match=r"mine|holds 999"):
             ours.generate(ids, cache=cache, max_new_tokens=8, num_beams=2, **given)
         assert len(cache) == 5 and cache.batch_size == 2

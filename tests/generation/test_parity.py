@@ -7,7 +7,16 @@ import pytest
 import torch
 
 import fastplm
-from tests.generation.models import BOTH, CLOSE, DECODERS, assert_same_output, assert_same_rows, pair, prompts
+from tests.generation.models import (
+    BOTH,
+    CLOSE,
+    DECODERS,
+    MORE,
+    assert_same_output,
+    assert_same_rows,
+    pair,
+    prompts,
+)
 
 FAMILIES = (*DECODERS, *BOTH)
 ALL = {"return_dict_in_generate": True, "output_scores": True, "output_logits": True}
@@ -67,6 +76,17 @@ def test_greedy(models, settings, side):
     want, got = both(models, inputs, **settings)
     assert got.dtype == want.dtype
     assert_same_rows(models[0], got, want, inputs)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", MORE)
+def test_more_families(name, side):
+    """Greedy search and beams, past the windows of those that have them."""
+    models, inputs = pair(name), prompts(side=side)
+    want, got = both(models, inputs, max_new_tokens=24)
+    assert_same_rows(models[0], got, want, inputs)
+    want, got = both(models, inputs, num_beams=3, **ALL)
+    assert_same_output(got, want)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

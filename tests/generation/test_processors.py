@@ -167,8 +167,12 @@ def test_nan_is_an_error(kind):
 
 def test_ids_out_of_the_vocabulary():
     for bad in (VOCAB, -1, 1 << 40):
-        with pytest.raises(ValueError, match=f"suppress holds {bad}; expected ids from 0 to {VOCAB - 1}"):
-            ours({"kind": "suppress", "length": -1, "ids": [bad]}, scores())
+        with pytest.raises(ValueError, match=f"force holds {bad}; expected ids from 0 to {VOCAB - 1}"):
+            ours({"kind": "force", "length": 1, "ids": [bad]}, scores())
+    for kind in ("suppress", "min_length"):  # as in transformers: what is not there cannot follow anyway
+        settings = {"kind": kind, "length": 99 if kind == "min_length" else -1}
+        got = ours({**settings, "ids": [VOCAB, 5, 1 << 40, -1]}, scores())
+        assert np.array_equal(got, ours({**settings, "ids": [5]}, scores()))
 
 
 @pytest.mark.parametrize("name", ["top_k", "top_p", "min_p", "typical", "epsilon", "eta"])

@@ -114,7 +114,7 @@ LONG = {
     a, out, panels = np.zeros((2 * k, k), np.float32), np.zeros((2 * k, k), np.float32), space(k * k * 4)
 
     def work(rows=2 * k):
-        _ops.linear(a[:rows], panels, None, "none", None, out[:rows])
+        _ops.linear(a[:rows], "float32", panels, None, "none", None, out[:rows])
     """,
     "attention": """
     tokens, length = 1 << 17, 2048
@@ -125,7 +125,7 @@ LONG = {
         starts = np.arange(0, rows + 1, min(rows, length), dtype=np.int32)
         q1 = q[:rows]
         none = (None,) * 6
-        _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, -1, -1, *none, out[:rows], None, workspace)
+        _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, 0.0, -1, -1, *none, out[:rows], None, workspace)
     """,
 }
 

@@ -55,7 +55,7 @@ def test_names():
         "RobertaForNextSentencePrediction",
         "XLMForQuestionAnswering",
         "AutoModelForObjectDetection",
-        "OPTModel",
+        "BloomModel",
         "nothing",
         "Nothing",
     ):

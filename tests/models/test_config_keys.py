@@ -27,12 +27,92 @@ from tests.tolerance import assert_layers
 
 ABSENT = object()
 MODELS = {**{family: name for family, (name, _) in FAMILIES.items()}, "gpt2": "GPT2Model",
-          "llama": "LlamaModel", "bart": "BartModel"}  # fmt: skip
+          "llama": "LlamaModel", "bart": "BartModel", "mistral": "MistralModel", "qwen2": "Qwen2Model",
+          "qwen3": "Qwen3Model", "phi3": "Phi3Model", "smollm3": "SmolLM3Model", "olmo2": "Olmo2Model",
+          "granite": "GraniteModel", "gemma2": "Gemma2Model", "gemma3_text": "Gemma3TextModel",
+          "gpt_neox": "GPTNeoXModel", "gpt_neo": "GPTNeoModel", "opt": "OPTModel", "mbart": "MBartModel",
+          "marian": "MarianModel", "m2m_100": "M2M100Model", "pegasus": "PegasusModel", "mt5": "MT5Model",
+          "umt5": "UMT5Model"}  # fmt: skip
 
 # Keys that change numbers: a value other than save_tiny's, with which the same weights load. A dict stands
 # for
 # several keys at once.
+_DYNAMIC = {"max_position_embeddings": 8, "rope_parameters": {"rope_type": "dynamic", "factor": 3.0}}
+_ROPES = {
+    "rope_parameters": {"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}},
+    "rope_scaling": {"rope_scaling": {"type": "linear", "factor": 3.0}, "rope_parameters": ABSENT},
+    "rope_theta": {"rope_theta": 3.0, "rope_parameters": ABSENT},
+    "max_position_embeddings": _DYNAMIC,
+}
+_HEADS = {"num_attention_heads": 4, "head_dim": 4, "num_key_value_heads": 2}
+_ROTARY = {**_ROPES, "hidden_act": "relu", "rms_norm_eps": 0.3, "num_hidden_layers": 1,
+           "num_attention_heads": _HEADS, "head_dim": _HEADS}  # fmt: skip
+_WINDOWS = {
+    **_ROTARY, "sliding_window": 3, "layer_types": ["sliding_attention"] * 2,
+    "use_sliding_window": {"use_sliding_window": False, "layer_types": ABSENT},
+    "num_hidden_layers": {"num_hidden_layers": 1, "layer_types": ["full_attention"]},
+}  # fmt: skip
+_LONG = {"rope_type": "longrope", "short_factor": [1.0, 2.0, 3.0], "long_factor": [3.0, 2.0, 1.0]}
+_GEMMA = {
+    **{k: v for k, v in _WINDOWS.items() if k not in ("hidden_act", "use_sliding_window") and v != _HEADS},
+    "hidden_activation": "relu", "query_pre_attn_scalar": 3, "rms_norm_eps": 0.9,
+}  # fmt: skip
+_BART = {"activation_function": "silu", "encoder_layers": 1, "num_hidden_layers": 1, "decoder_layers": 1,
+         "encoder_attention_heads": 4, "num_attention_heads": 4, "decoder_attention_heads": 2,
+         "scale_embedding": False}  # fmt: skip
+_T5 = {"layer_norm_epsilon": 0.3, "relative_attention_max_distance": 40, "num_layers": 1,
+       "num_hidden_layers": 1,
+       "feed_forward_proj": {"feed_forward_proj": "gated-silu", "dense_act_fn": ABSENT,
+                             "is_gated_act": ABSENT}}  # fmt: skip
 NUMBERS = {
+    "mistral": {**_ROTARY, "sliding_window": 3},
+    "qwen2": {**_WINDOWS, "max_window_layers": {"max_window_layers": 0, "layer_types": ABSENT}},
+    "phi3": {
+        **{k: v for k, v in _ROTARY.items() if k not in _ROPES}, "sliding_window": 3,
+        "rope_parameters": _ROPES["rope_parameters"], "rope_theta": _ROPES["rope_theta"],
+        "rope_scaling": {"rope_scaling": {**_LONG, "type": "su"}, "rope_parameters": ABSENT,
+                         "partial_rotary_factor": 0.75, "original_max_position_embeddings": 8},
+        "max_position_embeddings": {"max_position_embeddings": 64, "rope_parameters": {
+            **_LONG, "partial_rotary_factor": 0.75}, "original_max_position_embeddings": 20},
+        "original_max_position_embeddings": {"original_max_position_embeddings": 8, "rope_parameters": {
+            **_LONG, "partial_rotary_factor": 0.75}},
+        "partial_rotary_factor": {"partial_rotary_factor": 0.5, "rope_parameters": ABSENT},
+    },
+    "smollm3": {**_WINDOWS, "no_rope_layers": {"no_rope_layers": [0, 0]},
+                "no_rope_layer_interval": {"no_rope_layer_interval": 1, "no_rope_layers": ABSENT}},
+    "olmo2": _ROTARY,
+    "granite": {**_ROTARY, "embedding_multiplier": 1.5, "residual_multiplier": 0.9,
+                "attention_multiplier": 0.9},
+    "gemma2": {**_GEMMA, "attn_logit_softcapping": 1.0},
+    "gemma3_text": {
+        **_GEMMA, "use_bidirectional_attention": True,
+        "sliding_window_pattern": {"sliding_window_pattern": 1, "layer_types": ABSENT},
+        "rope_parameters": {"rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 30.0}}},
+        "rope_local_base_freq": {"rope_local_base_freq": 3.0, "rope_parameters": ABSENT},
+        "max_position_embeddings": {"max_position_embeddings": 8, "rope_parameters": {
+            "full_attention": {"rope_type": "dynamic", "factor": 3.0, "rope_theta": 1e4}}},
+    },
+    "gpt_neox": {
+        **_ROPES, "hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1,
+        "num_attention_heads": 4, "use_parallel_residual": False,
+        "rotary_pct": {"rotary_pct": 1.0, "rope_parameters": ABSENT},
+        "rotary_emb_base": {"rotary_emb_base": 3.0, "rope_parameters": ABSENT},
+    },
+    "gpt_neo": {
+        "activation_function": "relu", "layer_norm_epsilon": 0.3, "window_size": 3, "num_heads": 4,
+        "num_attention_heads": 4, "attention_layers": ["local", "local"],
+        "attention_types": {"attention_types": [[["local"], 2]], "attention_layers": ABSENT},
+        **{name: {name: 1, "attention_layers": ["local"], "attention_types": [[["local"], 1]]}
+           for name in ("num_layers", "num_hidden_layers")},
+    },
+    "opt": {"activation_function": "silu", "num_hidden_layers": 1, "num_attention_heads": 4,
+            "do_layer_norm_before": False, "_remove_final_layer_norm": True, "enable_bias": False},
+    "mbart": _BART, "pegasus": _BART,
+    "marian": {**_BART, "decoder_start_token_id": 5},
+    "m2m_100": {**_BART, "pad_token_id": 4},
+    "mt5": _T5, "umt5": _T5,
     "bert": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4},
     "roberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
                 "pad_token_id": 4},
@@ -54,14 +134,7 @@ NUMBERS = {
     "gpt2": {"activation_function": "relu", "layer_norm_epsilon": 0.3, "n_layer": 1, "num_hidden_layers": 1,
              "n_head": 4, "num_attention_heads": 4, "scale_attn_weights": False,
              "scale_attn_by_inverse_layer_idx": True},
-    "llama": {
-        "hidden_act": "relu", "rms_norm_eps": 0.3, "num_hidden_layers": 1,
-        "num_attention_heads": {"num_attention_heads": 4, "head_dim": 4, "num_key_value_heads": 2},
-        "head_dim": {"num_attention_heads": 4, "head_dim": 4, "num_key_value_heads": 2},
-        "rope_parameters": {"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}},
-        "rope_scaling": {"rope_scaling": {"type": "default", "rope_theta": 3.0}, "rope_parameters": ABSENT},
-        "rope_theta": {"rope_theta": 3.0, "rope_parameters": ABSENT},
-    },
+    "llama": _ROTARY,
     "bart": {"activation_function": "relu", "encoder_layers": 1, "num_hidden_layers": 1, "decoder_layers": 1,
              "encoder_attention_heads": 4, "num_attention_heads": 4, "decoder_attention_heads": 2,
              "scale_embedding": False, "decoder_start_token_id": 5},
@@ -75,10 +148,9 @@ NUMBERS = {
     "deberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
                 "relative_attention": False, "pos_att_type": ["c2p"], "position_biased_input": False},
     "nomic_bert": {
-        "hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1,
+        **_ROPES, "hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1,
         "num_attention_heads": {"num_attention_heads": 4, "head_dim": 4},
         "head_dim": {"num_attention_heads": 4, "head_dim": 4},
-        "rope_parameters": {"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}},
     },
 }  # fmt: skip
 for _name in ("bert", "roberta"):
@@ -90,14 +162,15 @@ NUMBERS["deberta-v2"] = {
     "max_relative_positions": 60, "norm_rel_ebd": "none", "conv_kernel_size": 0, "conv_act": "relu",
 }  # fmt: skip
 NUMBERS["gte"] = NUMBERS["jina_embeddings_v3"] = {
+    **_ROPES,
     **{name: value for name, value in NUMBERS["bert"].items() if name != "is_decoder"},
-    "rope_parameters": NUMBERS["nomic_bert"]["rope_parameters"],
 }
-NUMBERS["eurobert"] = {name: value for name, value in NUMBERS["llama"].items() if name != "rope_scaling"}
+NUMBERS["eurobert"] = NUMBERS["llama"]
+NUMBERS["qwen3"] = {key: value for key, value in NUMBERS["qwen2"].items() if value != _HEADS}
 # Of those above, the ones that a file must have.
-REQUIRED = {"num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
-            "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim", "n_layers",
-            "n_heads"}  # fmt: skip
+REQUIRED = {"attention_types", "attention_layers", "num_heads", "n_layers", "n_heads",
+            "num_attention_heads", "num_hidden_layers", "num_layers", "n_layer", "n_head", "encoder_layers",
+            "encoder_attention_heads", "decoder_layers", "decoder_attention_heads", "head_dim"}  # fmt: skip
 
 # Keys that say which tensors there are and of which shape: a value that the weights contradict.
 SHAPES = {
@@ -116,15 +189,25 @@ SHAPES = {
     "bart": {"vocab_size": 60, "d_model": 32, "hidden_size": 32, "encoder_ffn_dim": 3, "decoder_ffn_dim": 3,
              "max_position_embeddings": 9},
 }  # fmt: skip
+_ROTARY_SHAPES = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "num_key_value_heads": 2}
+_NORMED_SHAPES = {**_ROTARY_SHAPES, "attention_bias": True, "num_attention_heads": 4, "head_dim": 4}
+_WAVES_SHAPES = {k: v for k, v in SHAPES["bart"].items() if k != "max_position_embeddings"}
+SHAPES |= {
+    "mistral": _ROTARY_SHAPES, "qwen2": _ROTARY_SHAPES, "phi3": _ROTARY_SHAPES, "qwen3": _NORMED_SHAPES,
+    "gemma2": _NORMED_SHAPES, "gemma3_text": _NORMED_SHAPES, "smollm3": SHAPES["llama"],
+    "olmo2": {**_ROTARY_SHAPES, "attention_bias": True}, "granite": SHAPES["llama"],
+    "gpt_neox": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3},
+    "gpt_neo": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9},
+    "opt": {"vocab_size": 60, "hidden_size": {"hidden_size": 32, "word_embed_proj_dim": 32}, "ffn_dim": 3,
+            "max_position_embeddings": 9},
+    "mbart": SHAPES["bart"],
+    "marian": _WAVES_SHAPES, "m2m_100": _WAVES_SHAPES, "pegasus": _WAVES_SHAPES, "mt5": SHAPES["t5"],
+    "umt5": SHAPES["t5"],
+}  # fmt: skip
 SHAPES |= dict.fromkeys(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"), SHAPES["bert"])
 SHAPES["electra"] = SHAPES["albert"] = {**SHAPES["bert"], "embedding_size": 5}
-SHAPES["distilbert"] = {
-    "vocab_size": 60,
-    "dim": 32,
-    "hidden_size": 32,
-    "hidden_dim": 3,
-    "max_position_embeddings": 9,
-}
+SHAPES["distilbert"] = {"vocab_size": 60, "dim": 32, "hidden_size": 32, "hidden_dim": 3,
+                        "max_position_embeddings": 9}  # fmt: skip
 SHAPES["xlm"] = {"vocab_size": 60, "n_words": 60, "emb_dim": 32, "hidden_size": 32, "n_langs": 5,
                  "max_position_embeddings": 9}  # fmt: skip
 SHAPES["deberta"] = {
@@ -154,9 +237,11 @@ REFUSED = {
     "sub_configs_defaults": {"a": 1}, "extra_files": ["a"], "extra_config_files": ["a"],
     "attn_implementation": "somebody/kernels", "_attn_implementation": "somebody/kernels",
     "_attn_implementation_internal": "somebody/kernels", "layer_types": ["sliding_attention"],
-    "sliding_window": 5,
+    "sliding_window": 5, "attention_bias": True,
 }  # fmt: skip
 REFUSED_BY = {
+    "gemma2": {"use_bidirectional_attention": True},
+    "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
     "gpt2": {"is_decoder": 1, "is_causal": False},
@@ -177,7 +262,9 @@ OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype
 ELSEWHERE = {"distilbert": {"sinusoidal_pos_embds"}, "xlm": {"sinusoidal_embeddings", "use_lang_emb"},
              "deberta-v2": {"max_position_embeddings"}}  # fmt: skip
 # A limit of ours for ModernBERT, and no number of its: as a value, a length that is still allowed.
-LIMITS = {"modernbert": {"max_position_embeddings": 40}}
+LIMITS = {"modernbert": {"max_position_embeddings": 40}, "marian": {"max_position_embeddings": 40},
+          "m2m_100": {"max_position_embeddings": 40},
+          "pegasus": {"max_position_embeddings": 40}}  # fmt: skip
 # Values for keys without effect, other than the default; the rest get 0.25 (transformers checks the type).
 ODD = {
     "tie_word_embeddings": False, "problem_type": "regression", "id2label": {"0": "a", "1": "b", "2": "c"},
@@ -312,7 +399,7 @@ def test_shapes(family, folder, tmp_path):
         settings = value if isinstance(value, dict) else {name: value}
         with pytest.raises(CheckpointError, match=r"config\.json calls for"):
             fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **settings))
-        with_settings(folder, tmp_path)  # the key as it was
+        with_settings(folder, tmp_path)  # the keys as they were
 
 
 def test_refused(family, folder, tmp_path):
@@ -324,21 +411,28 @@ def test_refused(family, folder, tmp_path):
     assert set(ONLY) | set(ATTENTION_KEYS) == set(REFUSED)
 
 
-def test_rope_of_other_types(tmp_path):
-    (tmp_path / "llama").mkdir()
-    save_class("LlamaModel", tmp_path / "llama")
-    save_tiny("modernbert", tmp_path)
-    for name, kind in (("rope_type", "linear"), ("type", "linear"), ("type", "yarn")):
-        own = {name: kind, "factor": 2.0, "rope_theta": 1e4}
-        for key in ("rope_parameters", "rope_scaling"):
-            with pytest.raises(UnsupportedError, match=rf'"rope_type" is "{kind}"'):
-                path = with_settings(tmp_path / "llama", tmp_path / "llama", rope_parameters=ABSENT)
-                fastplm.AutoModel.from_pretrained(path, **{key: own})
-        for layers in ("full_attention", "sliding_attention"):
-            with pytest.raises(UnsupportedError, match=rf'"rope_type" is "{kind}"'):
-                fastplm.AutoModel.from_pretrained(
-                    with_settings(tmp_path, tmp_path, rope_parameters={layers: own})
-                )
+@pytest.mark.parametrize(
+    ("rope", "error", "message"),
+    [
+        ({"rope_type": "axial"}, UnsupportedError, '"rope_type" is "axial"; known: default linear'),
+        ({"type": "linear"}, CheckpointError, '"factor" is missing'),
+        ({"rope_type": "linear", "factor": 0.0}, CheckpointError, '"factor" is 0; expected a number above 0'),
+        ({"rope_type": "linear", "factor": 2.0, "partial_rotary_factor": 0.5}, UnsupportedError,
+         '"partial_rotary_factor" is 0.5; this family rotates whole heads'),
+        ({"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}, CheckpointError,
+         '"high_freq_factor" is 4; expected more than 4'),
+        ({"rope_type": "longrope", "short_factor": [1, 1, 1], "long_factor": [1, 1, 1, 1]}, CheckpointError,
+         '"short_factor" has 3 factors; expected 4'),
+        ({"rope_type": "longrope", "short_factor": [1, 1, 1, 0], "long_factor": [1, 1, 1, 1]},
+         CheckpointError, '"short_factor" holds 0; expected numbers above 0'),
+        ({"rope_theta": -1.0}, CheckpointError, "theta is -1; expected a number above 0"),
+        ([], CheckpointError, "rope_parameters"),
+    ],
+)  # fmt: skip
+def test_ropes_that_mean_nothing(rope, error, message, tmp_path):
+    save_class("LlamaModel", tmp_path)
+    with pytest.raises(error, match=message):
+        fastplm.AutoModel.from_pretrained(with_settings(tmp_path, tmp_path, rope_parameters=rope))
 
 
 def test_values_that_ask_for_nothing(family, folder, tmp_path):

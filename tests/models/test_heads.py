@@ -32,7 +32,13 @@ def pair(name, tmp_path_factory):
         return reference, getattr(fastplm, name).from_pretrained(path)
 
 
-def batch_of(name, lengths=(9, 6, 2), side="right"):
+def reads_input_ids(name):
+    """Whether a decoder that is given nothing reads what the encoder does, or there is but one stack."""
+    family = name.startswith(("T5", "MT5", "UMT5", "Marian", "M2M100", "Pegasus"))
+    return not (family and name.endswith(("Model", "ForConditionalGeneration")))
+
+
+def batch_of(name, lengths=(9, 6, 3), side="right"):
     """Arguments for class `name`, as numpy arrays: the last token of a row ends it."""
     ids, mask = random_batch(61, lengths, side)
     ids[:, -1] = 2
@@ -40,7 +46,7 @@ def batch_of(name, lengths=(9, 6, 2), side="right"):
     if name in CHOOSE:
         given = {key: np.stack((value, value[:, ::-1] if key == "input_ids" else value), 1)
                  for key, value in given.items()}  # fmt: skip
-    if name.startswith("T5"):
+    if not reads_input_ids(name):
         given["decoder_input_ids"] = ids[:, :5].copy()
     return given
 
@@ -111,7 +117,10 @@ def test_padding(side, name, pair):
     reference, model = pair
     given = batch_of(name, side=side)
     keep = given["attention_mask"].astype(bool)
-    if name.startswith("Bart"):  # its decoder has no mask of its own
+    if name.startswith(("Bart", "MBart")) or (
+        name.startswith(("T5", "MT5", "UMT5"))
+        and name.endswith(("ForSequenceClassification", "ForQuestionAnswering"))
+    ):  # their decoders have no mask of their own
         key, got, want = "encoder_last_hidden_state", dict(model(**given)), dict(results(reference, given))
         assert_layers([got.pop(key)], [want.pop(key)], keep)
         check(got, want)
@@ -126,11 +135,11 @@ def test_losses(name, pair):
     given = batch_of(name)
     del given["attention_mask"]
     labels = labels_of(name, given["input_ids"].shape, model.config)
-    if name in ("T5Model", "BartModel", "GPT2Model", "LlamaModel"):
+    if name.endswith("Model") and not name.endswith(("HeadModel", "HeadsModel", "MTModel")):
         with pytest.raises(UnsupportedError, match=r"labels: .*fastplm\.accelerate"):
             model(**given, **labels)
         return
-    if name == "T5ForConditionalGeneration":
+    if not reads_input_ids(name):
         del given["decoder_input_ids"]  # made from the labels
     want = results(reference, {**given, **labels})
     check(model(**given, **labels), want)
@@ -224,8 +233,11 @@ AUTO = {
         *(n for n in CLASSES if n.endswith("ForMaskedLM")),
         "BartForConditionalGeneration", "XLMWithLMHeadModel",
     ),
-    "AutoModelForCausalLM": ("GPT2LMHeadModel", "LlamaForCausalLM"),
-    "AutoModelForSeq2SeqLM": ("T5ForConditionalGeneration", "BartForConditionalGeneration"),
+    "AutoModelForCausalLM": (
+        *(n for n in CLASSES if n.endswith("ForCausalLM")),
+        "GPT2LMHeadModel", "BertLMHeadModel", "XLMWithLMHeadModel",
+    ),
+    "AutoModelForSeq2SeqLM": tuple(n for n in CLASSES if n.endswith(("ForConditionalGeneration", "MTModel"))),
     "AutoModelForSequenceClassification": tuple(n for n in CLASSES if n.endswith("SequenceClassification")),
     "AutoModelForTokenClassification": tuple(n for n in CLASSES if n.endswith("ForTokenClassification")),
     "AutoModelForQuestionAnswering": tuple(n for n in CLASSES if "ForQuestionAnswering" in n),
@@ -235,7 +247,9 @@ AUTO = {
         "GPT2LMHeadModel", "T5ForConditionalGeneration", "BartForConditionalGeneration", "RobertaForMaskedLM",
     ),
     "AutoModelForMultipleChoice": tuple(n for n in CLASSES if n.endswith("ForMultipleChoice")),
-    "AutoModel": ("GPT2Model", "LlamaModel", "T5Model", "BartModel"),
+    "AutoModel": tuple(
+        n for n in CLASSES if n.endswith("Model") and not n.endswith(("sModel", "dModel", "MTModel"))
+    ),
 }  # fmt: skip
 
 

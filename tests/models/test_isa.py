@@ -13,12 +13,18 @@ CHOSEN = os.environ.get("FASTPLM_ISA")
 HERE = Path(__file__).parent
 TESTS = [
     HERE / name
-    for name in ("test_activations.py", "test_batches.py", "test_parity.py", "test_sentence_encoder.py")
+    for name in (
+        "test_activations.py",
+        "test_batches.py",
+        "test_heads.py",
+        "test_parity.py",
+        "test_sentence_encoder.py",
+    )
 ]
 TESTS.append(HERE.parent / "ops")
 FAST = (
-    "test_ops or test_activation or shapes or variants or holes or rows_of_a_batch or minilm or thousand "
-    "or bfloat16 or test_sentences"
+    "test_ops or test_int8 or test_activation or shapes or variants or holes or rows_of_a_batch or minilm "
+    "or thousand or bfloat16 or test_sentences or (test_results and (CausalLM or Generation or MTModel))"
 )
 
 

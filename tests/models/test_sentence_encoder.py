@@ -277,7 +277,7 @@ def test_transformer_in_a_folder_of_its_own(copy):
         (["os.system"], "fastplm runs none"),
         (models("Pooling"), "Transformer first"),
         (models("Transformer"), "no Pooling"),
-        (models("Transformer", "Pooling", "Dense"), "Dense"),
+        (models("Transformer", "Pooling", "LSTM"), "LSTM"),
         (models("Transformer", "Normalize", "Pooling"), "Normalize"),
         (models("Transformer", "Pooling", "Transformer"), "Transformer"),
     ],

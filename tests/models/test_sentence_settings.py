@@ -19,6 +19,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.sentence.transformer_file import NAMES
 from fastplm.settings import WITHOUT_EFFECT
 from tests.models.sentence_folder import TEXTS, WIDTH, SentenceFolder, assert_same
+from tests.models.tiny import Tiny, save_class
 
 FORWARD = {"method": "forward", "method_output_name": "last_hidden_state"}
 TEXT = {"modality_config": {"text": FORWARD}, "module_output_name": "token_embeddings"}
@@ -437,3 +438,15 @@ def test_no_limit(tmp_path):
     folder.write("sentence_bert_config.json")
     ours, theirs = folder.ours(), folder.theirs()
     assert ours.max_seq_length == theirs.max_seq_length == ours.get_max_seq_length() == int(1e30)
+
+
+@pytest.mark.parametrize("name", ["Qwen3Model", "Gemma3TextModel"])
+@pytest.mark.parametrize("mode", ["lasttoken", "mean", "weightedmean"])
+def test_embeddings_of_a_decoder(name, mode, tmp_path):
+    """Of one that sees the earlier tokens, and of one that sees them all."""
+    folder = SentenceFolder(tmp_path)
+    extra = {"use_bidirectional_attention": True} if name == "Gemma3TextModel" else {}
+    vocabulary = len(folder.theirs().tokenizer)
+    save_class(name, tmp_path, Tiny(vocab=vocabulary, extra=extra))
+    folder.write("1_Pooling/config.json", word_embedding_dimension=WIDTH, pooling_mode=mode)
+    assert_same(folder.ours(), folder.theirs(model_kwargs={"attn_implementation": "eager"}))

@@ -151,15 +151,16 @@ def _save(name: str, settings: dict[str, Any], folder: Path, tiny: Tiny, seed: i
     model = model_class(config).float().eval()
     with torch.no_grad():
         for key, weight in model.named_parameters():
-            _fill(key, weight, tiny)
+            if weight.requires_grad:  # else made of waves, and not in every file
+                _fill(key, weight, tiny, less_one=name.startswith("Gemma"))
     model.save_pretrained(folder, **save)
     return model
 
 
-def _fill(key: str, weight: torch.Tensor, tiny: Tiny) -> None:
+def _fill(key: str, weight: torch.Tensor, tiny: Tiny, less_one: bool) -> None:
     if weight.ndim == 1:
         weight.normal_(0, 0.3)
-        if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight"):
+        if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight") and not less_one:
             weight.add_(1)
     elif (
         "embedding_hidden_mapping" not in key
@@ -209,6 +210,43 @@ def _llama(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _mistral(t: Tiny) -> dict[str, Any]:
+    return {**_llama(t), "sliding_window": 7}
+
+
+def _qwen(t: Tiny) -> dict[str, Any]:
+    return {**_mistral(t), "use_sliding_window": True, "max_window_layers": 1, "eos_token_id": 2}
+
+
+def _phi3(t: Tiny) -> dict[str, Any]:
+    rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75}
+    return {**_llama(t), "rope_parameters": rope, "bos_token_id": 1, "eos_token_id": 2}
+
+
+def _smollm3(t: Tiny) -> dict[str, Any]:
+    return {**_mistral(t), "use_sliding_window": True, "no_rope_layer_interval": 2, "bos_token_id": 1,
+            "eos_token_id": 2}  # fmt: skip
+
+
+def _olmo2(t: Tiny) -> dict[str, Any]:
+    return {**_llama(t), "eos_token_id": 2}
+
+
+def _granite(t: Tiny) -> dict[str, Any]:
+    return {**_llama(t), "embedding_multiplier": 3.0, "logits_scaling": 2.0, "residual_multiplier": 0.4,
+            "attention_multiplier": 0.3}  # fmt: skip
+
+
+def _gemma2(t: Tiny) -> dict[str, Any]:
+    return {**_mistral(t), "query_pre_attn_scalar": 12, "attn_logit_softcapping": 5.0,
+            "final_logit_softcapping": 3.0, "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
+
+
+def _gemma3(t: Tiny) -> dict[str, Any]:
+    kinds = ["full_attention" if n % 2 else "sliding_attention" for n in range(t.layers)]
+    return {**_gemma2(t), "layer_types": kinds, "final_logit_softcapping": None}
+
+
 def _t5_both(t: Tiny) -> dict[str, Any]:
     return {**_t5(t), "num_decoder_layers": t.layers + 1, "decoder_start_token_id": 0}
 
@@ -220,6 +258,39 @@ def _bart(t: Tiny) -> dict[str, Any]:
         decoder_ffn_dim=t.mlp + 3, vocab_size=t.vocab, max_position_embeddings=1100, pad_token_id=1,
         scale_embedding=True, forced_eos_token_id=None,
     )  # fmt: skip
+
+
+def _gpt_neox(t: Tiny) -> dict[str, Any]:
+    rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75}
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
+        intermediate_size=t.mlp, vocab_size=t.vocab, max_position_embeddings=1100, rope_parameters=rope,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+
+
+def _gpt_neo(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_heads=t.heads, num_layers=t.layers, intermediate_size=t.mlp,
+        vocab_size=t.vocab, max_position_embeddings=1100, window_size=7, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, attention_types=[[["global", "local"], t.layers // 2], [["local"], t.layers % 2]],
+    )  # fmt: skip
+
+
+def _mt5(t: Tiny) -> dict[str, Any]:
+    return {**_t5_both(t), "feed_forward_proj": "gated-gelu", "eos_token_id": 2}
+
+
+def _opt(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
+        ffn_dim=t.mlp, vocab_size=t.vocab, max_position_embeddings=1100, pad_token_id=1, bos_token_id=2,
+        eos_token_id=2, word_embed_proj_dim=t.heads * t.head_dim,
+    )  # fmt: skip
+
+
+def _translation(t: Tiny) -> dict[str, Any]:
+    return {**_bart(t), "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
 
 
 _UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
@@ -289,11 +360,69 @@ CLASSES = {
          "LlamaForQuestionAnswering"),
         _llama,
     ),
-    **dict.fromkeys(("T5Model", "T5ForConditionalGeneration"), _t5_both),
+    **dict.fromkeys(
+        ("MistralModel", "MistralForCausalLM", "MistralForSequenceClassification",
+         "MistralForTokenClassification", "MistralForQuestionAnswering"),
+        _mistral,
+    ),
+    **dict.fromkeys(
+        ("Qwen2Model", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2ForTokenClassification",
+         "Qwen2ForQuestionAnswering", "Qwen3Model", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification",
+         "Qwen3ForTokenClassification", "Qwen3ForQuestionAnswering"),
+        _qwen,
+    ),
+    **dict.fromkeys(
+        ("Phi3Model", "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3ForTokenClassification"), _phi3
+    ),
+    **dict.fromkeys(
+        ("SmolLM3Model", "SmolLM3ForCausalLM", "SmolLM3ForSequenceClassification",
+         "SmolLM3ForTokenClassification", "SmolLM3ForQuestionAnswering"),
+        _smollm3,
+    ),
+    **dict.fromkeys(("Olmo2Model", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification"), _olmo2),
+    **dict.fromkeys(("GraniteModel", "GraniteForCausalLM"), _granite),
+    **dict.fromkeys(
+        ("Gemma2Model", "Gemma2ForCausalLM", "Gemma2ForSequenceClassification",
+         "Gemma2ForTokenClassification"),
+        _gemma2,
+    ),
+    **dict.fromkeys(
+        ("GPTNeoXModel", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification",
+         "GPTNeoXForTokenClassification", "GPTNeoXForQuestionAnswering"),
+        _gpt_neox,
+    ),
+    **dict.fromkeys(
+        ("OPTModel", "OPTForCausalLM", "OPTForSequenceClassification", "OPTForQuestionAnswering"), _opt
+    ),
+    **dict.fromkeys(
+        ("GPTNeoModel", "GPTNeoForCausalLM", "GPTNeoForSequenceClassification",
+         "GPTNeoForTokenClassification", "GPTNeoForQuestionAnswering"),
+        _gpt_neo,
+    ),
+    **dict.fromkeys(
+        ("Gemma3TextModel", "Gemma3ForCausalLM", "Gemma3TextForSequenceClassification"), _gemma3
+    ),
+    **dict.fromkeys(
+        ("T5Model", "T5ForConditionalGeneration", "T5ForSequenceClassification", "T5ForTokenClassification",
+         "T5ForQuestionAnswering"),
+        lambda t: {**_t5_both(t), "eos_token_id": 2},
+    ),
+    **dict.fromkeys(
+        ("MT5Model", "MT5ForConditionalGeneration", "MT5ForSequenceClassification",
+         "MT5ForTokenClassification", "MT5ForQuestionAnswering", "UMT5Model", "UMT5ForConditionalGeneration",
+         "UMT5ForSequenceClassification", "UMT5ForTokenClassification", "UMT5ForQuestionAnswering"),
+        _mt5,
+    ),
     **dict.fromkeys(
         ("BartModel", "BartForConditionalGeneration", "BartForSequenceClassification",
          "BartForQuestionAnswering"),
         _bart,
+    ),
+    **dict.fromkeys(
+        ("MBartModel", "MBartForConditionalGeneration", "MBartForSequenceClassification",
+         "MBartForQuestionAnswering", "MarianModel", "MarianMTModel", "M2M100Model",
+         "M2M100ForConditionalGeneration", "PegasusModel", "PegasusForConditionalGeneration"),
+        _translation,
     ),
 }  # fmt: skip
 

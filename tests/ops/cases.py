@@ -48,24 +48,40 @@ def starts(*lengths: int) -> torch.Tensor:
 # --- linear -------------------------------------------------------------------------------------------
 
 
-def pack(w: torch.Tensor, dtype: torch.dtype, transposed: bool = False) -> torch.Tensor:
+def pack(w: torch.Tensor, form: str, transposed: bool = False) -> torch.Tensor:
     n, k = w.shape[::-1] if transposed else w.shape
-    like = torch.empty(0, dtype=dtype)
-    panels = torch.empty(_ops.packed_bytes(like, n, k) + 64, dtype=torch.uint8)
+    panels = torch.empty(_ops.packed_bytes(form, n, k) + 64, dtype=torch.uint8)
     panels = panels[-panels.data_ptr() % 64 :]
-    _ops.pack(w, transposed, like, panels)
+    _ops.pack(w, transposed, form, panels)
     return panels
 
 
-def linear(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
+def linear(a, w, bias, act, residual, out_dtype, transposed, form=None):  # type: ignore[no-untyped-def]
+    """form: of the weights; None: as a."""
     n = w.shape[1] if transposed else w.shape[0]
     out = torch.empty(len(a), n, dtype=out_dtype or a.dtype)
-    _ops.linear(a, pack(w, a.dtype, transposed), bias, act, residual, out)
+    form = form or str(a.dtype).removeprefix("torch.")
+    _ops.linear(a, form, pack(w, form, transposed), bias, act, residual, out)
     return out
 
 
-def linear_reference(a, w, bias, act, residual, out_dtype, transposed):  # type: ignore[no-untyped-def]
-    y = a.double() @ w.to(a.dtype).double() if transposed else a.double() @ w.to(a.dtype).double().T
+def _int8(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of int8 as int64, and their scales: the largest magnitude of a row is 127."""
+    x = x.float()
+    scale = x.abs().amax(1) / 127
+    inverse = torch.where(scale > 0, 1 / scale, 0)
+    return (x * inverse[:, None]).round().long(), scale
+
+
+def int8_product(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """a w^T with both rounded to int8: exact integers, then one multiplication in float32."""
+    (rows, scales), (weights, columns) = _int8(a), _int8(w)
+    return (rows @ weights.T).float() * (scales[:, None] * columns)
+
+
+def linear_reference(a, w, bias, act, residual, out_dtype, transposed, form=None):  # type: ignore[no-untyped-def]
+    w = w.T if transposed else w
+    y = int8_product(a, w).double() if form == "int8" else a.double() @ w.to(a.dtype).double().T
     y = ACTS[act](y if bias is None else y + bias.double())
     return y if residual is None else y + residual.double()
 
@@ -80,6 +96,7 @@ def linear_case(
     residual: bool = False,
     transposed: bool = False,
     stored: torch.dtype = torch.float32,
+    form: str | None = None,
 ) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         w = normal(g, *((k, n) if transposed else (n, k)), dtype=stored) / max(k, 1) ** 0.5
@@ -91,10 +108,12 @@ def linear_case(
             normal(g, m, n) if residual else None,
             torch.float32 if residual else None,
             transposed,
+            form,
         )
 
-    name = f"linear-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
-    return Case(name, inputs, linear, linear_reference)
+    name = f"linear{form or ''}-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
+    dtypes = (torch.bfloat16,) if form == "int8" else (torch.float32, torch.bfloat16)
+    return Case(name, inputs, linear, linear_reference, dtypes)
 
 
 # --- attention ----------------------------------------------------------------------------------------
@@ -102,11 +121,15 @@ def linear_case(
 
 @dataclass(frozen=True)
 class Seen:
-    """How many key heads there are; which keys a query sees: `back` before it, `ahead` behind; < 0: all."""
+    """How many key heads there are; which keys a query sees: `back` before it, `ahead` behind; < 0: all.
+
+    softcap > 0: of the scores.
+    """
 
     kv_heads: int
     back: int = -1
     ahead: int = -1
+    softcap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,8 +146,9 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative
     count, keys, queries, place = 0, None, None, None
     if relative is not None:
         count, queries, place = len(relative.queries), relative.queries, relative.place
-        size = _ops.packed_bytes(q[:0], count, dim)
-        keys = torch.cat([pack(part.contiguous(), q.dtype)[:size] for part in relative.keys.split(dim, 1)])
+        form = str(q.dtype).removeprefix("torch.")
+        size = _ops.packed_bytes(form, count, dim)
+        keys = torch.cat([pack(part.contiguous(), form)[:size] for part in relative.keys.split(dim, 1)])
         aligned = torch.empty(len(keys) + 64, dtype=torch.uint8)
         keys = aligned[-aligned.data_ptr() % 64 :][: len(keys)].copy_(keys)
     starts = cu if cu_k is None else cu_k
@@ -133,8 +157,8 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
-        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.back, seen.ahead, bias, index, mask, keys,
-        queries, place, out, None, space,
+        q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index,
+        mask, keys, queries, place, out, None, space,
     )  # fmt: skip
     return out
 
@@ -159,6 +183,8 @@ def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask
             scores = scores + torch.einsum("hqd,qkhd->hqk", query, keys[at])
             scores = scores + torch.einsum("hkd,qkhd->hqk", key, queries[at])
         scores = scores * scale
+        if seen.softcap:
+            scores = seen.softcap * (scores / seen.softcap).tanh()
         if bias is not None:
             scores = scores + bias.double()[:, distance + (bias.shape[1] - 1) // 2]
         if mask is not None:
@@ -184,13 +210,14 @@ def attention_case(
     kv_heads: int | None = None,
     causal: bool = False,
     queries: tuple[int, ...] | None = None,
+    softcap: float = 0.0,
     positions: int = 0,
     buckets: int = 0,
 ) -> Case:
     """lengths: of keys; queries: of the queries, the last tokens; default: as many. positions: relative ones,
     which distances share from buckets / 2 on.
     """
-    seen = Seen(kv_heads or heads, window, 0 if causal else window)
+    seen = Seen(kv_heads or heads, window, 0 if causal else window, softcap)
 
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
         keys, tokens, longest = sum(lengths), sum(queries or lengths), max(lengths)
@@ -259,6 +286,26 @@ def norm_case(rows: int, dim: int, kind: str, *, weight: bool = True, bias: bool
         )
 
     return Case(f"norm-{kind}-{rows}x{dim}", inputs, norm, norm_reference)
+
+
+def head_norm(x, heads, weight):  # type: ignore[no-untyped-def]
+    y = x.clone()
+    _ops.head_norm(y, heads, weight, 1e-5)
+    return y
+
+
+def head_norm_reference(x, heads, weight):  # type: ignore[no-untyped-def]
+    dim = len(weight)
+    first, rest = x.double().split([heads * dim, x.shape[1] - heads * dim], dim=1)
+    normed = F.rms_norm(first.view(len(x), heads, dim), (dim,), weight.double(), 1e-5)
+    return torch.cat([normed.reshape(len(x), -1), rest], dim=1)
+
+
+def head_norm_case(rows: int, heads: int, dim: int, rest: int) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return normal(g, rows, heads * dim + rest, dtype=dtype) * 3, heads, normal(g, dim)
+
+    return Case(f"head_norm-{rows}x{heads}x{dim}", inputs, head_norm, head_norm_reference)
 
 
 def glu(x: torch.Tensor, act: str) -> torch.Tensor:
@@ -343,7 +390,8 @@ def embed_case(name: str, *, given: bool = False, segmented: bool = True, scale:
 
 CASES = [
     *(
-        linear_case(m, n, k)
+        linear_case(m, n, k, form=form)
+        for form in (None, "int8")
         for m, n, k in (
             (1, 1, 1),
             (1, 384, 384),
@@ -355,12 +403,14 @@ CASES = [
             (300, 65, 70),
         )
     ),
-    *(linear_case(9, 40, 24, act) for act in ACTS),
+    *(linear_case(9, 40, 24, act, form=form) for act in ACTS for form in (None, "int8")),
     linear_case(33, 70, 40, "gelu", residual=True),
+    linear_case(33, 70, 40, "gelu", residual=True, form="int8"),
     linear_case(5, 47, 9, bias=False, residual=True),
     linear_case(6, 70, 67, transposed=True),
     *(
-        linear_case(6, 70, 67, transposed=t, stored=s)
+        linear_case(6, 70, 67, transposed=t, stored=s, form=form)
+        for form in (None, "int8")
         for t in (False, True)
         for s in (torch.float16, torch.bfloat16)
     ),
@@ -378,10 +428,13 @@ CASES = [
     attention_case("bias", (5, 61, 600), 3, 16, bias=True),
     attention_case("bias-holes", (5, 61), 3, 16, bias=True, holes=True),
     attention_case("mask", (35, 35), 2, 20, mask=True),
+    attention_case("softcap", (7, 600), 4, 16, kv_heads=2, causal=True, softcap=0.7),
+    attention_case("softcap-bias", (61,), 2, 16, bias=True, mask=True, softcap=2.0),
     attention_case("positions", (1, 7, 61, 100), 2, 16, positions=40),
     attention_case("positions-long", (577, 1200), 1, 33, positions=512, buckets=256),
     attention_case("positions-holes", (5, 61, 600), 2, 13, positions=22, buckets=9, holes=True, mask=True),
     attention_case("positions-queries", (9, 650), 2, 24, positions=64, buckets=32, queries=(1, 40)),
+    attention_case("positions-softcap", (61,), 2, 16, positions=40, softcap=2.0),
     *(
         Case(
             f"softmax-{name}",
@@ -393,6 +446,7 @@ CASES = [
         for name, scale, shift in (("peaked", 20, 0), ("flat", 0.5, -3))
     ),
     *(norm_case(r, d, k) for r, d in ((1, 1), (7, 33), (31, 384)) for k in ("layer", "rms")),
+    *(head_norm_case(*shape) for shape in ((1, 1, 1, 0), (7, 3, 13, 5), (5, 2, 64, 128))),
     norm_case(3, 20, "layer", bias=False),
     norm_case(3, 20, "rms", weight=False, bias=False),
     *(

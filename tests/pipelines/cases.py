@@ -174,6 +174,85 @@ def _labels() -> dict[str, Case]:
     }
 
 
+_GREEDY = {"do_sample": False, "max_new_tokens": 7}
+ASK = [{"role": "user", "content": "where is anna ?"}]
+BEGUN = [*ASK, {"role": "assistant", "content": "in "}]
+RAGGED = ["the cat", TEXT, "a", "where do i live in paris ? the cat", "😀 é"]
+
+
+def _continued() -> dict[str, Case]:
+    task, model, chat = "text-generation", "gpt2 text", "llama chat"
+    return {
+        "one": _case(model, task, TEXT, **_GREEDY),
+        "list": _case(model, task, RAGGED, **_GREEDY),
+        "list of one": _case(model, task, [TEXT], **_GREEDY),
+        "new text": _case(model, task, RAGGED, return_full_text=False, **_GREEDY),
+        "ids": _case(model, task, RAGGED, return_tensors=True, **_GREEDY),
+        "beams": _case(model, task, RAGGED, num_beams=3, num_return_sequences=2, **_GREEDY),
+        "ids of beams": _case(model, task, RAGGED, num_beams=2, return_tensors=True, **_GREEDY),
+        "likeliest of samples": _case(model, task, "a cat", top_k=1, max_new_tokens=9),
+        "prefix": _case(model, task, TEXT, prefix="where is ", **_GREEDY),
+        "room": _case(model, task, [LONG[:100], "a"], handle_long_generation="hole", **_GREEDY),
+        "stop": _case(model, task, RAGGED, stop_sequence="a", **_GREEDY),
+        "empty": _case(model, task, "", **_GREEDY),
+        "empty among others": _case(model, task, ["a", "", "the"], **_GREEDY),
+        "made": _case(model, task, RAGGED, made=_GREEDY),
+        "made with length": _case(model, task, RAGGED, made={"max_length": 30, "do_sample": False}),
+        "least": _case(model, task, RAGGED, min_length=25, max_new_tokens=20, do_sample=False),
+        "penalties": _case(
+            model, task, RAGGED, repetition_penalty=1.5, no_repeat_ngram_size=2, max_new_tokens=12,
+            do_sample=False,
+        ),
+        "special tokens": _case(model, task, RAGGED, skip_special_tokens=False, **_GREEDY),
+        "spaces": _case(model, task, TEXT, clean_up_tokenization_spaces=False, **_GREEDY),
+        "cut": _case(
+            model, task, TEXT, tokenizer_encode_kwargs={"truncation": True, "max_length": 4}, **_GREEDY
+        ),
+        "scores": _case(
+            model, task, ["a cat"], return_dict_in_generate=True, output_scores=True, max_new_tokens=2,
+            do_sample=False,
+        ),
+        "scores of beams": _case(
+            model, task, "a", return_dict_in_generate=True, output_scores=True, num_beams=2,
+            num_return_sequences=2, max_new_tokens=2, do_sample=False,
+        ),
+        "chat": _case(chat, task, ASK, **_GREEDY),
+        "chats": _case(chat, task, [ASK, BEGUN, [*BEGUN, *ASK]], **_GREEDY),
+        "new message": _case(chat, task, BEGUN, return_full_text=False, **_GREEDY),
+        "another message": _case(chat, task, BEGUN, continue_final_message=False, **_GREEDY),
+        "longer question": _case(chat, task, ASK, continue_final_message=True, **_GREEDY),
+        "the model's length": _case(chat, task, RAGGED),
+        "no chat": _case(chat, task, RAGGED, **_GREEDY),
+    }  # fmt: skip
+
+
+def _made_of_texts() -> dict[str, Case]:
+    task, model, short = "text2text-generation", "bart text", {"max_new_tokens": 8}
+    summary, translation = "summarization", "translation_en_to_fr"
+    mbart = {"src_lang": "en_XX", "tgt_lang": "de_DE"}
+    return {
+        "one": _case(model, task, TEXT, **short),
+        "list": _case(model, task, RAGGED, **short),
+        "several": _case(model, task, RAGGED, num_return_sequences=2, **short),
+        "several of one": _case(model, task, TEXT, num_return_sequences=3, **short),
+        "greedy": _case(model, task, RAGGED, num_beams=1, max_new_tokens=20),
+        "ids": _case(model, task, RAGGED, return_tensors=True, **short),
+        "stop": _case(model, task, RAGGED, stop_sequence="a", **short),
+        "cut": _case(model, task, [LONG * 3, "a"], truncation=True, **short),
+        "made": _case(model, task, TEXT, made={"num_beams": 1, "max_new_tokens": 5}),
+        "spaces": _case(model, task, TEXT, clean_up_tokenization_spaces=True, **short),
+        "the model's settings": _case("bart long", task, RAGGED),
+        "summary": _case(model, summary, RAGGED, **short),
+        "summaries": _case(model, summary, TEXT, num_return_sequences=2, **short),
+        "summary's length": _case(model, summary, TEXT, min_length=6, num_beams=3, **short),
+        "translation": _case(model, translation, RAGGED, **short),
+        "other languages": _case(model, "translation_en_to_de", RAGGED, **short),
+        "no languages": _case(model, "translation", TEXT, **short),
+        "languages": _case("mbart text", "translation", RAGGED[:4], **mbart, **short),
+        "made languages": _case("mbart text", "translation", TEXT, made=mbart, **short),
+    }
+
+
 CASES: dict[str, Case] = {
     f"{task}: {name}": case
     for task, cases in {
@@ -183,6 +262,8 @@ CASES: dict[str, Case] = {
         "tokens": _tokens(),
         "answers": _answers(),
         "labels": _labels(),
+        "continued": _continued(),
+        "made of texts": _made_of_texts(),
     }.items()
     for name, case in cases.items()
 }

@@ -24,6 +24,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if hasattr(value, "tolist") and not isinstance(value, np.generic):
+        return _plain(value.tolist())
     if isinstance(value, float | np.floating):
         return float(f"{float(value):.7g}")
     return int(value) if isinstance(value, np.integer) else value

@@ -12,7 +12,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.pipelines import KeyDataset, KeyPairDataset
 from fastplm.pipelines.base import PipelineException
 from fastplm.pipelines.numbers import largest
-from tests.pipelines.cases import ASKED, CONTEXT, LABELS, LONG, MASKED, ODD, TEXT
+from tests.pipelines.cases import ASK, ASKED, BEGUN, CONTEXT, LABELS, LONG, MASKED, ODD, RAGGED, TEXT
 
 TEXTS = [*(t for t in ODD if t.strip()), TEXT, LONG, "a", TEXT[:9], *(LONG[i : i + 31] for i in range(40))]
 SHORT = [text for text in TEXTS if len(text) < 50]
@@ -27,6 +27,10 @@ TASKS: dict[str, tuple[str, Callable[[str], Any], dict[str, Any]]] = {
         "answers", lambda text: {"question": "who ?", "context": text}, {"max_seq_len": 24, "doc_stride": 5},
     ),
     "zero-shot-classification": ("relations", lambda text: text, {"candidate_labels": LABELS}),
+    "text-generation": ("gpt2 text", lambda text: text[:40], {"max_new_tokens": 5, "seed": 7}),
+    "summarization": (
+        "bart text", lambda text: text[:40], {"max_new_tokens": 5, "num_beams": 2, "num_return_sequences": 2},
+    ),
 }  # fmt: skip
 
 
@@ -51,6 +55,31 @@ def test_classifiers_of_decoders_in_batches(model: str, folder: Any) -> None:
     pipe = fastplm.pipeline("text-classification", model=folder(model), top_k=None)
     inputs = ["a", "a</s>b", TEXT, "</s></s>", "the cat", "x</s>"]
     assert [repr(result) for result in pipe(inputs)] == [repr(pipe(text, top_k=None)) for text in inputs]
+
+
+def test_lengths_that_count_the_prompt_in_batches(folder: Any) -> None:
+    pipe = fastplm.pipeline("text-generation", model=folder("gpt2 text"), do_sample=False)
+    for lengths in ({"max_length": 30}, {"min_length": 25, "max_new_tokens": 20}):
+        alone = [pipe(text, return_tensors=True, **lengths) for text in ["a", *RAGGED, "the"]]
+        assert pipe(["a", *RAGGED, "the"], return_tensors=True, **lengths) == alone
+
+
+def test_chats_in_a_stream(folder: Any) -> None:
+    pipe = fastplm.pipeline("text-generation", model=folder("llama chat"), do_sample=False, max_new_tokens=3)
+    chats = [ASK, BEGUN, tuple(ASK)]
+    assert list(pipe(chat for chat in chats)) == pipe(chats) == [pipe(chat) for chat in chats]
+
+
+def test_a_caller_s_functions_see_one_prompt(folder: Any) -> None:
+    pipe = fastplm.pipeline("text-generation", model=folder("gpt2 text"), do_sample=False, max_new_tokens=3)
+    seen: list[int] = []
+
+    def stops(ids: Any, _: Any) -> Any:
+        seen.append(len(ids))
+        return [True] * len(ids)
+
+    results = pipe(["a", "the cat", "in"], stopping_criteria=[stops], return_tensors=True)
+    assert seen == [1, 1, 1] and all(len(row[0]["generated_token_ids"]) < 8 for row in results)
 
 
 class Numbered:
@@ -251,6 +280,25 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Any], Any], type[Exception], str]] = {
         "relations", lambda p: p("a", LABELS, hypothesis_template="so"), ValueError,
         "hypothesis_template='so'",
     ),
+    "hole": ("gpt2 text", lambda p: p("a", handle_long_generation="x"), ValueError, "'x'"),
+    "no room": (
+        "gpt2 text", lambda p: p("a" * 40, handle_long_generation="hole", max_new_tokens=70), ValueError,
+        "room",
+    ),
+    "text and ids": (
+        "gpt2 text", lambda p: p("a", return_text=True, return_tensors=True), ValueError, "expected one",
+    ),
+    "a number to continue": ("gpt2 text", lambda p: p(3), TypeError, "input 0 is a int"),
+    "a message without a role": ("gpt2 text", lambda p: p([{"content": "a"}]), ValueError, "role"),
+    "an argument of generate": ("gpt2 text", lambda p: p("a", num_beans=2), ValueError, "num_beans"),
+    "attentions": (
+        "gpt2 text", lambda p: p("a", output_attentions=True), UnsupportedError, "output_attentions",
+    ),
+    "a list to rewrite": ("bart text", lambda p: p([["a"]]), TypeError, "input 0 is a list"),
+    "scores of texts": (
+        "bart text", lambda p: p("a", return_dict_in_generate=True), UnsupportedError, "return_dict",
+    ),
+    "kind of results": ("bart text", lambda p: p("a", return_type=2), ValueError, "return_type=2"),
     "kind of tensors": ("features", lambda p: p("a", return_tensors="tf"), ValueError, "tf"),
     "truncation twice": (
         "features",

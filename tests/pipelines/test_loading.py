@@ -17,7 +17,9 @@ from tests.pipelines.cases import TEXT
 transformers = pytest.importorskip("transformers")
 
 
-@pytest.mark.parametrize("model", ["features", "mask", "feelings", "entities", "answers"])
+@pytest.mark.parametrize(
+    "model", ["features", "mask", "feelings", "entities", "answers", "gpt2 text", "bart text"]
+)
 def test_the_task_of_a_model(model: str, folder: Any) -> None:
     tokenizer = fastplm.AutoTokenizer.from_pretrained(folder(model))
     pipe = fastplm.pipeline(model=folder(model))
@@ -30,10 +32,28 @@ def test_the_task_of_a_model(model: str, folder: Any) -> None:
 def test_without_a_model(task: str) -> None:
     """The default model is not here, and the error says which it is and what is needed."""
     name, _ = TASKS[ALIASES.get(task, task)].default
+    task = "translation_en_to_de" if task == "translation" else task
     with pytest.raises(
         (FileNotFoundError, ModuleNotFoundError), match=f"{name}, is not here.*expected model="
     ):
         fastplm.pipeline(task)
+
+
+def test_translations(folder: Any) -> None:
+    """The task names the languages; transformers' model is for three pairs of them."""
+    with pytest.raises(ValueError, match=r"translation_en_to_ja.*expected model="):
+        fastplm.pipeline("translation_en_to_ja")
+    with pytest.raises(KeyError, match=r"translation_en.*translation_XX_to_YY"):
+        fastplm.pipeline("translation_en", folder("bart text"))
+    pipe = fastplm.pipeline("translation", folder("mbart text"), max_new_tokens=3)
+    with pytest.raises(ValueError, match="no src_lang or no tgt_lang"):
+        pipe(TEXT, src_lang="en_XX")
+    with pytest.raises(ValueError, match="xx_YY"):
+        pipe(TEXT, src_lang="en_XX", tgt_lang="xx_YY")
+    assert pipe.tokenizer.src_lang == "en_XX"
+    german = pipe(TEXT, src_lang="de_DE", tgt_lang="fr_XX", return_tensors="np")[0]
+    assert german["translation_token_ids"][1] == pipe.tokenizer.convert_tokens_to_ids("fr_XX")
+    assert pipe.tokenizer.src_lang == "en_XX"  # each call has languages of its own
 
 
 def test_a_tokenizer_of_its_own(folder: Any) -> None:

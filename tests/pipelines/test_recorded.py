@@ -17,6 +17,8 @@ RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encodi
 
 def check_same(got: Any, want: Any, where: str) -> None:
     """The same words and places, and numbers within the tolerance of float32."""
+    if hasattr(got, "tolist"):
+        got = got.tolist()
     if isinstance(want, dict):
         assert list(got) == list(want), where
         for key in want:

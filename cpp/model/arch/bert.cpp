@@ -53,7 +53,7 @@ static constexpr ModelClass kClasses[] = {
      .empty_cross = true},
     {"BertForMaskedLM", {kTokens, kEncoderStates, "labels"}, masked_lm},
     {.name = "BertLMHeadModel",
-     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .arguments = {kTokens, kEncoderStates, kDecodingCall},
      .head = masked_lm,
      .empty_cross = true},
     {"BertForNextSentencePrediction", {kTokens, "labels"}, next_sentence_head},

@@ -28,7 +28,7 @@ inline constexpr const char* kRobertaKeys =
     "type_vocab_size hidden_act layer_norm_eps pad_token_id num_labels tie_word_embeddings initializer_range "
     "is_decoder";
 inline constexpr Default kRobertaDefaults[] = {{"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}};
-inline constexpr const char* kDecoderCall = "labels cache use_cache logits_to_keep";
+inline constexpr const char* kDecodingCall = "labels cache use_cache logits_to_keep";
 inline constexpr const char* kRobertaChoices =
     "input_ids token_type_ids attention_mask labels position_ids inputs_embeds";
 

@@ -60,14 +60,6 @@ double inverse_sqrt(int64_t n) { return 1.0 / std::sqrt(double(n)); }
 
 int64_t labels_of(const Value& c) { return c.i_in("num_labels", 2, 1, kMaxSize); }
 
-std::vector<float> rope_frequencies(double theta, int64_t dims) {
-  std::vector<float> frequencies;
-  for (int64_t i = 0; i < dims / 2; ++i) {
-    frequencies.push_back(float(1.0 / std::pow(theta, double(2 * i) / double(dims))));
-  }
-  return frequencies;
-}
-
 LayerSpec post_norm(const AttentionSpec& attention, const MlpSpec& mlp, const NormSpec& norm) {
   return {{{{{}, attention}}, norm}, {{{{}, mlp}}, norm}};
 }

@@ -13,7 +13,7 @@ static Spec distilbert(const Value& c) {
   const AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim)};
   const MlpSpec mlp{c.i_in("hidden_dim", 3072, 1, kMaxSize), act_from(c.s("activation", "gelu"))};
   LearnedPositions table{positions};
-  table.sinusoid = c.b("sinusoidal_pos_embds", false);
+  if (c.b("sinusoidal_pos_embds", false)) table.waves = Waves::kTurns;
   return {.encoder = StackSpec{.width = width,
                                .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .positions = table, .norm = kNorm},
                                .kinds = {post_norm(attention, mlp, kNorm)},

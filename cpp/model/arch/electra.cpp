@@ -48,7 +48,7 @@ static constexpr ModelClass kClasses[] = {
     {"ElectraForPreTraining", {kTokens, "labels"}, replaced},
     {"ElectraForMaskedLM", {kTokens, "labels"}, masked_lm},
     {.name = "ElectraForCausalLM",
-     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .arguments = {kTokens, kEncoderStates, kDecodingCall},
      .head = masked_lm,
      .empty_cross = true},
     {"ElectraForSequenceClassification", {kTokens, "labels"}, sequence_classes},

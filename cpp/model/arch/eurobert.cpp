@@ -1,17 +1,8 @@
 // EuroBERT: Llama's layers in both directions.
 // Source: transformers/models/eurobert/{configuration,modeling}_eurobert.py; arXiv:2503.05500.
-#include "model/arch.h"
+#include "model/arch/rope.h"
 
 namespace fastplm {
-
-static double theta_of(const Value& c) {
-  const Value* own = c.find("rope_parameters");
-  if (!own) return c.d("rope_theta", 10000.0);
-  if (const std::string type = own->s("rope_type", own->s("type", "default")); type != "default") {
-    fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
-  }
-  return own->d("rope_theta", c.d("rope_theta", 10000.0));
-}
 
 static Spec eurobert(const Value& c) {
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
@@ -22,11 +13,10 @@ static Spec eurobert(const Value& c) {
     fail(ErrorKind::kFile, "\"num_key_value_heads\" is ", kv_heads, "; expected a divisor of \"num_attention_heads\", ",
          heads);
   }
-  if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
   const NormSpec norm{NormKind::kRms, c.d("rms_norm_eps", 1e-5), false};
   const bool bias = c.b("attention_bias", false);
   AttentionSpec attention{heads, kv_heads, head_dim, inverse_sqrt(head_dim), bias, bias};
-  attention.score = Rope{rope_frequencies(theta_of(c), head_dim)};
+  attention.score = rope_of(c, {.head_dim = head_dim, .positions = 8192});
   const MlpSpec mlp{.width = c.i_in("intermediate_size", 1, kMaxSize),
                     .act = act_from(c.s("hidden_act", "silu")),
                     .gated = true,
@@ -92,8 +82,9 @@ const Arch kEuroBert{.model_type = "eurobert",
                      .classes = kClasses,
                      .keys =
                          "vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
-                         "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias rope_parameters rope_theta "
-                         "classifier_pooling num_labels tie_word_embeddings initializer_range",
+                         "intermediate_size hidden_act rms_norm_eps attention_bias mlp_bias max_position_embeddings "
+                         "rope_parameters rope_scaling rope_theta classifier_pooling num_labels tie_word_embeddings "
+                         "initializer_range",
                      .defaults = kDefaults,
                      .tie = Tie::kIfSaid,
                      .manners = {.masked_loss_by_count = true}};

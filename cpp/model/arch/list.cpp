@@ -4,13 +4,50 @@
 
 namespace fastplm {
 
-extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kEuroBert, kGpt2,
-    kGte, kJinaEmbeddingsV3, kLlama, kModernBert, kMpnet, kNomicBert, kRoberta, kT5, kXlm, kXlmRoberta, kXlmRobertaXl;
+extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kEuroBert, kGemma2,
+    kGemma3, kGpt2, kGptNeo, kGptNeoX, kGranite, kGte, kJinaEmbeddingsV3, kLlama, kM2m100, kMarian, kMbart, kMistral,
+    kModernBert, kMpnet, kMt5, kNomicBert, kOlmo2, kOpt, kPegasus, kPhi3, kQwen2, kQwen3, kRoberta, kSmolLm3, kT5,
+    kUmt5, kXlm, kXlmRoberta, kXlmRobertaXl;
 
-static const Arch* const kArchitectures[] = {
-    &kBert,     &kRoberta, &kXlmRoberta, &kCamembert, &kXlmRobertaXl, &kXlm,       &kDistilBert,       &kElectra,
-    &kAlbert,   &kDeberta, &kDebertaV2,  &kMpnet,     &kModernBert,   &kNomicBert, &kJinaEmbeddingsV3, &kGte,
-    &kEuroBert, &kT5,      &kGpt2,       &kLlama,     &kBart};
+static const Arch* const kArchitectures[] = {&kBert,
+                                             &kRoberta,
+                                             &kXlmRoberta,
+                                             &kCamembert,
+                                             &kXlmRobertaXl,
+                                             &kXlm,
+                                             &kDistilBert,
+                                             &kElectra,
+                                             &kAlbert,
+                                             &kDeberta,
+                                             &kDebertaV2,
+                                             &kMpnet,
+                                             &kModernBert,
+                                             &kT5,
+                                             &kMt5,
+                                             &kUmt5,
+                                             &kGte,
+                                             &kNomicBert,
+                                             &kJinaEmbeddingsV3,
+                                             &kEuroBert,
+                                             &kGpt2,
+                                             &kGptNeo,
+                                             &kGptNeoX,
+                                             &kOpt,
+                                             &kLlama,
+                                             &kMistral,
+                                             &kQwen2,
+                                             &kQwen3,
+                                             &kPhi3,
+                                             &kOlmo2,
+                                             &kSmolLm3,
+                                             &kGranite,
+                                             &kGemma2,
+                                             &kGemma3,
+                                             &kBart,
+                                             &kMbart,
+                                             &kMarian,
+                                             &kM2m100,
+                                             &kPegasus};
 
 std::span<const Arch* const> architectures() { return kArchitectures; }
 

@@ -2,22 +2,9 @@
 // Source: transformers/models/modernbert/{configuration,modeling}_modernbert.py; arXiv:2412.13663.
 #include <algorithm>
 
-#include "model/arch.h"
+#include "model/arch/rope.h"
 
 namespace fastplm {
-
-// theta of one kind of layer: in rope_parameters (transformers 5), or under the older flat name.
-static double theta_of(const Value& c, const char* kind, const char* flat_name, double standard) {
-  const Value* parameters = c.find("rope_parameters");
-  const Value* own = parameters ? parameters->find(kind) : nullptr;
-  if (own) {
-    if (const std::string type = own->s("rope_type", own->s("type", "default")); type != "default") {
-      fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
-    }
-    if (own->has("rope_theta")) return own->d("rope_theta");
-  }
-  return c.d(flat_name, standard);
-}
 
 enum Kind : int {
   kGlobal,
@@ -48,10 +35,9 @@ static std::vector<int> kinds_of(const Value& c, int64_t layers) {
 }
 
 static Spec modernbert(const Value& c) {
+  constexpr int64_t kPositions = 8192;   // transformers' default
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
-  if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
-
   if (const int64_t said = c.i_in("head_dim", head_dim, 1, kMaxSize); said != head_dim) {
     fail(ErrorKind::kUnsupported, "head_dim is ", said, "; expected ", head_dim,
          ", hidden_size by num_attention_heads");
@@ -60,8 +46,12 @@ static Spec modernbert(const Value& c) {
   const bool bias = c.b("attention_bias", false);
   AttentionSpec global{heads, heads, head_dim, inverse_sqrt(head_dim), bias, bias};
   AttentionSpec local = global;
-  global.score = Rope{rope_frequencies(theta_of(c, "full_attention", "global_rope_theta", 160000.0), head_dim)};
-  local.score = Rope{rope_frequencies(theta_of(c, "sliding_attention", "local_rope_theta", 10000.0), head_dim)};
+  const RopeSettings settings{.head_dim = head_dim, .positions = kPositions, .scaled = false};
+  RopeSettings of_global = settings, of_local = settings;
+  of_global.layers = "full_attention", of_global.theta = 160000.0, of_global.theta_name = "global_rope_theta";
+  of_local.layers = "sliding_attention", of_local.theta_name = "local_rope_theta";
+  global.score = rope_of(c, of_global);
+  local.score = rope_of(c, of_local);
   local.see.window = c.i_in("sliding_window", c.i_in("local_attention", 128, 0, kMaxSize) / 2, 0, kMaxSize);
   const MlpSpec mlp{.width = c.i_in("intermediate_size", 1, kMaxSize),
                     .act = act_from(c.s("hidden_activation", "gelu")),
@@ -79,7 +69,7 @@ static Spec modernbert(const Value& c) {
                                .kind_of = kinds_of(c, layers),
                                .weights_of = own_weights(layers),
                                .last = norm,
-                               .max_length = c.i_in("max_position_embeddings", 8192, 1, kMaxSize)},
+                               .max_length = c.i_in("max_position_embeddings", kPositions, 1, kMaxSize)},
           .decoder = {}};
 }
 

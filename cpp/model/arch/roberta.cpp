@@ -23,7 +23,7 @@ static constexpr ModelClass kClasses[] = {
      .empty_cross = true},
     {"*ForMaskedLM", {kTokens, kEncoderStates, "labels"}, vocabulary},
     {.name = "*ForCausalLM",
-     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .arguments = {kTokens, kEncoderStates, kDecodingCall},
      .head = vocabulary,
      .empty_cross = true},
     {"*ForSequenceClassification", {kTokens, "labels"}, first_row_head},

@@ -3,21 +3,12 @@
 // arXiv:2402.01613, arXiv:2409.10173, arXiv:2407.19669. Their first releases, which ran code of their own, name weights
 // otherwise.
 #include "model/arch/bert.h"
+#include "model/arch/rope.h"
 
 namespace fastplm {
 
-static Rope rope_of(const Value& c, int64_t head_dim, double theta) {
-  if (head_dim % 2) fail(ErrorKind::kFile, "heads are ", head_dim, " wide; rotary positions need an even width");
-  if (const Value* own = c.find("rope_parameters")) {
-    if (const std::string type = own->s("rope_type", own->s("type", "default")); type != "default") {
-      fail(ErrorKind::kUnsupported, "\"rope_type\" is \"", type, "\"; only \"default\" is supported");
-    }
-    theta = own->d("rope_theta", theta);
-  }
-  return Rope{rope_frequencies(theta, head_dim)};
-}
-
-static Spec rotary(const Value& c, double theta, int64_t segments, double eps) {
+// positions, theta, segments, eps: where config.json says nothing.
+static Spec rotary(const Value& c, int64_t positions, double theta, int64_t segments, double eps) {
   Spec spec = bert_spec(c);
   StackSpec& stack = *spec.encoder;
   stack.embed.positions.reset();
@@ -26,7 +17,7 @@ static Spec rotary(const Value& c, double theta, int64_t segments, double eps) {
   AttentionSpec& attention = std::get<AttentionSpec>(stack.kinds[0][0].branches[0].op);
   attention.head_dim = c.i_in("head_dim", attention.head_dim, 1, kMaxSize);
   attention.scale = inverse_sqrt(attention.head_dim);
-  attention.score = rope_of(c, attention.head_dim, theta);
+  attention.score = rope_of(c, {.head_dim = attention.head_dim, .positions = positions, .theta = theta});
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", eps)};
   stack.embed.norm = norm;
   for (Sublayer& sublayer : stack.kinds[0]) sublayer.after = norm;
@@ -38,7 +29,7 @@ static MlpSpec& mlp_of(Spec& spec) { return std::get<MlpSpec>(spec.encoder->kind
 static Act nomic_act(const Value& c) { return act_from(c.s("hidden_act", "silu")); }
 
 static Spec nomic(const Value& c) {
-  Spec spec = rotary(c, 1000.0, 2, 1e-12);
+  Spec spec = rotary(c, 2048, 1000.0, 2, 1e-12);
   AttentionSpec& attention = std::get<AttentionSpec>(spec.encoder->kinds[0][0].branches[0].op);
   attention.qkv_bias = attention.out_bias = false;
   MlpSpec& mlp = mlp_of(spec);
@@ -46,10 +37,10 @@ static Spec nomic(const Value& c) {
   return spec;
 }
 
-static Spec jina(const Value& c) { return rotary(c, 20000.0, 1, 1e-5); }
+static Spec jina(const Value& c) { return rotary(c, 8194, 20000.0, 1, 1e-5); }
 
 static Spec gte(const Value& c) {
-  Spec spec = rotary(c, 160000.0, 1, 1e-12);
+  Spec spec = rotary(c, 8192, 160000.0, 1, 1e-12);
   MlpSpec& mlp = mlp_of(spec);
   mlp.gated = true;
   mlp.bias = false;
@@ -186,8 +177,8 @@ const Arch kNomicBert{.model_type = "nomic_bert",
                       .classes = kNomicClasses,
                       .keys =
                           "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-                          "type_vocab_size hidden_act layer_norm_eps head_dim rope_parameters num_labels "
-                          "tie_word_embeddings initializer_range",
+                          "type_vocab_size hidden_act layer_norm_eps head_dim max_position_embeddings rope_parameters "
+                          "rope_scaling rope_theta num_labels tie_word_embeddings initializer_range",
                       .defaults = kNomicDefaults};
 const Arch kJinaEmbeddingsV3{.model_type = "jina_embeddings_v3",
                              .prefix = "roberta.",
@@ -197,18 +188,20 @@ const Arch kJinaEmbeddingsV3{.model_type = "jina_embeddings_v3",
                              .classes = kJinaClasses,
                              .keys =
                                  "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-                                 "type_vocab_size hidden_act layer_norm_eps rope_parameters num_labels "
-                                 "tie_word_embeddings initializer_range",
+                                 "type_vocab_size hidden_act layer_norm_eps max_position_embeddings rope_parameters "
+                                 "rope_scaling rope_theta num_labels tie_word_embeddings initializer_range",
                              .defaults = kJinaDefaults};
-const Arch kGte{.model_type = "gte",
-                .prefix = "gte.",
-                .spec = gte,
-                .encoder = kGteWeights,
-                .decoder = {},
-                .classes = kGteClasses,
-                .keys =
-                    "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size type_vocab_size "
-                    "hidden_act layer_norm_eps rope_parameters num_labels tie_word_embeddings initializer_range",
-                .defaults = kGteDefaults};
+const Arch kGte{
+    .model_type = "gte",
+    .prefix = "gte.",
+    .spec = gte,
+    .encoder = kGteWeights,
+    .decoder = {},
+    .classes = kGteClasses,
+    .keys =
+        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size type_vocab_size "
+        "hidden_act layer_norm_eps max_position_embeddings rope_parameters rope_scaling rope_theta num_labels "
+        "tie_word_embeddings initializer_range",
+    .defaults = kGteDefaults};
 
 }  // namespace fastplm

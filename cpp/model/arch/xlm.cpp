@@ -15,7 +15,7 @@ static Spec xlm(const Value& c) {
   attention.see.causal = c.b("causal", false);
   const MlpSpec mlp{4 * width, c.b("gelu_activation", true) ? Act::kGeluErf : Act::kRelu};
   LearnedPositions table{positions};
-  table.sinusoid = c.b("sinusoidal_embeddings", false);
+  if (c.b("sinusoidal_embeddings", false)) table.waves = Waves::kTurns;
   return {.encoder = StackSpec{.width = width,
                                .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
                                          .positions = table,
@@ -63,7 +63,10 @@ static constexpr const char* kCall =
     "input_ids attention_mask langs token_type_ids position_ids lengths cache inputs_embeds";
 static constexpr ModelClass kClasses[] = {
     {"XLMModel", {kCall, kSwitches}},
-    {"XLMWithLMHeadModel", {kCall, "labels", kSwitches, "logits_to_keep"}, vocabulary},
+    {.name = "XLMWithLMHeadModel",
+     .arguments = {kCall, "labels", kSwitches, "logits_to_keep"},
+     .head = vocabulary,
+     .also = "ForCausalLM"},
     {"XLMForSequenceClassification", {kCall, "labels", kSwitches}, sequence_classes},
     {"XLMForTokenClassification", {kCall, "labels", kSwitches}, token_head},
     {"XLMForQuestionAnsweringSimple", {kCall, kSpans, kSwitches}, span_head},

@@ -41,7 +41,7 @@ static constexpr ModelClass kClasses[] = {
      .empty_cross = true},
     {"XLMRobertaXLForMaskedLM", {kTokens, kEncoderStates, "labels"}, vocabulary},
     {.name = "XLMRobertaXLForCausalLM",
-     .arguments = {kTokens, kEncoderStates, kDecoderCall},
+     .arguments = {kTokens, kEncoderStates, kDecodingCall},
      .head = vocabulary,
      .empty_cross = true},
     {"XLMRobertaXLForSequenceClassification", {kTokens, "labels"}, first_row_head},

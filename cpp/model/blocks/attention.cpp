@@ -1,81 +1,10 @@
 #include "model/blocks/attention.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "ops/attention.h"
-#include "ops/convert.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
 
 namespace fastplm {
-
-RopeTable::View RopeTable::of(int64_t positions) const {
-  std::lock_guard lock(lock_);
-  const int64_t have = view_.table.shape.rank ? view_.table.shape[0] : 0;
-  if (have >= positions) return view_;
-  const int64_t count = std::max<int64_t>({positions, 2 * have, 512}), dims = 2 * int64_t(rope_.frequencies.size());
-  auto memory = std::make_shared<Buffer>(count * dims * 4);
-  view_ = {memory, {memory->data(), DType::kF32, Device::kCpu, {count, dims}}};
-  ops::rope_table(rope_.frequencies, rope_.factor, 0, view_.table);
-  return view_;
-}
-
-TensorView load_positions(Loader& load, const RelativeKeys& spec, int64_t width, Memory& aside) {
-  const TensorView table = load.table("attention.positions", {spec.count, width}, &aside);
-  if (spec.norm) {
-    const NormWeights norm = load.norm("attention.positions_norm", 0, width, spec.norm->bias);
-    ops::norm(table, spec.norm->kind, norm.weight, norm.bias, spec.norm->eps, table);
-  }
-  for (int64_t first = 0, last = spec.count - 1; first < last; ++first, --last) {
-    float* rows = table.as<float>();
-    std::swap_ranges(rows + first * width, rows + (first + 1) * width, rows + last * width);
-  }
-  if (load.dtype() == DType::kF32) return table;
-  const TensorView narrow{aside.take(table.shape.count() * size_of(load.dtype())), load.dtype(), Device::kCpu,
-                          table.shape};
-  ops::convert(table, narrow);
-  return narrow;
-}
-
-// The positions' keys and queries do not depend on the input: each layer's are made once.
-static ops::RelativePositions fold_positions(Loader& load, const AttentionSpec& spec, const RelativeKeys& relative,
-                                             const LinearWeights& in, TensorView positions, int64_t layer) {
-  const int64_t inner = spec.inner(), count = relative.count, size = size_of(load.dtype());
-  ops::RelativePositions made{.count = count};
-  Memory aside;
-  const auto project = [&](const LinearWeights& weights) {
-    const TensorView y{
-        aside.take(count * weights.weight.n * size), load.dtype(), Device::kCpu, {count, weights.weight.n}};
-    ops::linear(positions, weights.weight, weights.bias, Act::kNone, {}, y);
-    return y;
-  };
-  const auto own = [&](const char* slot, bool bias) {
-    return project(load.linear({{slot, inner}}, layer, positions.shape[1], bias, &aside));
-  };
-  const TensorView shared = relative.shared ? project(in) : TensorView{};
-  const int64_t ld = relative.shared ? shared.shape[1] : inner;
-  if (relative.keys) {
-    const std::byte* from = relative.shared ? shared.as<std::byte>() + inner * size
-                                            : own("attention.position_key", relative.key_bias).as<std::byte>();
-    const int64_t bytes = ops::packed_bytes(load.dtype(), count, spec.head_dim);
-    std::byte* to = load.take(spec.heads * bytes);
-    for (int64_t h = 0; h < spec.heads; ++h) {
-      std::vector<const void*> rows;
-      for (int64_t p = 0; p < count; ++p) rows.push_back(from + (p * ld + h * spec.head_dim) * size);
-      ops::pack_rows(rows, load.dtype(), {to + h * bytes, load.dtype(), count, spec.head_dim});
-    }
-    made.keys = to;
-  }
-  if (relative.queries) {
-    const TensorView from = relative.shared ? shared : own("attention.position_query", true);
-    std::byte* to = load.take(count * inner * size);
-    for (int64_t p = 0; p < count; ++p)
-      std::memcpy(to + p * inner * size, from.as<std::byte>() + p * ld * size, size_t(inner * size));
-    made.queries = {to, inner};
-  }
-  return made;
-}
 
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
                                 int64_t layer, TensorView positions) {
@@ -86,9 +15,9 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
   if (cross) {
     weights.in = load.linear({{name + ".query", inner}}, layer, width, spec.qkv_bias);
     weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias);
-  } else if (load.has(name + ".qkv", layer)) {
+  } else if (load.as_one(name + ".qkv", name + ".query", layer)) {
     const bool apart = load.has_vector(name + ".query_bias", layer);
-    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.heads}}, layer, width, spec.qkv_bias && !apart);
+    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.head_dim}}, layer, width, spec.qkv_bias && !apart);
     if (apart) {
       weights.in.bias =
           load.vectors({{name + ".query_bias", inner}, {name + ".key_bias", kv}, {name + ".value_bias", kv}}, layer);
@@ -98,8 +27,13 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
                              spec.qkv_bias);
   }
   weights.out = load.linear({{name + ".out", width}}, layer, inner, spec.out_bias);
+  if (spec.qk_norm) {
+    const bool whole = spec.qk_norm->whole_row;
+    weights.query_norm = load.norm(name + ".query_norm", layer, whole ? inner : spec.head_dim, false);
+    weights.key_norm = load.norm(name + ".key_norm", layer, whole ? kv : spec.head_dim, false);
+  }
   if (const auto* relative = std::get_if<RelativeKeys>(&spec.score))
-    weights.relative = fold_positions(load, spec, *relative, weights.in, positions, layer);
+    weights.relative = load_relative(load, spec, *relative, weights.in, positions, width, layer);
   return weights;
 }
 
@@ -114,14 +48,21 @@ void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, i
   ops::linear(slice(a.h, begin, end), weights.in.weight, weights.in.bias, Act::kNone, {}, slice(qkv, begin, end));
 }
 
-void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& queries, const KeyView& keys, int64_t layer,
-            const AttentionWeights& weights, TensorView rope, Space& a, float* weights_out) {
+void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
+            const KeyView& keys, int64_t layer, const BatchRopes::View& rope, Space& a, float* weights_out) {
   ops::RelativePositions relative = weights.relative;
   if (relative.count) relative.place = a.place;
   const bool cross = spec.keys == Source::kEncoder;
   const int64_t inner = spec.inner(), kv = spec.kv_inner(), width = cross ? inner : inner + 2 * kv;
   const TensorView qkv = of_width(a.qkv, width), context = of_width(a.context, inner);
-  if (rope) ops::rope(qkv, spec.heads + spec.kv_heads, spec.head_dim, rope, a.position_ids);
+  if (spec.qk_norm) {
+    const bool whole = spec.qk_norm->whole_row;
+    TensorView k = qkv;   // its rows begin with the keys, and end with the next row's queries
+    k.data = qkv.as<std::byte>() + inner * size_of(qkv.dtype);
+    ops::head_norm(qkv, whole ? 1 : spec.heads, weights.query_norm.weight, spec.qk_norm->eps);
+    ops::head_norm(k, whole ? 1 : spec.kv_heads, weights.key_norm.weight, spec.qk_norm->eps);
+  }
+  if (rope.table) ops::rope(qkv, spec.heads + spec.kv_heads, spec.head_dim, rope.table, rope.rows);
   std::byte* rows = qkv.as<std::byte>();
   const int64_t size = size_of(qkv.dtype);
   const ops::Rows k{rows + inner * size, width}, v{rows + (inner + kv) * size, width};
@@ -137,6 +78,7 @@ void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& quer
       .kv_heads = spec.kv_heads,
       .head_dim = spec.head_dim,
       .scale = spec.scale,
+      .softcap = spec.softcap,
       .back = window,
       .ahead = spec.see.causal ? 0 : window,
       .distance_bias = std::holds_alternative<Buckets>(spec.score) ? a.distance_bias : TensorView{},
@@ -147,9 +89,10 @@ void attend(const AttentionSpec& spec, const Batch& batch, const Sequences& quer
                  {context.data, inner}, weights_out, a.attention_workspace);
 }
 
-void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end) {
-  const TensorView x = slice(a.x, begin, end), context = of_width(a.context, weights.out.weight.k);
-  ops::linear(slice(context, begin, end), weights.out.weight, weights.out.bias, Act::kNone, x, x);
+void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end, TensorView residual,
+                     TensorView to) {
+  const TensorView context = of_width(a.context, weights.out.weight.k);
+  ops::linear(slice(context, begin, end), weights.out.weight, weights.out.bias, Act::kNone, residual, to);
 }
 
 }  // namespace fastplm

@@ -41,9 +41,9 @@ void unfold(const ConvSpec& spec, const Batch& batch, Space& a) {
   });
 }
 
-void conv_block(const ConvSpec& spec, const ConvWeights& weights, Space& a, int64_t begin, int64_t end) {
-  const TensorView x = slice(a.x, begin, end);
-  ops::linear(slice(a.unfolded, begin, end), weights.in.weight, weights.in.bias, spec.act, x, x);
+void conv_block(const ConvSpec& spec, const ConvWeights& weights, Space& a, int64_t begin, int64_t end,
+                TensorView residual, TensorView to) {
+  ops::linear(slice(a.unfolded, begin, end), weights.in.weight, weights.in.bias, spec.act, residual, to);
 }
 
 }  // namespace fastplm

@@ -16,7 +16,8 @@ ConvWeights load_conv(Loader& load, const ConvSpec& spec, int64_t width);
 // batch.index leaves a gap, there are zeros.
 void unfold(const ConvSpec& spec, const Batch& batch, Space& a);
 
-// x += act(a.unfolded W) for the rows [begin, end).
-void conv_block(const ConvSpec& spec, const ConvWeights& weights, Space& a, int64_t begin, int64_t end);
+// to = act(a.unfolded W) for the rows [begin, end), plus `residual` if it is not empty.
+void conv_block(const ConvSpec& spec, const ConvWeights& weights, Space& a, int64_t begin, int64_t end,
+                TensorView residual, TensorView to);
 
 }  // namespace fastplm

@@ -12,13 +12,24 @@ namespace fastplm {
 
 using Project = EmbedSpec::Project;
 
-// sin(p / 10000^(2i / width)) and the cosine in turn, computed in double as numpy does for transformers' tables.
-static void fill_sinusoid(TensorView table) {
-  const int64_t width = table.shape[1];
-  for (int64_t p = 0; p < table.shape[0]; ++p) {
+// In the arithmetic of transformers: f32 for steps (M2M-100), else angles in double (Marian, DistilBERT).
+static void fill_waves(const LearnedPositions& positions, int64_t width, float* table) {
+  const bool turns = positions.waves == Waves::kTurns, steps = positions.waves == Waves::kSteps;
+  const int64_t half = width / 2, sines = steps ? half : width - half;
+  const float step = float(std::log(10000.0) / double(half - 1));
+  for (int64_t p = 0; p < positions.count; ++p, table += width) {
     for (int64_t i = 0; i < width; ++i) {
-      const double angle = double(p) / std::pow(10000.0, double(2 * (i / 2)) / double(width));
-      table.as<float>()[p * width + i] = float(i % 2 ? std::cos(angle) : std::sin(angle));
+      const int64_t place = turns ? i / 2 : i < sines ? i : i - sines;
+      const bool cosine = turns ? i % 2 : i >= sines;
+      if (steps && (i == 2 * half || p == positions.padding_id)) {
+        table[i] = 0.0f;
+      } else if (steps) {
+        const float angle = float(p) * std::exp(float(place) * -step);
+        table[i] = cosine ? std::cos(angle) : std::sin(angle);
+      } else {
+        const double angle = double(p) / std::pow(10000.0, double(2 * place) / double(width));
+        table[i] = float(cosine ? std::cos(angle) : std::sin(angle));
+      }
     }
   }
 }
@@ -31,10 +42,10 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width
   if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
   if (spec.positions) {
     const Shape shape{spec.positions->count, width};
-    if (spec.positions->sinusoid && !load.has("embed.positions", 0))
-      fill_sinusoid(weights.positions = load.empty_table(shape));
-    else
-      weights.positions = load.table("embed.positions", shape);
+    const Waves waves = spec.positions->waves;
+    const bool own = waves == Waves::kNone || (waves != Waves::kSteps && load.has("embed.positions", 0));
+    weights.positions = own ? load.table("embed.positions", shape) : load.blank(shape);
+    if (!own && weights.positions) fill_waves(*spec.positions, width, weights.positions.as<float>());
   }
   if (spec.project != Project::kNone)
     weights.project = load.linear({{"embed.project", stack_width}}, 0, width, spec.project_bias);
@@ -77,7 +88,8 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
               .packed = weights.tokens.packed,
               .segments = named ? weights.languages : weights.segments,
               .positions = weights.positions,
-              .scale = spec.scale},
+              .scale = spec.scale,
+              .x_scale = spec.scales_given ? spec.scale : 1.0},
              batch.ids, batch.embeds, named ? batch.language_ids : batch.segment_ids, a.position_ids, sum);
   if (spec.segments_are_tokens && batch.segment_ids) {  // each row is added to what is there: its own "segment"
     std::vector<int32_t> rows(size_t(sum.shape[0]));

@@ -7,7 +7,8 @@
 
 namespace fastplm {
 
-// Slots: embed.tokens, embed.positions, embed.segments, embed.languages, embed.norm, embed.project.
+// Slots: embed.tokens, embed.positions (but for positions made of waves), embed.segments, embed.languages, embed.norm,
+// embed.project.
 struct EmbedWeights {
   TokenTable tokens;
   TensorView segments, positions, languages;   // f32, or empty

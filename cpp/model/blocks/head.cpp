@@ -22,7 +22,8 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
         linear = load.named_linear(step.name, step.bias, n, head.width, step.has_bias);
         head.width = n;
       } else if (step.kind == HeadStep::kNorm) {
-        const bool older = step.older && load.has_named(std::string(step.older) + ".weight");
+        const bool older = step.older && !load.has_named(std::string(step.name) + ".weight") &&
+                           load.has_named(std::string(step.older) + ".weight");
         norm = load.named_norm(older ? step.older : step.name, head.width, step.norm.bias);
       } else if (step.kind == HeadStep::kVocab) {
         linear = load.projection(vocab, head.width);
@@ -97,7 +98,7 @@ void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_
       case HeadStep::kDense:
       case HeadStep::kVocab: {
         TensorView h = x;
-        if (linear.weight.dtype != DType::kF32) {
+        if (ops::activation_of(linear.weight.format) != DType::kF32) {
           h = shaped(a.narrow, rows, x.shape[1]);
           ops::convert(x, h);
         }

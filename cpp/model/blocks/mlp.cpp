@@ -8,7 +8,7 @@ MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t la
   MlpWeights weights;
   if (!spec.gated)
     weights.up = load.linear({{"mlp.up", spec.width}}, layer, width, spec.bias);
-  else if (load.has("mlp.gate_up", layer))
+  else if (load.as_one("mlp.gate_up", "mlp.gate", layer))
     weights.up = load.linear({{"mlp.gate_up", 2 * spec.width}}, layer, width, spec.bias);
   else
     weights.up = load.linear({{"mlp.gate", spec.width}, {"mlp.up", spec.width}}, layer, width, spec.bias);
@@ -24,16 +24,17 @@ static TensorView rows_of(const TensorView& space, int64_t begin, int64_t end, i
   return view;
 }
 
-void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch) {
+void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch,
+               TensorView residual, TensorView to) {
   const int64_t stop = scratch + (end - begin);
-  const TensorView up = rows_of(a.up, scratch, stop, weights.up.weight.n), x = slice(a.x, begin, end);
+  const TensorView up = rows_of(a.up, scratch, stop, weights.up.weight.n);
   ops::linear(slice(a.h, begin, end), weights.up.weight, weights.up.bias, spec.gated ? Act::kNone : spec.act, {}, up);
   TensorView down = up;
   if (spec.gated) {
     down = rows_of(a.gated, scratch, stop, spec.width);
     ops::glu(up, spec.act, down);
   }
-  ops::linear(down, weights.down.weight, weights.down.bias, Act::kNone, x, x);
+  ops::linear(down, weights.down.weight, weights.down.bias, Act::kNone, residual, to);
 }
 
 }  // namespace fastplm

@@ -12,7 +12,9 @@ struct MlpWeights {
 
 MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer);
 
-// x += down(act(up(h))) for the rows [begin, end). The rows of a.up and a.gated from `scratch` on are used.
-void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch);
+// to = down(act(up(h))) for the rows [begin, end), plus `residual` if it is not empty. The rows of a.up and a.gated
+// from `scratch` on are used.
+void mlp_block(const MlpSpec& spec, const MlpWeights& weights, Space& a, int64_t begin, int64_t end, int64_t scratch,
+               TensorView residual, TensorView to);
 
 }  // namespace fastplm

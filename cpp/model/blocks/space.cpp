@@ -19,12 +19,11 @@ struct Requests {
   }
 };
 
-bool norms_before(const StackSpec& spec) {
+template <class Is>
+bool any_branch(const StackSpec& spec, const Is& is) {
   for (const LayerSpec& layer : spec.kinds) {
     for (const Sublayer& sublayer : layer) {
-      for (const Branch& branch : sublayer.branches) {
-        if (branch.before) return true;
-      }
+      if (std::ranges::any_of(sublayer.branches, is)) return true;
     }
   }
   return false;
@@ -56,10 +55,12 @@ void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const
     else
       take(a.embedded_h, dtype, {tokens, spec.embed_width()});
   }
-  if (dtype == DType::kF32 && !norms_before(spec))
+  if (dtype == DType::kF32 && !any_branch(spec, [](const Branch& branch) { return branch.before.has_value(); }))
     a.h = a.x;
   else
     take(a.h, dtype, {tokens, spec.width});
+  if (any_branch(spec, [](const Branch& branch) { return !branch.adds_itself(); }))
+    take(a.delta, DType::kF32, {tokens, spec.width});
   take(a.qkv, dtype, {tokens, qkv});
   take(a.context, dtype, {tokens, inner});
   take(a.up, dtype, {size.mlp_rows, up});

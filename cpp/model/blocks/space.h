@@ -13,6 +13,7 @@ struct Space {
   TensorView h;             // [tokens, width] of the model's dtype: what matrices multiply; may be x
   TensorView qkv;           // [tokens, heads + 2 kv_heads, head_dim]: see attention.h
   TensorView context;       // [tokens, heads head_dim]: what attention returns
+  TensorView delta;         // [tokens, width] f32: a branch's result on its way to x, or empty
   TensorView up, gated;     // [rows, mlp]: see mlp.h
   TensorView position_ids;  // [tokens] i32
   TensorView unfolded;      // [tokens, width length]: see conv.h; or empty

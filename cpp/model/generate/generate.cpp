@@ -11,10 +11,21 @@ namespace fastplm {
 
 void Steps::process(const Hooks::Rows& ids, const std::vector<int64_t>& prompt_of, std::span<float> scores) const {
   const auto& all = settings_.processors;
-  const auto calls = [](const Processor& p) { return std::holds_alternative<Call>(p); };
+  const auto calls = [](const Processor& p) {
+    return std::holds_alternative<Call>(p) || std::holds_alternative<Mask>(p);
+  };
   for (auto from = all.begin(); from != all.end();) {
-    if (calls(*from)) {
-      hooks_.process(std::get<Call>(*from).index, ids, scores);
+    if (const Call* call = std::get_if<Call>(&*from)) {
+      hooks_.process(call->index, ids, scores);
+      ++from;
+      continue;
+    }
+    if (const Mask* mask = std::get_if<Mask>(&*from)) {
+      const std::vector<uint32_t> words = hooks_.mask(mask->index, ids);
+      const size_t own = words.size() / std::max<size_t>(1, ids.size());
+      for (size_t r = 0; r < ids.size(); ++r) {
+        keep_marked(std::span(words).subspan(r * own, own), scores.subspan(r * size_t(vocab_), size_t(vocab_)));
+      }
       ++from;
       continue;
     }

@@ -43,6 +43,8 @@ struct Generation {
 struct Hooks {
   using Rows = std::vector<std::span<const int32_t>>;
   std::function<void(int64_t call, const Rows& ids, std::span<float> scores)> process;  // scores [rows, vocab]
+  // Of a Mask: which tokens may follow, [rows, words] as keep_marked takes them.
+  std::function<std::vector<uint32_t>(int64_t mask, const Rows& ids)> mask;
   std::function<std::vector<uint8_t>(const Rows& ids)> stop;  // which rows end
   std::function<void(std::span<const int32_t> tokens)> put;  // of all rows
 };

@@ -17,6 +17,9 @@ class FASTPLM_EXPORT NextToken {
   virtual void select(const std::vector<int64_t>& rows) = 0;                   // row i becomes what row rows[i] was
 };
 
+// Which of the model's heads gives the logits of a next token. Throws kValue for a model without.
+FASTPLM_EXPORT size_t logits_head(const Model& model);
+
 struct Prompt {
   PaddedInput input;              // the columns that the cache does not have
   // [batch, all columns]: which ones later tokens see; null: those that are cached
@@ -41,7 +44,7 @@ class FASTPLM_EXPORT EngineNextToken : public NextToken {
   Cache& cache_;
   Prompt prompt_;
   std::optional<Packing> encoder_;
-  size_t head_ = 0;                             // of the model's, which gives the logits
+  size_t head_;                                 // of the model's, which gives the logits
   std::vector<int32_t> positions_;              // of the rows' next tokens; empty: as the Spec counts
   std::vector<std::vector<uint8_t>> masks_;     // of the rows, over all columns; empty: all are seen
 };

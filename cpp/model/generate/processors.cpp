@@ -34,6 +34,14 @@ SequenceBias bias_from(const Value& v, int64_t vocab) {
 Processor processor_from(const Value& v, int64_t vocab) {
   const std::string& kind = v.s("kind");
   const auto ids = [&] { return ids_from(v.at("ids"), kind, vocab); };
+  const auto known_ids = [&] {   // those that there are: the others cannot be chosen anyway
+    Ids known;
+    for (const Value& item : v.at("ids").array(kind)) {
+      const int64_t id = item.integer(kind);
+      if (id >= 0 && id < vocab) known.push_back(int32_t(id));
+    }
+    return known;
+  };
   const auto f = [&](const char* name) { return float(v.d(name)); };
   if (kind == "sequence_bias") return bias_from(v, vocab);
   if (kind == "source_penalty") return SourcePenalty{f("penalty")};
@@ -41,12 +49,13 @@ Processor processor_from(const Value& v, int64_t vocab) {
   if (kind == "count_penalty") return CountPenalty{f("presence"), f("frequency")};
   if (kind == "no_repeat") return NoRepeat{v.i_in("size", 1, 1 << 30)};
   if (kind == "no_repeat_of_source") return NoRepeatOfSource{v.i_in("size", 1, 1 << 30)};
-  if (kind == "min_length") return MinLength{v.i("length"), ids()};
+  if (kind == "min_length") return MinLength{v.i("length"), known_ids()};
   if (kind == "force") return Force{v.i("length"), ids()};
   if (kind == "remove_invalid") return RemoveInvalid{};
   if (kind == "decay_length") return DecayLength{v.i("length"), v.d("factor"), ids()};
-  if (kind == "suppress") return Suppress{v.i("length"), ids()};
+  if (kind == "suppress") return Suppress{v.i("length"), known_ids()};
   if (kind == "call") return Call{v.i("index")};
+  if (kind == "mask") return Mask{v.i("index")};
   if (kind == "temperature") return Temperature{f("value")};
   if (kind == "top_h") return TopH{v.d("value")};
   if (kind == "top_k") return TopK{v.i_in("count", 1, INT64_MAX)};
@@ -144,6 +153,7 @@ struct Apply {
     if (p.length < 0 || int64_t(row.ids.size()) == p.length) forbid(p.ids, scores);
   }
   void operator()(const Call&) const {}
+  void operator()(const Mask&) const {}
   void operator()(const Temperature& p) const {
     for (float& x : scores) x /= p.value;
   }
@@ -160,6 +170,16 @@ std::vector<Processor> processors_from(const Value& settings, int64_t vocab) {
   std::vector<Processor> processors;
   for (const Value& item : settings.array("processors")) processors.push_back(processor_from(item, vocab));
   return processors;
+}
+
+void keep_marked(std::span<const uint32_t> words, std::span<float> scores) {
+  if (words.size() != (scores.size() + 31) / 32) {
+    fail(ErrorKind::kValue, "generate: a mask of ", words.size(), " words for ", scores.size(), " tokens; expected ",
+         (scores.size() + 31) / 32);
+  }
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!(words[i / 32] >> i % 32 & 1)) scores[i] = kNever;
+  }
 }
 
 void apply(const Processor& processor, const Row& row, std::span<float> scores) {

@@ -65,6 +65,9 @@ struct Suppress {
 struct Call {
   int64_t index;
 };                 // of the caller's own
+struct Mask {
+  int64_t index;
+};                 // the same: one that only says which tokens may follow
 // Only where tokens are sampled. keep: so many stay whatever they score.
 struct Temperature {
   float value;
@@ -98,15 +101,18 @@ struct Eta {
 struct Normalize {};
 
 using Processor = std::variant<SequenceBias, SourcePenalty, RepetitionPenalty, CountPenalty, NoRepeat, NoRepeatOfSource,
-                               MinLength, Force, RemoveInvalid, DecayLength, Suppress, Call, Temperature, TopH, TopK,
-                               TopP, MinP, Typical, Epsilon, Eta, Normalize>;
+                               MinLength, Force, RemoveInvalid, DecayLength, Suppress, Call, Mask, Temperature, TopH,
+                               TopK, TopP, MinP, Typical, Epsilon, Eta, Normalize>;
 
 // settings: a list of {"kind": the struct's name in lower case, and its members}. vocab: ids lie below it. Throws
 // kValue, kFile.
 FASTPLM_EXPORT std::vector<Processor> processors_from(const Value& settings, int64_t vocab);
 
-// Changes scores [vocab]. Throws kValue for NaN where scores are compared. Does nothing for Call.
+// Changes scores [vocab]. Throws kValue for NaN where scores are compared. Does nothing for Call and Mask.
 FASTPLM_EXPORT void apply(const Processor& processor, const Row& row, std::span<float> scores);
+
+// Leaves the tokens whose bits are set: 32 in each word, the lowest first. Throws kValue for another number of words.
+FASTPLM_EXPORT void keep_marked(std::span<const uint32_t> words, std::span<float> scores);
 
 // Those that leave out tokens by their probability (filters.cpp).
 void apply(const TopH& filter, std::span<float> scores);

@@ -11,15 +11,34 @@ import traceback
 from collections.abc import Sequence
 
 from fastplm._engine import __version__
-from fastplm.cli import check, doctor, encode, run, tokenize, train_tokenizer
+from fastplm.cli import (
+    chat,
+    check,
+    convert,
+    doctor,
+    encode,
+    generate,
+    perplexity,
+    run,
+    serve,
+    tokenize,
+    train,
+    train_tokenizer,
+)
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 _COMMANDS = {
     "encode": encode,
     "run": run,
+    "generate": generate,
+    "chat": chat,
+    "perplexity": perplexity,
+    "serve": serve,
     "tokenize": tokenize,
+    "train": train,
     "train-tokenizer": train_tokenizer,
+    "convert": convert,
     "doctor": doctor,
     "check": check,
 }
@@ -28,7 +47,10 @@ _EXAMPLES = """examples:
   fastplm encode "How do vaccines work?"            one embedding, as a line of JSON
   fastplm encode --input texts.txt -o vectors.npy   one text per line to a numpy array
   fastplm run ner path/to/model "Anna is in Paris"  what a model says of it, by the task
+  fastplm generate path/to/model "Once upon"        text, as it comes
+  fastplm serve path/to/model                       an HTTP server with OpenAI's interface
   fastplm tokenize "How do vaccines work?"          its token ids, as a line of JSON
+  fastplm train mlm path/to/model a.txt -o new      a model trained on a file of examples
   fastplm train-tokenizer a.txt --model bpe -o new  a tokenizer learned from text files
   fastplm doctor                                    what fastplm found on this machine
   fastplm check path/to/model                       does it compute what transformers computes?

@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastplm.arrays import DTYPES
 from fastplm.cli.inputs import add_text_arguments, default_model, read_stdin, read_texts
 from fastplm.files import replacing
 from fastplm.progress import progress
@@ -42,9 +43,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="a .npy file (float32 [texts, dimensions]) or a .jsonl file"
     )
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="what the model computes in"
-    )
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="what the model computes in")
     parser.add_argument(
         "--batch-size", type=int, default=1024, metavar="N", help="texts per write (default 1024)"
     )

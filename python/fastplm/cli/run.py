@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fastplm.arrays import DTYPES
 from fastplm.cli.inputs import add_text_arguments, iter_texts
 from fastplm.pipelines import TASKS, pipeline
-from fastplm.pipelines.table import ALIASES
+from fastplm.pipelines.table import ALIASES, find_task
 
 SUMMARY = "a task (classification, entities, answers, ...) over texts"
 
@@ -29,8 +30,8 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tasks = sorted((*TASKS, *ALIASES))
-    parser.add_argument("task", metavar="TASK", choices=tasks, help=f"one of {', '.join(tasks)}")
+    tasks = ", ".join(sorted((*TASKS, *ALIASES, "translation_XX_to_YY")))
+    parser.add_argument("task", metavar="TASK", type=_task, help=f"one of {tasks}")
     parser.add_argument("model", metavar="MODEL", help="folder or hub id")
     add_text_arguments(parser, "the lines of stdin")
     parser.add_argument(
@@ -38,7 +39,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="an option of the task; its value is read as JSON if it is any, else as text",
     )  # fmt: skip
     parser.add_argument(
-        "--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in (default auto: as it was saved)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, metavar="N", help="texts that are read ahead (default 512)")
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     settings = dict(_setting(option) for option in options.options)
     about = {"task": options.task, "model": options.model}
     context = settings.pop("context", None)
-    if options.task == "question-answering" and not isinstance(context, str):
+    if options.task == "question-answering" and context is None:
         raise ValueError("question-answering: no context; expected -p context=TEXT")
     pipe = pipeline(
         options.task, model=options.model, dtype=options.dtype, batch_size=options.batch_size, **settings
@@ -70,10 +71,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _task(name: str) -> str:
+    try:
+        find_task(name)
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"invalid choice: {error.args[0]}") from None
+    return name
+
+
 def _setting(option: str) -> tuple[str, Any]:
     name, equals, value = option.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(f"-p: {option!r}; expected NAME=VALUE")
+    if name == "context":  # a text, whatever it looks like
+        return name, value
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:

@@ -81,6 +81,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     custom = [*(kwargs.pop("logits_processor", None) or ())]
     criteria = [*(kwargs.pop("stopping_criteria", None) or ())]
     prefix = kwargs.pop("prefix_allowed_tokens_fn", None)
+    constraint = kwargs.pop("constraint", None)
     for name, reason in _REFUSED.items():
         value = kwargs.pop(name, None)
         if value is not None and value is not False:
@@ -102,13 +103,16 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         raise ValueError("streamer: beams have no text before they end; expected num_beams=1")
     tokens = prompts.tokens_of(config)
     prompt = prompts.prepared(model, config, tokens, inputs, given)
-    _set_lengths(model, call, prompt)
+    set_lengths(model, call, prompt)
 
     beams = config.num_beams > 1
     copies = max(config.num_beams, config.num_return_sequences)
     functions_in_torch = own_functions.uses_torch()
     prefix = own_functions.prefix_processor(prefix, copies, functions_in_torch)
-    order, calls = processors.merged(config, prompt, tokens, custom, prefix)
+    if constraint is not None and beams:
+        raise UnsupportedError(f"constraint: given with num_beams={config.num_beams}; expected num_beams=1")
+    masks = matchings(model, constraint, tokenizer, tokens)
+    order, calls = processors.merged(config, prompt, tokens, custom, prefix, len(masks))
     keeps = config.return_dict_in_generate is True
     recorder = _recorder(model, config, prompt, copies) if keeps else None
     settings = _settings(config, prompt, tokens, criteria)
@@ -118,7 +122,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         order.append({"kind": "call", "index": len(calls)})
         calls.append(_kept(scores))
     settings["processors"] = order
-    settings["keep_rows"] = keeps or bool(calls) or bool(criteria) or given.get("cache") is not None
+    settings["keep_rows"] = keeps or bool(calls or masks or criteria) or given.get("cache") is not None
     texts = None
     if config.stop_strings is not None and not _given(criteria, "StopStringCriteria"):
         settings["stop_strings"], texts = stopping.stop_strings(config.stop_strings, tokenizer)
@@ -139,7 +143,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         prompt.states,
         prompt.encoder_mask,
         texts,
-        own_functions.process(calls, functions_in_torch),
+        own_functions.process(calls, masks, functions_in_torch),
         own_functions.stop(criteria, functions_in_torch, scores),
         None if streamer is None else lambda ids: streamer.put(own_functions.give(ids, functions_in_torch)),
         recorder,
@@ -153,6 +157,15 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     return _packaged(model, config, prompt, made, recorder, given.get("cache"), as_torch, beams)
 
 
+def matchings(model: Any, constraint: Any, tokenizer: Any, tokens: Tokens) -> list[Any]:
+    """Where the rows of a call stand in its constraint; none without one. Raises TypeError, ValueError."""
+    if constraint is None:
+        return []
+    if not hasattr(constraint, "start"):
+        raise TypeError(f"constraint: a {type(constraint).__name__}; expected a fastplm.Constraint")
+    return [constraint.start(tokenizer, model.engine.vocab_size, tokens.eos)]
+
+
 def _kept(scores: list[Any]) -> Any:
     """A processor that changes nothing and keeps what it sees."""
 
@@ -163,7 +176,7 @@ def _kept(scores: list[Any]) -> Any:
     return keep
 
 
-def _set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
+def set_lengths(model: Any, call: Call, prompt: Prompt) -> None:
     """max_length and min_length with the prompt, as transformers counts them. Warns of what cannot be."""
     config = call.config
     by_embeddings = prompt.embeds is not None and prompt.length == 0
@@ -213,7 +226,7 @@ def _settings(
     early = {True: "full", False: "heuristic", "never": "never"}
     settings: dict[str, Any] = {
         "shown": prompt.shown,
-        "random": _seeds(config.seed, len(prompt.ids), bool(config.do_sample)),
+        "random": seeds(config.seed, len(prompt.ids), bool(config.do_sample)),
         "sample": bool(config.do_sample),
         "beams": config.num_beams,
         "results": config.num_return_sequences,
@@ -240,7 +253,7 @@ def _given(criteria: Sequence[Any], name: str) -> bool:
     return any(processors.is_of_transformers(c, name) for c in criteria)
 
 
-def _seeds(seed: Any, rows: int, wanted: bool) -> list[tuple[int, int]]:
+def seeds(seed: Any, rows: int, wanted: bool) -> list[tuple[int, int]]:
     """A seed and a number for each prompt: one seed counts the prompts, several stand for themselves."""
     if not wanted:
         return [(0, 0)] * rows

@@ -27,11 +27,13 @@ def holds_torch(value: Any) -> bool:
     return any(map(arrays.is_torch, value)) if isinstance(value, tuple) else arrays.is_torch(value)
 
 
-def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable[[int, Any, Any], Any] | None:
+def process(
+    functions: Sequence[Callable[..., Any]], masks: Sequence[Any], as_torch: bool
+) -> Callable[[int, Any, Any], Any] | None:
     """What the engine calls with the number of a processor, ids int64 [rows, length] and scores f32 [rows,
-    vocabulary].
+    vocabulary]; or with the number of a mask, ids and None.
     """
-    if not functions:
+    if not functions and not masks:
         return None
     for function in functions:
         if not callable(function):
@@ -43,7 +45,10 @@ def process(functions: Sequence[Callable[..., Any]], as_torch: bool) -> Callable
         ):
             raise ValueError(f"logits_processor: {type(function).__name__} needs more than ids and scores")
 
-    def call(number: int, ids: arrays.Array, scores: arrays.Array) -> arrays.Array:
+    def call(number: int, ids: arrays.Array, scores: arrays.Array | None) -> arrays.Array:
+        if scores is None:
+            words: arrays.Array = masks[number].mask(ids)
+            return words
         result = functions[number](give(ids, as_torch), give(scores, as_torch))
         made = arrays.to_numpy(result, "logits_processor")
         if made.shape != scores.shape:

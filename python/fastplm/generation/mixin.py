@@ -37,7 +37,8 @@ class GenerationMixin:
         encoder_outputs, decoder_input_ids, decoder_attention_mask).
         logits_processor, stopping_criteria: lists of functions of ids and scores, called with torch tensors
         in a program that uses torch; prefix_allowed_tokens_fn(batch, ids): the tokens that may follow.
-        streamer: gets the tokens as they come. tokenizer: for stop_strings.
+        streamer: gets the tokens as they come. tokenizer: for stop_strings and constraint.
+        constraint: a fastplm.Constraint, which the new text matches.
         seed: an integer, or one for each prompt: the same seed gives the same tokens again. A prompt that has
         a seed of its own gives in a batch what it gives alone.
 

@@ -116,13 +116,18 @@ def _behind(c: GenerationConfig, tokens: Tokens) -> Any:
 
 
 def merged(
-    config: GenerationConfig, prompt: Prompt, tokens: Tokens, custom: Sequence[Any], prefix: Any
+    config: GenerationConfig,
+    prompt: Prompt,
+    tokens: Tokens,
+    custom: Sequence[Any],
+    prefix: Any = None,
+    masks: int = 0,
 ) -> tuple[list[dict[str, Any]], list[Callable[..., Any]]]:
     """The processors as the engine takes them, and the functions that it calls by number.
 
     custom: the caller's own. One of a class of transformers takes the place of the engine's that does the
     same.
-    prefix: prefix_allowed_tokens_fn as a processor, or None.
+    prefix: prefix_allowed_tokens_fn as a processor, or None. masks: how many there are.
     """
     before, behind = engine_processors(config, prompt, tokens)
     calls: list[Callable[..., Any]] = []
@@ -149,6 +154,7 @@ def merged(
         if not any(function is other for other in placed):
             call(function)
             placed.append(function)
+    order += [{"kind": "mask", "index": index} for index in range(masks)]
     order += [own.settings for own in behind]
     return order, calls
 

@@ -4,6 +4,7 @@ import functools
 import json
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,32 @@ import numpy as np
 from fastplm import arrays
 
 _PREFIX = "abcdef"  # a text before each token, so that decoders treat it as the middle of one
-_texts: "weakref.WeakKeyDictionary[Any, tuple[int, tuple[bytes, arrays.Array]]]" = weakref.WeakKeyDictionary()
+
+
+@dataclass
+class Known:
+    """What was made of a tokenizer of so many tokens. texts: of every token in UTF-8, all in a row, and where
+    each begins, int64 [tokens + 1]. views: other libraries' of the same.
+    """
+
+    size: int
+    texts: tuple[bytes, arrays.Array]
+    views: dict[Any, Any] = field(default_factory=dict)
+
+
+_known: "weakref.WeakKeyDictionary[Any, Known]" = weakref.WeakKeyDictionary()
+
+
+def known_texts(tokenizer: Any) -> Known:
+    """Made once, and again where tokens were added."""
+    known = _known.get(tokenizer)
+    if known is None or known.size != len(tokenizer):
+        known = _known[tokenizer] = Known(len(tokenizer), token_texts(tokenizer))
+    return known
 
 
 def stop_strings(value: Any, tokenizer: Any) -> tuple[list[str], tuple[bytes, arrays.Array]]:
-    """The strings, and the text of every token in UTF-8: all in a row, and where each begins, int64
-    [tokens + 1].
+    """The strings, and the texts of the tokens.
 
     Raises ValueError without a tokenizer, and for strings that no token can end.
     """
@@ -27,10 +48,7 @@ def stop_strings(value: Any, tokenizer: Any) -> tuple[list[str], tuple[bytes, ar
         )
     if tokenizer is None:
         raise ValueError("stop_strings: they need the model's tokenizer; pass it as generate(tokenizer=...)")
-    size, texts = _texts.get(tokenizer, (0, None))
-    if texts is None or size != len(tokenizer):  # tokens may have been added
-        texts = token_texts(tokenizer)
-        _texts[tokenizer] = len(tokenizer), texts
+    texts = known_texts(tokenizer).texts
     if not any(s.encode()[-1:] in texts[0] for s in strings):
         raise ValueError(f"stop_strings: no token of the tokenizer has the end of any of {strings}")
     return strings, texts

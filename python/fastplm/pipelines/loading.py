@@ -9,7 +9,7 @@ from fastplm import arrays
 from fastplm.errors import UnsupportedError
 from fastplm.models import PreTrainedModel
 from fastplm.pipelines.base import Pipeline
-from fastplm.pipelines.table import Task, find_task, task_of_head
+from fastplm.pipelines.table import TRANSLATIONS, Task, find_task, task_of_head
 from fastplm.settings import WITHOUT_EFFECT
 from fastplm.tokenizers.tokenizer import Tokenizer
 
@@ -52,12 +52,13 @@ def pipeline(
 ) -> Pipeline:
     """Makes the pipeline of a task.
 
-    task: one of fastplm.pipelines.TASKS, "ner" or "sentiment-analysis"; default: what the model's head is
-    for. model: a folder, a hub id or a model of fastplm; default: transformers' model for the task, from the
-    hub. tokenizer: a folder, a hub id, (one of these, {argument: value}) or a tokenizer of fastplm; default:
-    the model's, if that is a folder or a hub id. config, revision, token, device, device_map, dtype ("auto":
-    as the checkpoint was saved; torch_dtype is its older name), trust_remote_code, model_kwargs: as in
-    AutoModel.from_pretrained. framework: "pt" or None. pipeline_class: a subclass of fastplm's for the task.
+    task: one of fastplm.pipelines.TASKS, "ner", "sentiment-analysis" or "translation_XX_to_YY"; default: what
+    the model's head is for. model: a folder, a hub id or a model of fastplm; default: transformers' model for
+    the task, from the hub. tokenizer: a folder, a hub id, (one of these, {argument: value}) or a tokenizer of
+    fastplm; default: the model's, if that is a folder or a hub id. config, revision, token, device,
+    device_map, dtype ("auto": as the checkpoint was saved; torch_dtype is its older name), trust_remote_code,
+    model_kwargs: as in AutoModel.from_pretrained. framework: "pt" or None. pipeline_class: a subclass of
+    fastplm's for the task.
     kwargs: batch_size, and options of the task: see the classes in fastplm.pipelines.
 
     Raises KeyError (an unknown task), FileNotFoundError, TypeError (an unknown argument, a model of another
@@ -122,6 +123,11 @@ def _default_model(task: str, hub: dict[str, Any]) -> str:
     from fastplm.hub import resolve
 
     name, revision = find_task(task).default
+    if task.startswith("translation") and task not in TRANSLATIONS:
+        raise ValueError(
+            f"pipeline: no model given, and transformers has none for {task}; expected model=, or one of "
+            f"{', '.join(TRANSLATIONS)}"
+        )
     hub["revision"] = hub["revision"] or revision
     try:
         resolve(name, revision=hub["revision"], token=hub["token"])
@@ -148,13 +154,13 @@ def _load_model(task: str | None, model: Any, arguments: dict[str, Any]) -> tupl
 def _task_of_folder(model: str | os.PathLike[str], arguments: dict[str, Any]) -> str:
     """The task of a checkpoint, by the class that wrote it."""
     from fastplm.hub import resolve
-    from fastplm.naming import CLASS_NAME
+    from fastplm.naming import CLASS_NAME, task_of
 
     names = ("revision", "token", *_OF_FILES)
     folder = resolve(model, **{name: arguments[name] for name in names if name in arguments})
     classes = fastplm.PretrainedConfig.from_pretrained(folder).architectures or []
-    match = CLASS_NAME.fullmatch(classes[0]) if classes else None
-    task = task_of_head(match[2]) if match else None
+    named = classes and CLASS_NAME.fullmatch(classes[0])
+    task = task_of_head(task_of(classes[0])) if named else None
     if task is None:
         raise RuntimeError(
             f"pipeline: no task given, and {os.fspath(model)} was written by {classes or 'no named class'}; "

@@ -1,6 +1,7 @@
 """The tasks: what each is made of, and its other names."""
 
 import importlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Task(NamedTuple):
         return found
 
 
+_SEQ2SEQ = ("AutoModelForSeq2SeqLM", ("ForConditionalGeneration",))
+_T5 = ("google-t5/t5-base", "a9723ea")
 _CLASSIFIES = ("AutoModelForSequenceClassification", ("ForSequenceClassification",))
 
 TASKS = {
@@ -41,17 +44,29 @@ TASKS = {
     ),
     "question-answering": Task(
         ("question_answering", "QuestionAnsweringPipeline"), "AutoModelForQuestionAnswering",
-        ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+        ("ForQuestionAnswering",),
         ("distilbert/distilbert-base-cased-distilled-squad", "564e9b5"),
+    ),
+    "summarization": Task(
+        ("text2text_generation", "SummarizationPipeline"), *_SEQ2SEQ,
+        ("sshleifer/distilbart-cnn-12-6", "a4f8f3e"),
     ),
     "text-classification": Task(
         ("text_classification", "TextClassificationPipeline"), *_CLASSIFIES,
         ("distilbert/distilbert-base-uncased-finetuned-sst-2-english", "714eb0f"),
     ),
+    "text-generation": Task(
+        ("text_generation", "TextGenerationPipeline"), "AutoModelForCausalLM",
+        ("ForCausalLM", "LMHeadModel"), ("openai-community/gpt2", "607a30d"),
+    ),
+    "text2text-generation": Task(
+        ("text2text_generation", "Text2TextGenerationPipeline"), *_SEQ2SEQ, _T5,
+    ),
     "token-classification": Task(
         ("token_classification", "TokenClassificationPipeline"), "AutoModelForTokenClassification",
         ("ForTokenClassification",), ("dbmdz/bert-large-cased-finetuned-conll03-english", "4c53496"),
     ),
+    "translation": Task(("text2text_generation", "TranslationPipeline"), *_SEQ2SEQ, _T5),
     "zero-shot-classification": Task(
         ("zero_shot_classification", "ZeroShotClassificationPipeline"), *_CLASSIFIES,
         ("facebook/bart-large-mnli", "d7645e1"),
@@ -64,18 +79,26 @@ ALIASES = {"ner": "token-classification", "sentiment-analysis": "text-classifica
 _OBVIOUS = {
     "Model": "feature-extraction",
     "EncoderModel": "feature-extraction",
+    "ForCausalLM": "text-generation",
+    "ForConditionalGeneration": "text2text-generation",
     "ForMaskedLM": "fill-mask",
     "ForQuestionAnswering": "question-answering",
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
+    "LMHeadModel": "text-generation",
 }
+
+# What the default model of translation can do.
+TRANSLATIONS = ("translation_en_to_fr", "translation_en_to_de", "translation_en_to_ro")
+_TRANSLATION = re.compile("translation_[^_]+_to_[^_]+")
 
 
 def find_task(name: str) -> Task:
     """The row of a task, also by its other name. Raises KeyError with the names there are."""
-    name = ALIASES.get(name, name)
+    name = "translation" if _TRANSLATION.fullmatch(name) else ALIASES.get(name, name)
     if name not in TASKS:
-        raise KeyError(f"task: {name!r}; expected one of {', '.join(sorted((*TASKS, *ALIASES)))}")
+        names = sorted((*TASKS, *ALIASES, "translation_XX_to_YY"))
+        raise KeyError(f"task: {name!r}; expected one of {', '.join(names)}")
     return TASKS[name]
 
 

@@ -1,8 +1,10 @@
 """Names of sentence-transformers' SentenceTransformer that an encoder lacks, and the reason."""
 
 _TRAINING = "fastplm's encoders are for inference; train with sentence_transformers"
-_SAVING = "fastplm writes no models; the folder that the encoder was loaded from is still there"
-_ADAPTERS = "fastplm loads no adapters; merge them with peft, save the model, and load that"
+_SAVING = (
+    "the folder that the encoder was loaded from is still there; .model.save_pretrained writes its model"
+)
+_ADAPTERS = "an adapter is merged where a folder is loaded that has it, and stays so"
 _MODULES = "an encoder's modules are those of its folder"
 _TORCH = "an encoder is no torch module"
 

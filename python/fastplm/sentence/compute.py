@@ -1,6 +1,6 @@
 """From texts to embeddings, in numpy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,9 @@ from fastplm.arrays import F32, I32
 from fastplm.progress import Advance
 from fastplm.sentence.call import Call, Processing
 from fastplm.sentence.inputs import Inputs
-from fastplm.sentence.modules import Normalize, Pooling, Transformer
+from fastplm.sentence.layers import Dense, Layer, Normalize
+from fastplm.sentence.modules import Pooling, Transformer
+from fastplm.sentence.static import StaticEmbedding
 
 # One engine call: enough tokens to keep every core busy, few enough for the activations to stay small.
 _TOKENS_PER_CALL = 8192
@@ -37,18 +39,24 @@ class Request(NamedTuple):
 class Pipeline:
     """The modules of an encoder at work."""
 
-    def __init__(self, transformer: Transformer, pooling: Pooling, rest: list[Normalize]) -> None:
-        self.transformer = transformer
-        self.pooling = pooling
-        self.normalized = bool(rest)
+    def __init__(self, modules: Sequence[Any]) -> None:
+        self.first: Transformer | StaticEmbedding = modules[0]
+        self.pooling: Pooling | None = None if isinstance(self.first, StaticEmbedding) else modules[1]
+        self.layers: Sequence[Layer] = modules[1 if self.pooling is None else 2 :]
 
     def run(self, inputs: Inputs, request: Request, advance: Advance) -> Any:
         """Embeddings float32 [n, dimensions]; for another output than those, a list of n items."""
-        call = self.transformer.call(request.task, request.processing)
+        call = self.first.call(request.task, request.processing)
         inputs = inputs.prefixed(request.prompt)
         skip = 0
-        if request.prompt and not self.pooling.include_prompt:
-            skip = self.transformer.prompt_length(request.prompt)
+        if isinstance(self.first, StaticEmbedding):
+            if request.output != "sentence_embedding":
+                raise ValueError(
+                    f"output_value: {request.output!r}; expected sentence_embedding: a static embedding "
+                    "gives no vectors of tokens"
+                )
+        elif request.prompt and self.pooling and not self.pooling.include_prompt:
+            skip = self.first.prompt_length(request.prompt)
         pieces = self._pieces(inputs, call, advance)
         if request.output != "sentence_embedding":
             return [item for piece in pieces for item in self._items(*piece, skip, request)]
@@ -61,13 +69,18 @@ class Pipeline:
 
     def width(self, keep: int | None) -> int:
         """Dimensions of an embedding."""
-        width = self.transformer.model.engine.width * len(self.pooling.modes)
+        if isinstance(self.first, StaticEmbedding):
+            width = self.first.width
+        else:
+            width = self.first.model.engine.width * (len(self.pooling.modes) if self.pooling else 1)
+        for layer in self.layers:
+            width = layer.out_features if isinstance(layer, Dense) else width
         return width if keep is None else min(width, keep)
 
     def _pieces(self, inputs: Inputs, call: Call, advance: Advance) -> Iterator[tuple[I32, I32, I32 | None]]:
         """The texts' tokens in order, in pieces of whole texts for one engine call each."""
         for first in range(0, len(inputs.texts), _TEXTS_PER_BLOCK):
-            ids, cu, types = self.transformer.pack(inputs.part(first, first + _TEXTS_PER_BLOCK), call)
+            ids, cu, types = self.first.pack(inputs.part(first, first + _TEXTS_PER_BLOCK), call)
             begin = 0
             while begin < len(cu) - 1:
                 end = int(np.searchsorted(cu, cu[begin] + _TOKENS_PER_CALL, side="right")) - 1
@@ -79,23 +92,34 @@ class Pipeline:
 
     def _embed(self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request) -> F32:
         """Text vectors [n, dimensions] of packed tokens. skip: a prompt's tokens, kept out of pooling."""
-        engine, modes = self.transformer.model.engine, self.pooling.modes
+        if isinstance(self.first, StaticEmbedding) or self.pooling is None:
+            return self._finish(self.first.embed(ids, cu), self.layers, request)  # type: ignore[union-attr]
+        engine, modes = self.first.model.engine, self.pooling.modes
         if skip == 0 and types is None and len(modes) == 1 and modes[0] in _ENGINE_POOLING:
-            whole = self.normalized or (request.unit and request.keep is None)
-            return _cut(engine.embed(ids, cu, modes[0], whole), request.keep, request.unit)
-        return self._pool(engine.forward_packed(ids, cu, types), cu, skip, request.keep, request.unit)
+            unit = bool(self.layers) and isinstance(self.layers[0], Normalize)
+            rows = engine.embed(ids, cu, modes[0], unit)
+            return self._finish(rows, self.layers[unit:], request)
+        return self._pool(engine.forward_packed(ids, cu, types), cu, skip, request)
 
-    def _pool(self, hidden: F32, cu: I32, skip: int, keep: int | None, unit: bool) -> F32:
-        rows = pooling.pool(hidden, cu, self.pooling.modes, skip)
-        if self.normalized or (unit and keep is None):
-            rows = pooling.normalize(rows)
-        return _cut(rows, keep, unit)
+    def _pool(self, hidden: F32, cu: I32, skip: int, request: Request) -> F32:
+        assert self.pooling is not None
+        return self._finish(pooling.pool(hidden, cu, self.pooling.modes, skip), self.layers, request)
+
+    @staticmethod
+    def _finish(rows: F32, layers: Sequence[Layer], request: Request) -> F32:
+        """Vectors of texts through the layers, then cut, then of length 1, as far as that is asked for."""
+        for layer in layers:
+            rows = layer(rows)
+        if request.keep is not None:
+            rows = np.ascontiguousarray(rows[:, : request.keep])
+        return pooling.normalize(rows) if request.unit else rows
 
     def _items(self, ids: I32, cu: I32, types: I32 | None, skip: int, request: Request) -> Iterator[Any]:
         """Each text's token vectors; with all else there is to say about it if no output is named."""
-        hidden = self.transformer.model.engine.forward_packed(ids, cu, types)
+        assert isinstance(self.first, Transformer)
+        hidden = self.first.model.engine.forward_packed(ids, cu, types)
         # Like sentence-transformers, which gives only embeddings length 1.
-        rows = self._pool(hidden, cu, skip, request.keep, False) if request.output is None else None
+        rows = self._pool(hidden, cu, skip, request._replace(unit=False)) if request.output is None else None
         for i, (begin, end) in enumerate(zip(cu[:-1].tolist(), cu[1:].tolist(), strict=True)):
             tokens = hidden[begin:end].copy()
             if rows is None:
@@ -108,10 +132,3 @@ class Pipeline:
                 "token_embeddings": tokens,
                 "sentence_embedding": rows[i].copy(),
             }
-
-
-def _cut(rows: F32, keep: int | None, unit: bool) -> F32:
-    if keep is None:
-        return rows
-    rows = np.ascontiguousarray(rows[:, :keep])
-    return pooling.normalize(rows) if unit else rows

@@ -7,11 +7,14 @@ from typing import Any, NoReturn, Self
 from fastplm.errors import UnsupportedError
 from fastplm.models import PreTrainedModel
 from fastplm.sentence.absent import ABSENT
+from fastplm.sentence.modules import Pooling
 from fastplm.tokenizers.tokenizer import Tokenizer
 
 
 class Container:
-    """Modules by number: container[0] is the Transformer, container[1] the Pooling, others normalise."""
+    """Modules by number: container[0] is the Transformer, container[1] the Pooling, others change vectors of
+    texts; or container[0] is a StaticEmbedding, without a Pooling.
+    """
 
     _modules: dict[str, Any]
 
@@ -79,7 +82,9 @@ class Container:
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:
         """Whether pooling sees a prompt's tokens."""
-        self[1].include_prompt = include_prompt
+        for module in self:
+            if isinstance(module, Pooling):
+                module.include_prompt = include_prompt
 
     @property
     def device(self) -> Any:
@@ -168,7 +173,7 @@ class Container:
         return evaluator(self, output_path)
 
     def _in(self, dtype: str) -> Self:
-        now = self.model.engine.dtype
+        now = str(self.model.dtype).removeprefix("torch.")
         if now != dtype:
             raise UnsupportedError(
                 f"{dtype}: this encoder computes in {now}: weights are packed at load, so pass "

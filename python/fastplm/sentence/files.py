@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.jsonfile import read_json
 from fastplm.pooling import POOLING_MODES
+from fastplm.sentence.layers import LAYERS
 from fastplm.sentence.transformer_file import PLAIN, TransformerSettings, read_transformer_settings
 from fastplm.settings import warn_of_unknown
 from fastplm.similarity import FUNCTIONS
@@ -20,19 +21,22 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+_STATIC = "StaticEmbedding"
 _FAMILY = "SentenceTransformer"  # the model_type of config_sentence_transformers.json that is one of these
 
 
 class SentenceFolder(NamedTuple):
-    """names: of the modules, in order: a Transformer, a Pooling, any number of Normalize. place: the
-    Transformer's folder within the model's ("" where it is the same). pooling: modes whose results are
-    concatenated. include_prompt: whether pooling sees a prompt's tokens. prompts: by name. similarity: a
+    """names: of the modules, in order: a Transformer and a Pooling, or a StaticEmbedding, then layers. place:
+    the first one's folder within the model's ("" where it is the same). transformer: None for a
+    StaticEmbedding. pooling: modes whose results are concatenated. layers: kind and folder of each.
+    include_prompt: whether pooling sees a prompt's tokens. prompts: by name. similarity: a
     function's name, or None. described: False if nothing but the Transformer comes from the folder.
     """
 
     names: tuple[str, ...]
     place: str
-    transformer: TransformerSettings
+    transformer: TransformerSettings | None
+    layers: tuple[tuple[str, Path], ...]
     pooling: tuple[str, ...]
     include_prompt: bool
     prompts: dict[str, str | None]
@@ -63,23 +67,32 @@ def read_sentence_folder(folder: Path) -> SentenceFolder:
     config = read_object(config_path) if config_path.exists() else {}
     if (family := config.get("model_type", _FAMILY)) != _FAMILY:
         return _undescribed(folder, f"{config_path}: model_type is {family!r}")
-    modules = _read_modules(path)
+    modules = read_modules(path)
     for number, module in enumerate(modules):
-        _check_order(path, number, module.kind)
-    if len(modules) == 1:
-        raise UnsupportedError(f"{path}: has no Pooling; expected Transformer, Pooling and perhaps Normalize")
-    for module in modules[2:]:
-        _check_target(folder / module.place / "config.json")
-    modes, include_prompt = _read_pooling(folder / modules[1].place / "config.json")
+        _check_order(path, number, module.kind, modules[0].kind == _STATIC)
+    static = modules[0].kind == _STATIC
+    modes: tuple[str, ...] = ()
+    include_prompt = True
+    if not static:
+        if len(modules) == 1:
+            raise UnsupportedError(f"{path}: has no Pooling; expected Transformer and Pooling first")
+        modes, include_prompt = _read_pooling(folder / modules[1].place / "config.json")
     return SentenceFolder(
         names=tuple(module.name for module in modules),
         place=modules[0].place,
-        transformer=read_transformer_settings(folder / modules[0].place),
+        transformer=None if static else read_transformer_settings(folder / modules[0].place),
+        layers=tuple((module.kind, folder / module.place) for module in modules[1 if static else 2 :]),
         pooling=modes,
         include_prompt=include_prompt,
         **_read_config(config_path, config),
         described=True,
     )
+
+
+def read_places(folder: Path) -> list[str]:
+    """The folders of the modules that modules.json names, within `folder`; none without the file."""
+    path = folder / "modules.json"
+    return [module.place for module in read_modules(path)] if path.exists() else []
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -99,10 +112,10 @@ def _undescribed(folder: Path, why: str) -> SentenceFolder:
     causal = str(first).endswith("ForCausalLM") and config.get("is_causal", True)
     mode = "lasttoken" if causal else "mean"
     logging.getLogger("fastplm").warning("%s: using %s pooling", why, mode)
-    return SentenceFolder(("0", "1"), "", PLAIN, (mode,), True, {}, None, None, None, described=False)
+    return SentenceFolder(("0", "1"), "", PLAIN, (), (mode,), True, {}, None, None, None, described=False)
 
 
-def _read_modules(path: Path) -> list[_Module]:
+def read_modules(path: Path) -> list[_Module]:
     """Class name, name and folder of each module. A class path is never imported, only compared."""
     modules = read_json(path)
     if not isinstance(modules, list) or not modules or not all(isinstance(m, dict) for m in modules):
@@ -129,25 +142,17 @@ def _read_modules(path: Path) -> list[_Module]:
     return found
 
 
-def _check_order(path: Path, number: int, kind: str) -> None:
-    if (kind == "Transformer") != (number == 0):
+def _check_order(path: Path, number: int, kind: str, static: bool) -> None:
+    if (kind in ("Transformer", _STATIC)) != (number == 0):
         raise UnsupportedError(
-            f"{path}: module {number} is {kind}; expected a Transformer first, and only there"
+            f"{path}: module {number} is {kind}; expected a Transformer first, or a "
+            "StaticEmbedding, and only there"
         )
-    if number > 0 and kind != ("Pooling" if number == 1 else "Normalize"):
-        raise UnsupportedError(
-            f"{path}: module {number} is {kind}; this version runs Transformer, Pooling, Normalize"
-        )
-
-
-def _check_target(path: Path) -> None:
-    """Refuses a Normalize that works on something else than the sentence's vector."""
-    config = read_object(path) if path.exists() else {}
-    names = ("module_input_name", "module_output_name")
-    for name in names:
-        if config.get(name) not in (None, "sentence_embedding"):
-            raise UnsupportedError(f"{path}: {name} is {config[name]!r}; expected sentence_embedding")
-    warn_of_unknown(str(path), "Normalize", config, names)
+    if number == 0:
+        return
+    known = ("Pooling",) if number == 1 and not static else LAYERS
+    if kind not in known:
+        raise UnsupportedError(f"{path}: module {number} is {kind}; expected one of {', '.join(known)}")
 
 
 def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:

@@ -21,15 +21,17 @@ _ORGANISATION = "sentence-transformers"
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def find(name: str | os.PathLike[str], hub: dict[str, Any], token: Any) -> tuple[Path, Source]:
+def find(
+    name: str | os.PathLike[str], hub: dict[str, Any], token: Any, owner: str = _ORGANISATION
+) -> tuple[Path, Source]:
     """The folder that `name` names, and how to find it again on another machine.
 
-    A hub id without an owner is one of sentence-transformers' first. hub: revision, cache_dir,
+    A hub id without an owner is one of `owner`'s first. hub: revision, cache_dir,
     local_files_only.
     """
     if isinstance(name, str) and "/" not in name and not Path(name).expanduser().exists():
         try:
-            return _found(f"{_ORGANISATION}/{name}", hub, token)
+            return _found(f"{owner}/{name}", hub, token)
         except FileNotFoundError:
             pass  # "bert-base-uncased" and other old ids have no owner
     return _found(name, hub, token)
@@ -61,16 +63,21 @@ def load_model(
     model_kwargs: Mapping[str, Any],
     config_kwargs: Mapping[str, Any],
     trust_remote_code: bool,
+    auto: type[AutoModel] = AutoModel,
 ) -> PreTrainedModel:
-    """The folder's model. What the caller says comes before what the file says, and `dtype` before both."""
+    """The folder's model, of the class that `auto` takes. What the caller says comes before what the file
+    says, and `dtype` before both.
+    """
     arguments = {**settings.config_kwargs, **config_kwargs}
     wanted = _take_dtype(arguments)
     for given in (settings.model_kwargs, model_kwargs):
         given = dict(given)
         wanted = _take_dtype(given) or wanted
         arguments |= given
-    kind = alone(_config(place).get("model_type"))  # of two stacks, the encoder is meant
-    loader: Any = AutoModel if kind is None else model_class(kind.name)
+    loader: Any = auto
+    kind = alone(_config(place).get("model_type"))
+    if auto is AutoModel and kind is not None:  # of two stacks, the encoder is meant
+        loader = model_class(kind.name)
     if trust_remote_code:
         arguments["trust_remote_code"] = True
     try:

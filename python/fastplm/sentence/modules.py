@@ -186,10 +186,3 @@ class Pooling:
 
     def __repr__(self) -> str:
         return f"Pooling({' + '.join(self.modes)}, include_prompt={self.include_prompt})"
-
-
-class Normalize:
-    """Scales every embedding to length 1."""
-
-    def __repr__(self) -> str:
-        return "Normalize()"

@@ -53,11 +53,17 @@ class TransformerSettings(NamedTuple):
     config_kwargs: dict[str, Any]
 
 
+# Task of the model: its output that is used, and what sentence-transformers calls that.
+_OUTPUTS = {
+    "feature-extraction": ("last_hidden_state", "token_embeddings"),
+    "fill-mask": ("logits", "token_embeddings"),
+    "sequence-classification": ("logits", "scores"),
+}
 PLAIN = TransformerSettings("", None, False, None, None, {}, {}, {}, {})
 
 
-def read_transformer_settings(folder: Path) -> TransformerSettings:
-    """What the folder's sentence_bert_config.json, or the older file in its place, says.
+def read_transformer_settings(folder: Path, task: str = "feature-extraction") -> TransformerSettings:
+    """What the folder's sentence_bert_config.json, or the older file in its place, says of a `task`.
 
     Raises CheckpointError, and UnsupportedError naming a setting that this version cannot follow.
     """
@@ -69,15 +75,15 @@ def read_transformer_settings(folder: Path) -> TransformerSettings:
         if not isinstance(config, dict):
             raise CheckpointError(f"{path}: holds a {type(config).__name__}; expected an object of settings")
         if config:
-            return _read(path, config)
+            return _read(path, config, task)
     return PLAIN
 
 
-def _read(path: Path, config: dict[str, Any]) -> TransformerSettings:
+def _read(path: Path, config: dict[str, Any], task: str) -> TransformerSettings:
     for old, new in _OLD_NAMES.items():
         if old in config:
             config[new] = config.pop(old)
-    _check_task(path, config)
+    _check_task(path, config, task)
     lower = config.get("do_lower_case", False)
     if not isinstance(lower, bool):
         raise CheckpointError(f"{path}: do_lower_case is {lower!r}; expected true or false")
@@ -99,11 +105,12 @@ def _read(path: Path, config: dict[str, Any]) -> TransformerSettings:
     return settings
 
 
-def _check_task(path: Path, config: dict[str, Any]) -> None:
-    """Raises UnsupportedError for anything but tokens in, last hidden states out."""
-    task = config.get("transformer_task", "feature-extraction")
-    if task != "feature-extraction":
-        raise UnsupportedError(f"{path}: transformer_task is {task!r}; expected feature-extraction")
+def _check_task(path: Path, config: dict[str, Any], task: str) -> None:
+    """Raises UnsupportedError for anything but texts in, the output of `task` out."""
+    named = config.get("transformer_task", task)
+    if named != task:
+        raise UnsupportedError(f"{path}: transformer_task is {named!r}; expected {task}")
+    output, name = _OUTPUTS[task]
     if config.get("query_expansion") is not None:
         raise UnsupportedError(f"{path}: query_expansion is set; this version embeds queries as they are")
     other = config.get("tokenizer_name_or_path")
@@ -116,19 +123,19 @@ def _check_task(path: Path, config: dict[str, Any]) -> None:
         return  # module_output_name means nothing without it
     if not isinstance(modalities, dict) or "text" not in modalities:
         raise UnsupportedError(f"{path}: modality_config is {modalities!r}; expected an entry for text")
-    for name, entry in modalities.items():
-        if name != "text":
-            raise UnsupportedError(f"{path}: modality_config names {name!r}; expected text alone")
+    for modality, entry in modalities.items():
+        if modality != "text":
+            raise UnsupportedError(f"{path}: modality_config names {modality!r}; expected text alone")
         if not isinstance(entry, dict) or entry.get("method") != "forward":
             raise UnsupportedError(f'{path}: modality_config.text is {entry!r}; expected method "forward"')
-        if entry.get("method_output_name") not in ("last_hidden_state", ["last_hidden_state"]):
+        if entry.get("method_output_name") not in (output, [output]):
             raise UnsupportedError(
                 f"{path}: modality_config.text has method_output_name {entry.get('method_output_name')!r}; "
-                "expected last_hidden_state"
+                f"expected {output}"
             )
-    if config.get("module_output_name") != "token_embeddings":
+    if config.get("module_output_name") != name:
         raise UnsupportedError(
-            f"{path}: module_output_name is {config.get('module_output_name')!r}; expected token_embeddings"
+            f"{path}: module_output_name is {config.get('module_output_name')!r}; expected {name}"
         )
 
 

@@ -21,7 +21,7 @@ from fastplm.tokenizers.methods.calling import (
     encode_with_targets,
     merged,
 )
-from fastplm.tokenizers.methods.decoding import clean_up, decode, decode_batch, decode_stream
+from fastplm.tokenizers.methods.decoding import clean_up, decode, decode_batch, decode_steps, decode_stream
 from fastplm.tokenizers.methods.padding import pad
 from fastplm.tokenizers.methods.saving import save
 from fastplm.tokenizers.methods.special_tokens import (
@@ -292,6 +292,12 @@ class Interface(State):
         and ValueError for what is no id.
         """
         return decode_stream(self, token_ids, skip_special_tokens)
+
+    def decode_steps(self, skip_special_tokens: bool = False) -> Callable[[int], str | None]:
+        """As decode_stream, for ids that are handed over one by one: a function that takes the next id and
+        gives the text that is whole with it, or None. It serves one sequence.
+        """
+        return decode_steps(self, skip_special_tokens)
 
     @staticmethod
     def clean_up_tokenization(text: str) -> str:

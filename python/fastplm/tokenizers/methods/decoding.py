@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from operator import index
 from typing import Any
 
@@ -60,10 +60,15 @@ def decode_batch(
     return [texts] if isinstance(texts, str) else texts
 
 
-def decode_stream(tokenizer: State, token_ids: Iterable[int], skip_special_tokens: bool) -> Iterator[str]:
+def decode_steps(tokenizer: State, skip_special_tokens: bool) -> Callable[[int], str | None]:
     stream = _engine.DecodeStream(skip_special_tokens)
+    return lambda token_id: stream.step(tokenizer._engine, _id(token_id))
+
+
+def decode_stream(tokenizer: State, token_ids: Iterable[int], skip_special_tokens: bool) -> Iterator[str]:
+    step = decode_steps(tokenizer, skip_special_tokens)
     for token_id in token_ids:
-        if (text := stream.step(tokenizer._engine, _id(token_id))) is not None:
+        if (text := step(token_id)) is not None:
             yield text
 
 

@@ -1,0 +1,98 @@
+#include "ops/train/adamw.h"
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/train.h"
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/rows.h"
+
+namespace fastplm::ops {
+namespace {
+
+constexpr int64_t kBlock = 64 << 10;   // values of one piece of work
+
+struct Piece {
+  size_t tensor;
+  Range values;
+};
+
+// All tensors in pieces, so that a large one and many small ones share the threads alike.
+template <class CountOf>
+std::vector<Piece> pieces_of(size_t tensors, const CountOf& count) {
+  std::vector<Piece> pieces;
+  for (size_t t = 0; t < tensors; ++t) {
+    for (int64_t at = 0; at < count(t); at += kBlock) pieces.push_back({t, {at, std::min(count(t), at + kBlock)}});
+  }
+  return pieces;
+}
+
+template <class T, class S>
+void update(const Adapted& t, const AdamW& o, Range values) {
+  const double correction1 = 1 - std::pow(o.beta1, double(t.step)), correction2 = 1 - std::pow(o.beta2, double(t.step));
+  const AdamWArgs<T, S> args{.param = t.param.as<T>(),
+                             .grad = t.grad.as<T>(),
+                             .mean = t.mean.as<S>(),
+                             .square = t.square.as<S>(),
+                             .master = t.master.as<float>(),
+                             .rest1 = float(1 - o.beta1),
+                             .rest2 = float(1 - o.beta2),
+                             .decay = float(1 - o.lr * o.weight_decay),
+                             .beta1 = float(o.beta1),
+                             .beta2 = float(o.beta2),
+                             .step_size = float(o.lr / correction1),
+                             .root_factor = float(1 / std::sqrt(correction2)),
+                             .eps = float(o.eps),
+                             .grad_scale = float(o.grad_scale)};
+  if constexpr (std::is_same_v<T, S>)
+    train_kernels<T>().adamw(args, values);
+  else
+    train_kernels<T>().adamw_f32(args, values);
+}
+
+}  // namespace
+
+void adamw(std::span<const Adapted> tensors, const AdamW& o) {
+  const Check check{"adamw"};
+  for (const Adapted& t : tensors) {
+    with_float_type("adamw", t.param.dtype, []<class T>() {});
+    check.matches("grad", t.grad, t.param.dtype, t.param.shape);
+    if (t.mean.dtype != DType::kF32) check.dtype("exp_avg", t.mean, t.param.dtype);
+    check.shape("exp_avg", t.mean, t.param.shape);
+    check.matches("exp_avg_sq", t.square, t.mean.dtype, t.param.shape);
+    check.optional("master", t.master, DType::kF32, t.param.shape);
+    check.positive("step", double(t.step));
+  }
+  const std::vector<Piece> pieces = pieces_of(tensors.size(), [&](size_t t) { return tensors[t].param.shape.count(); });
+  parallel_for(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Adapted& t = tensors[pieces[size_t(i)].tensor];
+      with_float_type("adamw", t.param.dtype, [&]<class T>() {
+        if (t.mean.dtype == t.param.dtype)
+          update<T, T>(t, o, pieces[size_t(i)].values);
+        else
+          update<T, float>(t, o, pieces[size_t(i)].values);
+      });
+    }
+  });
+}
+
+double global_norm(std::span<const TensorView> tensors) {
+  for (const TensorView& t : tensors) with_float_type("global_norm", t.dtype, []<class T>() {});
+  const std::vector<Piece> pieces = pieces_of(tensors.size(), [&](size_t t) { return tensors[t].shape.count(); });
+  std::vector<double> sums(pieces.size());
+  parallel_for(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto& [t, values] = pieces[size_t(i)];
+      with_float_type("global_norm", tensors[t].dtype, [&]<class T>() {
+        sums[size_t(i)] = train_kernels<T>().sum_squares(tensors[t].as<T>() + values.begin, values.size());
+      });
+    }
+  });
+  double total = 0;
+  for (const double s : sums) total += s;
+  return std::sqrt(total);
+}
+
+}  // namespace fastplm::ops

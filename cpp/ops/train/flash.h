@@ -1,0 +1,40 @@
+// Attention of packed queries to packed keys, without padding, and its gradient.
+//   out[i] = sum_j dropout(p_ij) v_j,   p_i = softmax_j(scale q_i . k_j + bias(j - i)),   j over the keys of i's
+//   sequence
+#pragma once
+#include "core/export.h"
+#include "core/tensor.h"
+#include "ops/keys.h"
+#include "ops/sequences.h"
+
+namespace fastplm::ops {
+
+struct Flash {
+  double scale = 1.0;                  // > 0
+  int64_t back = kFar, ahead = kFar;   // a token sees those at most this far before and behind it
+  TensorView seed;                     // ops/train/dropout.h; of the probabilities
+  double p = 0.0;
+};
+
+//   q, out          [tokens, heads, head_dim]          f32 | bf16
+//   k, v            [key tokens, kv_heads, head_dim]   of q.dtype; query head h reads key head h / (heads / kv_heads)
+//   queries, keys   where sequences begin; the last queries of a sequence stand where its last keys do
+//   bias            [heads, 2 reach - 1]  f32: bias(d) is at reach - 1 + d; or empty
+//   lse             [tokens, heads]       f32: log(sum_j exp(score_ij)), -inf where no key is seen, whose out is 0
+//   workspace       a multiple of flash_workspace() bytes of u8, 64-byte aligned: one share per thread at work
+// Throws kValue, kType.
+FASTPLM_EXPORT void flash(TensorView q, TensorView k, TensorView v, const Sequences& queries, const Sequences& keys,
+                          TensorView bias, const Flash& options, TensorView out, TensorView lse, TensorView workspace);
+
+//   out, lse     of flash
+//   dout         as out
+//   dq, dk, dv   as q, k, v
+//   dbias        [sequences, heads, 2 reach - 1]  f32: each sequence's share of the gradient of bias; or empty
+FASTPLM_EXPORT void flash_grad(TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out,
+                               TensorView lse, const Sequences& queries, const Sequences& keys, TensorView bias,
+                               const Flash& options, TensorView dq, TensorView dk, TensorView dv, TensorView dbias,
+                               TensorView workspace);
+
+FASTPLM_EXPORT int64_t flash_workspace(DType dtype, int64_t head_dim, int64_t longest);   // one share, in bytes
+
+}  // namespace fastplm::ops

@@ -1,0 +1,151 @@
+// How a stateless function of the library becomes one of Python: anything with __dlpack__ is a tensor, if it is
+// contiguous; nothing is copied.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <array>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "core/error.h"
+#include "core/tensor.h"
+#include "gil.h"
+
+namespace nb = nanobind;
+using namespace fastplm;
+
+struct Place {   // of an argument, for errors
+  const char *op, *name;
+  friend std::ostream& operator<<(std::ostream& out, const Place& p) { return out << p.op << ": " << p.name; }
+};
+
+inline DType dtype_of(nb::dlpack::dtype t, const Place& place) {
+  const auto is = [&](nb::dlpack::dtype_code code, int bits) {
+    return t.code == uint8_t(code) && t.bits == bits && t.lanes == 1;
+  };
+  using Code = nb::dlpack::dtype_code;
+  if (is(Code::Float, 32)) return DType::kF32;
+  if (is(Code::Float, 16)) return DType::kF16;
+  if (is(Code::Bfloat, 16)) return DType::kBF16;
+  if (is(Code::Int, 32)) return DType::kI32;
+  if (is(Code::Int, 64)) return DType::kI64;
+  if (is(Code::UInt, 8)) return DType::kU8;
+  constexpr const char* kCodes[] = {"i", "u", "f", "handle", "bf", "c", "bool"};
+  fail(ErrorKind::kType, place, " is ", t.code < std::size(kCodes) ? kCodes[t.code] : "of another kind, ", int(t.bits),
+       "; expected f32, f16, bf16, i32, i64 or u8");
+}
+
+inline bool is_contiguous(const nb::ndarray<>& a) {
+  int64_t step = 1;
+  for (size_t i = a.ndim(); i-- > 0; step *= int64_t(a.shape(i))) {
+    if (a.shape(i) != 1 && a.stride(i) != step) return a.size() == 0;
+  }
+  return true;
+}
+
+inline TensorView view_of(const nb::ndarray<>& a, const Place& place) {
+  if (a.device_type() != nb::device::cpu::value) {
+    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU");
+  }
+  TensorView view{a.data(), dtype_of(a.dtype(), place), Device::kCpu, {}};
+  if (a.ndim() > size_t(Shape::kMaxRank)) {
+    fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
+  }
+  for (size_t i = 0; i < a.ndim(); ++i) view.shape.dims[size_t(view.shape.rank++)] = int64_t(a.shape(i));
+  if (!is_contiguous(a)) fail(ErrorKind::kValue, place, " has gaps or another order; expected it to be contiguous");
+  return view;
+}
+
+// A parameter of an op: how Python gives it, and its value while the op runs.
+template <class T>
+class Parameter {
+ public:
+  using Given = T;
+  Parameter(const Place&, const T& given) : value(given) {}
+  T value;
+};
+
+template <>
+class Parameter<TensorView> {
+  nb::ndarray<> owner_;   // keeps the memory alive
+
+ public:
+  using Given = nb::object;   // whatever it is: what is wrong with it is for us to say
+  Parameter(const Place& place, const nb::object& given) {
+    if (!nb::try_cast(given, owner_, false)) {
+      fail(ErrorKind::kType, place, " is a ", Py_TYPE(given.ptr())->tp_name,
+           "; expected a tensor whose memory may be shared and written (__dlpack__)");
+    }
+    value = view_of(owner_, place);
+  }
+  TensorView value;
+};
+
+struct Maybe : TensorView {};   // None: an empty view
+
+template <>
+class Parameter<Maybe> {
+  std::optional<Parameter<TensorView>> tensor_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) {
+    if (given.is_none()) return;
+    value = {tensor_.emplace(place, given).value};
+  }
+  Maybe value;
+};
+
+using TensorList = std::vector<TensorView>;   // a list or tuple of them
+
+template <>
+class Parameter<TensorList> {
+  std::vector<Parameter<TensorView>> tensors_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) {
+    nb::list list;
+    if (!nb::try_cast(given, list)) {
+      fail(ErrorKind::kType, place, " is a ", Py_TYPE(given.ptr())->tp_name, "; expected a list of tensors");
+    }
+    tensors_.reserve(list.size());
+    for (nb::handle each : list) value.push_back(tensors_.emplace_back(place, nb::borrow(each)).value);
+  }
+  TensorList value;
+};
+
+template <class T>
+using ParameterOf = Parameter<std::remove_cvref_t<T>>;
+
+template <class T>
+auto annotation(const char* name) {
+  if constexpr (std::is_same_v<typename ParameterOf<T>::Given, nb::object>)
+    return nb::arg(name).none();   // a tensor that is None is refused in our words
+  else
+    return nb::arg(name);
+}
+
+template <class... Args>
+using Names = std::array<const char*, sizeof...(Args)>;
+
+template <class Result, class... Args, size_t... kAt>
+void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names,
+            std::index_sequence<kAt...>) {
+  m.def(
+      op,
+      [=](typename ParameterOf<Args>::Given... given) {
+        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt]}, given)...};
+        const ReleaseGil released;
+        return run(std::get<kAt>(parameters).value...);
+      },
+      annotation<Args>(names[kAt])...);
+}
+
+template <class Result, class... Args>
+void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
+  define(m, op, run, names, std::index_sequence_for<Args...>());
+}

@@ -1,0 +1,135 @@
+// The part of _ops that trains. Contracts: cpp/ops/train/<op>.h.
+#include "core/parallel.h"
+#include "define.h"
+#include "names.h"
+#include "ops.h"
+#include "ops/train/adamw.h"
+#include "ops/train/add_norm.h"
+#include "ops/train/flash.h"
+#include "ops/train/gated.h"
+#include "ops/train/loss.h"
+#include "ops/train/product.h"
+
+namespace {
+
+// cu_seqlens_k: None, as cu_seqlens; back, ahead: below 0 for all.
+struct FlashCall {
+  Sequences queries, keys;
+  ops::Flash options;
+
+  FlashCall(TensorView q, TensorView k, TensorView cu_seqlens, TensorView cu_seqlens_k, double scale, int64_t back,
+            int64_t ahead, TensorView seed, double p)
+      : queries(sequences_of("flash", cu_seqlens, q.shape[0])),
+        keys(cu_seqlens_k ? sequences_of("flash", cu_seqlens_k, k.shape[0]) : queries),
+        options{scale, back < 0 ? kFar : back, ahead < 0 ? kFar : ahead, seed, p} {}
+};
+
+}  // namespace
+
+void bind_training(nb::module_& m) {
+  m.def("borrow_openmp_threads", &borrow_openmp_threads);
+  m.def("num_threads", &num_threads);
+
+  define(m, "add_norm",
+         +[](TensorView x, Maybe residual, Maybe weight, Maybe bias, const std::string& kind, double eps, Maybe seed,
+             double p, Maybe sum, TensorView y, TensorView stats) {
+           ops::add_norm(x, residual, weight, bias, {norm_kind(kind), eps, seed, p}, sum, y, stats);
+         },
+         {"x", "residual", "weight", "bias", "kind", "eps", "seed", "p", "sum", "y", "stats"});
+  define(m, "add_norm_workspace", &ops::add_norm_workspace, {"rows", "dim"});
+  define(m, "add_norm_grad",
+         +[](TensorView dy, Maybe dsum, TensorView sum, TensorView stats, Maybe weight, const std::string& kind,
+             Maybe seed, double p, Maybe dx, TensorView dresidual, Maybe dweight, Maybe dbias, TensorView workspace) {
+           ops::add_norm_grad(dy, dsum, sum, stats, weight, {norm_kind(kind), 0.0, seed, p}, dx, dresidual, dweight,
+                              dbias, workspace);
+         },
+         {"dy", "dsum", "sum", "stats", "weight", "kind", "seed", "p", "dx", "dresidual", "dweight", "dbias",
+          "workspace"});
+
+  define(m, "gated",
+         +[](TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView y) {
+           ops::gated(x, up, act(name), seed, p, y);
+         },
+         {"x", "up", "act", "seed", "p", "y"});
+  define(m, "gated_grad",
+         +[](TensorView dy, TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView dx,
+             Maybe dup) { ops::gated_grad(dy, x, up, act(name), seed, p, dx, dup); },
+         {"dy", "x", "up", "act", "seed", "p", "dx", "dup"});
+  define(m, "column_sums_workspace", &ops::column_sums_workspace, {"rows", "dim"});
+  define(m, "column_sums", &ops::column_sums, {"x", "sums", "workspace"});
+
+  define(m, "product_workspace",
+         +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, TensorView out) {
+           const ops::ProductOptions options{.a_transposed = a_transposed, .b_transposed = b_transposed};
+           return ops::product_workspace(a, b, options, out);
+         },
+         {"a", "a_transposed", "b", "b_transposed", "out"});
+  define(m, "product",
+         +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, Maybe bias, const std::string& name,
+             bool accumulate, Maybe before, TensorView out, TensorView workspace) {
+           const ops::ProductOptions options{a_transposed, b_transposed, act(name), accumulate};
+           ops::product(a, b, bias, options, before, out, workspace);
+         },
+         {"a", "a_transposed", "b", "b_transposed", "bias", "act", "accumulate", "before", "out", "workspace"});
+
+  define(m, "cross_entropy",
+         +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView losses,
+             TensorView lse) { ops::cross_entropy(logits, labels, {ignored, smoothing, z}, losses, lse); },
+         {"logits", "labels", "ignored", "label_smoothing", "z", "losses", "lse"});
+  define(m, "cross_entropy_grad",
+         +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView lse,
+             TensorView dlosses,
+             TensorView grad) { ops::cross_entropy_grad(logits, labels, {ignored, smoothing, z}, lse, dlosses, grad); },
+         {"logits", "labels", "ignored", "label_smoothing", "z", "lse", "dlosses", "grad"});
+
+  define(m, "flash_workspace",
+         +[](TensorView like, int64_t head_dim, int64_t longest) {
+           return ops::flash_workspace(like.dtype, head_dim, longest);
+         },
+         {"like", "head_dim", "longest"});
+  define(
+      m, "flash",
+      +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale,
+          int64_t back, int64_t ahead, Maybe seed, double p, TensorView out, TensorView lse, TensorView workspace) {
+        const FlashCall call(q, k, cu_seqlens, cu_seqlens_k, scale, back, ahead, seed, p);
+        ops::flash(q, k, v, call.queries, call.keys, bias, call.options, out, lse, workspace);
+      },
+      {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p", "out", "lse",
+       "workspace"});
+  define(m, "flash_grad",
+         +[](TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out, TensorView lse,
+             TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale, int64_t back, int64_t ahead,
+             Maybe seed, double p, TensorView dq, TensorView dk, TensorView dv, Maybe dbias, TensorView workspace) {
+           const FlashCall call(q, k, cu_seqlens, cu_seqlens_k, scale, back, ahead, seed, p);
+           ops::flash_grad(dout, q, k, v, out, lse, call.queries, call.keys, bias, call.options, dq, dk, dv, dbias,
+                           workspace);
+         },
+         {"dout", "q", "k", "v", "out", "lse", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed",
+          "p", "dq", "dk", "dv", "dbias", "workspace"});
+
+  // steps: how often each parameter has been updated, this time included. masters: empty, or one for each.
+  define(
+      m, "adamw",
+      +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters,
+          TensorView steps, double lr, double beta1, double beta2, double eps, double weight_decay, double grad_scale) {
+        const size_t count = params.size();
+        Check{"adamw"}.matches("steps", steps, DType::kI64, {int64_t(count)});
+        const auto same = [&](const char* name, const TensorList& list) {
+          if (list.size() == count) return;
+          fail(ErrorKind::kValue, "adamw: ", list.size(), " ", name, "; expected ", count, ", as parameters");
+        };
+        same("gradients", grads);
+        same("exp_avg", means);
+        same("exp_avg_sq", squares);
+        if (!masters.empty()) same("masters", masters);
+        std::vector<ops::Adapted> tensors;
+        for (size_t i = 0; i < count; ++i) {
+          tensors.push_back({params[i], grads[i], means[i], squares[i], masters.empty() ? TensorView{} : masters[i],
+                             steps.as<int64_t>()[i]});
+        }
+        ops::adamw(tensors, {lr, beta1, beta2, eps, weight_decay, grad_scale});
+      },
+      {"params", "grads", "exp_avgs", "exp_avg_sqs", "masters", "steps", "lr", "beta1", "beta2", "eps", "weight_decay",
+       "grad_scale"});
+  define(m, "global_norm", +[](TensorList tensors) { return ops::global_norm(tensors); }, {"tensors"});
+}

@@ -1,0 +1,130 @@
+"""Optimizers that update all parameters in one pass over memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from fastplm import _ops
+
+_FLOATS = ("exp_avg", "exp_avg_sq", "master")  # float32 with master_weights, whatever the parameter's type
+
+
+class AdamW(torch.optim.AdamW):
+    """torch.optim.AdamW with one fused update, and with clipping of the gradients' norm in the same pass.
+
+    State and state_dict are those of torch.optim.AdamW, and either reads the other's. max_norm: gradients
+    of all parameters are scaled down together to this norm, as torch.nn.utils.clip_grad_norm_ does, but
+    they are not written; the last norm is `grad_norm`. skip_nonfinite: a step whose gradients hold NaN or
+    infinity changes nothing and is counted in `skipped_steps`. master_weights: parameters in bfloat16 are
+    kept in float32 too, as `master` in the state, with exp_avg and exp_avg_sq in float32.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        max_norm: float | None = None,
+        skip_nonfinite: bool = False,
+        master_weights: bool = False,
+        **others: Any,
+    ) -> None:
+        for name, value in others.items():
+            if name not in ("amsgrad", "maximize", "foreach", "capturable", "differentiable", "fused"):
+                raise TypeError(f"AdamW: there is no argument {name!r}")
+            if value and name not in ("foreach", "fused"):
+                raise ValueError(f"AdamW: {name} is {value}; expected False")
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"AdamW: max_norm is {max_norm}; expected a value > 0")
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        self.max_norm, self.skip_nonfinite, self.master_weights = max_norm, skip_nonfinite, master_weights
+        self.grad_norm: float | None = None
+        self.skipped_steps = 0
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override,unused-ignore]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch.no_grad():
+            self._update()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)  # brings states to the parameters' type
+        saved = [i for group in state_dict["param_groups"] for i in group["params"]]
+        params = [p for group in self.param_groups for p in group["params"]]
+        for i, p in zip(saved, params, strict=True):
+            state = state_dict["state"].get(i, {})
+            if "master" in state:
+                self.state[p].update({name: state[name].clone() for name in _FLOATS})
+
+    def _update(self) -> None:
+        scale = 1.0
+        if self.max_norm is not None or self.skip_nonfinite:
+            every = [_grad(p) for group in self.param_groups for p in group["params"] if p.grad is not None]
+            self.grad_norm = _ops.global_norm(every)
+            if self.skip_nonfinite and not self.grad_norm < float("inf"):
+                self.skipped_steps += 1
+                return
+            if self.max_norm is not None:
+                scale = min(1.0, self.max_norm / (self.grad_norm + 1e-6))  # as clip_grad_norm_
+        for group in self.param_groups:
+            for name in ("amsgrad", "maximize", "capturable", "differentiable"):
+                if group.get(name):
+                    raise ValueError(f"AdamW: {name} is {group[name]} in a group; expected False")
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                self._update_group(group, params, scale)
+
+    def _update_group(self, group: dict[str, Any], params: list[torch.Tensor], scale: float) -> None:
+        states = [self._state_of(p) for p in params]
+        for state in states:
+            state["step"] += 1
+        beta1, beta2 = group["betas"]
+        masters = [s["master"] for s in states if "master" in s]
+        plain = [i for i, s in enumerate(states) if "master" not in s]
+        mixed = [i for i, s in enumerate(states) if "master" in s]
+        for chosen, copies in ((plain, []), (mixed, masters)):
+            if not chosen:
+                continue
+            _ops.adamw(
+                [params[i].detach() for i in chosen],
+                [_grad(params[i]) for i in chosen],
+                [states[i]["exp_avg"] for i in chosen],
+                [states[i]["exp_avg_sq"] for i in chosen],
+                copies,
+                torch.tensor([int(states[i]["step"]) for i in chosen]),
+                float(group["lr"]),
+                float(beta1),
+                float(beta2),
+                group["eps"],
+                group["weight_decay"],
+                scale,
+            )
+
+    def _state_of(self, p: torch.Tensor) -> dict[str, Any]:
+        state: dict[str, Any] = self.state[p]
+        if not state:
+            if not p.is_contiguous() or p.device.type != "cpu":
+                raise ValueError(
+                    f"AdamW: a parameter of shape {list(p.shape)} on {p.device} is not contiguous or not "
+                    "on the CPU; expected contiguous parameters on the CPU"
+                )
+            mixed = self.master_weights and p.dtype == torch.bfloat16
+            zeros = torch.zeros(p.shape, dtype=torch.float32 if mixed else p.dtype)
+            state.update(step=torch.tensor(0.0), exp_avg=zeros, exp_avg_sq=zeros.clone())
+            if mixed:
+                state["master"] = p.detach().float()
+        return state
+
+
+def _grad(p: torch.Tensor) -> torch.Tensor:
+    assert p.grad is not None
+    if p.grad.is_sparse:
+        raise ValueError("AdamW: a gradient is sparse; expected dense gradients")
+    return p.grad.detach().contiguous()

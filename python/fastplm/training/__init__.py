@@ -1,0 +1,1 @@
+"""Training transformers' models with fastplm's operations."""

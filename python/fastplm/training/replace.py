@@ -1,0 +1,130 @@
+"""Puts fastplm's forwards into a model, and takes them out.
+
+A module is recognised by what it does, not by its model's name: transformers copies the same code from
+model to model, so a forward with the same bytecode is the same function. Parameters, names, hooks and
+isinstance stay as they are: only the class is replaced by a subclass with another forward.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from fastplm.training import modules
+from fastplm.training.lm_loss import without_logits
+from fastplm.training.padding import unpadded, unpadded_model
+
+Forward = Callable[..., Any]
+
+
+@cache
+def _exact() -> dict[type, Forward]:
+    """Classes, themselves and no subclass."""
+    from transformers import activations
+    from transformers.pytorch_utils import Conv1D
+
+    return {
+        nn.Linear: modules.linear,
+        Conv1D: modules.conv1d,
+        nn.LayerNorm: modules.layer_norm,
+        activations.GELUActivation: modules.gelu,
+        activations.NewGELUActivation: modules.gelu_tanh,
+        activations.GELUTanh: modules.gelu_tanh,
+    }
+
+
+@cache
+def _copied() -> dict[tuple[Any, ...], Forward]:
+    """Forwards that many models have a copy of, and ours."""
+    from transformers.models.bert.modeling_bert import BertIntermediate, BertSelfOutput
+    from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
+    from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
+    from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+    return {
+        _code(BertIntermediate): modules.dense_act,
+        _code(BertSelfOutput): modules.dense_dropout_norm,
+        _code(GPT2MLP): modules.conv1d_act_conv1d,
+        _code(GemmaRMSNorm): modules.one_plus_rms_norm,
+        _code(LlamaRMSNorm): modules.rms_norm,
+        _code(T5LayerNorm): modules.rms_norm,
+        _code(LlamaMLP): modules.gated,
+    }
+
+
+@cache
+def _stacks() -> dict[tuple[Any, ...], Callable[[Forward], Forward]]:
+    """Forwards that call an encoder's layers, with copies in other models, and what removes their padding."""
+    from transformers.models.albert.modeling_albert import AlbertTransformer
+    from transformers.models.bert.modeling_bert import BertEncoder
+    from transformers.models.distilbert.modeling_distilbert import Transformer
+    from transformers.models.modernbert.modeling_modernbert import ModernBertModel
+
+    stacks = (BertEncoder, AlbertTransformer, Transformer)
+    return {**{_code(cls): unpadded for cls in stacks}, _code(ModernBertModel): unpadded_model}
+
+
+def _code(cls: Any) -> tuple[Any, ...]:
+    """What a class's forward does, and the _norm that it may call: instructions, and the names and values
+    they use.
+    """
+    found: list[Any] = []
+    functions: tuple[Any, ...] = (cls.forward, getattr(cls, "_norm", None))
+    for function in functions:
+        if code := getattr(inspect.unwrap(function), "__code__", None):
+            values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
+            found += [code.co_code, code.co_names, values, code.co_argcount]
+    return tuple(found)
+
+
+@cache
+def _forward_for(cls: Any) -> Forward | None:
+    from transformers import PreTrainedModel
+
+    code = _code(cls)
+    if known := _exact().get(cls) or _copied().get(code):
+        return known
+    if without_padding := _stacks().get(code):
+        return without_padding(cls.forward)
+    return without_logits(cls) if issubclass(cls, PreTrainedModel) else None
+
+
+@cache
+def _subclass(cls: Any) -> type:
+    members = {
+        "forward": _forward_for(cls),
+        "_fastplm_class": cls,
+        "__module__": cls.__module__,
+        "__reduce_ex__": _reduce,
+    }
+    return type(cls.__name__, (cls,), members)
+
+
+def _make(cls: type) -> Any:
+    return object.__new__(_subclass(cls))
+
+
+def _reduce(self: Any, protocol: Any) -> Any:
+    """Copies and pickles are accelerated too."""
+    state = object.__reduce_ex__(self, 2)[2:]
+    return _make, (self._fastplm_class,), *state
+
+
+def replace(model: nn.Module) -> int:
+    """Puts ours into all modules that are known; how many those are."""
+    count = 0
+    for module in model.modules():
+        cls: Any = type(module)
+        if _forward_for(cls):
+            module.__class__ = _subclass(cls)
+            count += 1
+    return count
+
+
+def put_back(model: nn.Module) -> None:
+    for module in model.modules():
+        if original := getattr(type(module), "_fastplm_class", None):
+            module.__class__ = original

@@ -1,0 +1,173 @@
+"""`fastplm train`: every task learns from a file, and what it saves loads."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from fastplm.cli import main
+from fastplm.training.recipes import TASKS, Settings, labels, language, questions, train
+from fastplm.training.recipes.files import read
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "bert": ("BertForPreTraining", "wordpiece/bert-base-uncased", {"vocab_size": 30522, **SMALL}),
+    "gpt2": ("GPT2LMHeadModel", "bpe_bytelevel/gpt2", {"n_embd": 16, "n_layer": 1, "n_head": 2}),
+    "t5": (
+        "T5ForConditionalGeneration", "unigram/t5-small",
+        {"vocab_size": 32128, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2,
+         "decoder_start_token_id": 0},
+    ),
+}  # fmt: skip
+WORDS = ("a fine film", "a dull film", "fine music", "dull music", "what a fine day", "what a dull day")
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "text": [{"text": f"{w}, said the critic of the town"} for w in WORDS * 4],
+    "classification": [{"text": w, "label": "good" if "fine" in w else "bad"} for w in WORDS * 4],
+    "ner": [
+        {"tokens": ["Anna", "Smith", "lives", "in", city], "tags": ["B-PER", "I-PER", "O", "O", "B-LOC"]}
+        for city in ("Paris", "Berlin", "Reykjavik") * 6
+    ],
+    "qa": [
+        {
+            "question": "where?", "context": f"It stands in {city}.",
+            "answers": {"text": [city], "answer_start": [13]},
+        }
+        for city in ("Paris", "Berlin") * 8
+    ],
+    "seq2seq": [{"source": f"translate: {w}", "target": w} for w in WORDS * 3],
+}  # fmt: skip
+CASES = {
+    "mlm": ("bert", "text"), "mlm-nsp": ("bert", "text"), "clm": ("gpt2", "text"),
+    "span-corruption": ("t5", "text"), "seq2seq": ("t5", "seq2seq"),
+    "classification": ("bert", "classification"), "ner": ("bert", "ner"), "qa": ("bert", "qa"),
+}  # fmt: skip
+QUICK = Settings(epochs=2, batch_size=8, learning_rate=5e-3, max_length=16)
+
+
+@pytest.fixture(scope="module")
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A folder of the model of that name."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            cls, tokenizer, settings = MODELS[name]
+            folder = made[name] = tmp_path_factory.mktemp(name)
+            network = getattr(transformers, cls)
+            torch.manual_seed(0)
+            network(network.config_class(**settings)).save_pretrained(folder)
+            for file in (data / "tokenizers" / tokenizer).iterdir():
+                shutil.copy(file, folder)
+        return made[name]
+
+    return make
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task(task: str, model: Any, tmp_path: Path) -> None:
+    family, rows = CASES[task]
+    file = write(tmp_path / "train.jsonl", ROWS[rows])
+    found = train(task, str(model(family)), tmp_path / "out", file, file, QUICK)
+    log = json.loads((tmp_path / "out" / "log.json").read_text())
+    curve = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    assert curve[1] < curve[0] and np.isfinite(found["train_loss"])
+    again = getattr(transformers, TASKS[task].model).from_pretrained(tmp_path / "out")
+    assert sum(p.numel() for p in again.parameters()) > 0
+    wanted = {"classification": "f1", "ner": "f1", "qa": "exact_match"}.get(task, "perplexity")
+    assert f"eval_{wanted}" in found
+    if task == "classification":
+        assert again.config.label2id == {"bad": 0, "good": 1}
+
+
+def test_resumed_is_uninterrupted(model: Any, tmp_path: Path) -> None:
+    """Stopped after one epoch of two, then resumed: the weights of a run in one go."""
+    file = write(tmp_path / "train.jsonl", ROWS["classification"])
+    options = {"epochs": 2, "batch_size": 8, "max_length": 16}
+    arguments = ("classification", str(model("bert")))
+    train(*arguments, tmp_path / "whole", file, None, Settings(**options))
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "checkpoint-6")
+    train(*arguments, tmp_path / "cut", file, None, Settings(**options, resume=True))
+    first, second = (
+        transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / name).state_dict()
+        for name in ("whole", "cut")
+    )
+    assert all(torch.equal(t, second[name]) for name, t in first.items())
+
+
+def test_the_command(model: Any, tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,label\n" + "".join(f"{r['text']},{r['label']}\n" for r in ROWS["classification"]))
+    command = ["train", "classification", str(model("bert")), str(file), "--eval", str(file), "--steps", "2"]
+    assert main([*command, "-o", str(tmp_path / "out"), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0 <= figures["eval_accuracy"] <= 1 and (tmp_path / "out" / "model.safetensors").exists()
+    assert main(["train", "qa", str(model("bert")), str(file), "-o", str(tmp_path)]) == 2
+    assert "example 1 has no 'question'; expected question, context, answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.doc", b"", r"ends in '\.doc'; expected one of \.txt"),
+        ("a.txt", b"\n", "no examples"),
+        ("a.txt", b"\xff", "not UTF-8 at byte 0"),
+        ("a.jsonl", b"{}\n[]\n", "line 2 is a list; expected a JSON object"),
+        ("a.jsonl", b"{", "line 1: .*; expected a JSON object"),
+    ],
+)
+def test_bad_files(name: str, content: bytes, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=text):
+        read(tmp_path / name)
+
+
+def test_files_of_examples(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('text\tlabel\n"x\ty"\t1\n')
+    assert read(tmp_path / "a.tsv") == [{"text": "x\ty", "label": "1"}]
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    assert read(tmp_path / "a.txt") == [{"text": "one"}, {"text": "two"}]
+
+
+def test_entities_are_counted_whole() -> None:
+    assert labels.entities(["B-A", "I-A", "B-A", "O", "I-B", "I-A"]) == {
+        ("A", 0, 2), ("A", 2, 3), ("B", 4, 5), ("A", 5, 6),
+    }  # fmt: skip
+
+
+def test_squads_scores() -> None:
+    compare = questions._compare
+    assert compare("The Eiffel Tower!", ["eiffel tower"]) == (1.0, 1.0)
+    assert compare("Paris in France", ["Paris", "London"]) == (0.0, 0.5)
+    assert compare("", [""]) == (1.0, 1.0) and compare("", ["x"]) == (0.0, 0.0)
+
+
+def test_spans_are_given_back(data: Path) -> None:
+    """What source and target say together is the text."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(data / "tokenizers" / "unigram" / "t5-small")
+    ids = list(range(100, 164))
+    collate = language.SpanCorruption(tokenizer, seed=1)
+    batch = collate([{"input_ids": ids}, {"input_ids": ids[:9]}, {"input_ids": ids[:1]}])
+    for row, want in enumerate((ids, ids[:9], ids[:1])):
+        source = batch["input_ids"][row][batch["attention_mask"][row] == 1].tolist()
+        target = batch["labels"][row][batch["labels"][row] != -100].tolist()
+        assert source[-1] == target[-1] == tokenizer.eos_token_id
+        spans: dict[int, list[int]] = {}
+        for token in target[:-1]:
+            if token in collate.sentinels:
+                last = spans.setdefault(token, [])
+            else:
+                last.append(token)
+        told = [t for token in source[:-1] for t in spans.get(token, [token])]
+        assert told == want
+        assert sum(map(len, spans.values())) == (0 if len(want) == 1 else max(1, round(len(want) * 0.15)))
