@@ -6,6 +6,7 @@
 #include "names.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
+#include "ops/dispatch.h"
 #include "ops/embed.h"
 #include "ops/glu.h"
 #include "ops/linear.h"
