@@ -251,15 +251,13 @@ static std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t hea
 }
 
 // All parts have rows of k values. head_dim: of Load::kByHead.
-ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load stored_as,
-                                         int64_t head_dim, Memory& memory) {
+void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
+                            const ops::PackedWeight& weight) {
+  const int64_t k = weight.k;
   DType stored = parts[0]->dtype;
-  int64_t n = 0;
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
-    n += part->shape[0];
   }
-  const ops::PackedWeight weight = matrix(format_, n, k, memory);
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
@@ -274,7 +272,6 @@ ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& 
   }
   ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
-  return weight;
 }
 
 LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
@@ -289,14 +286,14 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
-  LinearWeights linear;
+  const Format format = parts[0].slot.starts_with("embed.") ? format_of(dtype_) : format_;
+  LinearWeights linear{.weight = matrix(format, n, k, memory), .bias = {}};
   if (transposed) {
     if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
-    linear.weight = matrix(format_, n, k, memory);
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k, stored, parts[0].head_dim, memory);
+    pack_parts(weights, stored, parts[0].head_dim, linear.weight);
   }
   if (!bias) return linear;
   linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};
@@ -315,7 +312,7 @@ LinearWeights Checkpoint::convolution(const std::string& slot, int64_t n, int64_
   TensorView view = view_of(entry);
   view.shape = {n, k * length};
   LinearWeights linear;
-  linear.weight = matrix(format_, n, k * length, memory_);
+  linear.weight = matrix(format_of(dtype_), n, k * length, memory_);
   ops::pack(view, false, linear.weight);
   drop(entry);
   linear.bias = vector(checked(require(slot, 0, ".bias"), {n}), n);

@@ -136,7 +136,8 @@ class Loader {
 // is drawn from a normal distribution (weights), zero (biases) or one (norms), and noted in missing().
 class Checkpoint final : public Loader {
  public:
-  // format: of the stacks' matrices; tables and the matrices of heads have that of its activations.
+  // format: of the layers' matrices; tables, convolutions, the matrices of embeddings and of heads have that of its
+  // activations.
   Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
              Memory& memory);
 
@@ -179,8 +180,8 @@ class Checkpoint final : public Loader {
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
   ops::PackedWeight matrix(Format format, int64_t n, int64_t k, Memory& memory);
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, Load stored_as,
-                               int64_t head_dim, Memory& memory);
+  void pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
+                  const ops::PackedWeight& weight);
 
   Format format_;
   DType dtype_;  // of activations
