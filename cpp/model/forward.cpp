@@ -216,18 +216,12 @@ class Walk {
   }
 
   void fill_distance_bias(size_t table) {
-    const Buckets* buckets = nullptr;
-    for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
-      if (const auto* own = std::get_if<Buckets>(&attention.score)) buckets = own;
-    });
+    const Buckets* buckets = score_of<Buckets>(call_.spec);
     ops::bucket_bias(call_.weights.buckets[table], buckets->max_distance, buckets->both_ways, a_.distance_bias);
   }
 
   void fill_places() {
-    const RelativeKeys* relative = nullptr;
-    for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
-      if (const auto* own = std::get_if<RelativeKeys>(&attention.score)) relative = own;
-    });
+    const RelativeKeys* relative = score_of<RelativeKeys>(call_.spec);
     ops::place_positions(relative->count, relative->buckets, relative->max_distance, a_.place);
   }
 

@@ -20,9 +20,7 @@ static void check_norms(const StackSpec& spec) {
       }
     }
   }
-  for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
-    if (const auto* relative = std::get_if<RelativeKeys>(&attention.score)) check(relative->norm);
-  });
+  if (const auto* relative = score_of<RelativeKeys>(spec)) check(relative->norm);
 }
 
 // All attentions of a sublayer would use one workspace for queries, keys and values.

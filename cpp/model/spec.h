@@ -182,6 +182,16 @@ void for_each(const StackSpec& stack, const Fn& fn) {
   }
 }
 
+// What attention adds to its scores by a Score, in all layers of the stack alike; or null.
+template <class Score>
+const Score* score_of(const StackSpec& stack) {
+  const Score* found = nullptr;
+  for_each<AttentionSpec>(stack, [&](const AttentionSpec& attention) {
+    if (const auto* own = std::get_if<Score>(&attention.score)) found = own;
+  });
+  return found;
+}
+
 // --- heads ------------------------------------------------------------------------------------------------
 
 // What is made of the last stack's hidden states, step by step.

@@ -5,8 +5,8 @@
 namespace fastplm {
 
 std::string slot_of(const Branch& branch) {
-  const auto* attention = std::get_if<AttentionSpec>(&branch.op);
   if (std::holds_alternative<ConvSpec>(branch.op)) return "conv";
+  const auto* attention = std::get_if<AttentionSpec>(&branch.op);
   return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
 }
 
@@ -29,10 +29,7 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
   });
   Memory aside;   // of what each layer makes its own from
   TensorView positions;
-  for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
-    const auto* relative = std::get_if<RelativeKeys>(&attention.score);
-    if (relative && !positions) positions = load_positions(load, *relative, width, aside);
-  });
+  if (const auto* relative = score_of<RelativeKeys>(spec)) positions = load_positions(load, *relative, width, aside);
   std::vector<std::shared_ptr<RopeTable>> ropes;   // layers share them
   const auto rope_of = [&](const Rope& rope) {
     const auto same = std::ranges::find_if(ropes, [&](const auto& table) { return table->rope() == rope; });

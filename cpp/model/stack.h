@@ -31,7 +31,7 @@ struct StackWeights {
   }
 };
 
-// What the slots of a branch's weights begin with: "attention", "cross" or "mlp".
+// What the slots of a branch's weights begin with: "attention", "cross", "mlp" or "conv".
 FASTPLM_EXPORT std::string slot_of(const Branch& branch);
 
 // encoder_width: of the states that the stack attends to, if it does.
