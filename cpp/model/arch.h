@@ -20,9 +20,9 @@ enum class Load : uint8_t {
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
-// (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias", or for a
-// slot that is a vector at `name`; {n} is the layer number.
-// Several rows of one slot are alternatives; the first that the checkpoint has is used.
+// (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias", or for a slot that is a vector at
+// `name`; {n} is the layer number. Several rows of one slot are alternatives, transformers' own first; the first that the
+// checkpoint has is used. So are slots that hold the same matrices as one or apart.
 //
 // embed.tokens is the stack's own table of tokens, embed.shared the table that config.json ties it and the projection
 // to the vocabulary to. A family that has no row of that slot shares embed.tokens. As in transformers, a tensor of its
@@ -77,8 +77,7 @@ struct Manners {
   bool span_loss_by_count = false;  // num_items_in_batch divides the loss of spans too
   bool token_loss_by_mask = false;  // labels of tokens that the mask hides count for nothing
   bool masked_loss_by_count = false;  // and that of masked tokens
-  bool labels_choose_loss =
-      false;  // without problem_type the labels' form chooses the loss of classes, not their dtype
+  bool labels_choose_loss = false;  // without problem_type their form chooses the loss of classes, not their dtype
   bool mask_by_lengths = false;  // without attention_mask, `lengths` or the padding id hides what is behind a text
 };
 

@@ -11,7 +11,7 @@ class Notes final : public Loader {
   using Loader::Loader;
 
   bool has(const std::string& slot, int64_t) const override { return named(slot); }
-  // The names of transformers stand first in a family's rows, those of older checkpoints behind them.
+  // As transformers has it: its names stand first in a family's rows, those of older checkpoints behind them.
   bool as_one(const std::string& whole, const std::string& part, int64_t) const override {
     return place_of(whole) < place_of(part);
   }
