@@ -20,9 +20,9 @@ enum class Load : uint8_t {
 };
 
 // `slot` is the block's own name of a weight: "embed.tokens", "attention.query", "cross.out", "mlp.up", "last", ...
-// (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias", or for a slot that is a vector at
-// `name`; {n} is the layer number. Several rows of one slot are alternatives, transformers' own first; the first that the
-// checkpoint has is used. So are slots that hold the same matrices as one or apart.
+// (blocks/*.h). It is found at `name` + ".weight" and, where the Spec has one, ".bias", or for a slot that is a vector
+// at `name`; {n} is the layer number. Several rows of one slot are alternatives, transformers' own first; the first
+// that the checkpoint has is used. So are slots that hold the same matrices as one or apart.
 //
 // embed.tokens is the stack's own table of tokens, embed.shared the table that config.json ties it and the projection
 // to the vocabulary to. A family that has no row of that slot shares embed.tokens. As in transformers, a tensor of its
