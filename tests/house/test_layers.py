@@ -27,7 +27,7 @@ INCLUDE_OF_TEXT = re.compile(r"\s*#\s*include\s*\"text/([^\"]+)\"")
 # Also at the start of a class's name. A file of sentence-transformers is called sentence_bert_config.json.
 FAMILIES = re.compile(
     r"(?<![a-z])(?<!sentence_)(modern|ro|al|de|distil|electra|um|m)?"
-    r"(bert|bart|t5|electra|mpnet|xlnet|gpt_?2|llama|mistral|qwen|phi-?3|smollm|olmo|granite|gemma|gpt_?neo|"
+    r"(bert|bart|t5|electra|mpnet|xlnet|gpt_?2|llama|mistral|qwen|phi-?3|smollm|olmo|granite|gemma(?![a-z])|gpt_?neo|"
     r"opt(?![a-z])|marian|m2m|pegasus)",
     re.IGNORECASE,
 )
