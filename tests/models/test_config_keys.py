@@ -190,10 +190,7 @@ REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
     "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
-    "t5": {"dense_act_fn": "gelu", "is_gated_act": True, "is_causal": False},
-    "gpt2": {"is_decoder": 1, "is_causal": False},
-    "llama": {"is_decoder": 1, "is_causal": False},
-    "bart": {"is_causal": False},
+    "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
 }
 
 ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True}}
@@ -334,6 +331,8 @@ def test_shapes(family, folder, tmp_path):
 def test_refused(family, folder, tmp_path):
     own = family_of(family).keys
     refused = {name: value for name, value in REFUSED.items() if name not in own}
+    of_stacks = {"decoder": {"is_decoder": 1, "is_causal": False}, "both": {"is_causal": False}}
+    refused |= of_stacks.get(family_of(family).stacks, {})
     for name, value in {**refused, **REFUSED_BY.get(family, {})}.items():
         with pytest.raises(UnsupportedError, match=rf"config\.json: {name} is "):
             fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))
