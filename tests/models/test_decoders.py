@@ -362,9 +362,8 @@ def test_labels_of_hidden_tokens_in_front(name, tmp_path):
 
 
 def test_a_long_rope_of_part_of_a_head(tmp_path):
-    """Phi-3's, whose original length may stand beside the factors too."""
-    rope = {"type": "su", "short_factor": [1.0, 1.1, 1.3], "long_factor": [1.0, 2.0, 5.0],
-            "original_max_position_embeddings": 16}  # fmt: skip
+    """Phi-3's, whose original length stands beside the factors."""
+    rope = {"type": "longrope", "short_factor": [1.0, 1.1, 1.3], "long_factor": [1.0, 2.0, 5.0]}
     extra = {"rope_parameters": None, "rope_scaling": rope, "partial_rotary_factor": 0.75,
              "max_position_embeddings": 64, "original_max_position_embeddings": 16}  # fmt: skip
     reference = save_class("Phi3ForCausalLM", tmp_path, Tiny(extra=extra))
