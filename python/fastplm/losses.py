@@ -32,7 +32,7 @@ def _torch_loss() -> Any:
             """Of a sum with a loss that has a graph, torch's own; else as Loss.backward."""
             if not self.requires_grad:
                 raise UnsupportedError(f"loss.backward(): {TRAINING}")
-            return super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+            return super().backward(*args, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:
             plain: Any = self.as_subclass(torch.Tensor)  # this class is local

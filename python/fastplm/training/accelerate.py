@@ -63,5 +63,5 @@ def _set_attention(model: nn.Module, name: str) -> bool:
         model, "_supports_sdpa", False
     ):
         return False
-    model.set_attn_implementation(name)  # type: ignore[operator]
-    return bool(model.config._attn_implementation == name)  # type: ignore[union-attr]
+    model.set_attn_implementation(name)
+    return bool(model.config._attn_implementation == name)
