@@ -12,7 +12,8 @@ import torch
 import fastplm
 from tests.models.tiny import Tiny, random_batch, save_class
 
-DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
+NATIVE = ("GPT2LMHeadModel", "LlamaForCausalLM")  # others are encoders that may run as decoders
+DECODERS = (*NATIVE, "BertLMHeadModel", "RobertaForCausalLM")
 MORE = (
     "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
     "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastplm
-from tests.generation.models import DECODERS, pair
+from tests.generation.models import NATIVE, pair
 
 PAGE = 96  # tokens of a page of the cache
 
@@ -27,7 +27,7 @@ def alone(model, prompt, **settings):
     return model.generate([prompt], pad_token_id=0, **settings)[0].tolist()[len(prompt) :]
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", NATIVE)
 @pytest.mark.parametrize("sample", [False, True])
 def test_each_as_alone(name, sample):
     model = pair(name)[1]

@@ -116,7 +116,9 @@ def test_results(name, pair):
 def test_padding(side, name, pair):
     reference, model = pair
     if side == "left" and name == "ModernBertForSequenceClassification":
-        pytest.skip("reads a hidden token whose windows hold no token: transformers' sdpa and eager differ there")
+        pytest.skip(
+            "reads a hidden token whose windows hold no token: transformers' sdpa and eager differ there"
+        )
     given = batch_of(name, side=side)
     keep = given["attention_mask"].astype(bool)
     if name.startswith(("Bart", "MBart")) or (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastplm
+from tests.models.tiny import CLASSES
 
 CHOSEN = os.environ.get("FASTPLM_ISA")
 HERE = Path(__file__).parent
@@ -22,9 +23,11 @@ TESTS = [
     )
 ]
 TESTS.append(HERE.parent / "ops")
+ONE_OF_EACH = {settings: name for name, settings in CLASSES.items()}.values()  # a class of a family
 FAST = (
     "test_ops or test_int8 or test_activation or shapes or variants or holes or rows_of_a_batch or minilm "
-    "or thousand or bfloat16 or test_sentences or (test_results and (CausalLM or Generation or MTModel))"
+    "or real_texts or bfloat16_is or test_sentences "
+    f"or ((test_results or test_bfloat16) and ({' or '.join(ONE_OF_EACH)}))"
 )
 
 

@@ -38,11 +38,11 @@ def expected(theirs, texts):
     return theirs.encode(texts, batch_size=32)
 
 
-def test_a_thousand_texts(ours, expected, texts):
+def test_real_texts(ours, expected, texts):
     assert np.abs(ours.encode(texts) - expected).max() <= 2e-6
 
 
-def test_a_thousand_texts_in_bfloat16(minilm, expected, texts):
+def test_real_texts_in_bfloat16(minilm, expected, texts):
     got = fastplm.SentenceEncoder(minilm, dtype="bfloat16").encode(texts)
     assert worst_cosine(got, expected) >= 0.9995
     assert got.dtype == np.float32

@@ -104,9 +104,10 @@ def _rotary_bert(t: Tiny) -> dict[str, Any]:
 
 def _eurobert(t: Tiny) -> dict[str, Any]:
     return dict(
-        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_key_value_heads=t.heads // 2 or 1,
-        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0,
-        bos_token_id=1, eos_token_id=2, mask_token_id=3,
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads,
+        num_key_value_heads=1 if t.heads % 2 else t.heads // 2, num_hidden_layers=t.layers,
+        intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, mask_token_id=3,
     )  # fmt: skip
 
 

@@ -1,32 +1,16 @@
 // Qwen2: Llama with biases of queries, keys and values, and windows in later layers.
 // Source: transformers/models/qwen2/{configuration,modeling}_qwen2.py; arXiv:2407.10671.
-#include <algorithm>
-
 #include "model/arch/rotary_decoder.h"
 
 namespace fastplm {
-
-static int kind_of(const Value& c, int64_t layer) {
-  const bool sliding = c.b("use_sliding_window", false) && !c.is_null("sliding_window");
-  return sliding && layer >= c.i_in("max_window_layers", 28, 0, kMaxSize) ? kSliding : kFull;
-}
 
 static Spec qwen2(const Value& c) {
   const DecoderSizes sizes = decoder_sizes(c, {.kv_heads = 32});
   const NormSpec norm = rms_norm(c);
   AttentionSpec attention = causal_attention(sizes, true, false);
   attention.score = rope_of(c, {.head_dim = sizes.head_dim, .positions = 32768});
-  const MlpSpec mlp = gated_mlp(c, false);
   StackSpec stack = decoder_stack(c, sizes, norm);
-  stack.kinds = {pre_norm(attention, mlp, norm)};
-  stack.kind_of = layer_kinds(c, sizes.layers, kind_of);
-  if (std::ranges::count(stack.kind_of, kSliding)) {
-    if (!c.b("use_sliding_window", false)) {
-      fail(ErrorKind::kFile, "\"layer_types\" names sliding_attention; expected \"use_sliding_window\" with it");
-    }
-    attention.see = window_of(c, 4096);
-    stack.kinds.push_back(pre_norm(attention, mlp, norm));
-  }
+  windows_in_later_layers(c, stack, attention, gated_mlp(c, false), norm);
   return {.encoder = {}, .decoder = stack};
 }
 

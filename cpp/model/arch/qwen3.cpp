@@ -1,15 +1,8 @@
 // Qwen3: Qwen2 with norms of queries and keys in place of their biases.
 // Source: transformers/models/qwen3/{configuration,modeling}_qwen3.py; arXiv:2505.09388.
-#include <algorithm>
-
 #include "model/arch/rotary_decoder.h"
 
 namespace fastplm {
-
-static int kind_of(const Value& c, int64_t layer) {
-  const bool sliding = c.b("use_sliding_window", false) && !c.is_null("sliding_window");
-  return sliding && layer >= c.i_in("max_window_layers", 28, 0, kMaxSize) ? kSliding : kFull;
-}
 
 static Spec qwen3(const Value& c) {
   const DecoderSizes sizes = decoder_sizes(c, {.kv_heads = 32, .head_dim = 128});
@@ -18,17 +11,8 @@ static Spec qwen3(const Value& c) {
   AttentionSpec attention = causal_attention(sizes, bias, bias);
   attention.score = rope_of(c, {.head_dim = sizes.head_dim, .positions = 32768});
   attention.qk_norm = QkNorm{norm.eps};
-  const MlpSpec mlp = gated_mlp(c, false);
   StackSpec stack = decoder_stack(c, sizes, norm);
-  stack.kinds = {pre_norm(attention, mlp, norm)};
-  stack.kind_of = layer_kinds(c, sizes.layers, kind_of);
-  if (std::ranges::count(stack.kind_of, kSliding)) {
-    if (!c.b("use_sliding_window", false)) {
-      fail(ErrorKind::kFile, "\"layer_types\" names sliding_attention; expected \"use_sliding_window\" with it");
-    }
-    attention.see = window_of(c, 4096);
-    stack.kinds.push_back(pre_norm(attention, mlp, norm));
-  }
+  windows_in_later_layers(c, stack, attention, gated_mlp(c, false), norm);
   return {.encoder = {}, .decoder = stack};
 }
 

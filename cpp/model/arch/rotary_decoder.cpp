@@ -1,5 +1,7 @@
 #include "model/arch/rotary_decoder.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace fastplm {
@@ -68,6 +70,23 @@ std::vector<int> layer_kinds(const Value& c, int64_t layers, int (*standard)(con
     fail(ErrorKind::kFile, "\"layer_types\" names ", kinds.size(), " layers; \"num_hidden_layers\" is ", layers);
   }
   return kinds;
+}
+
+static int window_by_depth(const Value& c, int64_t layer) {
+  const bool sliding = c.b("use_sliding_window", false) && !c.is_null("sliding_window");
+  return sliding && layer >= c.i_in("max_window_layers", 28, 0, kMaxSize) ? kSliding : kFull;
+}
+
+void windows_in_later_layers(const Value& c, StackSpec& stack, AttentionSpec attention, const MlpSpec& mlp,
+                             const NormSpec& norm) {
+  stack.kinds = {pre_norm(attention, mlp, norm)};
+  stack.kind_of = layer_kinds(c, int64_t(stack.kind_of.size()), window_by_depth);
+  if (!std::ranges::count(stack.kind_of, kSliding)) return;
+  if (!c.b("use_sliding_window", false)) {
+    fail(ErrorKind::kFile, "\"layer_types\" names sliding_attention; expected \"use_sliding_window\" with it");
+  }
+  attention.see = window_of(c, 4096);
+  stack.kinds.push_back(pre_norm(attention, mlp, norm));
 }
 
 double positive(const Value& c, const char* name, double standard) {

@@ -27,6 +27,11 @@ enum LayerKind : int { kFull, kSliding };
 // Of each layer: what layer_types names, or `standard` of its number. Throws kFile for another name or count.
 std::vector<int> layer_kinds(const Value& config, int64_t layers, int (*standard)(const Value& config, int64_t layer));
 
+// Fills the layers of `stack` as Qwen2 and Qwen3 do: those from max_window_layers on have a window if
+// use_sliding_window is set. Throws kFile if layer_types names windows without it.
+void windows_in_later_layers(const Value& config, StackSpec& stack, AttentionSpec attention, const MlpSpec& mlp,
+                             const NormSpec& norm);
+
 double positive(const Value& config, const char* name, double standard);   // throws kFile unless above 0
 
 // Checkpoints of most of them. Rows that a Spec has no use for are never asked for.

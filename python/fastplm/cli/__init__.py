@@ -111,6 +111,8 @@ def _one_line(error: Exception) -> str:
     others.
     """
     message = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"  # without "[Errno 2]"
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and message:
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
