@@ -77,7 +77,7 @@ def test_completion_streamed(client):
     assert {c.id for c in chunks} == {chunks[0].id}
 
 
-def test_several_prompts_and_choices(client):
+def test_several_prompts_and_choices(client, loaded):
     prompts = [PROMPT, "Lily and Tom", "The cat"]
     one = [
         client.completions.create(model="stories", prompt=p, max_tokens=9, temperature=0).choices[0].text
@@ -86,6 +86,8 @@ def test_several_prompts_and_choices(client):
     done = client.completions.create(model="stories", prompt=prompts, max_tokens=9, temperature=0, n=2)
     assert [c.text for c in done.choices] == [text for text in one for _ in range(2)]
     assert [c.index for c in done.choices] == list(range(6))
+    usage, given = done.usage, sum(map(len, loaded.tokenizer(prompts)["input_ids"]))
+    assert usage.prompt_tokens == given and usage.prompt_tokens_details.cached_tokens <= given  # once for n
     drawn = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3)
     again = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3, stream=True)
     texts = ["", "", ""]
@@ -257,6 +259,7 @@ def test_keys_bodies_and_routes(server):
     ):
         answer = httpx.get(address + "/v1/models", headers=wrong)
         assert answer.status_code == 401 and answer.json()["error"]["type"] == "authentication_error"
+    assert httpx.get(address + "/v1/models", headers={"Authorization": f"bearer  {KEY} "}).status_code == 200
     for content in (b"", b"{", b"[1]", b'"x"', b"\xff\xfe", b"[" * 50_000, b'{"model": NaN'):
         answer = httpx.post(address + "/v1/completions", headers=headers, content=content)
         assert answer.status_code == 400 and "body" in answer.json()["error"]["message"]
@@ -328,6 +331,7 @@ def test_too_many_requests(loaded):
             assert b"200 OK" in connection.recv(4096)
             answer = httpx.post(address + "/v1/completions", json=body)
             assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+            assert answer.json()["error"]["type"] == "rate_limit_error"
         idle(generator)
         body |= {"max_tokens": 2, "min_tokens": 2}
         deadline = time.monotonic() + 20

@@ -234,6 +234,9 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     file.write_bytes(b"fine\nstill fine\nnot \xe9 fine\n")
     with pytest.raises(ValueError, match=r"latin\.txt, line 3: .* at byte 4; expected UTF-8"):
         ours.train([file])
+    file.write_bytes(b"fine\n" * 300_000 + b"not \xe9 fine\n")  # behind the first chunk
+    with pytest.raises(ValueError, match=r"latin\.txt, line 300001: .* at byte 4; expected UTF-8"):
+        ours.train([file])
     file.write_bytes(b"cut \xe4\xb8")
     with pytest.raises(ValueError, match=r"latin\.txt, line 1: unexpected end of data at byte 4"):
         ours.train([file])
