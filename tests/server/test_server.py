@@ -259,7 +259,7 @@ def test_keys_bodies_and_routes(server):
     ):
         answer = httpx.get(address + "/v1/models", headers=wrong)
         assert answer.status_code == 401 and answer.json()["error"]["type"] == "authentication_error"
-    assert httpx.get(address + "/v1/models", headers={"Authorization": f"bearer  {KEY} "}).status_code == 200
+    assert httpx.get(address + "/v1/models", headers={"Authorization": f"bearer  {KEY}"}).status_code == 200
     for content in (b"", b"{", b"[1]", b'"x"', b"\xff\xfe", b"[" * 50_000, b'{"model": NaN'):
         answer = httpx.post(address + "/v1/completions", headers=headers, content=content)
         assert answer.status_code == 400 and "body" in answer.json()["error"]["message"]

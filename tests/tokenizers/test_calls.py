@@ -177,9 +177,10 @@ def test_answers_about_tokens_words_and_characters(both: tuple[Any, Any]) -> Non
             assert got.char_to_word(row, i, sequence) == want[row].char_to_word(i, sequence)
             assert got.word_to_tokens(row, i, sequence) == want.word_to_tokens(row, i, sequence)
             assert got[row].word_to_chars(i, sequence) == want[row].word_to_chars(i, sequence)
-        for i in range(-len(got.tokens(row)), 0):  # from the end
+        count = len(got.tokens(row))
+        for i in range(-count, 0):  # from the end, where transformers means to and fails
             for name in ("token_to_sequence", "token_to_word", "token_to_chars"):
-                assert getattr(got, name)(row, i) == getattr(want, name)(row, i)
+                assert getattr(got, name)(row, i) == getattr(got, name)(row, i + count)
     assert got.token_to_word(1) == want.token_to_word(1)
 
 
