@@ -219,7 +219,7 @@ def test_texts_of_tokens(data):
     """As transformers' own criterion reads a vocabulary: byte-level, byte fallback and neither."""
     from transformers import StopStringCriteria
 
-    from fastplm.generation.stopping import token_texts
+    from fastplm.generation.stopping import known_texts, token_texts
 
     for place in ("bpe_bytelevel/gpt2", "spm_bpe/mistral01", "wordpiece/bert-base-cased", "unigram/t5-small"):
         tokenizer = transformers.PreTrainedTokenizerFast(
@@ -232,6 +232,11 @@ def test_texts_of_tokens(data):
         assert {n: blob[starts[n] : starts[n + 1]] for n in want} == want
         ours = fastplm.AutoTokenizer.from_pretrained(data / "tokenizers" / place)
         assert len(token_texts(ours)[1]) >= len(starts) - 200
+    known = known_texts(ours)
+    assert known_texts(ours) is known
+    ours.add_tokens("a new one")
+    blob, starts = known_texts(ours).texts
+    assert blob[starts[len(ours) - 1] : starts[len(ours)]] == b"a new one"
 
 
 INTERRUPTED = """
