@@ -155,7 +155,8 @@ def test_a_masked_language_model_alone(root):
 
 def test_copies(root, tmp_path):
     """An encoder whose Transformer has a folder of its own is loaded again from there."""
-    for kind, name in (("CrossEncoder", "BertForSequenceClassification1"), ("SparseEncoder", "BertForMaskedLM0")):
+    names = {"CrossEncoder": "BertForSequenceClassification1", "SparseEncoder": "BertForMaskedLM0"}
+    for kind, name in names.items():
         shutil.copytree(root / name, tmp_path / kind / "inner")
         entry = {"idx": 0, "name": "0", "path": "inner", "type": "sentence_transformers.models.Transformer"}
         (tmp_path / kind / "modules.json").write_text(json.dumps([entry]))
