@@ -1,6 +1,9 @@
 """pipeline(): tasks, models, tokenizers, and arguments that are honoured or refused by name."""
 
 import inspect
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +66,39 @@ def test_a_tokenizer_of_its_own(folder: Any) -> None:
         pipe = fastplm.pipeline("text-classification", place, tokenizer=tokenizer)
         assert pipe(TEXT) == want
     assert pipe.tokenizer.model_max_length == 20
+
+
+def test_a_folder_inside(folder: Any, tmp_path: Path) -> None:
+    """Where the model is found, its tokenizer is."""
+    place = folder("feelings")
+    shutil.copytree(place, tmp_path / "inner")
+    pipe = fastplm.pipeline("text-classification", tmp_path, model_kwargs={"subfolder": "inner"})
+    assert pipe(TEXT) == fastplm.pipeline("text-classification", place)(TEXT)
+
+
+def test_a_revision_of_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def resolve(name: str, revision: str, token: Any) -> None:
+        asked.append((name, revision))
+        raise FileNotFoundError("not here")
+
+    monkeypatch.setattr("fastplm.hub.resolve", resolve)
+    name, revision = TASKS["fill-mask"].default
+    for given in (None, "main"):
+        with pytest.raises(FileNotFoundError, match="not here"):
+            fastplm.pipeline("fill-mask", revision=given)
+    assert asked == [(name, revision), (name, "main")]
+
+
+def test_one_label_alone_is_a_probability(folder: Any, tmp_path: Path) -> None:
+    shutil.copytree(folder("size"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["problem_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    task = "text-classification"
+    ours, theirs = (library.pipeline(task, str(tmp_path)) for library in (fastplm, transformers))
+    assert ours(TEXT)[0]["score"] == pytest.approx(theirs(TEXT)[0]["score"], abs=1e-5)
 
 
 def test_arguments_that_change_nothing_or_the_model(folder: Any) -> None:
