@@ -88,6 +88,8 @@ def test_several_prompts_and_choices(client, loaded):
     assert [c.index for c in done.choices] == list(range(6))
     usage, given = done.usage, sum(map(len, loaded.tokenizer(prompts)["input_ids"]))
     assert usage.prompt_tokens == given and usage.prompt_tokens_details.cached_tokens <= given  # once for n
+    likeliest = client.completions.create(model="stories", prompt=prompts, max_tokens=9, top_p=0)
+    assert [c.text for c in likeliest.choices] == one
     drawn = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3)
     again = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3, stream=True)
     texts = ["", "", ""]
@@ -126,7 +128,7 @@ def test_chat(client, loaded):
 def test_stop_strings(client):
     whole = client.completions.create(model="stories", prompt=PROMPT, max_tokens=60, temperature=0)
     text = whole.choices[0].text
-    for stop in (text[20:27], ["no such text", text[33:36]]):
+    for stop in (text[20:27], ["no such text", text[33:36]], [text[24:27], text[20:27]]):
         strings = [stop] if isinstance(stop, str) else stop
         want = text[: min(at for s in strings if (at := text.find(s)) >= 0)]
         done = client.completions.create(
