@@ -105,6 +105,9 @@ def test_chat(client, loaded):
     done = client.chat.completions.create(
         model="stories", messages=messages, max_completion_tokens=30, temperature=0
     )
+    both = {"max_tokens": 9, "max_completion_tokens": 3}  # the newer name counts
+    few = client.chat.completions.create(model="stories", messages=messages, temperature=0, **both)
+    assert few.usage.completion_tokens == 3
     message = done.choices[0].message
     text = loaded.tokenizer.decode(want, skip_special_tokens=True)
     assert message.role == "assistant" and message.content.strip() == text.strip()
@@ -404,12 +407,15 @@ def test_the_command_stops_without_losing_a_request(loaded, tmp_path):
         process.stderr.close()
 
 
-def test_the_command_refuses(capsys, loaded):
+def test_the_command_refuses(capsys, loaded, tmp_path):
     from fastplm.cli import main
 
     folder = str(loaded.folder)
     assert main(["serve", folder, folder]) == 2
     assert "two models are called hf" in capsys.readouterr().err
+    (tmp_path / "a=b").symlink_to(loaded.folder)  # a folder, not a name
+    assert main(["serve", str(tmp_path / "a=b"), str(tmp_path / "a=b")]) == 2
+    assert "two models are called a=b" in capsys.readouterr().err
     assert main(["serve", folder, "--queue", "-1"]) == 2
     assert "--queue: -1" in capsys.readouterr().err
     assert main(["serve", "no/such/folder"]) == 2

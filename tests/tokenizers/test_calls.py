@@ -253,7 +253,7 @@ def test_attributes(both: tuple[Any, Any]) -> None:
     kinds = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
     for name in ("vocab_size", "model_max_length", "padding_side", "truncation_side", "model_input_names",
                  "all_special_ids", "all_special_tokens", "special_tokens_map", "pad_token_type_id",
-                 "clean_up_tokenization_spaces",
+                 "clean_up_tokenization_spaces", "max_len_single_sentence", "max_len_sentences_pair",
                  *(f"{kind}_token{end}" for kind in kinds for end in ("", "_id"))):  # fmt: skip
         assert getattr(ours, name) == getattr(reference, name), name
     assert len(ours) == len(reference)
