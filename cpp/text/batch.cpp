@@ -134,7 +134,7 @@ class Encoder {
     const int longer = keep[0] > keep[1] ? 0 : 1;
     int64_t& small = keep[1 - longer];
     int64_t& large = keep[longer];
-    large = small > room_ ? small : std::max(small, room_ - small);
+    large = std::max(small, room_ - small);
     if (small + large > room_) {
       small = room_ / 2;
       large = small + room_ % 2;

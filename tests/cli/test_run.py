@@ -50,6 +50,9 @@ def test_answers_and_labels(root, capsys):
     )
     want = fastplm.pipeline("question-answering", answers)(question="who ?", context=CONTEXT, top_k=2)
     assert lines(capsys.readouterr().out) == [{"text": "who ?", "result": want}]
+    assert main(["run", "question-answering", answers, "who ?", "-p", "context=12"]) == 0
+    want = fastplm.pipeline("question-answering", answers)(question="who ?", context="12")
+    assert lines(capsys.readouterr().out) == [{"text": "who ?", "result": want}]
     assert (
         main(
             ["run", "zero-shot-classification", relations, TEXT, "-p", "candidate_labels=" + ",".join(LABELS)]

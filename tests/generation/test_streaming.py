@@ -69,6 +69,14 @@ def test_streamed_text(stories, capsys):
     assert capsys.readouterr().out.startswith(stories.text)
 
 
+# First and last of transformers' blocks, and their neighbours.
+IDEOGRAPHS = [
+    (a + i, b - i) for i in (0, -1)
+    for a, b in ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
+                 (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("skip_prompt", [False, True])
 def test_pieces_are_those_of_transformers(stories, skip_prompt):
     """Each text as it is finished, with transformers' streamer on the same tokens."""
@@ -83,6 +91,7 @@ def test_pieces_are_those_of_transformers(stories, skip_prompt):
         'Lily said, "Hi!"\n\nShe ran.\nEnd <br> 3.5 x',
         "你好\uff0c世界。\n 日本 ok",
         "naïve café — déjà",
+        "".join(f" {chr(first)}+{chr(last)}+" for first, last in IDEOGRAPHS),
     )
     for text in (*texts, "\n", "a"):
         ids = tokenizer(text, add_special_tokens=False).input_ids
@@ -207,7 +216,7 @@ def test_texts_of_tokens(data):
     """As transformers' own criterion reads a vocabulary: byte-level, byte fallback and neither."""
     from transformers import StopStringCriteria
 
-    from fastplm.generation.stopping import token_texts
+    from fastplm.generation.stopping import known_texts, token_texts
 
     for place in ("bpe_bytelevel/gpt2", "spm_bpe/mistral01", "wordpiece/bert-base-cased", "unigram/t5-small"):
         tokenizer = transformers.PreTrainedTokenizerFast(
@@ -220,6 +229,11 @@ def test_texts_of_tokens(data):
         assert {n: blob[starts[n] : starts[n + 1]] for n in want} == want
         ours = fastplm.AutoTokenizer.from_pretrained(data / "tokenizers" / place)
         assert len(token_texts(ours)[1]) >= len(starts) - 200
+    known = known_texts(ours)
+    assert known_texts(ours) is known
+    ours.add_tokens("a new one")
+    blob, starts = known_texts(ours).texts
+    assert blob[starts[len(ours) - 1] : starts[len(ours)]] == b"a new one"
 
 
 INTERRUPTED = """

@@ -1,6 +1,8 @@
 """CrossEncoder and SparseEncoder give what sentence-transformers' give."""
 
 import json
+import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -149,6 +151,21 @@ def test_sparse_vectors(root, tmp_path, strategy, function):
 def test_a_masked_language_model_alone(root):
     ours, theirs = both("SparseEncoder", root / "BertForMaskedLM0", max_active_dims=9)
     assert torch.allclose(ours.encode(TEXTS).to_dense(), theirs.encode(TEXTS).to_dense(), atol=2e-5)
+
+
+def test_copies(root, tmp_path):
+    """An encoder whose Transformer has a folder of its own is loaded again from there."""
+    names = {"CrossEncoder": "BertForSequenceClassification1", "SparseEncoder": "BertForMaskedLM0"}
+    for kind, name in names.items():
+        shutil.copytree(root / name, tmp_path / kind / "inner")
+        entry = {"idx": 0, "name": "0", "path": "inner", "type": "sentence_transformers.models.Transformer"}
+        (tmp_path / kind / "modules.json").write_text(json.dumps([entry]))
+        ours = getattr(fastplm, kind)(tmp_path / kind)
+        again = pickle.loads(pickle.dumps(ours))
+        call = ("predict", PAIRS) if kind == "CrossEncoder" else ("encode_query", TEXTS)
+        options = {} if kind == "CrossEncoder" else {"convert_to_numpy": True}
+        got, want = (getattr(encoder, call[0])(call[1], **options) for encoder in (again, ours))
+        assert np.array_equal(got, want)
 
 
 def test_sparse_folders_that_are_refused(root, tmp_path):

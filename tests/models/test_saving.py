@@ -8,9 +8,12 @@ import pytest
 import torch
 import transformers
 from safetensors.numpy import load_file
+from safetensors.torch import save_file as save_torch
 
 import fastplm
 from fastplm.errors import UnsupportedError
+from fastplm.safetensors import read_header
+from fastplm.safetensors_writer import part_of, write_file
 from tests.models.test_adapter import save_adapter
 from tests.models.tiny import random_batch, save_class, save_tiny
 
@@ -101,3 +104,18 @@ def test_refusals(tmp_path):
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(FileNotFoundError):
         model.save_pretrained(tmp_path / "b")
+
+
+def test_files_are_those_of_safetensors(tmp_path):
+    """Byte for byte: wide values first, so that each tensor stands where its type may."""
+    tensors = {
+        "b": torch.arange(3, dtype=torch.uint8),
+        "a": torch.arange(6.0).view(2, 3),
+        "c": torch.arange(5, dtype=torch.bfloat16),
+        "d": torch.arange(2),
+    }
+    save_torch(tensors, tmp_path / "theirs.safetensors", metadata={"format": "pt"})
+    header = read_header(tmp_path / "theirs.safetensors")
+    write_file(tmp_path / "ours.safetensors", [part_of(tensor) for tensor in reversed(header)])
+    ours, theirs = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("ours", "theirs"))
+    assert ours == theirs

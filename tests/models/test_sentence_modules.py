@@ -131,6 +131,8 @@ def test_static_embeddings(static):
     assert ours.get_embedding_dimension() == 8 and ours.max_seq_length == theirs.max_seq_length
     assert np.allclose(ours.encode(TEXTS, prompt="one "), theirs.encode(TEXTS, prompt="one "), atol=1e-6)
     assert np.array_equal(ours.encode(MANY), np.stack([ours.encode(text) for text in MANY]))
+    long = [TEXTS[0], "word " * 9000, TEXTS[1]]  # more tokens than one call of the engine takes
+    assert np.allclose(ours.encode(long), theirs.encode(long), atol=1e-6)
     assert ours.eval().to("cpu").float() is ours and str(ours.dtype) == "float32"
     assert np.array_equal(pickle.loads(pickle.dumps(ours)).encode(MANY), ours.encode(MANY))
     with pytest.raises(ValueError, match="static embedding"):

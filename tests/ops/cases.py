@@ -290,14 +290,14 @@ def norm_case(rows: int, dim: int, kind: str, *, weight: bool = True, bias: bool
 
 def head_norm(x, heads, weight):  # type: ignore[no-untyped-def]
     y = x.clone()
-    _ops.head_norm(y, heads, weight, 1e-5)
+    _ops.head_norm(y, heads, weight, 0.1)
     return y
 
 
 def head_norm_reference(x, heads, weight):  # type: ignore[no-untyped-def]
     dim = len(weight)
     first, rest = x.double().split([heads * dim, x.shape[1] - heads * dim], dim=1)
-    normed = F.rms_norm(first.view(len(x), heads, dim), (dim,), weight.double(), 1e-5)
+    normed = F.rms_norm(first.view(len(x), heads, dim), (dim,), weight.double(), 0.1)
     return torch.cat([normed.reshape(len(x), -1), rest], dim=1)
 
 

@@ -11,7 +11,8 @@ import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.pipelines import KeyDataset, KeyPairDataset
 from fastplm.pipelines.base import PipelineException
-from fastplm.pipelines.numbers import largest
+from fastplm.pipelines.entities import without_overlaps
+from fastplm.pipelines.numbers import largest, sigmoid
 from tests.pipelines.cases import ASK, ASKED, BEGUN, CONTEXT, LABELS, LONG, MASKED, ODD, RAGGED, TEXT
 
 TEXTS = [*(t for t in ODD if t.strip()), TEXT, LONG, "a", TEXT[:9], *(LONG[i : i + 31] for i in range(40))]
@@ -219,6 +220,25 @@ def test_the_largest() -> None:
     assert largest(values, 9).tolist() == [1, 3, 5, 2, 0, 4]
 
 
+def test_entities_that_overlap() -> None:
+    """As transformers chooses among those of overlapping rows."""
+    reference = pytest.importorskip("transformers").TokenClassificationPipeline
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        begins = rng.integers(0, 20, 8).tolist()
+        entities = [
+            {"start": b, "end": b + int(rng.integers(1, 6)), "score": float(rng.integers(1, 4))}
+            for b in begins
+        ]
+        assert without_overlaps(entities) == reference.aggregate_overlapping_entities(None, entities)
+
+
+def test_small_logits_are_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sigmoid(np.float32([-200, 0])).tolist() == [0, 0.5]
+
+
 BAD_CALLS: dict[str, tuple[str, Callable[[Any], Any], type[Exception], str]] = {
     "unknown option": (
         "relations", lambda p: p("a", LABELS, topk=2), TypeError, "'topk'; expected",
@@ -237,7 +257,7 @@ BAD_CALLS: dict[str, tuple[str, Callable[[Any], Any], type[Exception], str]] = {
     "words": (
         "feelings", lambda p: p("a", is_split_into_words=True), UnsupportedError, "whole",
     ),
-    "too long": ("feelings", lambda p: p(LONG * 2), ValueError, "64"),
+    "too long": ("feelings", lambda p: p(LONG * 2), ValueError, "most 64, .* let the tokenizer cut it"),
     "no mask": ("mask", lambda p: p(""), PipelineException, r"\[MASK\]"),
     "mask cut off": (
         "mask", lambda p: p(LONG + "[MASK]", tokenizer_kwargs={"truncation": True}),

@@ -1,6 +1,9 @@
 """pipeline(): tasks, models, tokenizers, and arguments that are honoured or refused by name."""
 
 import inspect
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +57,8 @@ def test_translations(folder: Any) -> None:
     german = pipe(TEXT, src_lang="de_DE", tgt_lang="fr_XX", return_tensors="np")[0]
     assert german["translation_token_ids"][1] == pipe.tokenizer.convert_tokens_to_ids("fr_XX")
     assert pipe.tokenizer.src_lang == "en_XX"  # each call has languages of its own
+    own = pipe(TEXT, src_lang="de_DE", tgt_lang="fr_XX", return_tensors="np", forced_bos_token_id=5)[0]
+    assert own["translation_token_ids"][1] == 5
 
 
 def test_a_tokenizer_of_its_own(folder: Any) -> None:
@@ -63,6 +68,61 @@ def test_a_tokenizer_of_its_own(folder: Any) -> None:
         pipe = fastplm.pipeline("text-classification", place, tokenizer=tokenizer)
         assert pipe(TEXT) == want
     assert pipe.tokenizer.model_max_length == 20
+
+
+def test_a_folder_inside(folder: Any, tmp_path: Path) -> None:
+    """Where the model is found, its tokenizer is."""
+    place = folder("feelings")
+    shutil.copytree(place, tmp_path / "inner")
+    pipe = fastplm.pipeline("text-classification", tmp_path, model_kwargs={"subfolder": "inner"})
+    assert pipe(TEXT) == fastplm.pipeline("text-classification", place)(TEXT)
+
+
+def test_a_revision_of_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def resolve(name: str, revision: str, token: Any) -> None:
+        asked.append((name, revision))
+        raise FileNotFoundError("not here")
+
+    monkeypatch.setattr("fastplm.hub.resolve", resolve)
+    name, revision = TASKS["fill-mask"].default
+    for given in (None, "main"):
+        with pytest.raises(FileNotFoundError, match="not here"):
+            fastplm.pipeline("fill-mask", revision=given)
+    assert asked == [(name, revision), (name, "main")]
+
+
+def test_one_label_alone_is_a_probability(folder: Any, tmp_path: Path) -> None:
+    shutil.copytree(folder("size"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["problem_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    task = "text-classification"
+    ours, theirs = (library.pipeline(task, str(tmp_path)) for library in (fastplm, transformers))
+    assert ours(TEXT)[0]["score"] == pytest.approx(theirs(TEXT)[0]["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize("names", [["entailment", "neutral", "contradiction"], ["no", "maybe", "entailment"]])
+def test_where_entailment_stands(names: list[str], folder: Any, tmp_path: Path) -> None:
+    shutil.copytree(folder("relations"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["id2label"], config["label2id"] = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    task, labels = "zero-shot-classification", ["cat", "dog"]
+    ours, theirs = (library.pipeline(task, str(tmp_path)) for library in (fastplm, transformers))
+    for several in (False, True):
+        got, want = (pipe(TEXT, labels, multi_label=several) for pipe in (ours, theirs))
+        assert got["labels"] == want["labels"] and got["scores"] == pytest.approx(want["scores"], abs=1e-5)
+
+
+def test_lengths_count_a_prefix(folder: Any) -> None:
+    """A text's own min_length and max_length; the prefix is on top of them."""
+    pipe = fastplm.pipeline("text-generation", folder("gpt2 text"), do_sample=False)
+    prefix = len(pipe.tokenizer("the cat", add_special_tokens=False)["input_ids"])
+    given = {"min_length": 20, "max_length": 20}
+    made = pipe(TEXT, prefix="the cat", return_tensors=True, **given)[0]["generated_token_ids"]
+    assert len(made) == 20 + prefix
 
 
 def test_arguments_that_change_nothing_or_the_model(folder: Any) -> None:
@@ -113,6 +173,11 @@ def test_bad_arguments(name: str, folder: Any) -> None:
 
 
 def test_models_that_do_not_fit(folder: Any) -> None:
+    model = fastplm.BertForPreTraining.from_pretrained(folder("mask"))
+    with pytest.raises(
+        ValueError, match=r"a BertForPreTraining; fill-mask expects one of fastplm\.AutoModelFor"
+    ):
+        fastplm.pipeline("fill-mask", model=model, tokenizer=folder("mask"))
     model = fastplm.AutoModel.from_pretrained(folder("features"))
     with pytest.raises(ValueError, match="without tokenizer="):
         fastplm.pipeline("feature-extraction", model=model)

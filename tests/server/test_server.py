@@ -77,7 +77,7 @@ def test_completion_streamed(client):
     assert {c.id for c in chunks} == {chunks[0].id}
 
 
-def test_several_prompts_and_choices(client):
+def test_several_prompts_and_choices(client, loaded):
     prompts = [PROMPT, "Lily and Tom", "The cat"]
     one = [
         client.completions.create(model="stories", prompt=p, max_tokens=9, temperature=0).choices[0].text
@@ -86,6 +86,10 @@ def test_several_prompts_and_choices(client):
     done = client.completions.create(model="stories", prompt=prompts, max_tokens=9, temperature=0, n=2)
     assert [c.text for c in done.choices] == [text for text in one for _ in range(2)]
     assert [c.index for c in done.choices] == list(range(6))
+    usage, given = done.usage, sum(map(len, loaded.tokenizer(prompts)["input_ids"]))
+    assert usage.prompt_tokens == given and usage.prompt_tokens_details.cached_tokens <= given  # once for n
+    likeliest = client.completions.create(model="stories", prompt=prompts, max_tokens=9, top_p=0)
+    assert [c.text for c in likeliest.choices] == one
     drawn = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3)
     again = client.completions.create(model="stories", prompt=PROMPT, max_tokens=20, seed=5, n=3, stream=True)
     texts = ["", "", ""]
@@ -101,6 +105,9 @@ def test_chat(client, loaded):
     done = client.chat.completions.create(
         model="stories", messages=messages, max_completion_tokens=30, temperature=0
     )
+    both = {"max_tokens": 9, "max_completion_tokens": 3}  # the newer name counts
+    few = client.chat.completions.create(model="stories", messages=messages, temperature=0, **both)
+    assert few.usage.completion_tokens == 3
     message = done.choices[0].message
     text = loaded.tokenizer.decode(want, skip_special_tokens=True)
     assert message.role == "assistant" and message.content.strip() == text.strip()
@@ -124,7 +131,7 @@ def test_chat(client, loaded):
 def test_stop_strings(client):
     whole = client.completions.create(model="stories", prompt=PROMPT, max_tokens=60, temperature=0)
     text = whole.choices[0].text
-    for stop in (text[20:27], ["no such text", text[33:36]]):
+    for stop in (text[20:27], ["no such text", text[33:36]], [text[24:27], text[20:27]]):
         strings = [stop] if isinstance(stop, str) else stop
         want = text[: min(at for s in strings if (at := text.find(s)) >= 0)]
         done = client.completions.create(
@@ -257,6 +264,7 @@ def test_keys_bodies_and_routes(server):
     ):
         answer = httpx.get(address + "/v1/models", headers=wrong)
         assert answer.status_code == 401 and answer.json()["error"]["type"] == "authentication_error"
+    assert httpx.get(address + "/v1/models", headers={"Authorization": f"bearer  {KEY}"}).status_code == 200
     for content in (b"", b"{", b"[1]", b'"x"', b"\xff\xfe", b"[" * 50_000, b'{"model": NaN'):
         answer = httpx.post(address + "/v1/completions", headers=headers, content=content)
         assert answer.status_code == 400 and "body" in answer.json()["error"]["message"]
@@ -328,6 +336,7 @@ def test_too_many_requests(loaded):
             assert b"200 OK" in connection.recv(4096)
             answer = httpx.post(address + "/v1/completions", json=body)
             assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+            assert answer.json()["error"]["type"] == "rate_limit_error"
         idle(generator)
         body |= {"max_tokens": 2, "min_tokens": 2}
         deadline = time.monotonic() + 20
@@ -398,12 +407,15 @@ def test_the_command_stops_without_losing_a_request(loaded, tmp_path):
         process.stderr.close()
 
 
-def test_the_command_refuses(capsys, loaded):
+def test_the_command_refuses(capsys, loaded, tmp_path):
     from fastplm.cli import main
 
     folder = str(loaded.folder)
     assert main(["serve", folder, folder]) == 2
     assert "two models are called hf" in capsys.readouterr().err
+    (tmp_path / "a=b").symlink_to(loaded.folder)  # a folder, not a name
+    assert main(["serve", str(tmp_path / "a=b"), str(tmp_path / "a=b")]) == 2
+    assert "two models are called a=b" in capsys.readouterr().err
     assert main(["serve", folder, "--queue", "-1"]) == 2
     assert "--queue: -1" in capsys.readouterr().err
     assert main(["serve", "no/such/folder"]) == 2

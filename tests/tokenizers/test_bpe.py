@@ -34,7 +34,8 @@ def in_tokenizer(settings: dict[str, Any], model: dict[str, Any], **changes: Any
 
 def texts(seed: int, count: int = 300) -> list[str]:
     chance = random.Random(seed)
-    letters = "abcdefthems ,;\u00e9\u00ef\u4e2d\u56fd\u65e5\u0301\U0001f469\u200d\u0000\ufffd\u0378z"
+    letters = "abcdefthems ,;z\u2581\u2581\u00e9\u00ef\u4e2d\u56fd\u65e5"
+    letters += "\u0301\U0001f469\u200d\u0000\ufffd\u0378"
     made = ["".join(chance.choices(letters, k=chance.randrange(1, 40))) for _ in range(count)]
     return [*TEXT.split("\n"), "", " ", "a" * 300, "ab" * 200, "at" * 65, "\u4e2d" * 100, *made]
 

@@ -177,6 +177,10 @@ def test_answers_about_tokens_words_and_characters(both: tuple[Any, Any]) -> Non
             assert got.char_to_word(row, i, sequence) == want[row].char_to_word(i, sequence)
             assert got.word_to_tokens(row, i, sequence) == want.word_to_tokens(row, i, sequence)
             assert got[row].word_to_chars(i, sequence) == want[row].word_to_chars(i, sequence)
+        count = len(got.tokens(row))
+        for i in range(-count, 0):  # from the end, where transformers means to and fails
+            for name in ("token_to_sequence", "token_to_word", "token_to_chars"):
+                assert getattr(got, name)(row, i) == getattr(got, name)(row, i + count)
     assert got.token_to_word(1) == want.token_to_word(1)
 
 
@@ -249,7 +253,7 @@ def test_attributes(both: tuple[Any, Any]) -> None:
     kinds = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
     for name in ("vocab_size", "model_max_length", "padding_side", "truncation_side", "model_input_names",
                  "all_special_ids", "all_special_tokens", "special_tokens_map", "pad_token_type_id",
-                 "clean_up_tokenization_spaces",
+                 "clean_up_tokenization_spaces", "max_len_single_sentence", "max_len_sentences_pair",
                  *(f"{kind}_token{end}" for kind in kinds for end in ("", "_id"))):  # fmt: skip
         assert getattr(ours, name) == getattr(reference, name), name
     assert len(ours) == len(reference)

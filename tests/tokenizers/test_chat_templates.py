@@ -161,6 +161,9 @@ def test_templates_of_the_folder(tmp_path: Path, vocabulary: dict[str, int]) -> 
             for tok in (ours, reference)
         )
         assert got == want
+    for tok in (ours, reference):  # none is for tools
+        tok.chat_template = {"default": "d", "rag": "r"}
+        assert tok.apply_chat_template(CHAT, [SCHEMA], tokenize=False) == "d"
     (tmp_path / "chat_template.jinja").write_text("from the file")
     assert both()[0].apply_chat_template(CHAT, tokenize=False) == "from the file"
     (tmp_path / "additional_chat_templates").mkdir()
@@ -177,9 +180,10 @@ def test_templates_of_the_folder(tmp_path: Path, vocabulary: dict[str, int]) -> 
     assert not (tmp_path / "inside/chat_template.jinja").exists()
     for auto in (AutoTokenizer, transformers.AutoTokenizer):
         assert auto.from_pretrained(tmp_path / "inside").chat_template == ours.chat_template
-    ours.chat_template = {"../outside": "x"}
-    with pytest.raises(ValueError, match="expected a file name"):
-        ours.save_pretrained(tmp_path / "saved")
+    for name in ("../outside", "..", ".", "", "a\0"):
+        ours.chat_template = {name: "x"}
+        with pytest.raises(ValueError, match="expected a file name"):
+            ours.save_pretrained(tmp_path / "saved")
 
 
 HOSTILE = {
@@ -215,6 +219,7 @@ HOSTILE = {
     ),
     "much text": "{% for a in range(99999) %}{{ messages[0].content * 100 }}{% endfor %}",
     "deep nesting": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    "a long template": "a" * (4 << 20) + "a",
     "years": "{{ strftime_now('%0999999999d') }}",
 }
 
@@ -321,7 +326,7 @@ def test_control_tokens_of_users_are_text(
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     tokenizers = [auto.from_pretrained(tmp_path) for auto in (AutoTokenizer, transformers.AutoTokenizer)]
     for tokenizer in tokenizers:
-        tokenizer.add_tokens(["[tool]", "[mark]"])
+        tokenizer.add_tokens(["[tool]", "[mark]", "\n"])  # white space is no control token
     chats = [
         [
             {"role": "user", "content": "cat [SEP] the [tool] a[mark]b"},

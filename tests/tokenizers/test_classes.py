@@ -348,7 +348,9 @@ def test_files_for_versions(tmp_path: Path) -> None:
         made = transformers.BertTokenizer(**_vocabulary("WordPiece"), do_lower_case=lower)
         (tmp_path / name).write_text(made.backend_tokenizer.to_str())
     names = ["tokenizer.json", "tokenizer.4.9.0.json", "tokenizer.99.0.0.json"]
-    for listed in (names, names[:1], names[::2]):
+    newer = ["tokenizer.99.0.0.json", "tokenizer.4.9.0.json", "tokenizer.4.10.0.json"]  # sorted as text
+    unread = [*names, "tokenizer.10.0.0.json"]  # too new, and the names behind it are not looked at
+    for listed in (names, names[:1], names[::2], newer, unread):
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"fast_tokenizer_files": listed}))
         ours, reference = (
             library.PreTrainedTokenizerFast.from_pretrained(tmp_path) for library in (fastplm, transformers)

@@ -191,8 +191,10 @@ def test_train_new_unigram_from_iterator(wikitext: list[str], data: Path, name: 
     transformers = pytest.importorskip("transformers")
     texts = wikitext[:600]
     folder = data / "tokenizers" / name
-    got = fastplm.AutoTokenizer.from_pretrained(folder).train_new_from_iterator(texts, 900)
-    reference = transformers.AutoTokenizer.from_pretrained(folder)
+    ours, reference = (library.AutoTokenizer.from_pretrained(folder) for library in (fastplm, transformers))
+    for tokenizer in (ours, reference):
+        tokenizer.add_tokens(["[mine]"])  # stays, though it is not special
+    got = ours.train_new_from_iterator(texts, 900)
     want = reference.train_new_from_iterator(texts, 900, show_progress=False)
     assert got.special_tokens_map == want.special_tokens_map
     assert {t.content: i for i, t in got.added_tokens_decoder.items()} == {
@@ -233,6 +235,9 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "latin.txt"
     file.write_bytes(b"fine\nstill fine\nnot \xe9 fine\n")
     with pytest.raises(ValueError, match=r"latin\.txt, line 3: .* at byte 4; expected UTF-8"):
+        ours.train([file])
+    file.write_bytes(b"fine\n" * 300_000 + b"not \xe9 fine\n")  # behind the first chunk
+    with pytest.raises(ValueError, match=r"latin\.txt, line 300001: .* at byte 4; expected UTF-8"):
         ours.train([file])
     file.write_bytes(b"cut \xe4\xb8")
     with pytest.raises(ValueError, match=r"latin\.txt, line 1: unexpected end of data at byte 4"):

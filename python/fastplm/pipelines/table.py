@@ -39,7 +39,7 @@ TASKS = {
     ),
     "fill-mask": Task(
         ("fill_mask", "FillMaskPipeline"), "AutoModelForMaskedLM",
-        ("ForMaskedLM", "ForPreTraining", "LMHeadModel", "ForConditionalGeneration"),
+        ("ForMaskedLM", "LMHeadModel", "ForConditionalGeneration"),
         ("distilbert/distilroberta-base", "fb53ab8"),
     ),
     "question-answering": Task(

@@ -39,7 +39,6 @@ def wanted(fields: Fields, most_tokens: int) -> Wanted:
     }
     if temperature > 0:
         sampling["top_k"] = max(0, int(sampling["top_k"] or 0))  # -1 and 0: all
-        sampling["top_p"] = max(sampling["top_p"] or 0.0, 1e-9)  # 0: the likeliest alone
         settings |= sampling
     bias = fields.take("logit_bias")
     if bias is not None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def versioned_name(path: Path, names: Any) -> str:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{path}: fast_tokenizer_files is {names!r}; expected a list of names")
     found = {m[1]: m[0] for name in names if (m := re.fullmatch(r"tokenizer\.(\d[\w.]*)\.json", name))}
-    fitting = [version for version in sorted(found) if _numbers(version) <= _numbers(REFERENCE)]
+    fitting = list(takewhile(lambda version: _numbers(version) <= _numbers(REFERENCE), sorted(found)))
     return found[fitting[-1]] if fitting else "tokenizer.json"
 
 

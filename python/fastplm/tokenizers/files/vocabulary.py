@@ -66,11 +66,7 @@ def read_vocabulary(
         return Vocabulary(read_tekken(folder / TEKKEN))
     if chosen.needs_json:
         raise _needs_json(folder, class_name)
-    if (
-        chosen.files
-        and all((folder / name).is_file() for name in chosen.files)
-        and chosen.files[0] != "tokenizer.model"
-    ):
+    if chosen.files and all((folder / name).is_file() for name in chosen.files):
         paths = [folder / name for name in chosen.files]
         return vocabulary_of_files(class_name or "", paths, chosen, config, tokens)
     for name in ("tokenizer.model", "tiktoken.model"):
