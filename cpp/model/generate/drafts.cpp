@@ -1,0 +1,70 @@
+#include "model/generate/drafts.h"
+
+#include <algorithm>
+
+#include "model/generate/next_token.h"
+#include "model/generate/scores.h"
+
+namespace fastplm {
+namespace {
+
+// What followed the last tokens where they stood before, the latest place first.
+class Lookup : public Drafter {
+ public:
+  Lookup(int64_t ngram, std::span<const int32_t> source) : ngram_(size_t(ngram)), source_(source) {}
+
+  Ids propose(std::span<const int32_t> ids, int64_t count) override {
+    for (size_t n = std::min(ngram_, ids.size()); n > 0; --n) {
+      const auto last = ids.last(n);
+      for (const std::span<const int32_t> where : {ids, source_}) {
+        for (size_t end = where.size(); end-- > n;) {   // what follows begins at `end`
+          if (!std::ranges::equal(where.subspan(end - n, n), last)) continue;
+          const auto found = where.subspan(end, std::min(size_t(count), where.size() - end));
+          return Ids(found.begin(), found.end());
+        }
+      }
+    }
+    return {};
+  }
+
+ private:
+  size_t ngram_;
+  std::span<const int32_t> source_;
+};
+
+// What another model would write.
+class OtherModel : public Drafter {
+ public:
+  explicit OtherModel(const Model& model)
+      : cache_(model.new_cache()), next_(model, cache_, {}), logits_(size_t(next_.vocab())) {}
+
+  Ids propose(std::span<const int32_t> ids, int64_t count) override {
+    const auto most = std::min(seen_.size(), ids.size() - 1);
+    const auto same = std::ranges::mismatch(std::span(seen_).first(most), ids.first(most)).in2 - ids.begin();
+    next_.forget(int64_t(seen_.size()) - same);
+    next_.feed(ids.subspan(size_t(same)), logits_.data());
+    seen_.assign(ids.begin(), ids.end());
+    Ids made;
+    while (true) {
+      made.push_back(best(logits_));
+      if (int64_t(made.size()) == count) return made;
+      next_.feed(std::span(made).last(1), logits_.data());
+      seen_.push_back(made.back());
+    }
+  }
+
+ private:
+  Cache cache_;
+  EngineNextToken next_;
+  std::vector<float> logits_;
+  Ids seen_;   // whose keys are in the cache
+};
+
+}  // namespace
+
+std::unique_ptr<Drafter> drafter_of(const Drafts& drafts, std::span<const int32_t> source) {
+  if (drafts.model) return std::make_unique<OtherModel>(*drafts.model);
+  return std::make_unique<Lookup>(drafts.ngram, source);
+}
+
+}  // namespace fastplm
