@@ -184,9 +184,8 @@ def drafts_of(model: Any, config: GenerationConfig, prompt: Prompt, assistant: A
             )
     schedules = ("constant", "heuristic", "heuristic_transient")
     if config.num_assistant_tokens_schedule not in schedules:
-        raise ValueError(
-            f"num_assistant_tokens_schedule: {config.num_assistant_tokens_schedule!r}; expected one of {schedules}"
-        )
+        schedule = config.num_assistant_tokens_schedule
+        raise ValueError(f"num_assistant_tokens_schedule: {schedule!r}; expected one of {schedules}")
     return {
         "tokens": _count(lookup, "prompt_lookup_num_tokens")
         if assistant is None
