@@ -154,6 +154,12 @@ struct AttentionArgs {  // some rows of queries over the keys of one sequence
   int64_t back, ahead;  // a token sees those at most this far before and behind it; kFar: all
   const float* distance_bias;  // added to the score of (query i, key j) at [index j - index i], or null
   int64_t bias_step;  // from one query's distance_bias to the next one's
+  // Added to q_i . k_j, both of row place[index j - index i], which does not decrease: q_i times that position's key,
+  // and that position's query times k_j.
+  const int32_t* place;  // or null, and then neither is used
+  const T* position_keys;  // [positions, head_dim] packed as a weight is, or null
+  const T* position_queries;  // [positions, head_dim], rows position_ld apart, or null
+  int64_t positions, position_ld;
   const int32_t* index;  // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
   const uint8_t* mask;  // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
@@ -161,7 +167,7 @@ struct AttentionArgs {  // some rows of queries over the keys of one sequence
   int64_t ldo;
   float* weights;  // [count, weights_ld] attention probabilities, or null
   int64_t weights_ld;
-  void* workspace;  // attention_workspace(head_dim, length) bytes, 64-byte aligned
+  void* workspace;  // attention_workspace(head_dim, length, positions) bytes, 64-byte aligned
 };
 
 struct PoolArgs {

@@ -15,6 +15,8 @@ struct Attention {
   float* scores;            // [kQueries, score_columns]
   T* weights;  // [kQueries, score_columns]: exp(score - top) of the current block; f32: in place of scores
   float* sums;  // [kQueries, sum_columns]: weights times values so far
+  float* by_query;  // [kQueries, positions]: queries times position keys
+  float* by_key;  // [positions, kPanel]: position queries times the keys of a panel
   float top[kQueries];  // largest score so far
   float total[kQueries];  // sum of weights so far
   int64_t score_columns, sum_columns, bytes;
@@ -34,6 +36,10 @@ struct Attention {
     else
       take(weights, kQueries * score_columns);
     take(sums, kQueries * sum_columns);
+    if (a.positions) {
+      take(by_query, kQueries * round_up(a.positions, Tile::kPanel));
+      take(by_key, a.positions * Tile::kPanel);
+    }
     bytes = memory - (char*)a.workspace;
   }
 
@@ -100,8 +106,59 @@ struct Attention {
                  scores + r * score_columns + (k - block), score_columns, here.end - k);
       }
     }
+    if (a.place && a.position_keys) add_position_keys(q, rows, block, here);
+    if (a.place && a.position_queries) add_position_queries(q, rows, block, here);
     if (!scores_change()) return;
     for (int64_t r = 0; r < rows; ++r) change(q + r, scores + r * score_columns - block, here);
+  }
+
+  // The rows of positions that some of these queries and keys need.
+  Range positions_of(int64_t q, int64_t rows, Range keys) const {
+    const int64_t first = index(place(q)), last = index(place(q + rows - 1));
+    return {a.place[index(keys.begin) - last], a.place[index(keys.end - 1) - first] + 1};
+  }
+
+  void add_position_keys(int64_t q, int64_t rows, int64_t block, Range here) {
+    const int64_t head_dim = a.keys.head_dim, columns = key_columns<T>(head_dim);
+    const Range used = positions_of(q, rows, here);
+    const int64_t begin = used.begin / Tile::kPanel * Tile::kPanel, width = round_up(used.end - begin, Tile::kPanel);
+    for (int64_t p = begin; p < used.end; p += Tile::kPanel) {
+      for (int64_t r = 0; r < rows; r += Tile::kRows) {
+        multiply(scope, smaller(Tile::kRows, rows - r), a.q + (q + r) * a.ldq, a.ldq, head_dim,
+                 a.position_keys + p * columns, by_query + r * width + (p - begin), width, used.end - p);
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      const int32_t* place_of = a.place - index(place(q + r));
+      const float* own = by_query + r * width - begin;
+      float* row = scores + r * score_columns - block;
+      if (a.index) {
+        for (int64_t k = here.begin; k < here.end; ++k) row[k] += own[place_of[a.index[k]]];
+      } else {
+        for (int64_t k = here.begin; k < here.end; ++k) row[k] += own[place_of[k]];
+      }
+    }
+  }
+
+  // A panel of keys at a time: few positions are as far from some of the queries as from some of its keys.
+  void add_position_queries(int64_t q, int64_t rows, int64_t block, Range here) {
+    const int64_t head_dim = a.keys.head_dim, columns = key_columns<T>(head_dim), page_rows = a.keys.rows;
+    for (int64_t k = here.begin / Tile::kPanel * Tile::kPanel; k < here.end; k += Tile::kPanel) {
+      const Range keys = {larger(k, here.begin), smaller(k + Tile::kPanel, here.end)};
+      const Range used = positions_of(q, rows, keys);
+      const T* panel = a.keys.pages[k / page_rows] + a.keys.keys_at + k % page_rows * columns;
+      for (int64_t p = used.begin; p < used.end; p += Tile::kRows) {
+        multiply(scope, smaller(Tile::kRows, used.end - p), a.position_queries + p * a.position_ld, a.position_ld,
+                 head_dim, panel, by_key + (p - used.begin) * Tile::kPanel, Tile::kPanel, keys.end - k);
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        const int32_t* place_of = a.place - index(place(q + r));
+        float* row = scores + r * score_columns - block;
+        for (int64_t j = keys.begin; j < keys.end; ++j) {
+          row[j] += by_key[(place_of[index(j)] - used.begin) * Tile::kPanel + (j - k)];
+        }
+      }
+    }
   }
 
   bool scores_change() const { return a.distance_bias || a.mask || a.softcap > 0.0f; }   // by more than their scale
@@ -208,8 +265,9 @@ static void attention(const AttentionArgs<T>& a) noexcept {
 }
 
 template <class T>
-static int64_t attention_workspace(int64_t head_dim, int64_t length) noexcept {
+static int64_t attention_workspace(int64_t head_dim, int64_t length, int64_t positions) noexcept {
   AttentionArgs<T> a{};
+  a.positions = positions;
   a.keys.head_dim = head_dim;
   a.length = length;
   return Attention<T>(a).bytes;

@@ -35,7 +35,7 @@ struct FloatKernels {
   int64_t (*value_columns)(int64_t head_dim) noexcept;   // that a page holds for each row
   int64_t (*key_columns)(int64_t head_dim) noexcept;
   void (*attention)(const AttentionArgs<T>&) noexcept;
-  int64_t (*attention_workspace)(int64_t head_dim, int64_t length) noexcept;   // in bytes
+  int64_t (*attention_workspace)(int64_t head_dim, int64_t length, int64_t positions) noexcept;   // in bytes
   void (*from_f32)(const float* x, T* y, int64_t n) noexcept;
   void (*from_f16)(const f16* x, T* y, int64_t n) noexcept;
   void (*from_bf16)(const bf16* x, T* y, int64_t n) noexcept;

@@ -15,6 +15,8 @@ struct Batch {
   TensorView ids;            // [tokens] i32; or empty, and then
   TensorView embeds;         // [tokens, width] f32: input vectors in place of token embeddings
   TensorView segment_ids;    // [tokens] i32, or empty: all 0
+  TensorView language_ids;   // [tokens] i32, or empty: none
+  TensorView hidden;         // [tokens] u8, or empty: 1 for tokens that the mask hides (spec.h: Hidden)
   TensorView position_ids;   // [tokens] i32, or empty: as the Spec counts them
   TensorView index;          // i32 of each key, or empty: a token's column in the padded row it came from
   TensorView mask;           // [tokens, longest keys] u8, or empty: which keys of its sequence each token sees

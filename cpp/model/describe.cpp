@@ -10,14 +10,16 @@ class Notes final : public Loader {
  public:
   using Loader::Loader;
 
-  bool has(const std::string& slot, int64_t) const override {
-    return for_rows(slot, [](const WeightRow&) { return true; });
+  bool has(const std::string& slot, int64_t) const override { return named(slot); }
+  // As transformers has it: its names stand first in a family's rows, those of older checkpoints behind them.
+  bool as_one(const std::string& whole, const std::string& part, int64_t) const override {
+    return place_of(whole) < place_of(part);
   }
-  TensorView table(const char* slot, const Shape& shape, int64_t layer) override {
+  TensorView table(const char* slot, const Shape& shape, int64_t layer, Memory*) override {
     note(slot, layer, ".weight", shape);
     return {};
   }
-  TensorView blank(const Shape&) override { return {}; }
+  TensorView blank(const Shape&, DType) override { return {}; }
   TokenTable tokens(int64_t vocab, int64_t width) override {
     taken.push_back({stack_, "embed.tokens.weight", 0, token_names(), {vocab, width}, Load::kAsIs});
     return {};
@@ -31,14 +33,26 @@ class Notes final : public Loader {
     if (bias) note(slot, layer, ".bias", {width});
     return {};
   }
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) override {
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory*) override {
     for (const Part& part : parts) {
       note(part.slot, layer, ".weight", {part.rows, k});
       if (bias) note(part.slot, layer, ".bias", {part.rows});
     }
     return {};
   }
-  bool has_named(const char*) const override { return true; }
+  LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) override {
+    note(slot, 0, ".weight", {n, k, length});
+    note(slot, 0, ".bias", {n});
+    return {};
+  }
+  TensorView vectors(const std::vector<Part>& parts, int64_t layer) override {
+    for (const Part& part : parts) {
+      if (named(part.slot)) note(part.slot, layer, "", {part.rows});
+    }
+    return {};
+  }
+  bool has_vector(const std::string& slot, int64_t) const override { return named(slot); }
+  bool has_named(const std::string&) const override { return true; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) override {
     note_head(name, ".weight", {n, k});
     if (bias) bias_name ? note_head(bias_name, "", {n}) : note_head(name, ".bias", {n});
@@ -49,7 +63,7 @@ class Notes final : public Loader {
     if (bias) note_head(name, ".bias", {width});
     return {};
   }
-  TensorView named_bias(const char* name, int64_t n, bool) override {
+  TensorView named_bias(const std::string& name, int64_t n, bool) override {
     note_head(name, "", {n});
     return {};
   }

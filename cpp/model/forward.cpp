@@ -62,7 +62,7 @@ Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySe
 // A step of row-wise work; those between two attentions over whole sequences are done together, a pass of rows
 // after another.
 struct Step {
-  enum Kind : uint8_t { kCapture, kNarrow, kEnter, kLeave, kMlp, kAfter, kLast } kind;
+  enum Kind : uint8_t { kCapture, kNarrow, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast } kind;
   int64_t layer = 0;
   size_t sublayer = 0, branch = 0;
 };
@@ -76,12 +76,16 @@ class Walk {
   void run() {
     const StackSpec& spec = call_.spec;
     embed_block(spec.embed, call_.weights.embed, batch_, call_.past, a_);
-    fresh_ = spec.embed.norm.has_value();
+    fresh_ = spec.embed.norm && spec.embed.project != EmbedSpec::Project::kAfterNorm;
     if (call_.weights.buckets.size() == 1) fill_distance_bias(0);
+    if (a_.place) fill_places();
+    if (batch_.hidden) add({Step::kHide});
     for (int64_t n = 0; n < spec.layers(); ++n) {
       add({Step::kCapture, n});
       const LayerSpec& layer = spec.layer(n);
+      unfold_input(layer);
       for (size_t s = 0; s < layer.size(); ++s) walk(n, s, layer[s]);
+      if (batch_.hidden && spec.hidden == Hidden::kZero) add({Step::kHide});
     }
     if (spec.last) add({Step::kLast});
     add({Step::kCapture, spec.layers()});
@@ -92,18 +96,24 @@ class Walk {
   void walk(int64_t n, size_t s, const Sublayer& sublayer) {
     const auto& branches = sublayer.branches;
     const auto attends = [&](size_t b) { return std::holds_alternative<AttentionSpec>(branches[b].op); };
-    // Brings x to h, where what begins does not norm it and h is not x already.
     const auto enter = [&](Step::Kind kind, size_t b) {
-      const bool reads_x = !branches[b].before;
-      if (reads_x && !fresh_) add({Step::kNarrow});
-      fresh_ = reads_x;
+      if (branches[b].before)
+        fresh_ = false;
+      else
+        narrow();
       add({kind, n, s, b});
     };
     for (size_t b = 0; b < branches.size(); ++b) {   // queries, keys and values first: others change x
       if (attends(b)) enter(Step::kEnter, b);
     }
+    const auto convolves = [&](size_t b) { return std::holds_alternative<ConvSpec>(branches[b].op); };
+    bool convolved = false;
     for (size_t b = 0; b < branches.size(); ++b) {
-      if (!attends(b)) enter(Step::kMlp, b);
+      convolved |= convolves(b);
+      if (convolves(b))
+        add({Step::kConv, n, s, b});
+      else if (!attends(b))
+        enter(Step::kMlp, b);
     }
     for (size_t b = 0; b < branches.size(); ++b) {
       if (!attends(b)) continue;
@@ -113,9 +123,27 @@ class Walk {
     }
     if (sublayer.after) add({Step::kAfter, n, s});
     fresh_ = sublayer.after.has_value();
+    if (convolved && batch_.hidden) add({Step::kHide});   // what they see of tokens beside them shall not stay
+  }
+
+  void unfold_input(const LayerSpec& layer) {
+    for (const Sublayer& sublayer : layer) {
+      for (const Branch& branch : sublayer.branches) {
+        const auto* conv = std::get_if<ConvSpec>(&branch.op);
+        if (!conv) continue;
+        narrow();
+        flush();
+        unfold(*conv, batch_, a_);
+      }
+    }
   }
 
   void add(const Step& step) { stretch_.push_back(step); }
+
+  void narrow() {   // brings x to h, where it is not x already
+    if (!fresh_) add({Step::kNarrow});
+    fresh_ = true;
+  }
 
   void flush() {
     for_passes(share_, batch_.tokens(), [&](int64_t begin, int64_t end, int64_t scratch) {
@@ -129,6 +157,7 @@ class Walk {
     const StackSpec& spec = call_.spec;
     if (step.kind == Step::kNarrow) return h.data == x.data ? void() : ops::convert(x, h);
     if (step.kind == Step::kCapture) return capture(step.layer, begin, end);
+    if (step.kind == Step::kHide) return hide(begin, end);
     if (step.kind == Step::kLast) return norm_block(*spec.last, call_.weights.last, x, x, true);
     const Sublayer& sublayer = spec.layer(step.layer)[step.sublayer];
     const SublayerWeights& weights = call_.weights.layer(spec, step.layer)[step.sublayer];
@@ -141,6 +170,8 @@ class Walk {
     const TensorView residual = direct ? x : TensorView{}, to = direct ? x : slice(a_.delta, begin, end);
     if (step.kind == Step::kLeave)
       leave_attention(std::get<AttentionWeights>(own.op), a_, begin, end, residual, to);
+    else if (step.kind == Step::kConv)
+      conv_block(std::get<ConvSpec>(branch.op), std::get<ConvWeights>(own.op), a_, begin, end, residual, to);
     else
       mlp_block(std::get<MlpSpec>(branch.op), std::get<MlpWeights>(own.op), a_, begin, end, scratch, residual, to);
     if (direct) return;
@@ -161,6 +192,16 @@ class Walk {
       std::memcpy(out_.last_hidden.as<float>() + begin * width, rows.data, bytes);
   }
 
+  void hide(int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      if (!batch_.hidden.as<uint8_t>()[t]) continue;
+      for (const TensorView& view : {a_.x, a_.h}) {
+        const TensorView row = slice(view, t, t + 1);
+        std::memset(row.data, 0, size_t(row.shape.count() * size_of(row.dtype)));
+      }
+    }
+  }
+
   void attend_layer(int64_t n, size_t s, size_t b) {
     const AttentionSpec& spec = std::get<AttentionSpec>(call_.spec.layer(n)[s].branches[b].op);
     const auto& weights = std::get<AttentionWeights>(call_.weights.layer(call_.spec, n)[s].branches[b].op);
@@ -175,11 +216,13 @@ class Walk {
   }
 
   void fill_distance_bias(size_t table) {
-    const Buckets* buckets = nullptr;
-    for_each<AttentionSpec>(call_.spec, [&](const AttentionSpec& attention) {
-      if (const auto* own = std::get_if<Buckets>(&attention.score)) buckets = own;
-    });
+    const Buckets* buckets = score_of<Buckets>(call_.spec);
     ops::bucket_bias(call_.weights.buckets[table], buckets->max_distance, buckets->both_ways, a_.distance_bias);
+  }
+
+  void fill_places() {
+    const RelativeKeys* relative = score_of<RelativeKeys>(call_.spec);
+    ops::place_positions(relative->count, relative->buckets, relative->max_distance, a_.place);
   }
 
   const StackCall& call_;

@@ -158,15 +158,15 @@ TensorView Checkpoint::vector(const TensorEntry& entry, int64_t n) {
   return view;
 }
 
-TensorView Checkpoint::table(const char* slot, const Shape& shape, int64_t layer) {
+TensorView Checkpoint::table(const char* slot, const Shape& shape, int64_t layer, Memory* aside) {
   const TensorEntry& entry = checked(require(slot, layer, ".weight"), shape);
-  TensorView view{memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
+  TensorView view{(aside ? *aside : memory_).take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
   convert(entry, view.as<std::byte>(), DType::kF32);
   return view;
 }
 
-TensorView Checkpoint::blank(const Shape& shape) {
-  return {memory_.take(shape.count() * 4), DType::kF32, Device::kCpu, shape};
+TensorView Checkpoint::blank(const Shape& shape, DType dtype) {
+  return {memory_.take(shape.count() * size_of(dtype)), dtype, Device::kCpu, shape};
 }
 
 bool Checkpoint::same(const TensorEntry& a, const TensorEntry& b) {
@@ -187,7 +187,7 @@ TokenTable& Checkpoint::table_of(const TensorEntry& entry, int64_t vocab, int64_
 }
 
 void Checkpoint::pack_table(const TensorEntry& entry, TokenTable& table) {
-  table.packed = matrix(format_of(dtype_), entry.shape[0], entry.shape[1]);
+  table.packed = matrix(format_of(dtype_), entry.shape[0], entry.shape[1], memory_);
   ops::pack(view_of(entry), false, table.packed);
   drop(entry);
 }
@@ -224,8 +224,8 @@ NormWeights Checkpoint::norm(const std::string& slot, int64_t layer, int64_t wid
   return norm;
 }
 
-ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k) {
-  return {memory_.take(ops::packed_bytes(format, n, k)), format, n, k};
+ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k, Memory& memory) {
+  return {memory.take(ops::packed_bytes(format, n, k)), format, n, k};
 }
 
 // The rows of queries, keys and values that lie head by head, brought together.
@@ -242,15 +242,22 @@ static std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_di
   return out;
 }
 
-// All parts have rows of k values.
-ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim) {
+// Rows as the model has them, from those that are stored.
+template <class Row>
+static std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t head_dim) {
+  if (stored == Load::kByHead) return from_heads(rows, head_dim);
+  if (stored == Load::kUpFirst) std::ranges::rotate(rows, rows.begin() + std::ssize(rows) / 2);
+  return rows;
+}
+
+// All parts have rows of k values. head_dim: of Load::kByHead.
+void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
+                            const ops::PackedWeight& weight) {
+  const int64_t k = weight.k;
   DType stored = parts[0]->dtype;
-  int64_t n = 0;
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
-    n += part->shape[0];
   }
-  const ops::PackedWeight weight = matrix(format_, n, k);
   std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
@@ -263,45 +270,70 @@ ops::PackedWeight Checkpoint::pack_parts(const std::vector<const TensorEntry*>& 
     }
     for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
-  if (head_dim) rows = from_heads(rows, head_dim);
-  ops::pack_rows(rows, stored, weight);
+  ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
-  return weight;
 }
 
-LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) {
+LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
+  Memory& memory = aside ? *aside : memory_;
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
   const Load stored = how(parts[0].slot, layer);
   const bool transposed = stored == Load::kTransposed;
-  const int64_t head_dim = stored == Load::kByHead ? parts[0].head_dim : 0;
   for (const Part& part : parts) {
     weights.push_back(
         &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
-  LinearWeights linear;
+  const Format format = parts[0].slot.starts_with("embed.") ? format_of(dtype_) : format_;
+  LinearWeights linear{.weight = matrix(format, n, k, memory), .bias = {}};
   if (transposed) {
     if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
-    linear.weight = matrix(format_, n, k);
     ops::pack(view_of(*weights[0]), true, linear.weight);
     drop(*weights[0]);
   } else {
-    linear.weight = pack_parts(weights, k, head_dim);
+    pack_parts(weights, stored, parts[0].head_dim, linear.weight);
   }
   if (!bias) return linear;
-  linear.bias = {memory_.take(n * 4), DType::kF32, Device::kCpu, {n}};
+  linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};
   std::byte* to = linear.bias.as<std::byte>();
   for (size_t p = 0; p < parts.size(); ++p) {
     convert(*biases[p], to, DType::kF32);
     to += parts[p].rows * 4;
   }
-  if (head_dim) {
-    float* bias_values = linear.bias.as<float>();
-    std::ranges::copy(from_heads(std::vector(bias_values, bias_values + n), head_dim), bias_values);
-  }
+  float* values = linear.bias.as<float>();
+  std::ranges::copy(in_order(std::vector(values, values + n), stored, parts[0].head_dim), values);
   return linear;
+}
+
+LinearWeights Checkpoint::convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) {
+  const TensorEntry& entry = checked(require(slot, 0, ".weight"), {n, k, length});
+  TensorView view = view_of(entry);
+  view.shape = {n, k * length};
+  LinearWeights linear;
+  linear.weight = matrix(format_of(dtype_), n, k * length, memory_);
+  ops::pack(view, false, linear.weight);
+  drop(entry);
+  linear.bias = vector(checked(require(slot, 0, ".bias"), {n}), n);
+  return linear;
+}
+
+bool Checkpoint::has_vector(const std::string& slot, int64_t layer) const {
+  const TensorEntry* entry;
+  return row_of(slot, layer, "", &entry) != nullptr;
+}
+
+TensorView Checkpoint::vectors(const std::vector<Part>& parts, int64_t layer) {
+  int64_t n = 0;
+  for (const Part& part : parts) n += part.rows;
+  const TensorView all = filled(n, 0.0f);
+  std::byte* to = all.as<std::byte>();
+  for (const Part& part : parts) {
+    if (named(part.slot)) convert(checked(require(part.slot, layer, ""), {part.rows}), to, DType::kF32);
+    to += part.rows * 4;
+  }
+  return all;
 }
 
 TensorView Checkpoint::filled(int64_t n, float value) {
@@ -332,7 +364,7 @@ TensorView Checkpoint::drawn(const std::string& name, int64_t n, int64_t k) {
 
 LinearWeights Checkpoint::named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) {
   LinearWeights linear;
-  linear.weight = matrix(format_of(dtype_), n, k);
+  linear.weight = matrix(format_of(dtype_), n, k, memory_);
   if (const TensorEntry* entry = find_name(name, ".weight")) {
     ops::pack(view_of(checked(*entry, {n, k})), false, linear.weight);
     drop(*entry);
@@ -340,11 +372,11 @@ LinearWeights Checkpoint::named_linear(const char* name, const char* bias_name, 
     missing_.push_back(std::string(name) + ".weight");
     ops::pack(drawn(name, n, k), false, linear.weight);
   }
-  if (bias) linear.bias = named_bias(bias_name ? bias_name : (std::string(name) + ".bias").c_str(), n, false);
+  if (bias) linear.bias = named_bias(bias_name ? bias_name : std::string(name) + ".bias", n, false);
   return linear;
 }
 
-TensorView Checkpoint::named_bias(const char* name, int64_t n, bool quiet) {
+TensorView Checkpoint::named_bias(const std::string& name, int64_t n, bool quiet) {
   if (const TensorEntry* entry = find_name(name, "")) {
     return vector(checked(*entry, entry->shape.rank == 2 ? Shape{1, n} : Shape{n}), n);
   }

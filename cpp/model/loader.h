@@ -65,9 +65,13 @@ class Loader {
     rows_ = rows;
   }
   virtual bool has(const std::string& slot, int64_t layer) const = 0;
+  // Are several matrices stored as one, in the slot `whole`, or apart, one of them in the slot `part`?
+  virtual bool as_one(const std::string& whole, const std::string& part, int64_t layer) const = 0;
 
-  virtual TensorView table(const char* slot, const Shape& shape, int64_t layer = 0) = 0;  // f32
-  virtual TensorView blank(const Shape& shape) = 0;                                        // f32, to be filled
+  // `aside`: memory for what is not kept, in place of the model's.
+  virtual TensorView table(const char* slot, const Shape& shape, int64_t layer = 0,
+                           Memory* aside = nullptr) = 0;  // f32
+  virtual TensorView blank(const Shape& shape, DType dtype = DType::kF32) = 0;  // to be filled
 
   // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
   // one another as arch.h says.
@@ -83,13 +87,21 @@ class Loader {
     int64_t rows;
     int64_t head_dim = 0;   // of attention.qkv
   };
-  virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) = 0;
+  virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias,
+                               Memory* aside = nullptr) = 0;
+
+  // [n, k, length] as the weight [n, k length] of unfolded rows, and its bias.
+  virtual LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) = 0;
+
+  // Vectors one behind another, f32; of slots that no row names, zeros.
+  virtual TensorView vectors(const std::vector<Part>& parts, int64_t layer) = 0;
+  virtual bool has_vector(const std::string& slot, int64_t layer) const = 0;
 
   // Heads name their weights themselves.
-  virtual bool has_named(const char* name) const = 0;
+  virtual bool has_named(const std::string& name) const = 0;
   virtual LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) = 0;
   virtual NormWeights named_norm(const char* name, int64_t width, bool bias) = 0;
-  virtual TensorView named_bias(const char* name, int64_t n, bool quiet) = 0;  // quiet: no word of it if it is missing
+  virtual TensorView named_bias(const std::string& name, int64_t n, bool quiet) = 0;  // quiet: missing, no word of it
 
  protected:
   // Where a weight may be, in the order in which it is looked for.
@@ -103,6 +115,10 @@ class Loader {
   bool for_rows(const std::string& slot, const Fn& fn) const {
     return std::ranges::any_of(rows_, [&](const WeightRow& row) { return slot == row.slot && fn(row); });
   }
+  size_t place_of(const std::string& slot) const {  // of its first row; the number of rows if it has none
+    return size_t(std::ranges::find_if(rows_, [&](const WeightRow& row) { return slot == row.slot; }) - rows_.begin());
+  }
+  bool named(const std::string& slot) const { return place_of(slot) < rows_.size(); }
 
   const Arch& arch_;
   const char* stack_ = "";
@@ -120,21 +136,26 @@ class Loader {
 // is drawn from a normal distribution (weights), zero (biases) or one (norms), and noted in missing().
 class Checkpoint final : public Loader {
  public:
-  // format: of the stacks' matrices; tables and the matrices of heads have that of its activations.
+  // format: of the layers' matrices; tables, convolutions, the matrices of embeddings and of heads have that of its
+  // activations.
   Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
              Memory& memory);
 
   bool has(const std::string& slot, int64_t layer) const override;
-  TensorView table(const char* slot, const Shape& shape, int64_t layer) override;
-  TensorView blank(const Shape& shape) override;
+  bool as_one(const std::string& whole, const std::string&, int64_t layer) const override { return has(whole, layer); }
+  TensorView table(const char* slot, const Shape& shape, int64_t layer, Memory* aside) override;
+  TensorView blank(const Shape& shape, DType dtype) override;
   TokenTable tokens(int64_t vocab, int64_t width) override;
   LinearWeights projection(int64_t vocab, int64_t width) override;
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override;
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias) override;
-  bool has_named(const char* name) const override { return find_name(name, "") != nullptr; }
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) override;
+  LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) override;
+  TensorView vectors(const std::vector<Part>& parts, int64_t layer) override;
+  bool has_vector(const std::string& slot, int64_t layer) const override;
+  bool has_named(const std::string& name) const override { return find_name(name, "") != nullptr; }
   LinearWeights named_linear(const char* name, const char* bias_name, int64_t n, int64_t k, bool bias) override;
   NormWeights named_norm(const char* name, int64_t width, bool bias) override;
-  TensorView named_bias(const char* name, int64_t n, bool quiet) override;
+  TensorView named_bias(const std::string& name, int64_t n, bool quiet) override;
 
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
@@ -158,9 +179,9 @@ class Checkpoint final : public Loader {
   void convert(const TensorEntry& entry, std::byte* to, DType dtype);
   TensorView filled(int64_t n, float value);
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
-  ops::PackedWeight matrix(Format format, int64_t n, int64_t k);
-  // head_dim > 0: of Load::kByHead.
-  ops::PackedWeight pack_parts(const std::vector<const TensorEntry*>& parts, int64_t k, int64_t head_dim);
+  ops::PackedWeight matrix(Format format, int64_t n, int64_t k, Memory& memory);
+  void pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
+                  const ops::PackedWeight& weight);
 
   Format format_;
   DType dtype_;  // of activations

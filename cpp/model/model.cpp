@@ -66,7 +66,7 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   check.rank("cu_seqlens", batch.cu_seqlens, 1);
   const int64_t tokens = batch.ids ? batch.ids.shape.count() : batch.embeds ? batch.embeds.shape[0] : 0;
   const Sequences sequences = sequences_of("forward", batch.cu_seqlens, tokens);
-  if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec.width});
+  if (batch.embeds) check.matches("inputs_embeds", batch.embeds, DType::kF32, {tokens, spec.embed_width()});
   for (int64_t s = 0; s < sequences.count; ++s) {
     const int64_t past = decoding.past.empty() ? 0 : decoding.past[size_t(s)];
     // By positions; where these are given, by tokens, since hidden ones take none.
@@ -78,8 +78,9 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
     }
   }
   if (batch.ids) check.ids("input_ids", batch.ids, tokens, spec.embed.vocab);
-  if (batch.segment_ids && spec.embed.segments)
-    check.ids("token_type_ids", batch.segment_ids, tokens, spec.embed.segments);
+  const int64_t segments = spec.embed.segments_are_tokens ? spec.embed.vocab : spec.embed.segments;
+  if (batch.segment_ids && segments) check.ids("token_type_ids", batch.segment_ids, tokens, segments);
+  if (batch.language_ids && spec.embed.languages) check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
   constexpr int64_t kPositions = 1 << 20;   // more than any model's; bounds the tables of rotary positions
   const int64_t positions = spec.embed.positions ? spec.embed.positions->count : spec.max_length;
   if (batch.position_ids) check.ids("position_ids", batch.position_ids, tokens, positions ? positions : kPositions);
@@ -203,6 +204,8 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                  .ids = slice(batch.ids, from, to),
                  .embeds = slice(batch.embeds, from, to),
                  .segment_ids = slice(batch.segment_ids, from, to),
+                 .language_ids = slice(batch.language_ids, from, to),
+                 .hidden = slice(batch.hidden, from, to),
                  .position_ids = slice(batch.position_ids, from, to),
                  .index = slice(batch.index, key_place[size_t(first)], key_place[size_t(last)]),
                  .mask = slice(batch.mask, from, to),

@@ -13,6 +13,14 @@ static TensorView view_of(std::vector<T>& v, DType dtype, const Shape& shape) {
   return v.empty() ? TensorView{} : TensorView{v.data(), dtype, Device::kCpu, shape};
 }
 
+// Does any token of the row attend to column c?
+static bool seen_by_any(const PaddedInput& in, int64_t b, int64_t c) {
+  for (int64_t i = 0; i < in.length; ++i) {
+    if (in.pair_mask[(b * in.length + i) * in.length + c]) return true;
+  }
+  return false;
+}
+
 Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : length_(in.length) {
   constexpr int64_t kMost = 1ll << 31;   // cu_seqlens is i32
   const int64_t past = cache ? cache->columns : 0;
@@ -59,7 +67,7 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
     key_columns_.push_back(std::move(keys));
   }
 
-  const int64_t tokens = start_.back(), width = spec.width;
+  const int64_t tokens = start_.back(), width = spec.embed_width();
   const LearnedPositions learned = spec.embed.positions.value_or(LearnedPositions{.count = 0});
   const bool counted = learned.of_shown && in.mask && !in.position_ids;
   const bool positions = in.position_ids || dropped || counted, masked = in.pair_mask || hidden;
@@ -91,13 +99,17 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       const int64_t i = column_[size_t(t)];
       if (in.ids) ids_.push_back(in.ids[row + i]);
       if (in.segment_ids) segment_ids_.push_back(in.segment_ids[row + i]);
+      if (in.language_ids) language_ids_.push_back(in.language_ids[row + i]);
       if (in.embeds) embeds_.insert(embeds_.end(), in.embeds + (row + i) * width, in.embeds + (row + i + 1) * width);
       if (positions) position_ids_.push_back(row_positions[size_t(i)]);
+      const bool unseen = spec.hidden != Hidden::kToken && in.pair_mask && !seen_by_any(in, b, i);
+      if (spec.hidden != Hidden::kToken && in.pair_mask) hidden_.push_back(unseen);
       if (!masked) continue;
       const size_t at = mask_.size();
       mask_.resize(at + longest, 0);
       for (size_t k = 0; k < keys.size(); ++k) {
-        const bool pair = !in.pair_mask || in.pair_mask[(row + i) * columns_ + keys[k]];
+        bool pair = !in.pair_mask || in.pair_mask[(row + i) * columns_ + keys[k]];
+        if (unseen && spec.hidden == Hidden::kBlind) pair = false;
         mask_[at + k] = pair && (!in.mask || in.mask[b * columns_ + keys[k]]);
       }
     }
@@ -113,6 +125,8 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
             .ids = view_of(ids_, DType::kI32, {tokens}),
             .embeds = view_of(embeds_, DType::kF32, {tokens, width}),
             .segment_ids = view_of(segment_ids_, DType::kI32, {tokens}),
+            .language_ids = view_of(language_ids_, DType::kI32, {tokens}),
+            .hidden = view_of(hidden_, DType::kU8, {tokens}),
             .position_ids = view_of(position_ids_, DType::kI32, {tokens}),
             .index = view_of(index_, DType::kI32, {int64_t(index_.size())}),
             .mask = view_of(mask_, DType::kU8, {tokens, int64_t(longest)}),
@@ -155,7 +169,7 @@ void Packing::unpack_attention(const float* packed, int64_t heads, float* padded
 
 void pool_hidden(const Model& model, const PaddedInput& in, const std::vector<TensorView>& out) {
   bool any = false;
-  for (size_t i = 0; i < out.size(); ++i) any |= out[i] && model.heads()[i].spec.per_sequence();
+  for (size_t i = 0; i < out.size(); ++i) any |= out[i] && model.heads()[i].spec.first_row();
   if (!any) return;
   const StackSpec& spec = *model.spec().encoder;
   for (int64_t b = 0; in.mask && in.length > 0 && b < in.batch; ++b) {
@@ -168,14 +182,15 @@ void pool_hidden(const Model& model, const PaddedInput& in, const std::vector<Te
     const PaddedInput one{.batch = 1,
                           .length = in.length,
                           .ids = from(in.ids, 1),
-                          .embeds = from(in.embeds, spec.width),
+                          .embeds = from(in.embeds, spec.embed_width()),
                           .pair_mask = pair_mask.data(),
                           .position_ids = from(in.position_ids, 1),
-                          .segment_ids = from(in.segment_ids, 1)};
+                          .segment_ids = from(in.segment_ids, 1),
+                          .language_ids = from(in.language_ids, 1)};
     const Packing packing(one, spec);
     Outputs results;
     for (size_t i = 0; i < out.size(); ++i) {
-      const bool wanted = out[i] && model.heads()[i].spec.per_sequence();
+      const bool wanted = out[i] && model.heads()[i].spec.first_row();
       results.heads.push_back(wanted ? slice(out[i], b, b + 1) : TensorView{});
     }
     model.encode(packing.batch(), results);

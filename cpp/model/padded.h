@@ -16,6 +16,7 @@ struct PaddedInput {
   const uint8_t* pair_mask = nullptr;  // [batch, length, columns], 0: the row does not attend to the column; or null
   const int32_t* position_ids = nullptr;  // [batch, length], or null
   const int32_t* segment_ids = nullptr;  // [batch, length], or null
+  const int32_t* language_ids = nullptr;  // [batch, length], or null
   const int32_t* gather = nullptr;  // [batch] columns of new tokens, or null
 };
 
@@ -45,11 +46,11 @@ class FASTPLM_EXPORT Packing {
 
  private:
   int64_t length_, columns_;
-  std::vector<int32_t> start_, column_, ids_, segment_ids_, position_ids_, index_, gather_;
+  std::vector<int32_t> start_, column_, ids_, segment_ids_, language_ids_, position_ids_, index_, gather_;
   std::vector<std::vector<int32_t>> key_columns_;
   std::vector<int64_t> past_;
   std::vector<float> embeds_;
-  std::vector<uint8_t> mask_;
+  std::vector<uint8_t> mask_, hidden_;
   Batch batch_;
 };
 

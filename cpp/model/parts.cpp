@@ -20,6 +20,7 @@ static void check_norms(const StackSpec& spec) {
       }
     }
   }
+  if (const auto* relative = score_of<RelativeKeys>(spec)) check(relative->norm);
 }
 
 // All attentions of a sublayer would use one workspace for queries, keys and values.
@@ -58,7 +59,7 @@ Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const V
   if (spec.decoder) {
     check_norms(*spec.decoder);
     check_branches(*spec.decoder);
-    load.use("decoder", arch.decoder);
+    load.use("decoder", arch.decoder.empty() ? arch.encoder : arch.decoder);   // a family of one stack has one table
     parts.decoder = load_stack(load, *spec.decoder, both ? spec.encoder->width : 0);
   }
   parts.heads = load_head(load, outputs, parts.last().width, parts.last().embed.vocab);

@@ -4,6 +4,7 @@
 // Every axis is a closed set. A model that needs something new adds one alternative here and its one case in the
 // block that owns the axis; family names never appear outside arch/.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <variant>
@@ -48,7 +49,16 @@ struct Buckets {   // learned for each head and bucketed distance; the stack own
   bool both_ways;
   bool each_layer = false;
 };
-using ScoreBias = std::variant<std::monostate, Rope, Buckets>;
+struct RelativeKeys {   // queries times keys of positions, and queries of positions times keys (arXiv:2006.03654)
+  int64_t count;            // of positions: half of them behind a query; the stack owns their table
+  int64_t buckets;          // distances share positions from buckets / 2 on, up to max_distance; 0: each has its own
+  int64_t max_distance;
+  bool keys, queries;       // which of the two
+  bool shared;              // made by the projections of the tokens' keys and queries, else by their own
+  bool key_bias = true;     // of their own projection
+  std::optional<NormSpec> norm;   // of the table
+};
+using ScoreBias = std::variant<std::monostate, Rope, Buckets, RelativeKeys>;
 
 // An RMSNorm of queries and of keys, before they are rotated: of each head, or of all heads of a token together.
 struct QkNorm {
@@ -76,15 +86,22 @@ struct MlpSpec {
   int64_t width;
   Act act;
   bool gated = false;
-  bool bias = true;
+  bool bias = true, down_bias = bias;   // of the first matrices, and of the last
+};
+
+// A convolution over neighbouring tokens of the layer's input, of odd length, and its activation.
+struct ConvSpec {
+  int64_t length;
+  Act act;
 };
 
 // --- layers and stacks ------------------------------------------------------------------------------------
 
-// x = after(x + the sum over branches of factor inner(op(before(x)))); all branches read x before it changes.
+// x = after(x + the sum over branches of factor inner(op(before(x)))); all branches read x before it changes, but for a
+// convolution, which reads the layer's input.
 struct Branch {
   std::optional<NormSpec> before;
-  std::variant<AttentionSpec, MlpSpec> op;
+  std::variant<AttentionSpec, MlpSpec, ConvSpec> op;
   std::optional<NormSpec> inner = {};
   double factor = 1.0;
 
@@ -100,6 +117,7 @@ using LayerSpec = std::vector<Sublayer>;
 enum class Waves : uint8_t {
   kNone,
   kHalves,   // sin(p / 10000^(2i / d)), then the cosines, if the checkpoint has no table
+  kTurns,    // the same in turn, a sine and its cosine
   kSteps,    // sin(p / 10000^(i / (d/2 - 1))), then the cosines; zeros for padding
 };
 
@@ -112,12 +130,26 @@ struct LearnedPositions {
   bool of_shown = false;   // tokens that the mask hides are not counted either; given positions begin at `first` too
 };
 
-struct EmbedSpec {   // the sum of its tables, then the norm
+struct EmbedSpec {   // the sum of its tables, then the norm and the projection to the stack's width
+  enum class Project : uint8_t { kNone, kBeforeNorm, kAfterNorm };
+
   int64_t vocab, segments = 0;
   std::optional<LearnedPositions> positions;
   double scale = 1.0;   // of the token's row
   bool scales_given = false;   // and of an input vector in its place
   std::optional<NormSpec> norm;
+  int64_t languages = 0;   // of a table that is added where the caller names each token's language
+  bool segments_are_tokens = false;   // segment ids are of the table of tokens, and none are added unless given
+  int64_t width = 0;    // of the tables; 0: the stack's
+  Project project = Project::kNone;
+  bool project_bias = true;
+};
+
+// What becomes of a token that the mask hides, where a head reads its state nevertheless.
+enum class Hidden : uint8_t {
+  kToken,   // what becomes of any other that nobody sees
+  kZero,    // its states are 0
+  kBlind,   // it begins as 0 and sees all tokens alike
 };
 
 struct StackSpec {
@@ -127,8 +159,10 @@ struct StackSpec {
   std::vector<int> kind_of, weights_of;    // of each layer; equal weights_of: shared weights
   std::optional<NormSpec> last;            // after the layers
   int64_t max_length = 0;                  // tokens of one sequence; 0: no limit
+  Hidden hidden = Hidden::kToken;
 
   int64_t layers() const { return int64_t(kind_of.size()); }
+  int64_t embed_width() const { return embed.width ? embed.width : width; }   // of input vectors
   const LayerSpec& layer(int64_t n) const { return kinds[size_t(kind_of[size_t(n)])]; }
 };
 
@@ -136,7 +170,7 @@ struct Spec {
   std::optional<StackSpec> encoder, decoder;
 };
 
-// Calls fn(branch's spec) for each attention (or each MLP) of the stack's kinds of layers.
+// Calls fn(branch's spec) for each attention (or MLP, or convolution) of the stack's kinds of layers.
 template <class Op, class Fn>
 void for_each(const StackSpec& stack, const Fn& fn) {
   for (const LayerSpec& layer : stack.kinds) {
@@ -148,19 +182,32 @@ void for_each(const StackSpec& stack, const Fn& fn) {
   }
 }
 
+// What attention adds to its scores by a Score, in all layers of the stack alike; or null.
+template <class Score>
+const Score* score_of(const StackSpec& stack) {
+  const Score* found = nullptr;
+  for_each<AttentionSpec>(stack, [&](const AttentionSpec& attention) {
+    if (const auto* own = std::get_if<Score>(&attention.score)) found = own;
+  });
+  return found;
+}
+
 // --- heads ------------------------------------------------------------------------------------------------
 
 // What is made of the last stack's hidden states, step by step.
 struct HeadStep {
   enum Kind : uint8_t {
-    kFirst,     // each sequence's first row
+    kFirst,     // each sequence's first row; where the mask hides that, what becomes of it
+    kFirstShown,   // the first row that the mask shows
     kGather,    // the row of each sequence that the caller names
+    kMean,      // the mean of each sequence's rows
     kDense,     // a linear layer and an activation
     kNorm,
     kScale,
     kVocab,     // a projection to the vocabulary: its own, or by the token embeddings if the model ties them
   } kind;
-  const char* name = nullptr;   // of the weight; may be null for kVocab that is always tied
+  const char* name = nullptr;   // of the weight
+  const char* older = nullptr;  // of a norm's weight, in older checkpoints
   const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
   bool quiet_bias = false;      // without the bias it is zero, and no word of it
   const char* tied_bias = nullptr;   // of the one that stands for it if the model ties its projection
@@ -176,7 +223,10 @@ struct HeadOutput {
   std::vector<HeadStep> steps;
   bool optional = false;        // left out where the caller wants none
 
-  bool per_sequence() const { return steps.front().kind <= HeadStep::kGather; }
+  bool per_sequence() const {
+    return std::ranges::any_of(steps, [](const HeadStep& s) { return s.kind <= HeadStep::kMean; });
+  }
+  bool first_row() const { return steps.front().kind == HeadStep::kFirst; }
 };
 
 }  // namespace fastplm

@@ -5,6 +5,7 @@
 namespace fastplm {
 
 std::string slot_of(const Branch& branch) {
+  if (std::holds_alternative<ConvSpec>(branch.op)) return "conv";
   const auto* attention = std::get_if<AttentionSpec>(&branch.op);
   return !attention ? "mlp" : attention->keys == Source::kEncoder ? "cross" : "attention";
 }
@@ -26,6 +27,9 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
       out.buckets.push_back(load.table("attention.buckets", {buckets->count, attention.heads}, n));
     }
   });
+  Memory aside;   // of what each layer makes its own from
+  TensorView positions;
+  if (const auto* relative = score_of<RelativeKeys>(spec)) positions = load_positions(load, *relative, width, aside);
   std::vector<std::shared_ptr<RopeTable>> ropes;   // layers share them
   const auto rope_of = [&](const Rope& rope) {
     const auto same = std::ranges::find_if(ropes, [&](const auto& table) { return table->rope() == rope; });
@@ -42,9 +46,11 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
         if (branch.before) own.before = load.norm(slot_of(branch) + ".before", place, width, branch.before->bias);
         if (branch.inner) own.inner = load.norm(slot_of(branch) + ".inner", place, width, branch.inner->bias);
         if (const auto* attention = std::get_if<AttentionSpec>(&branch.op)) {
-          AttentionWeights made = load_attention(load, *attention, width, encoder_width, place);
+          AttentionWeights made = load_attention(load, *attention, width, encoder_width, place, positions);
           if (const Rope* rope = std::get_if<Rope>(&attention->score)) made.rope = rope_of(*rope);
           own.op = std::move(made);
+        } else if (const auto* conv = std::get_if<ConvSpec>(&branch.op)) {
+          own.op = load_conv(load, *conv, width);
         } else {
           own.op = load_mlp(load, std::get<MlpSpec>(branch.op), width, place);
         }

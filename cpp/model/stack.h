@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/blocks/attention.h"
+#include "model/blocks/conv.h"
 #include "model/blocks/embed.h"
 #include "model/blocks/mlp.h"
 
@@ -11,7 +12,7 @@ namespace fastplm {
 
 struct BranchWeights {
   NormWeights before, inner;
-  std::variant<AttentionWeights, MlpWeights> op;
+  std::variant<AttentionWeights, MlpWeights, ConvWeights> op;
 };
 struct SublayerWeights {
   std::vector<BranchWeights> branches;
@@ -30,7 +31,7 @@ struct StackWeights {
   }
 };
 
-// What the slots of a branch's weights begin with: "attention", "cross" or "mlp".
+// What the slots of a branch's weights begin with: "attention", "cross", "mlp" or "conv".
 FASTPLM_EXPORT std::string slot_of(const Branch& branch);
 
 // encoder_width: of the states that the stack attends to, if it does.

@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/linear.h"
 #include "ops/rows.h"
 
 namespace fastplm::ops {
@@ -23,29 +24,48 @@ static int64_t page_rows(DType dtype, int64_t length) {
   return rows;
 }
 
-static int64_t scratch_bytes(DType dtype, int64_t head_dim, int64_t longest) {
+static int64_t scratch_bytes(DType dtype, int64_t head_dim, int64_t longest, int64_t positions) {
   int64_t bytes = 0;
   with_float_type("attention", dtype,
-                  [&]<class T>() { bytes = kernels().of<T>().attention_workspace(head_dim, longest); });
+                  [&]<class T>() { bytes = kernels().of<T>().attention_workspace(head_dim, longest, positions); });
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
-int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest) {
+int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest, int64_t positions) {
   const HeadPages page{dtype, head_dim, page_rows(dtype, longest)};
-  return page.bytes() + scratch_bytes(dtype, head_dim, longest);
+  return page.bytes() + scratch_bytes(dtype, head_dim, longest, positions);
 }
 
-// Every distance between a query and a key of its sequence must have its place in distance_bias.
-static void check_reach(const AttentionOptions& o, const Sequences& keys, int64_t reach) {
+// Every distance between a query and a key of its sequence must have its place in `what`.
+static void check_reach(const char* what, const AttentionOptions& o, const Sequences& keys, int64_t reach) {
   const int32_t* index = o.index.as<int32_t>();
   for (int64_t s = 0; s < keys.count; ++s) {
     if (keys.length(s) == 0) continue;
     const int64_t first = keys.start[s], last = keys.start[s + 1] - 1;
     const int64_t distance = index ? int64_t(index[last]) - index[first] : last - first;
     if (distance < reach) continue;
-    fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; distance_bias reaches ",
+    fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; ", what, " reaches ",
          reach - 1);
   }
+}
+
+static void check_positions(const AttentionOptions& o, const Sequences& keys) {
+  const Check check{"attention"};
+  const RelativePositions& r = o.relative;
+  check.rank("place", r.place, 1);
+  check.dtype("place", r.place, DType::kI32);
+  if (o.kv_heads != o.heads) {
+    fail(ErrorKind::kValue, "attention: ", o.heads, " heads over ", o.kv_heads,
+         " key heads; relative positions need as many");
+  }
+  const int32_t* place = r.place.as<int32_t>();
+  const int64_t width = r.place.shape[0];
+  for (int64_t i = 0; i < width; ++i) {
+    if (place[i] >= (i ? place[i - 1] : 0) && place[i] < r.count) continue;
+    fail(ErrorKind::kValue, "attention: place holds ", place[i], " at ", i, "; expected 0 to ", r.count - 1,
+         ", not decreasing");
+  }
+  check_reach("place", o, keys, (width + 1) / 2);
 }
 
 namespace {
@@ -59,6 +79,7 @@ struct Call {
   const Keys& keys;
   float* weights;
   int64_t reach;
+  int64_t head_positions = 0;   // values of one head's packed position keys
 
   int64_t group() const { return o.heads / o.kv_heads; }
 
@@ -111,6 +132,12 @@ struct Call {
            .distance_bias =
                o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
            .bias_step = step ? 0 : 2 * reach - 1,
+           .place = o.relative.count ? o.relative.place.as<int32_t>() + o.relative.place.shape[0] / 2 : nullptr,
+           .position_keys = o.relative.keys ? static_cast<const T*>(o.relative.keys) + head * head_positions : nullptr,
+           .position_queries =
+               o.relative.queries.data ? static_cast<const T*>(o.relative.queries.data) + head * o.head_dim : nullptr,
+           .positions = o.relative.count,
+           .position_ld = o.relative.queries.ld,
            .index = o.index ? o.index.as<int32_t>() + first_key : nullptr,
            .mask = o.mask ? o.mask.as<uint8_t>() + first * o.mask.shape[1] : nullptr,
            .mask_ld = step && o.mask ? o.mask.shape[1] : 0,
@@ -149,7 +176,7 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
     }
   }
   if (queries.tokens() == 0) return;
-  const int64_t share = attention_workspace(o.dtype, o.head_dim, longest);
+  const int64_t share = attention_workspace(o.dtype, o.head_dim, longest, o.relative.count);
   if (workspace.shape.count() < share) {
     fail(ErrorKind::kValue, "attention: workspace has ", workspace.shape.count(), " bytes; expected ", share,
          " or more");
@@ -157,11 +184,14 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
   const int64_t reach = o.distance_bias ? (o.distance_bias.shape[1] + 1) / 2 : 0;
   if (o.distance_bias) {
     check.matches("distance_bias", o.distance_bias, DType::kF32, {o.heads, 2 * reach - 1});
-    check_reach(o, keys.sequences, reach);
+    check_reach("distance_bias", o, keys.sequences, reach);
   }
+  if (o.relative.count) check_positions(o, keys.sequences);
 
   with_float_type("attention", o.dtype, [&]<class T>() {
-    const Call<T> call{o, q, out, queries, keys, weights, reach};
+    Call<T> call{o, q, out, queries, keys, weights, reach};
+    if (o.relative.keys)
+      call.head_positions = packed_bytes(format_of(o.dtype), o.relative.count, o.head_dim) / int64_t(sizeof(T));
     // Each thread at work takes one share of the workspace, and then one (sequence, key head) after another.
     std::atomic<int64_t> next{0};
     const int64_t units = queries.count * o.kv_heads;
@@ -201,6 +231,29 @@ void bucket_bias(TensorView table, int64_t max_distance, bool both_ways, TensorV
       const int64_t ahead = !both_ways ? 0 : distance > 0 ? bucket + buckets : bucket;
       row[distance] = table.as<float>()[ahead * heads + h];
     }
+  }
+}
+
+void place_positions(int64_t count, int64_t buckets, int64_t max_distance, TensorView place) {
+  const Check check{"place_positions"};
+  check.rank("place", place, 1);
+  check.dtype("place", place, DType::kI32);
+  const int64_t reach = (place.shape[0] + 1) / 2, span = count / 2, exact = buckets / 2;
+  if (count < 2 || count % 2 || (buckets && (exact < 1 || max_distance <= exact + 1))) {
+    fail(ErrorKind::kValue, "place_positions: ", count, " positions, ", buckets, " buckets up to the distance ",
+         max_distance, "; expected an even number and a distance above ", exact + 1);
+  }
+  const float log_range = std::log(float(double(max_distance - 1) / double(exact ? exact : 1)));
+  for (int64_t distance = 0; distance < reach; ++distance) {
+    int64_t steps = distance;
+    if (buckets && distance > exact) {
+      const float far = std::log(float(distance) / float(exact)) / log_range * float(exact - 1);
+      steps = int64_t(std::ceil(far) + float(exact));
+    }
+    // The source's tables begin with the query farthest behind its key; here they end there.
+    const auto row = [&](int64_t ahead) { return std::clamp<int64_t>(span - 1 + ahead, 0, count - 1); };
+    place.as<int32_t>()[reach - 1 + distance] = int32_t(row(steps));
+    place.as<int32_t>()[reach - 1 - distance] = int32_t(row(-steps));
   }
 }
 

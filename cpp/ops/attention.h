@@ -1,5 +1,6 @@
 // Attention of packed queries to packed keys, without padding.
-//   out[i] = sum_j softmax_j(cap(scale q_i . k_j) + bias(j - i)) v_j,  j over the keys of i's own sequence
+//   out[i] = sum_j softmax_j(cap(scale (q_i . k_j + q_i . K(j - i) + Q(j - i) . k_j)) + bias(j - i)) v_j,
+// j over the keys of i's own sequence; K and Q of relative positions (arXiv:2006.03654), 0 without any
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"
@@ -21,16 +22,26 @@ struct Keys {
   const PagedKeys* pages = nullptr;   // in place of k and v
 };
 
+// Keys and queries of relative positions, of each head: all heads have their own, and kv_heads is heads.
+struct RelativePositions {
+  int64_t count = 0;         // of positions; 0: there are none
+  const void* keys = nullptr;   // for each head, a packed weight [count, head_dim] of dtype; or null: no K
+  Rows queries;              // [count, heads head_dim] of dtype; or empty: no Q
+  TensorView place;  // [2 reach - 1] i32, in [0, count), not decreasing: at reach - 1 + index j - index i the
+                     // position of key j for query i
+};
+
 struct AttentionOptions {
   DType dtype = DType::kF32;
-  int64_t heads = 1, kv_heads = 1, head_dim = 1;   // query head h reads key head h / (heads / kv_heads)
-  double scale = 1.0;        // > 0
-  double softcap = 0.0;      // > 0: cap(s) = softcap tanh(s / softcap); else cap(s) = s
-  int64_t back = kFar, ahead = kFar;   // a token sees those at most this far before and behind it
+  int64_t heads = 1, kv_heads = 1, head_dim = 1;  // query head h reads key head h / (heads / kv_heads)
+  double scale = 1.0;  // > 0
+  double softcap = 0.0;  // > 0: cap(s) = softcap tanh(s / softcap); else cap(s) = s
+  int64_t back = kFar, ahead = kFar;  // a token sees those at most this far before and behind it
   TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
-  TensorView index;          // i32 of each key, increasing within a sequence: where it stands for back, ahead and
-                             // distance_bias; empty: 0, 1, 2, ...
-  TensorView mask;           // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
+  TensorView index;  // i32 of each key, increasing within a sequence: where it stands for back, ahead and
+                     // distance_bias; empty: 0, 1, 2, ...
+  TensorView mask;  // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
+  RelativePositions relative;
 };
 
 //   q           [query tokens, heads head_dim] of dtype
@@ -44,8 +55,14 @@ struct AttentionOptions {
 FASTPLM_EXPORT void attention(Rows q, const Sequences& queries, const Keys& keys, const AttentionOptions& options,
                               Rows out, float* weights, TensorView workspace);
 
-// Bytes for one thread, for sequences of up to `longest` keys.
-FASTPLM_EXPORT int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest);
+// Bytes for one thread, for sequences of up to `longest` keys and so many relative positions.
+FASTPLM_EXPORT int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest, int64_t positions = 0);
+
+// Fills place [2 reach - 1] for distances -(reach - 1) to reach - 1 of key from query, farthest ahead last, of `count`
+// positions whose middle is distance 0: one for each distance, or with buckets > 0, as DeBERTa-v2 buckets them, its own
+// for those below buckets / 2, and shared ones up to max_distance. Beyond, the first and the last.
+// Source: make_log_bucket_position of transformers' modeling_deberta_v2.py, in its f32 arithmetic.
+FASTPLM_EXPORT void place_positions(int64_t count, int64_t buckets, int64_t max_distance, TensorView place);
 
 // Fills distance_bias [heads, 2 reach - 1] for distances -(reach - 1) to reach - 1 from a table [buckets, heads]
 // f32 of learned biases, as T5 buckets distances: in both directions, or all that lies ahead as distance 0.

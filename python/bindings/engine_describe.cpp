@@ -41,6 +41,12 @@ py::object score_of(const ScoreBias& score) {
     return py::dict("kind"_a = "buckets", "count"_a = buckets->count, "max_distance"_a = buckets->max_distance,
                     "both_ways"_a = buckets->both_ways, "each_layer"_a = buckets->each_layer);
   }
+  if (const auto* relative = std::get_if<RelativeKeys>(&score)) {
+    return py::dict("kind"_a = "relative_keys", "count"_a = relative->count, "buckets"_a = relative->buckets,
+                    "max_distance"_a = relative->max_distance, "keys"_a = relative->keys,
+                    "queries"_a = relative->queries, "shared"_a = relative->shared, "key_bias"_a = relative->key_bias,
+                    "norm"_a = maybe_norm(relative->norm));
+  }
   return py::none();
 }
 
@@ -54,8 +60,12 @@ py::dict dict_of(const AttentionSpec& s) {
 }
 
 py::dict dict_of(const MlpSpec& s) {
-  return py::dict("op"_a = "mlp", "width"_a = s.width, "act"_a = name_of(s.act), "gated"_a = s.gated,
-                  "bias"_a = s.bias);
+  return py::dict("op"_a = "mlp", "width"_a = s.width, "act"_a = name_of(s.act), "gated"_a = s.gated, "bias"_a = s.bias,
+                  "down_bias"_a = s.down_bias);
+}
+
+py::dict dict_of(const ConvSpec& s) {
+  return py::dict("op"_a = "conv", "length"_a = s.length, "act"_a = name_of(s.act));
 }
 
 py::dict dict_of(const Branch& s) {
@@ -73,22 +83,29 @@ py::list list_of_layer(const LayerSpec& layer) {
 
 py::dict dict_of(const EmbedSpec& s) {
   const auto positions = [](const LearnedPositions& p) {
-    static constexpr const char* kWaves[] = {"learned", "halves", "steps"};   // Waves
+    static constexpr const char* kWaves[] = {"learned", "halves", "turns", "steps"};   // Waves
     return py::dict("count"_a = p.count, "first"_a = p.first, "padding_id"_a = p.padding_id,
                     "waves"_a = kWaves[size_t(p.waves)], "of_shown"_a = p.of_shown);
   };
+  static constexpr const char* kProject[] = {nullptr, "before_norm", "after_norm"};   // EmbedSpec::Project
   return py::dict("vocab"_a = s.vocab, "segments"_a = s.segments, "positions"_a = maybe(s.positions, positions),
-                  "scale"_a = s.scale, "scales_given"_a = s.scales_given, "norm"_a = maybe_norm(s.norm));
+                  "scale"_a = s.scale, "scales_given"_a = s.scales_given, "norm"_a = maybe_norm(s.norm),
+                  "languages"_a = s.languages, "segments_are_tokens"_a = s.segments_are_tokens,
+                  "width"_a = s.width ? std::optional(s.width) : std::nullopt,
+                  "project"_a = kProject[size_t(s.project)], "project_bias"_a = s.project_bias);
 }
 
 py::dict dict_of(const StackSpec& s) {
+  static constexpr const char* kHidden[] = {"token", "zero", "blind"};   // Hidden
   return py::dict("width"_a = s.width, "embed"_a = dict_of(s.embed), "kinds"_a = list_of(s.kinds, list_of_layer),
                   "kind_of"_a = s.kind_of, "weights_of"_a = s.weights_of, "last"_a = maybe_norm(s.last),
-                  "max_length"_a = s.max_length ? std::optional(s.max_length) : std::nullopt);
+                  "max_length"_a = s.max_length ? std::optional(s.max_length) : std::nullopt,
+                  "hidden"_a = kHidden[size_t(s.hidden)]);
 }
 
 py::dict dict_of(const HeadStep& s) {
-  static constexpr const char* kKinds[] = {"first", "gather", "dense", "norm", "scale", "vocab"};   // HeadStep::Kind
+  static constexpr const char* kKinds[] = {"first", "first_shown", "gather", "mean",
+                                           "dense", "norm",        "scale",  "vocab"};   // HeadStep::Kind
   py::dict step("kind"_a = kKinds[s.kind]);
   if (s.kind == HeadStep::kDense || s.kind == HeadStep::kVocab || s.kind == HeadStep::kNorm) step["name"] = s.name;
   if (s.kind == HeadStep::kDense) {
@@ -108,7 +125,7 @@ py::dict dict_of(const HeadOutput& s) {
 }
 
 py::dict dict_of(const WeightNote& w) {
-  static constexpr const char* kStored[] = {"as_is", "transposed", "by_head", "less_one"};   // Load
+  static constexpr const char* kStored[] = {"as_is", "transposed", "by_head", "up_first", "less_one"};   // Load
   return py::dict("stack"_a = w.stack, "slot"_a = w.slot, "layer"_a = w.layer, "names"_a = w.names,
                   "shape"_a = std::vector<int64_t>(w.shape.dims.begin(), w.shape.dims.begin() + w.shape.rank),
                   "stored"_a = kStored[size_t(w.load)]);

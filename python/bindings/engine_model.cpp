@@ -99,7 +99,7 @@ struct Arguments {
   std::optional<py::array> input_ids;
   MaybeArray<float> embeds;
   MaybeArray<uint8_t> mask;
-  MaybeArray<int32_t> positions, segments, gather;
+  MaybeArray<int32_t> positions, segments, gather, languages = {};
 
   py::ssize_t batch = 0, length = 0;
   std::vector<int32_t> ids;   // memory of input()
@@ -117,10 +117,11 @@ struct Arguments {
     batch = shaped.shape(0);
     length = shaped.shape(1);
     const py::ssize_t columns = past + length;
-    expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.width)});
+    expect_shape("inputs_embeds", embeds, {batch, length, py::ssize_t(spec.embed_width())});
     expect_shape("attention_mask", mask, pairs() ? Sizes{batch, length, columns} : Sizes{batch, columns});
     expect_shape("position_ids", positions, {batch, length});
     expect_shape("token_type_ids", segments, {batch, length});
+    expect_shape("langs", languages, {batch, length});
     expect_shape("gather", gather, {batch});
     if (input_ids) ids = to_int32(*input_ids);
   }
@@ -134,6 +135,7 @@ struct Arguments {
             .pair_mask = pairs() ? mask->data() : nullptr,
             .position_ids = positions ? positions->data() : nullptr,
             .segment_ids = segments ? segments->data() : nullptr,
+            .language_ids = languages ? languages->data() : nullptr,
             .gather = gather ? gather->data() : nullptr};
   }
 };
@@ -242,10 +244,10 @@ struct Results {
 py::dict encode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& segments, const MaybeArray<int32_t>& gather, bool hidden_states,
-                bool attentions) {
+                bool attentions, const MaybeArray<int32_t>& languages) {
   if (!model.spec().encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
   const StackSpec& spec = *model.spec().encoder;
-  Arguments a{input_ids, embeds, mask, positions, segments, gather};
+  Arguments a{input_ids, embeds, mask, positions, segments, gather, languages};
   a.check(spec, 0);
   Results results(model, spec, a, a.length, 0, hidden_states, attentions, !model.spec().decoder);
   const PaddedInput input = a.input();
@@ -295,14 +297,15 @@ class CacheGuard {
 py::dict decode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& gather, Cache* cache, const MaybeArray<float>& encoder_states,
-                const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions) {
+                const MaybeArray<uint8_t>& encoder_mask, bool hidden_states, bool attentions,
+                const MaybeArray<int32_t>& segments) {
   if (!model.spec().decoder) fail(ErrorKind::kValue, "forward: this model has no decoder");
   const StackSpec& spec = *model.spec().decoder;
   if (cache && cache->model != model.id()) {
     fail(ErrorKind::kValue, "forward: the cache was made by another model; expected one of this model");
   }
   const Busy busy(cache);
-  Arguments a{input_ids, embeds, mask, positions, std::nullopt, gather};
+  Arguments a{input_ids, embeds, mask, positions, segments, gather};
   const int64_t past = cache ? cache->columns : 0;
   a.check(spec, past);
   py::ssize_t encoder_columns = 0;
@@ -392,6 +395,7 @@ py::dict class_dict(const ModelClass& known) {
   out["pick"] = kPicks[size_t(known.pick)];
   out["encoder_alone"] = known.stacks == Stacks::kEncoder;
   out["empty_cross"] = known.empty_cross;
+  out["refused"] = known.refused ? py::object(py::str(known.refused)) : py::object(py::none());
   out["also"] = known.also ? py::object(py::str(known.also)) : py::object(py::none());
   return out;
 }
@@ -416,7 +420,7 @@ py::dict family(const std::string& model_type) {
   py::dict aliases, defaults, classes, manners, out;
   for (const Alias& alias : arch.aliases) aliases[alias.name] = alias.own;
   for (const Default& known : arch.defaults) defaults[known.name] = known.value;
-  for (const ModelClass& known : arch.classes) classes[known.name] = class_dict(known);
+  for (const ModelClass& known : arch.classes) classes[name_of(arch, known).c_str()] = class_dict(known);
   manners["shifts_input_ids"] = arch.manners.shifts_input_ids;
   manners["wraps_last_id"] = arch.manners.wraps_last_id;
   manners["labels_stop_cache"] = arch.manners.labels_stop_cache;
@@ -424,6 +428,10 @@ py::dict family(const std::string& model_type) {
   manners["counts_encoder_layers"] = arch.manners.counts_encoder_layers;
   manners["states_all_or_none"] = arch.manners.states_all_or_none;
   manners["span_loss_by_count"] = arch.manners.span_loss_by_count;
+  manners["token_loss_by_mask"] = arch.manners.token_loss_by_mask;
+  manners["masked_loss_by_count"] = arch.manners.masked_loss_by_count;
+  manners["labels_choose_loss"] = arch.manners.labels_choose_loss;
+  manners["mask_by_lengths"] = arch.manners.mask_by_lengths;
   out["keys"] = words(arch.keys);
   out["aliases"] = aliases;
   out["defaults"] = defaults;
@@ -483,10 +491,11 @@ void bind_model(py::module_& m) {
            py::arg("dtype"), py::arg("optional") = true)
       .def("encode", &encode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("token_type_ids"), py::arg("gather"), py::arg("hidden_states"),
-           py::arg("attentions"))
+           py::arg("attentions"), py::arg("language_ids") = py::none())
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
-           py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"))
+           py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"),
+           py::arg("token_type_ids") = py::none())
       .def("new_cache", [](const Model& m) { return std::make_unique<Cache>(m.new_cache()); })
       .def("forward_packed", &forward_packed, py::arg("ids").noconvert(), py::arg("cu_seqlens").noconvert(),
            py::arg("token_type_ids") = py::none())
@@ -495,6 +504,7 @@ void bind_model(py::module_& m) {
       .def_property_readonly("dtype", [](const Model& m) { return name_of(m.format()); })
       .def_property_readonly("activation", [](const Model& m) { return name_of(format_of(m.dtype())); })
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
+      .def_property_readonly("embed_width", [](const Model& m) { return m.last().embed_width(); })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
       .def_property_readonly("heads",
                              [](const Model& m) {

@@ -6,6 +6,7 @@
 #include "names.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
+#include "ops/dispatch.h"
 #include "ops/embed.h"
 #include "ops/glu.h"
 #include "ops/linear.h"
@@ -75,17 +76,20 @@ NB_MODULE(_ops, m) {
          {"a", "format", "panels", "bias", "act", "residual", "out"});
 
   define(m, "attention_workspace",
-         +[](TensorView like, int64_t head_dim, int64_t longest) {
-           return ops::attention_workspace(like.dtype, head_dim, longest);
+         +[](TensorView like, int64_t head_dim, int64_t longest, int64_t positions) {
+           return ops::attention_workspace(like.dtype, head_dim, longest, positions);
          },
-         {"like", "head_dim", "longest"});
+         {"like", "head_dim", "longest", "positions"});
+  define(m, "place_positions", &ops::place_positions, {"count", "buckets", "max_distance", "place"});
   define(m, "bucket_bias", &ops::bucket_bias, {"table", "max_distance", "both_ways", "distance_bias"});
   // q [tokens, heads head_dim], k and v [key tokens, kv_heads head_dim]; cu_seqlens_k: None, as cu_seqlens; back,
-  // ahead: below 0 for all.
+  // ahead: below 0 for all. Of relative positions: position_keys u8, for each head a packed weight [positions,
+  // head_dim]; position_queries [positions, heads head_dim]; place i32.
   define(m, "attention",
          +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
              int64_t kv_heads, double scale, double softcap, int64_t back, int64_t ahead, Maybe distance_bias,
-             Maybe index, Maybe mask, TensorView out, Maybe weights, TensorView workspace) {
+             Maybe index, Maybe mask, Maybe position_keys, Maybe position_queries, Maybe place, TensorView out,
+             Maybe weights, TensorView workspace) {
            const Check check{"attention"};
            check.rank("q", q, 2);
            check.rank("k", k, 2);
@@ -97,6 +101,15 @@ NB_MODULE(_ops, m) {
            check.matches("v", v, q.dtype, k.shape);
            check.matches("out", out, q.dtype, q.shape);
            check.optional("index", index, DType::kI32, {keys.tokens()});
+           ops::RelativePositions relative;
+           if (place) {
+             check.rank("position_queries", position_queries, 2);
+             const int64_t count = position_queries.shape[0];
+             check.matches("position_queries", position_queries, q.dtype, {count, heads * dim});
+             check.matches("position_keys", position_keys, DType::kU8,
+                           {heads * ops::packed_bytes(format_of(q.dtype), count, dim)});
+             relative = {count, position_keys.data, {position_queries.data, heads * dim}, place};
+           }
            ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
                           {.dtype = q.dtype,
                            .heads = heads,
@@ -108,9 +121,11 @@ NB_MODULE(_ops, m) {
                            .ahead = ahead < 0 ? kFar : ahead,
                            .distance_bias = distance_bias,
                            .index = index,
-                           .mask = mask},
+                           .mask = mask,
+                           .relative = relative},
                           {out.data, out.shape[1]}, weights.as<float>(), workspace);
          },
-         {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "heads", "kv_heads", "scale", "softcap", "back", "ahead",
-          "distance_bias", "index", "mask", "out", "weights", "workspace"});
+         {"q",       "k",    "v",       "cu_seqlens",    "cu_seqlens_k", "heads", "kv_heads",      "scale",
+          "softcap", "back", "ahead",   "distance_bias", "index",        "mask",  "position_keys", "position_queries",
+          "place",   "out",  "weights", "workspace"});
 }

@@ -29,6 +29,7 @@ class Model:
     dtype: str
     activation: str
     width: int
+    embed_width: int
     layers: int
     heads: int
     vocab_size: int
@@ -62,6 +63,7 @@ class Model:
         gather: npt.NDArray[Any] | None,
         hidden_states: bool,
         attentions: bool,
+        language_ids: npt.NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         """gather: [batch] columns whose rows the class's head takes."""
     def decode(
@@ -76,6 +78,7 @@ class Model:
         encoder_mask: npt.NDArray[Any] | None,
         hidden_states: bool,
         attentions: bool,
+        token_type_ids: npt.NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         """attention_mask: of all columns, the cache's first."""
     def new_cache(self) -> Cache: ...

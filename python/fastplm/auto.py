@@ -16,7 +16,7 @@ class _AutoModelFor(AutoModel):
 
     @classmethod
     def _for(cls, config: PretrainedConfig) -> type[Any]:
-        classes = family_of(config.model_type).classes
+        classes = {n: kind for n, kind in family_of(config.model_type).classes.items() if not kind.refused}
         known = {task_of(n): n for n in classes}
         known |= {kind.also: n for n, kind in classes.items() if kind.also}
         for task in cls.tasks:
@@ -55,7 +55,7 @@ class AutoModelForNextSentencePrediction(_AutoModelFor):
 class AutoModelForPreTraining(_AutoModelFor):
     """Makes the model of `from_pretrained`'s folder or id with the head of its name."""
 
-    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH)
+    tasks = ("ForPreTraining", "LMHeadModel", *_BOTH, "ForMaskedLM")
 
 
 class AutoModelForQuestionAnswering(_AutoModelFor):

@@ -63,6 +63,26 @@ def mask(value: Any, batch: int, length: int, window: int | None = None) -> arra
     return flags
 
 
+def mask_of_lengths(
+    mask: arrays.Array | None, lengths: Any, ids: arrays.Array | None, batch: int, length: int, config: Any
+) -> arrays.Array | None:
+    """The mask given, else of `lengths` [batch], else of as many tokens as are no padding."""
+    if mask is None and lengths is None and ids is None:
+        return None
+    if mask is None:
+        padding = config.get("pad_token_id")
+        counts = (ids != padding).sum(1) if lengths is None else arrays.integers(lengths, "lengths")
+        if counts.shape != (batch,) or (counts.size and not (counts.min() >= 0 and counts.max() <= length)):
+            raise ValueError(f"lengths: expected {batch} lengths from 0 to {length}")
+        mask = np.ascontiguousarray(np.arange(length) < counts[:, None], np.uint8)
+    if config.get("causal") and mask.ndim == 2 and (mask[:, 1:] > mask[:, :-1]).any():
+        raise UnsupportedError(
+            "attention_mask: hides a token that others follow; a causal model of this family sees it: "
+            "expected padding on the right"
+        )
+    return mask
+
+
 def _scores_mask(array: arrays.Array, batch: int, length: int, window: int | None) -> arrays.Array:
     pairs = sees(array, batch, length, length, "attention_mask")
     if window is not None:

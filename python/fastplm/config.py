@@ -31,16 +31,23 @@ from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 # Sizes: every name a setting goes by, the smallest and the largest value. The limits lie far above any real
 # model and keep products of sizes within 64 bits.
 _WIDTH, _LAYERS, _HEADS = (
-    ("hidden_size", "d_model", "n_embd"),
-    ("num_hidden_layers", "num_layers", "n_layer", "encoder_layers"),
-    ("num_attention_heads", "num_heads", "n_head", "encoder_attention_heads"),
+    ("hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
+    ("num_hidden_layers", "num_layers", "n_layer", "encoder_layers", "n_layers"),
+    ("num_attention_heads", "num_heads", "n_head", "encoder_attention_heads", "n_heads"),
 )
 _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
-    ("vocab_size",): (1, 1 << 24),
+    ("vocab_size", "n_words"): (1, 1 << 24),
     _WIDTH: (1, 1 << 17),
     _LAYERS: (0, 1 << 12),
     _HEADS: (1, 1 << 12),
-    ("intermediate_size", "d_ff"): (1, 1 << 20),
+    ("intermediate_size", "d_ff", "hidden_dim"): (1, 1 << 20),
+    ("embedding_size",): (1, 1 << 17),
+    ("n_langs",): (0, 1 << 16),
+    ("position_buckets",): (-1, 1 << 20),
+    ("max_relative_positions",): (-1, 1 << 20),
+    ("conv_kernel_size",): (0, 1 << 10),
+    ("num_hidden_groups",): (1, 1 << 12),
+    ("inner_group_num",): (1, 1 << 12),
     ("n_inner",): (1, 1 << 20),
     ("encoder_ffn_dim",): (1, 1 << 20),
     ("decoder_ffn_dim",): (1, 1 << 20),
@@ -54,9 +61,10 @@ _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     ("type_vocab_size",): (0, 1 << 16),
     ("sliding_window",): (0, 1 << 23),
 }
-_REQUIRED = (("vocab_size",), _WIDTH, _LAYERS, _HEADS)
+_REQUIRED = (("vocab_size", "n_words"), _WIDTH, _LAYERS, _HEADS)
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "norm_eps", "rms_norm_eps")
-_ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj", "activation_function")
+_ACTIVATIONS = ("hidden_act", "hidden_activation", "feed_forward_proj", "activation_function", "activation",
+                "classifier_activation", "conv_act", "pooler_hidden_act")  # fmt: skip
 _SWITCHES = ("output_hidden_states", "output_attentions", "return_dict", "use_cache")
 _TOKENS = ("pad_token_id", "decoder_start_token_id")
 _OLDER = "config.json of older releases"  # of settings.WITHOUT_EFFECT

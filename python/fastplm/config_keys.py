@@ -95,7 +95,8 @@ def honoured(model_type: str) -> frozenset[str]:
     """The keys that act in this family, or are refused unless they ask for nothing."""
     family = family_of(model_type)
     labels = _OF_LABELS if "num_labels" in family.keys else ()
-    own = (*family.keys, *family.aliases, *labels, *_OF_STACKS[family.stacks])
+    decodes = _OF_STACKS["decoder"] if "is_decoder" in family.keys else ()
+    own = (*family.keys, *family.aliases, *labels, *_OF_STACKS[family.stacks], *decodes)
     return frozenset((*own, *_PYTHON, *ATTENTION_KEYS, *ONLY))
 
 

@@ -17,6 +17,7 @@ _OF_INPUT_IDS = ("ForSequenceClassification", "ForQuestionAnswering")
 def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     """The results of a decoder for arguments by name."""
     asked, given = given, dict(given)
+    _stop_cache(model, given)
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = encoding.tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     results = _decoded(model, given, (ids, embeds, batch, length), "", None, None)
@@ -29,9 +30,7 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     """The results of an encoder-decoder for arguments by name."""
     given = dict(given)
     _add_decoder_ids(model, given)
-    manners = family_of(model.model_type).manners
-    if (manners.labels_stop_cache or model.task in _OF_INPUT_IDS) and _has_labels(given):
-        given["use_cache"] = False if given.get("cache") is None else None
+    _stop_cache(model, given)
     states, encoder_mask, results = encoder_states(model, given)
     tokens = encoding.tokens(
         model, given.get("decoder_input_ids"), given.get("decoder_inputs_embeds"), "decoder_"
@@ -40,6 +39,12 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
     for name in ("hidden_states", "attentions"):
         made[f"decoder_{name}"] = made.pop(name)
     return encoding.packaged(model, given, {**heads.finish(model.task, made, given, model.config), **results})
+
+
+def _stop_cache(model: Any, given: dict[str, Any]) -> None:
+    of_input_ids = model.stacks == "both" and model.task in _OF_INPUT_IDS
+    if (family_of(model.model_type).manners.labels_stop_cache or of_input_ids) and _has_labels(given):
+        given["use_cache"] = False if given.get("cache") is None else None
 
 
 def _decoded(
@@ -83,10 +88,11 @@ def _decoded(
         encoder_mask,
         layers is not False,
         attentions,
+        calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
     )
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
-    if prefix or model.task not in heads.WITHOUT_CACHE:
+    if _gives_cache(model):
         shown = not manners.keeps_cache_back or _uses_cache(model, given)
         results["cache"] = cache if shown else None
     return results
@@ -96,12 +102,16 @@ def _uses_cache(model: Any, given: dict[str, Any]) -> bool:
     return calls.switch(given.get("use_cache"), "use_cache", model.config.use_cache)
 
 
+def _gives_cache(model: Any) -> bool:
+    if model.stacks == "causal":
+        return "cache" in model.kind.arguments
+    return model.stacks == "both" or model.task not in heads.WITHOUT_CACHE
+
+
 def _cache_of(model: Any, given: dict[str, Any]) -> Cache | None:
     cache = given.get("cache")
     if cache is None:
-        use = _uses_cache(model, given)
-        keeps = model.stacks == "both" or model.task not in heads.WITHOUT_CACHE
-        return Cache(model) if use and keeps else None
+        return Cache(model) if _uses_cache(model, given) and _gives_cache(model) else None
     if not isinstance(cache, Cache):
         raise TypeError(f"cache: a {type(cache).__name__}; expected the cache of an earlier call")
     if cache.engine is not model.engine:

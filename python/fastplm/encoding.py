@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastplm import arrays, calls, heads, losses
+from fastplm.families import family_of
 from fastplm.outputs import ModelOutput
 
 
@@ -16,6 +17,8 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     ids, embeds, batch, length = tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     layers = calls.layers_of(given.get("output_hidden_states"), config)
     mask = calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window)
+    if family_of(config.model_type).manners.mask_by_lengths:
+        mask = calls.mask_of_lengths(mask, given.get("lengths"), ids, batch, length, config)
     mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
     results = model.engine.encode(
         ids,
@@ -26,6 +29,7 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
         None,
         layers is not False,
         calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
+        calls.per_token(given.get("langs"), "langs", batch, length),
     )
     if model.kind.empty_cross and results["attentions"] is not None:
         results["cross_attentions"] = ()
@@ -46,7 +50,7 @@ def tokens(
         if ids.ndim != 2:
             raise ValueError(f"{prefix}input_ids: shape {list(ids.shape)}; expected [batch, length]")
         return ids, None, *ids.shape
-    embeds, width = arrays.floats(inputs_embeds, f"{prefix}inputs_embeds"), model.engine.width
+    embeds, width = arrays.floats(inputs_embeds, f"{prefix}inputs_embeds"), model.engine.embed_width
     if embeds.ndim != 3 or embeds.shape[2] != width:
         raise ValueError(
             f"{prefix}inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {width}]"

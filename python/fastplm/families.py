@@ -10,7 +10,7 @@ class Kind(NamedTuple):
     """A class of transformers, called `name`. arguments: of its call, by position. pick: the row of each
     sequence that its head takes: "none", "last_token", "last_end" or "named". encoder_alone: of a family of
     two stacks, it runs the encoder only. empty_cross: with attentions, its results have cross_attentions too,
-    which are empty. also: another task that it serves.
+    which are empty. also: another task that it serves. refused: why the engine does not run it.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Kind(NamedTuple):
     encoder_alone: bool
     empty_cross: bool
     also: str | None
+    refused: str | None
 
 
 class Manners(NamedTuple):
@@ -31,6 +32,10 @@ class Manners(NamedTuple):
     counts_encoder_layers: bool
     states_all_or_none: bool
     span_loss_by_count: bool
+    token_loss_by_mask: bool
+    masked_loss_by_count: bool
+    labels_choose_loss: bool
+    mask_by_lengths: bool
 
 
 class Family(NamedTuple):

@@ -20,8 +20,10 @@ _PER_TOKEN = (
     "token_type_ids",
     "position_ids",
     "inputs_embeds",
+    "langs",
     "mc_token_ids",
 )
+_OF_ROWS = ("ForSequenceClassification", "ForMultipleChoice", "ForNextSentencePrediction")
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
 _NEXT = (*_CAUSAL, "DoubleHeadsModel")  # each token's logits are of the next
 
@@ -104,12 +106,10 @@ def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: in
         needs = np.zeros((batch, length), bool)
         needs[np.arange(batch), gather] = length > 0
     labels = given.get("labels")
-    if labels is None or task in (
-        "ForSequenceClassification",
-        "ForMultipleChoice",
-        "ForNextSentencePrediction",
-    ):
+    if labels is None or task in _OF_ROWS:
         return needs
+    if task == "ForPreTraining" and not any(given.get(name) is not None for name in _SENTENCES.values()):
+        return needs  # no loss, or one of the tokens that the mask shows
     array = arrays.integers(labels, "labels")
     counts = array.reshape(-1, array.shape[-1]) != losses.IGNORED if array.ndim else array
     if counts.shape != (batch, length):
@@ -134,6 +134,8 @@ def finish(
     """The engine's results under transformers' names, with the loss that `given` has labels for."""
     if task in BARE:
         return results
+    if task == "ForPreTraining" and "logits" in results:  # one number a token
+        results["logits"] = np.ascontiguousarray(results["logits"][..., 0])
     results = {name: value for name, value in results.items() if name != "last_hidden_state"}
     if task == "ForQuestionAnswering":
         both = results.pop("logits")
@@ -148,6 +150,11 @@ def finish(
             last = states[-1]
             results["hidden_states"] = (*states[:-1], last.reshape(*lead, *last.shape[1:]))
     results.update(_losses(task, results, given, config))
+    if task == "ForMaskedLM" and config.get("sparse_prediction") and given.get("labels") is not None:
+        wanted_rows = losses.integer(given["labels"], "labels") != config.get(
+            "sparse_pred_ignore_index", losses.IGNORED
+        )
+        results["logits"] = results["logits"][wanted_rows]
     keep = given.get("logits_to_keep")
     if keep is not None and "logits" in results:
         results["logits"] = _kept(results["logits"], keep)
@@ -160,34 +167,27 @@ def _losses(
     def integers(name: str) -> Any:
         return losses.integer(given[name], name)
 
+    manners = family_of(config.model_type).manners
     has = {name for name, value in given.items() if value is not None}
     if task == "ForQuestionAnswering":
         if not {"start_positions", "end_positions"} <= has:
             return {}
         starts, ends = integers("start_positions"), integers("end_positions")
-        count = (
-            given.get("num_items_in_batch")
-            if family_of(config.model_type).manners.span_loss_by_count
-            else None
-        )
+        count = given.get("num_items_in_batch") if manners.span_loss_by_count else None
         return {"loss": losses.spans(results["start_logits"], results["end_logits"], starts, ends, count)}
     if task == "ForPreTraining":
-        if not {"labels", "next_sentence_label"} <= has:
-            return {}
-        words = losses.cross_entropy(results["prediction_logits"], integers("labels"))
-        follows = integers("next_sentence_label")
-        return {
-            "loss": words
-            + losses.cross_entropy(results["seq_relationship_logits"], follows, "next_sentence_label")
-        }
+        return _pretraining_loss(results, given, has)
     made = {}
     if "mc_labels" in has:
         made["mc_loss"] = losses.cross_entropy(results["mc_logits"], integers("mc_labels"), "mc_labels")
     if "labels" not in has:
         return made
     if task == "ForSequenceClassification":
-        labels = arrays.to_numpy(given["labels"], "labels")
-        made["loss"] = losses.classes(results["logits"], labels, config.get("problem_type"))
+        labels, problem = arrays.to_numpy(given["labels"], "labels"), config.get("problem_type")
+        if problem is None and manners.labels_choose_loss:
+            results["logits"], made["loss"] = losses.classes_by_labels(results["logits"], labels)
+        else:
+            made["loss"] = losses.classes(results["logits"], labels, problem)
     elif task in _CAUSAL and "shift_labels" in has:
         shifted = _shifted_labels(given, *results["logits"].shape[:2])
         made["loss"] = losses.cross_entropy(
@@ -197,8 +197,34 @@ def _losses(
         count = None if task == "DoubleHeadsModel" else given.get("num_items_in_batch")
         made["loss"] = losses.next_token(results["logits"], integers("labels"), count)
     else:
-        made["loss"] = losses.cross_entropy(results["logits"], integers("labels"))
+        labels = integers("labels")
+        if task == "ForTokenClassification" and manners.token_loss_by_mask and "attention_mask" in has:
+            shown = arrays.to_numpy(given["attention_mask"], "attention_mask") == 1
+            labels = np.where(shown, labels, losses.IGNORED)
+        divided = task == "ForMaskedLM" and manners.masked_loss_by_count
+        count = given.get("num_items_in_batch") if divided else None
+        made["loss"] = losses.cross_entropy(results["logits"], labels, count=count)
     return made
+
+
+# Of classes that learn about sentences too: their logits, and the labels' name.
+_SENTENCES = {"seq_relationship_logits": "next_sentence_label", "sop_logits": "sentence_order_label"}
+
+
+def _pretraining_loss(results: dict[str, Any], given: dict[str, Any], has: set[str]) -> dict[str, float]:
+    if "logits" in results and "labels" in has:  # is each token another than it was?
+        labels, mask = losses.integer(given["labels"], "labels"), given.get("attention_mask")
+        shown = None if mask is None else arrays.to_numpy(mask, "attention_mask") == 1
+        return {"loss": losses.yes_or_no(results["logits"], labels, shown)}
+    for logits, name in _SENTENCES.items():
+        if logits in results and {"labels", name} <= has:
+            words = losses.cross_entropy(
+                results["prediction_logits"], losses.integer(given["labels"], "labels")
+            )
+            return {
+                "loss": words + losses.cross_entropy(results[logits], losses.integer(given[name], name), name)
+            }
+    return {}
 
 
 def _kept(logits: Any, keep: Any) -> Any:

@@ -32,7 +32,7 @@ def _torch_loss() -> Any:
             """Of a sum with a loss that has a graph, torch's own; else as Loss.backward."""
             if not self.requires_grad:
                 raise UnsupportedError(f"loss.backward(): {TRAINING}")
-            return super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+            return super().backward(*args, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:
             plain: Any = self.as_subclass(torch.Tensor)  # this class is local
@@ -101,6 +101,33 @@ def classes(logits: Any, labels: Any, problem: str | None) -> float:
         raise ValueError(f"config.problem_type: {problem!r}; expected regression or a classification")
     _check_shape(wanted, values.shape, "labels")
     return float((np.logaddexp(0, values) - values * wanted).mean())
+
+
+def classes_by_labels(logits: Any, labels: Any) -> tuple[Any, float]:
+    """The loss of logits [B, classes] as the labels choose it, and the logits as they then are: regression of
+    one class, classes that are not below 0, or weights of all classes.
+    """
+    if logits.shape[1] == 1:
+        logits = logits.reshape(-1)
+        return logits, classes(logits[:, None], labels.reshape(-1, 1), "regression")
+    if labels.ndim == 1 or labels.shape[-1] == 1:
+        wanted = labels.reshape(-1).astype(np.int64)
+        keep = wanted >= 0
+        return logits, cross_entropy(logits[keep], wanted[keep]) if keep.any() else 0.0
+    _check_shape(labels, logits.shape, "labels")
+    values = logits.astype(np.float64)
+    logs = values - np.logaddexp.reduce(values, -1, keepdims=True)
+    return logits, float(-(logs * labels).sum(-1).mean())
+
+
+def yes_or_no(logits: Any, labels: Any, shown: Any) -> float:
+    """Of logits and labels [B, S]: the mean of the binary cross entropy, over those `shown` (None: all)."""
+    _check_shape(labels, logits.shape, "labels")
+    if shown is not None:
+        _check_shape(shown, logits.shape, "attention_mask")
+        logits, labels = logits[shown], labels[shown]
+    values = logits.astype(np.float64)
+    return float((np.logaddexp(0, values) - values * labels).mean())
 
 
 def spans(start_logits: Any, end_logits: Any, starts: Any, ends: Any, count: Any = None) -> float:

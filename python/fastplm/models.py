@@ -32,7 +32,7 @@ class PreTrainedModel(Absent):
     """
 
     model_type: ClassVar[str] = ""
-    stacks: ClassVar[str] = "encoder"  # what it runs: "encoder", "decoder" or "both"
+    stacks: str = "encoder"  # what it runs: "encoder", "decoder", "both"; "causal": an encoder as a decoder
     task: ClassVar[str] = "Model"  # the end of its name, which tells its head
     kind: ClassVar[Kind]
 
@@ -127,6 +127,8 @@ class PreTrainedModel(Absent):
             model.generation_config = GenerationConfig.of_folder(
                 checkpoint.weights.parent, checkpoint.config.to_dict()
             )
+        if cls.stacks == "encoder" and checkpoint.config.get("is_decoder"):
+            model.stacks = "causal"
         model.engine = checkpoint.build(cls.__name__, dtype, pooled)
         loading.report_missing(cls.__name__, model.engine.missing, checkpoint.weights, strict)
         return model
@@ -281,7 +283,7 @@ class PreTrainedModel(Absent):
         )
 
 
-_RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both}
+_RUN = {"encoder": encoding.run, "decoder": decoding.run, "both": decoding.run_both, "causal": decoding.run}
 
 
 class AutoModel(PreTrainedModel):
@@ -322,6 +324,8 @@ def model_class(name: str) -> type[PreTrainedModel]:
     known = {squeeze(cls): cls for cls in family_of(family).classes}
     if squeeze(name) not in known:
         raise AttributeError(f"fastplm has no {name!r}; of {family} it has {', '.join(known.values())}")
+    if refused := family_of(family).classes[known[squeeze(name)]].refused:
+        raise AttributeError(f"fastplm has no {name!r}: this version does not run {refused}")
     return _make_class(known[squeeze(name)], family)
 
 

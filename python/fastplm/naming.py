@@ -6,9 +6,13 @@ from fastplm.config import PretrainedConfig
 from fastplm.families import alone, family_of
 
 CLASS_NAME = re.compile(
-    r"([A-Z]\w*?)(EncoderModel|MTModel|Model|For[A-Z]\w*|LMHeadModel|DoubleHeadsModel)", re.ASCII
+    r"([A-Z]\w*?)(EncoderModel|MTModel|Model|For[A-Z]\w*|(?:With)?LMHeadModel|DoubleHeadsModel)", re.ASCII
 )
-_OTHER_NAMES = {"MTModel": "ForConditionalGeneration"}  # of tasks
+_OTHER_NAMES = {  # of tasks
+    "MTModel": "ForConditionalGeneration",
+    "WithLMHeadModel": "ForMaskedLM",
+    "ForQuestionAnsweringSimple": "ForQuestionAnswering",
+}
 
 
 def stem(config: PretrainedConfig) -> str:

@@ -45,7 +45,7 @@ class AdamW(torch.optim.AdamW):
         self.grad_norm: float | None = None
         self.skipped_steps = 0
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override,unused-ignore]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():

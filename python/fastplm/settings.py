@@ -24,16 +24,17 @@ _CONFIG = {
         (
             "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
             "classif_dropout", "classifier_dropout", "decoder_layerdrop", "dropout", "dropout_rate",
-            "embd_pdrop", "embed_dropout", "embedding_dropout", "encoder_layerdrop", "hidden_dropout",
-            "hidden_dropout_prob", "layerdrop", "mlp_dropout", "resid_dropout",
-            "resid_pdrop", "summary_first_dropout",
+            "classifier_dropout_prob", "cls_dropout", "embd_pdrop", "embed_dropout", "embedding_dropout",
+            "encoder_layerdrop", "hidden_dropout", "hidden_dropout_prob", "layerdrop", "mlp_dropout",
+            "pooler_dropout", "qa_dropout", "resid_dropout", "resid_pdrop", "seq_classif_dropout",
+            "summary_first_dropout", "summary_last_dropout",
         ),
         _DROPOUT,
     ),
     **dict.fromkeys(
         (
-            "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
-            "final_logit_softcapping", "logits_scaling",
+            "asm", "classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias",
+            "final_logit_softcapping", "legacy", "logits_scaling", "pooler_hidden_act",
             "problem_type", "sparse_pred_ignore_index", "sparse_prediction", "summary_activation",
             "summary_proj_to_labels", "summary_type", "summary_use_proj", "tie_word_embeddings",
             "token_classification_bias",
@@ -41,7 +42,11 @@ _CONFIG = {
         _HEAD,
     ),
     **dict.fromkeys(
-        ("init_std", "initializer_cutoff_factor", "initializer_factor", "initializer_range"), _INIT
+        (
+            "embed_init_std", "init_std", "initializer_cutoff_factor", "initializer_factor",
+            "initializer_range",
+        ),
+        _INIT,
     ),
     **dict.fromkeys(
         (
@@ -60,10 +65,13 @@ _CONFIG = {
         ("_commit_hash", "_name_or_path", "name_or_path", "transformers_version"), _NAME
     ),
     **dict.fromkeys(("id2label", "label2id", "num_labels"), _LABEL),
+    **dict.fromkeys(("end_n_top", "start_n_top"), _HEAD),
+    **dict.fromkeys(("id2lang", "lang2id", "lang_id"), "tells a program which language it may name"),
     **dict.fromkeys(
         (
             "bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id",
-            "pad_token_id", "sep_token_id", "unk_token_id",
+            "pad_token_id", "sep_token_id", "unk_token_id", "bos_index", "eos_index", "mask_index",
+            "unk_index",
         ),
         _ID,
     ),
@@ -106,6 +114,13 @@ _OLDER_CONFIG = {
             "pooler_size_per_head", "pooler_type",
             "scalable_attention", "static_position_embeddings", "tf_legacy_loss",
             "tie_encoder_decoder", "torchscript", "use_bfloat16", "use_mrope",
+            "down_scale_factor", "gap_size", "layers_to_keep", "net_structure_type", "num_memory_blocks",
+            "padding_idx", "tie_weights_",
+            # XLM's, of its training program
+            "amp", "accumulate_gradients", "bptt", "clip_grad_norm", "encoder_only", "group_by_size", "lgs",
+            "lg_sampling_factor", "max_batch_size", "max_vocab", "min_count", "mlm_steps", "same_enc_dec",
+            "sample_alpha", "share_inout_emb", "tokens_per_batch", "word_blank", "word_dropout", "word_keep",
+            "word_mask", "word_mask_keep_rand", "word_pred", "word_rand", "word_shuffle",
         ),
         _OLD,
     ),

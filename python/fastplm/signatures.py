@@ -29,6 +29,7 @@ _BY_NAME = {
     ),
     "both": (*_SWITCHES, "cache", "past_key_values", "use_cache"),
 }
+_BY_NAME["causal"] = ("token_type_ids", *_BY_NAME["decoder"])
 
 # Refused unless they ask for nothing, in each kind of model: argument, and why.
 _NO_CACHE, _NO_DECODER = "an encoder keeps no cache", "this model is an encoder"
@@ -64,6 +65,7 @@ _REFUSED = {
         "is_causal": "a decoder's tokens see the earlier ones, an encoder's each other",
     },
 }
+_REFUSED["causal"] = {n: why for n, why in _REFUSED["decoder"].items() if n != "token_type_ids"}
 
 
 def _honoured(order: tuple[str, ...], stacks: str) -> dict[str, None]:
@@ -75,7 +77,7 @@ def _honoured(order: tuple[str, ...], stacks: str) -> dict[str, None]:
 
 def _asks_for_nothing(name: str, value: Any, stacks: str) -> bool:
     if name == "is_causal" and stacks != "encoder":
-        return value is None or (value is True and stacks == "decoder")
+        return value is None or (value is True and stacks != "both")
     if name == "logits_to_keep" and type(value) is int:
         return value == 0
     return value is None or value is False

@@ -12,7 +12,7 @@ import torch
 import fastplm
 from tests.models.tiny import Tiny, random_batch, save_class
 
-DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
 MORE = (
     "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
     "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",

@@ -177,6 +177,17 @@ def test_one_that_fails_fails_alone(ours):
         assert generator.usage()["running"] == 0
 
 
+def test_waiting_requests_with_functions_may_be_cancelled_at_any_time(ours):
+    """Their functions end in the generator's thread, while others ask for its state."""
+    prompt, settings = prompt_of(10, 4), {"max_new_tokens": 30, "eos_token_id": -1}
+    with fastplm.Generator(ours, max_requests=1) as generator:
+        first = generator.submit(prompt, **settings)
+        for _ in range(200):
+            generator.submit(prompt, logits_processor=[lambda ids, scores: scores], **settings).cancel()
+            generator.usage()
+        assert len(first.result().token_ids) == 30
+
+
 def test_the_callers_functions(ours):
     prompt = prompt_of(10, 4)
 

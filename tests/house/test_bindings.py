@@ -119,12 +119,12 @@ LONG = {
     "attention": """
     tokens, length = 1 << 17, 2048
     q, out = np.zeros((tokens, 64), np.float32), np.zeros((tokens, 64), np.float32)
-    workspace = space(_ops.attention_workspace(like, 64, length))
+    workspace = space(_ops.attention_workspace(like, 64, length, 0))
 
     def work(rows=tokens):
         starts = np.arange(0, rows + 1, min(rows, length), dtype=np.int32)
         q1 = q[:rows]
-        none = (None, None, None)
+        none = (None,) * 6
         _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, 0.0, -1, -1, *none, out[:rows], None, workspace)
     """,
 }

@@ -26,9 +26,9 @@ BESIDE = re.compile(r"\s*#\s*include\s*\"([^/\"]+|\.[^\"]*)\"")
 INCLUDE_OF_TEXT = re.compile(r"\s*#\s*include\s*\"text/([^\"]+)\"")
 # Also at the start of a class's name. A file of sentence-transformers is called sentence_bert_config.json.
 FAMILIES = re.compile(
-    r"(?<![a-z])(?<!sentence_)(modern|ro|al|de|distil|electra|um|m)?"
+    r"(?<![a-z])(?<!sentence_)((modern|ro|al|de|distil|camem|nomic_?|euro|electra|um|m)?"
     r"(bert|bart|t5|electra|mpnet|xlnet|gpt_?2|llama|mistral|qwen|phi-?3|smollm|olmo|granite|gemma(?!rgs)|gpt_?neo|"
-    r"opt(?![a-z])|marian|m2m|pegasus)",
+    r"opt(?![a-z])|marian|m2m|pegasus)|xlm|jina|gte)",
     re.IGNORECASE,
 )
 # Python code that names one: names of files of sentence-transformers, of models on the hub, and of classes of

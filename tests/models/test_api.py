@@ -52,7 +52,8 @@ def test_names():
         assert getattr(fastplm, name) is getattr(fastplm, name)
         assert getattr(fastplm, name).__name__ == name
     for name in (
-        "RobertaForMaskedLM",
+        "RobertaForNextSentencePrediction",
+        "XLMForQuestionAnswering",
         "AutoModelForObjectDetection",
         "BloomModel",
         "nothing",
@@ -61,8 +62,12 @@ def test_names():
         assert not hasattr(fastplm, name)
     for name in CLASSES:
         assert getattr(fastplm, name).__name__ == name
-    with pytest.raises(AttributeError, match=r"no 'RobertaForMaskedLM'; of roberta it has RobertaModel"):
-        fastplm.RobertaForMaskedLM  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no 'GteForMultipleChoice'; of gte it has GteModel, GteFor"):
+        fastplm.GteForMultipleChoice  # noqa: B018
+    with pytest.raises(
+        AttributeError, match=r"does not run its beams .*expected XLMForQuestionAnsweringSimple"
+    ):
+        fastplm.XLMForQuestionAnswering  # noqa: B018
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -244,8 +249,8 @@ def test_auto_dtype(tmp_path):
 
 
 def test_other_dtypes_and_devices(folder, model):
-    for wrong in ("float16", torch.float64, np.int8, "int8"):
-        with pytest.raises(UnsupportedError, match="float32 or bfloat16"):
+    for wrong in ("float16", torch.float64, np.int16, "int4"):
+        with pytest.raises(UnsupportedError, match="expected one of float32, bfloat16, int8"):
             fastplm.AutoModel.from_pretrained(folder, dtype=wrong)
     with pytest.raises(TypeError, match="dtype"):
         fastplm.AutoModel.from_pretrained(folder, dtype=3.5)

@@ -17,7 +17,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import Tiny, random_batch, save_class
 from tests.tolerance import assert_layers, excess
 
-DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM")
+DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
 BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # Of these, caches, padding and threads are tested, and no more: the rest they share with the above.
 MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",

@@ -61,9 +61,32 @@ def test_spec(tmp_path):
         "qkv_bias": False, "out_bias": False, "qk_norm": None, "softcap": 0.0, "causal": True,
         "window": None, "keys": "self",
     }  # fmt: skip
-    assert mlp["op"] == {"op": "mlp", "width": 37, "act": "silu", "gated": True, "bias": False}
+    assert mlp["op"] == {
+        "op": "mlp", "width": 37, "act": "silu", "gated": True, "bias": False, "down_bias": False,
+    }  # fmt: skip
     assert attention["slot"] == "attention" and mlp["slot"] == "mlp"
     assert [step["kind"] for step in description["heads"][0]["steps"]] == ["vocab"]
+
+
+def test_spec_of_relative_positions_and_a_convolution(tmp_path):
+    _, description = described("deberta-v2", tmp_path)
+    stack = description["encoder"]
+    norm = {"kind": "layer", "eps": pytest.approx(1e-7), "bias": True}
+    assert stack["hidden"] == "blind" and stack["kind_of"] == [1, 0]
+    assert stack["kinds"][0][0]["branches"][0]["op"]["score"] == {
+        "kind": "relative_keys", "count": 12, "buckets": 6, "max_distance": 30, "keys": True, "queries": True,
+        "shared": True, "key_bias": True, "norm": norm,
+    }  # fmt: skip
+    (convolution,) = stack["kinds"][1][2]["branches"]
+    assert convolution["slot"] == "conv"
+    assert convolution["op"] == {"op": "conv", "length": 3, "act": "tanh"}
+    assert len(stack["kinds"][0]) == 2
+
+
+def test_spec_of_factorised_embeddings(tmp_path):
+    _, description = described("albert", tmp_path)
+    embed = description["encoder"]["embed"]
+    assert (embed["width"], embed["project"], embed["project_bias"]) == (13, "after_norm", True)
 
 
 def test_stored_transposed(tmp_path):

@@ -14,7 +14,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import CLASSES, Tiny, random_batch, save_class, save_tiny
 from tests.tolerance import assert_layers
 
-CHOOSE = ("BertForMultipleChoice", "GPT2DoubleHeadsModel")
+CHOOSE = tuple(n for n in CLASSES if n.endswith(("ForMultipleChoice", "DoubleHeadsModel")))
 
 
 @pytest.fixture(scope="module", params=CLASSES)
@@ -60,13 +60,16 @@ def labels_of(name, shape, config):
         return {"labels": random.integers(0, config.num_labels, rows)}
     if name.endswith(("ForNextSentencePrediction", "ForMultipleChoice")):
         return {"labels": random.integers(0, 2, rows)}
-    if name.endswith("ForQuestionAnswering"):
+    if name.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple")):
         return {"start_positions": random.integers(0, shape[-1], rows),
                 "end_positions": random.integers(shape[-1] - 1, shape[-1] + 3, rows)}  # fmt: skip
     if name.endswith("ForTokenClassification"):
         return {"labels": np.where(tokens < 0, -100, tokens % config.num_labels)}
+    if name == "ElectraForPreTraining":
+        return {"labels": tokens % 2}
     if name.endswith("ForPreTraining"):
-        return {"labels": tokens, "next_sentence_label": random.integers(0, 2, rows)}
+        sentences = "sentence_order_label" if name.startswith("Albert") else "next_sentence_label"
+        return {"labels": tokens, sentences: random.integers(0, 2, rows)}
     if name.endswith("DoubleHeadsModel"):
         return {"labels": tokens, "mc_labels": random.integers(0, 2, rows)}
     return {"labels": tokens}
@@ -147,7 +150,9 @@ def test_losses(name, pair):
 def test_losses_of_hidden_tokens(name, pair):
     """As in transformers, a label counts even where the mask hides its token."""
     reference, model = pair
-    if not name.endswith(("MaskedLM", "LMHeadModel", "CausalLM", "TokenClassification", "QuestionAnswering")):
+    if not name.endswith(
+        ("MaskedLM", "LMHeadModel", "CausalLM", "TokenClassification", "QuestionAnswering", "Simple")
+    ):
         pytest.skip("no loss by token")
     given = batch_of(name)
     given |= labels_of(name, given["input_ids"].shape, model.config)
@@ -224,17 +229,24 @@ def test_order_of_arguments(name, pair):
 
 
 AUTO = {
-    "AutoModelForMaskedLM": ("BertForMaskedLM", "BartForConditionalGeneration"),
-    "AutoModelForCausalLM": ("GPT2LMHeadModel", *(n for n in CLASSES if n.endswith("ForCausalLM"))),
+    "AutoModelForMaskedLM": (
+        *(n for n in CLASSES if n.endswith("ForMaskedLM")),
+        "BartForConditionalGeneration", "XLMWithLMHeadModel",
+    ),
+    "AutoModelForCausalLM": (
+        *(n for n in CLASSES if n.endswith("ForCausalLM")),
+        "GPT2LMHeadModel", "BertLMHeadModel", "XLMWithLMHeadModel",
+    ),
     "AutoModelForSeq2SeqLM": tuple(n for n in CLASSES if n.endswith(("ForConditionalGeneration", "MTModel"))),
     "AutoModelForSequenceClassification": tuple(n for n in CLASSES if n.endswith("SequenceClassification")),
     "AutoModelForTokenClassification": tuple(n for n in CLASSES if n.endswith("ForTokenClassification")),
-    "AutoModelForQuestionAnswering": tuple(n for n in CLASSES if n.endswith("ForQuestionAnswering")),
+    "AutoModelForQuestionAnswering": tuple(n for n in CLASSES if "ForQuestionAnswering" in n),
     "AutoModelForNextSentencePrediction": ("BertForNextSentencePrediction",),
     "AutoModelForPreTraining": (
-        "BertForPreTraining", "GPT2LMHeadModel", "T5ForConditionalGeneration", "BartForConditionalGeneration",
+        *(n for n in CLASSES if n.endswith("ForPreTraining")),
+        "GPT2LMHeadModel", "T5ForConditionalGeneration", "BartForConditionalGeneration", "RobertaForMaskedLM",
     ),
-    "AutoModelForMultipleChoice": ("BertForMultipleChoice",),
+    "AutoModelForMultipleChoice": tuple(n for n in CLASSES if n.endswith("ForMultipleChoice")),
     "AutoModel": tuple(
         n for n in CLASSES if n.endswith("Model") and not n.endswith(("sModel", "dModel", "MTModel"))
     ),
@@ -313,7 +325,10 @@ def test_a_projection_of_its_own(name, projection, tmp_path):
     assert_layers([getattr(fastplm, name).from_pretrained(tmp_path)(ids).logits], [want])
 
 
-@pytest.mark.parametrize("name", ["GPT2DoubleHeadsModel", "LlamaForQuestionAnswering", "LlamaForCausalLM"])
+@pytest.mark.parametrize("name", [
+    "GPT2DoubleHeadsModel", "LlamaForQuestionAnswering", "LlamaForCausalLM", "RobertaForCausalLM",
+    "ModernBertForMaskedLM", "ModernBertForQuestionAnswering", "EuroBertForMaskedLM", "BertForMaskedLM",
+])  # fmt: skip
 def test_the_losses_divisor(name, tmp_path):
     reference = save_class(name, tmp_path)
     model = getattr(fastplm, name).from_pretrained(tmp_path)
@@ -355,7 +370,7 @@ def test_arguments_that_some_classes_have(name, pair):
     if "logits_to_keep" not in model.kind.arguments:
         with pytest.raises(UnsupportedError, match="logits_to_keep: int given; expected None: this class"):
             model(**given, logits_to_keep=2)
-    natural = {"encoder": False, "decoder": True}.get(model.stacks)
+    natural = {"encoder": False, "decoder": True, "causal": True}.get(model.stacks)
     for value in {True, False} - {natural}:
         with pytest.raises(UnsupportedError, match="is_causal: bool given"):
             model(**given, is_causal=value)

@@ -17,6 +17,8 @@ SHAPES = [
     Tiny(2, 64, 2, 96), Tiny(3, 65, 1, 31), Tiny(1, 128, 3, 130), Tiny(1, 255, 1, 9), Tiny(2, 256, 1, 17),
 ]  # fmt: skip
 
+ROTARY = ("modernbert", "nomic_bert", "jina_embeddings_v3", "gte", "eurobert")
+
 # What one family has and others do not.
 VARIANTS = [
     ("bert", {"hidden_act": "relu"}), ("bert", {"hidden_act": "gelu_new"}), ("bert", {"hidden_act": "silu"}),
@@ -26,6 +28,22 @@ VARIANTS = [
     ("modernbert", {"hidden_activation": "silu"}),
     ("t5", {"feed_forward_proj": "gated-gelu"}), ("t5", {"feed_forward_proj": "gated-silu"}),
     ("t5", {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}),
+    ("distilbert", {"sinusoidal_pos_embds": True}), ("distilbert", {"activation": "relu"}),
+    ("albert", {"num_hidden_groups": 1}), ("albert", {"num_hidden_groups": 3}),
+    ("electra", {"embedding_size": 16}),
+    ("xlm", {"causal": True}), ("xlm", {"gelu_activation": False}), ("xlm", {"n_langs": 1}),
+    ("xlm", {"sinusoidal_embeddings": True}),
+    ("deberta", {"pos_att_type": ["c2p"]}), ("deberta", {"pos_att_type": ["p2c"]}),
+    ("deberta", {"relative_attention": False}), ("deberta", {"type_vocab_size": 2}),
+    ("deberta", {"position_biased_input": False}), ("deberta", {"max_relative_positions": -1}),
+    ("deberta-v2", {"pos_att_type": ["c2p"]}), ("deberta-v2", {"pos_att_type": ["p2c"]}),
+    ("deberta-v2", {"relative_attention": False}), ("deberta-v2", {"position_buckets": -1}),
+    ("deberta-v2", {"share_att_key": False}), ("deberta-v2", {"norm_rel_ebd": "none"}),
+    ("deberta-v2", {"conv_kernel_size": 0}), ("deberta-v2", {"conv_kernel_size": 5, "conv_act": "gelu"}),
+    ("deberta-v2", {"position_biased_input": True}), ("deberta-v2", {"embedding_size": 11}),
+    ("nomic_bert", {"head_dim": 12}), ("gte", {"type_vocab_size": 0}),
+    ("jina_embeddings_v3", {"hidden_act": "relu"}),
+    ("eurobert", {"attention_bias": True, "mlp_bias": True}), ("eurobert", {"num_key_value_heads": 2}),
 ]  # fmt: skip
 
 
@@ -59,7 +77,7 @@ def check(reference, folder: Path, mask: np.ndarray, **batch) -> None:
 
 
 def needs_even_heads(family: str, tiny: Tiny) -> bool:
-    return family == "modernbert" and tiny.head_dim % 2 == 1  # rotary positions turn pairs
+    return family in ROTARY and tiny.head_dim % 2 == 1  # rotary positions turn pairs
 
 
 @pytest.mark.parametrize("tiny", SHAPES, ids=str)

@@ -146,7 +146,7 @@ def test_what_the_folder_says(ours, theirs):
     assert ours.similarity_fn_name == "cosine" and str(ours.device) == "cpu" and ours.dtype == torch.float32
     ids = ours.tokenize(TEXTS)["input_ids"]
     assert np.array_equal(ids, theirs.tokenize(TEXTS)["input_ids"].numpy())
-    assert "mean pooling, normalized" in repr(ours)
+    assert "Pooling(mean" in repr(ours) and "Normalize()" in repr(ours)
 
 
 def test_shorter_limit(minilm):

@@ -43,6 +43,42 @@ def _mpnet(t: Tiny) -> dict[str, Any]:
     return settings
 
 
+def _distilbert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        dim=t.heads * t.head_dim, n_heads=t.heads, n_layers=t.layers, hidden_dim=t.mlp, vocab_size=t.vocab,
+        max_position_embeddings=48,
+    )  # fmt: skip
+
+
+def _electra(t: Tiny) -> dict[str, Any]:
+    return {**_bert(t), "embedding_size": t.heads * t.head_dim + 5}
+
+
+def _albert(t: Tiny) -> dict[str, Any]:
+    return {**_bert(t), "embedding_size": 13, "num_hidden_groups": min(2, t.layers)}
+
+
+def _xlm(t: Tiny) -> dict[str, Any]:
+    return dict(
+        emb_dim=t.heads * t.head_dim, n_heads=t.heads, n_layers=t.layers, vocab_size=t.vocab, n_langs=3,
+        max_position_embeddings=48, pad_token_id=1,
+    )  # fmt: skip
+
+
+def _deberta(t: Tiny) -> dict[str, Any]:
+    return {
+        **_bert(t), "type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["c2p", "p2c"],
+        "max_relative_positions": 10,
+    }  # fmt: skip
+
+
+def _deberta_v2(t: Tiny) -> dict[str, Any]:
+    return {
+        **_deberta(t), "max_relative_positions": 30, "position_buckets": 6, "share_att_key": True,
+        "norm_rel_ebd": "layer_norm", "position_biased_input": False, "conv_kernel_size": 3,
+    }  # fmt: skip
+
+
 def _modernbert(t: Tiny) -> dict[str, Any]:
     return dict(
         hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_hidden_layers=t.layers,
@@ -60,6 +96,20 @@ def _t5(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _rotary_bert(t: Tiny) -> dict[str, Any]:
+    settings = {**_bert(t), "pad_token_id": 0, "hidden_act": "gelu"}
+    del settings["max_position_embeddings"]
+    return settings
+
+
+def _eurobert(t: Tiny) -> dict[str, Any]:
+    return dict(
+        hidden_size=t.heads * t.head_dim, num_attention_heads=t.heads, num_key_value_heads=t.heads // 2 or 1,
+        num_hidden_layers=t.layers, intermediate_size=t.mlp, vocab_size=t.vocab, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, mask_token_id=3,
+    )  # fmt: skip
+
+
 # model_type: the class of transformers, and the settings of a shape.
 FAMILIES = {
     "bert": ("BertModel", _bert),
@@ -67,6 +117,19 @@ FAMILIES = {
     "modernbert": ("ModernBertModel", _modernbert),
     "t5": ("T5EncoderModel", _t5),
     "mpnet": ("MPNetModel", _mpnet),
+    "xlm-roberta": ("XLMRobertaModel", _roberta),
+    "camembert": ("CamembertModel", _roberta),
+    "xlm-roberta-xl": ("XLMRobertaXLModel", _roberta),
+    "distilbert": ("DistilBertModel", _distilbert),
+    "electra": ("ElectraModel", _electra),
+    "albert": ("AlbertModel", _albert),
+    "xlm": ("XLMModel", _xlm),
+    "deberta": ("DebertaModel", _deberta),
+    "deberta-v2": ("DebertaV2Model", _deberta_v2),
+    "nomic_bert": ("NomicBertModel", _rotary_bert),
+    "jina_embeddings_v3": ("JinaEmbeddingsV3Model", _rotary_bert),
+    "gte": ("GteModel", _rotary_bert),
+    "eurobert": ("EuroBertModel", _eurobert),
 }
 
 
@@ -100,11 +163,19 @@ def _fill(key: str, weight: torch.Tensor, tiny: Tiny, less_one: bool) -> None:
         if ("norm" in key.lower() or ".ln_" in key) and key.endswith("weight") and not less_one:
             weight.add_(1)
     elif (
-        "embed" in key or "shared" in key or "wte" in key or "wpe" in key or "relative_attention_bias" in key
+        "embedding_hidden_mapping" not in key
+        and "embeddings_project" not in key
+        and (
+            "embed" in key
+            or "shared" in key
+            or "wte" in key
+            or "wpe" in key
+            or "relative_attention_bias" in key
+        )
     ):
         weight.normal_(0, 1)
     else:
-        weight.normal_(0, 1 / math.sqrt(weight.shape[1]))
+        weight.normal_(0, 1 / math.sqrt(weight[0].numel()))
         if key.endswith("SelfAttention.q.weight"):  # T5 folds the scale of the scores into its weights
             weight.mul_(1 / math.sqrt(tiny.head_dim))
 
@@ -222,13 +293,62 @@ def _translation(t: Tiny) -> dict[str, Any]:
     return {**_bart(t), "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
 
 
+_UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
+                  "ForQuestionAnswering", "ForMultipleChoice")  # fmt: skip
+# Of families whose classes all have the family's settings: what class names begin with, further classes.
+_ENCODERS = {
+    "Bert": (_bert, "ForNextSentencePrediction", "ForPreTraining"),
+    "Roberta": (_roberta,),
+    "XLMRoberta": (_roberta,),
+    "Camembert": (_roberta,),
+    "XLMRobertaXL": (_roberta,),
+    "DistilBert": (_distilbert,),
+    "Electra": (_electra, "ForPreTraining"),
+    "Albert": (_albert, "ForPreTraining"),
+    "Deberta": (_deberta,),
+    "DebertaV2": (_deberta_v2,),
+    "MPNet": (_mpnet,),
+    "ModernBert": (_modernbert,),
+    "NomicBert": (_rotary_bert,),
+    "JinaEmbeddingsV3": (_rotary_bert,),
+    "Gte": (_rotary_bert,),
+    "EuroBert": (_eurobert,),
+}
+_LESS = {  # transformers has none
+    "DebertaForMultipleChoice", "JinaEmbeddingsV3ForMultipleChoice",
+    *(stem + task for stem in ("NomicBert", "Gte", "EuroBert")
+      for task in ("ForQuestionAnswering", "ForMultipleChoice")),
+}  # fmt: skip
+
+
+def _decoding(settings: Any) -> Any:
+    """Of an encoder that is run as a decoder."""
+    return lambda t: {**settings(t), "is_decoder": True, "max_position_embeddings": 1100}
+
+
+# Of encoders that are decoders too: the class.
+_DECODING = {
+    "BertLMHeadModel": _bert,
+    "RobertaForCausalLM": _roberta,
+    "XLMRobertaForCausalLM": _roberta,
+    "CamembertForCausalLM": _roberta,
+    "XLMRobertaXLForCausalLM": _roberta,
+    "ElectraForCausalLM": _electra,
+}
+
 # Of every other class with a decoder or a head: the family's settings.
 CLASSES = {
+    **{
+        stem + task: settings
+        for stem, (settings, *more) in _ENCODERS.items()
+        for task in (*_UNDERSTANDING, *more)
+        if stem + task not in _LESS
+    },
+    **{name: _decoding(settings) for name, settings in _DECODING.items()},
     **dict.fromkeys(
-        ("BertForMaskedLM", "BertForNextSentencePrediction", "BertForPreTraining",
-         "BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering",
-         "BertForMultipleChoice"),
-        _bert,
+        ("XLMWithLMHeadModel", "XLMForSequenceClassification", "XLMForTokenClassification",
+         "XLMForQuestionAnsweringSimple", "XLMForMultipleChoice"),
+        _xlm,
     ),
     **dict.fromkeys(
         ("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "GPT2DoubleHeadsModel",

@@ -132,21 +132,38 @@ class Seen:
     softcap: float = 0.0
 
 
-def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type: ignore[no-untyped-def]
+@dataclass(frozen=True)
+class Relative:
+    """Keys and queries of relative positions [count, heads * dim], and the position of each distance."""
+
+    keys: torch.Tensor
+    queries: torch.Tensor
+    place: torch.Tensor
+
+
+def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative):  # type: ignore[no-untyped-def]
     dim = q.shape[1] // heads
+    count, keys, queries, place = 0, None, None, None
+    if relative is not None:
+        count, queries, place = len(relative.queries), relative.queries, relative.place
+        form = str(q.dtype).removeprefix("torch.")
+        size = _ops.packed_bytes(form, count, dim)
+        keys = torch.cat([pack(part.contiguous(), form)[:size] for part in relative.keys.split(dim, 1)])
+        aligned = torch.empty(len(keys) + 64, dtype=torch.uint8)
+        keys = aligned[-aligned.data_ptr() % 64 :][: len(keys)].copy_(keys)
     starts = cu if cu_k is None else cu_k
     out = torch.empty_like(q)
-    share = _ops.attention_workspace(q, dim, int((starts[1:] - starts[:-1]).max()))
+    share = _ops.attention_workspace(q, dim, int((starts[1:] - starts[:-1]).max()), count)
     space = torch.empty(2 * share + 64, dtype=torch.uint8)
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
         q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index,
-        mask, out, None, space,
+        mask, keys, queries, place, out, None, space,
     )  # fmt: skip
     return out
 
 
-def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask):  # type: ignore[no-untyped-def]
+def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative):  # type: ignore[no-untyped-def]
     dim, group = q.shape[1] // heads, heads // seen.kv_heads
     starts = cu if cu_k is None else cu_k
     out = torch.empty(q.shape, dtype=torch.float64)
@@ -157,11 +174,17 @@ def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask
             t[c:d].double().view(d - c, seen.kv_heads, dim).transpose(0, 1).repeat_interleave(group, 0)
             for t in (k, v)
         )
-        scores = query @ key.transpose(1, 2) * scale
-        if seen.softcap:
-            scores = seen.softcap * (scores / seen.softcap).tanh()
+        scores = query @ key.transpose(1, 2)
         place = torch.arange(d - c) if index is None else index[c:d].long()
         distance = place[None, :] - place[d - c - (b - a) :, None]
+        if relative is not None:
+            at = relative.place[distance + len(relative.place) // 2].long()
+            keys, queries = (t.double().view(len(t), heads, dim) for t in (relative.keys, relative.queries))
+            scores = scores + torch.einsum("hqd,qkhd->hqk", query, keys[at])
+            scores = scores + torch.einsum("hkd,qkhd->hqk", key, queries[at])
+        scores = scores * scale
+        if seen.softcap:
+            scores = seen.softcap * (scores / seen.softcap).tanh()
         if bias is not None:
             scores = scores + bias.double()[:, distance + (bias.shape[1] - 1) // 2]
         if mask is not None:
@@ -188,8 +211,12 @@ def attention_case(
     causal: bool = False,
     queries: tuple[int, ...] | None = None,
     softcap: float = 0.0,
+    positions: int = 0,
+    buckets: int = 0,
 ) -> Case:
-    """lengths: of keys; queries: of the queries, the last tokens; default: as many."""
+    """lengths: of keys; queries: of the queries, the last tokens; default: as many. positions: relative ones,
+    which distances share from buckets / 2 on.
+    """
     seen = Seen(kv_heads or heads, window, 0 if causal else window, softcap)
 
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
@@ -197,6 +224,12 @@ def attention_case(
         gaps = [torch.randint(1, 4, (n,), generator=g).cumsum(0) for n in lengths]
         visible = (torch.rand(tokens, longest, generator=g) > 0.3).to(torch.uint8)
         visible[:, 0] = 1
+        relative = None
+        if positions:
+            place = torch.empty(2 * 4 * longest - 1, dtype=torch.int32)
+            _ops.place_positions(positions, buckets, 4 * longest, place)
+            made = (normal(g, positions, heads * dim, dtype=dtype) for _ in range(2))
+            relative = Relative(*made, place)
         return (
             normal(g, tokens, heads * dim, dtype=dtype),
             normal(g, keys, seen.kv_heads * dim, dtype=dtype),
@@ -209,6 +242,7 @@ def attention_case(
             normal(g, heads, 2 * 4 * longest - 1) if bias else None,
             torch.cat(gaps).to(torch.int32) if holes else None,
             visible if mask else None,
+            relative,
         )
 
     return Case(f"attention-{name}", inputs, attention, attention_reference)
@@ -396,6 +430,11 @@ CASES = [
     attention_case("mask", (35, 35), 2, 20, mask=True),
     attention_case("softcap", (7, 600), 4, 16, kv_heads=2, causal=True, softcap=0.7),
     attention_case("softcap-bias", (61,), 2, 16, bias=True, mask=True, softcap=2.0),
+    attention_case("positions", (1, 7, 61, 100), 2, 16, positions=40),
+    attention_case("positions-long", (577, 1200), 1, 33, positions=512, buckets=256),
+    attention_case("positions-holes", (5, 61, 600), 2, 13, positions=22, buckets=9, holes=True, mask=True),
+    attention_case("positions-queries", (9, 650), 2, 24, positions=64, buckets=32, queries=(1, 40)),
+    attention_case("positions-softcap", (61,), 2, 16, positions=40, softcap=2.0),
     *(
         Case(
             f"softmax-{name}",

@@ -73,6 +73,20 @@ def test_buckets_are_those_of_t5() -> None:
         assert got[0].long().tolist() == want.tolist()
 
 
+def test_positions_are_those_of_deberta() -> None:
+    from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+
+    reach = 700
+    behind = -torch.arange(-(reach - 1), reach)  # of the key, from a query
+    for buckets, most in ((0, 512), (0, 10), (256, 512), (32, 40), (7, 300), (4, 9)):
+        span = buckets or most
+        got = torch.empty(2 * reach - 1, dtype=torch.int32)
+        _ops.place_positions(2 * span, buckets, most, got)
+        place = make_log_bucket_position(behind, buckets, most).long() if buckets else behind
+        want = 2 * span - 1 - (place + span).clamp(0, 2 * span - 1)  # its table is the other way round
+        assert got.tolist() == want.tolist()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [

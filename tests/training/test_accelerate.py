@@ -349,3 +349,8 @@ def test_other_modules_are_refused() -> None:
     x = sample(4, 3)
     torch.testing.assert_close(linear(x), torch.nn.functional.linear(x, linear.weight, linear.bias))
     assert linear.double()(x.double()).dtype == torch.float64
+
+
+def test_what_is_no_model():
+    with pytest.raises(TypeError, match="accelerate: a int; expected a model of transformers"):
+        fastplm.accelerate(3)

@@ -78,6 +78,68 @@ std::vector<HeadOutput> span_head(const Value&) {
   return {{"logits", {{.kind = HeadStep::kDense, .name = "qa_outputs", .width = 2}}}};
 }
 
+std::vector<HeadOutput> token_head(const Value& c) {
+  return {{"logits", {{.kind = HeadStep::kDense, .name = "classifier", .width = labels_of(c)}}}};
+}
+
+static std::vector<HeadOutput> pooled(int64_t classes) {
+  return {{"logits",
+           {{HeadStep::kFirst},
+            {.kind = HeadStep::kDense, .name = "pooler.dense", .act = Act::kTanh},
+            {.kind = HeadStep::kDense, .name = "classifier", .width = classes}}}};
+}
+std::vector<HeadOutput> pooled_head(const Value& c) { return pooled(labels_of(c)); }
+std::vector<HeadOutput> choice_head(const Value&) { return pooled(1); }
+
+std::vector<HeadOutput> first_row_head(const Value& c) {
+  return {{"logits",
+           {{HeadStep::kFirst},
+            {.kind = HeadStep::kDense, .name = "classifier.dense", .act = Act::kTanh},
+            {.kind = HeadStep::kDense, .name = "classifier.out_proj", .width = labels_of(c)}}}};
+}
+
+std::vector<HeadOutput> gelu_lm_head(const Value& c, double eps) {
+  return {
+      {"logits",
+       {{.kind = HeadStep::kDense, .name = "lm_head.dense", .act = Act::kGeluErf},
+        {.kind = HeadStep::kNorm, .name = "lm_head.layer_norm", .norm = {NormKind::kLayer, c.d("layer_norm_eps", eps)}},
+        {.kind = HeadStep::kVocab,
+         .name = "lm_head.decoder",
+         .bias = "lm_head.decoder.bias",
+         .tied_bias = "lm_head.bias"}}}};
+}
+
+std::vector<HeadStep> summary(const Value& c, const char* name, const char* type, const char* activation,
+                              int64_t labels) {
+  const bool first = type == std::string("first");
+  if (const std::string said = c.s("summary_type", type); said != type) {
+    fail(ErrorKind::kUnsupported, "summary_type is \"", said, "\"; expected \"", type, "\"");
+  }
+  if (!c.b("summary_use_proj", true)) {
+    fail(ErrorKind::kUnsupported, "summary_use_proj is false; expected true");
+  }
+  const std::string act = c.s("summary_activation", activation);
+  return {{first ? HeadStep::kFirst : HeadStep::kGather},
+          {.kind = HeadStep::kDense,
+           .name = name,
+           .width = c.b("summary_proj_to_labels", true) ? labels : 0,
+           .act = act.empty() ? Act::kNone : act_from(act)}};
+}
+
+Spec decoder_if_said(const Value& c, Spec spec) {
+  if (!c.b("is_decoder", false)) return spec;
+  for (LayerSpec& layer : spec.encoder->kinds) {
+    for (Sublayer& sublayer : layer) {
+      for (Branch& branch : sublayer.branches) {
+        if (auto* attention = std::get_if<AttentionSpec>(&branch.op)) attention->see.causal = true;
+      }
+    }
+  }
+  spec.decoder = std::move(spec.encoder);
+  spec.encoder.reset();
+  return spec;
+}
+
 std::vector<int> one_kind(int64_t layers) { return std::vector<int>(size_t(layers), 0); }
 
 std::vector<int> own_weights(int64_t layers) {

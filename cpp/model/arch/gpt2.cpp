@@ -68,9 +68,6 @@ static std::vector<HeadOutput> double_heads(const Value& c) {
   check_summary(c);
   return {{"logits", {kVocabulary}}, {"mc_logits", score("multiple_choice_head.summary", 1, true)}};
 }
-static std::vector<HeadOutput> token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
-}
 
 static constexpr const char* kCall = "input_ids cache attention_mask token_type_ids position_ids inputs_embeds";
 static constexpr ModelClass kClasses[] = {
@@ -81,7 +78,7 @@ static constexpr ModelClass kClasses[] = {
      .empty_cross = true},
     {"GPT2ForSequenceClassification", {kCall, "labels use_cache"}, sequence_classes, Pick::kLastToken},
     {"GPT2DoubleHeadsModel", {kCall, "mc_token_ids labels mc_labels use_cache"}, double_heads, Pick::kNamed},
-    {"GPT2ForTokenClassification", {kCall, "labels use_cache"}, token_classes},
+    {"GPT2ForTokenClassification", {kCall, "labels use_cache"}, token_head},
     {"GPT2ForQuestionAnswering", {kTokens, kSpans}, span_head},
 };
 static constexpr Alias kAliases[] = {{"hidden_size", "n_embd"},

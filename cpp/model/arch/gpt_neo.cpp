@@ -88,18 +88,15 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {
       {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
 }
-static std::vector<HeadOutput> token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
-}
 
 static constexpr const char* kCall = "input_ids cache attention_mask token_type_ids position_ids inputs_embeds";
-static constexpr const char* kSwitches = "use_cache output_attentions output_hidden_states return_dict";
+static constexpr const char* kCached = "use_cache output_attentions output_hidden_states return_dict";
 static constexpr ModelClass kClasses[] = {
-    {"GPTNeoModel", {kCall, kSwitches}},
-    {"GPTNeoForCausalLM", {kCall, "labels", kSwitches, "logits_to_keep"}, vocabulary},
-    {"GPTNeoForSequenceClassification", {kCall, "labels", kSwitches}, sequence_classes, Pick::kLastToken},
-    {"GPTNeoForTokenClassification", {kCall, "labels", kSwitches}, token_classes},
-    {"GPTNeoForQuestionAnswering", {kTokens, kSpans, "output_attentions output_hidden_states return_dict"}, span_head},
+    {"GPTNeoModel", {kCall, kCached}},
+    {"GPTNeoForCausalLM", {kCall, "labels", kCached, "logits_to_keep"}, vocabulary},
+    {"GPTNeoForSequenceClassification", {kCall, "labels", kCached}, sequence_classes, Pick::kLastToken},
+    {"GPTNeoForTokenClassification", {kCall, "labels", kCached}, token_head},
+    {"GPTNeoForQuestionAnswering", {kTokens, kSpans, kSwitches}, span_head},
 };
 static constexpr Alias kAliases[] = {{"num_hidden_layers", "num_layers"}, {"num_attention_heads", "num_heads"}};
 static constexpr Default kDefaults[] = {{"bos_token_id", 50256}, {"eos_token_id", 50256}};

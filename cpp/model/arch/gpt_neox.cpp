@@ -45,9 +45,6 @@ static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {
       {"logits", {{Step::kGather}, {.kind = Step::kDense, .name = "score", .width = labels_of(c), .has_bias = false}}}};
 }
-static std::vector<HeadOutput> token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
-}
 
 static constexpr const char* kCall = "input_ids attention_mask position_ids inputs_embeds cache";
 static constexpr ModelClass kClasses[] = {
@@ -56,7 +53,7 @@ static constexpr ModelClass kClasses[] = {
     {"GPTNeoXForSequenceClassification", {kCall, "labels use_cache"}, sequence_classes, Pick::kLastToken},
     {"GPTNeoXForTokenClassification",
      {"input_ids cache attention_mask token_type_ids position_ids inputs_embeds labels use_cache"},
-     token_classes},
+     token_head},
     {"GPTNeoXForQuestionAnswering", {kTokens, kSpans}, span_head},
 };
 static constexpr Default kDefaults[] = {{"bos_token_id", 0}, {"eos_token_id", 2}};

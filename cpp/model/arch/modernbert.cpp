@@ -85,8 +85,55 @@ static constexpr WeightRow kWeights[] = {
     {"last", "final_norm"},
 };
 
+using Step = HeadStep;
+
+static std::vector<Step> prediction(const Value& c) {
+  return {{.kind = Step::kDense,
+           .name = "head.dense",
+           .act = act_from(c.s("classifier_activation", "gelu")),
+           .has_bias = c.b("classifier_bias", false)},
+          {.kind = Step::kNorm,
+           .name = "head.norm",
+           .norm = {NormKind::kLayer, c.d("norm_eps", 1e-5), c.b("norm_bias", false)}}};
+}
+
+static std::vector<HeadOutput> masked_lm(const Value& c) {
+  std::vector<Step> steps = prediction(c);
+  const char* bias = c.b("decoder_bias", true) ? "decoder.bias" : nullptr;
+  steps.push_back({.kind = Step::kVocab, .name = "decoder", .bias = bias});
+  return {{"logits", steps}};
+}
+
+static std::vector<HeadOutput> classes(const Value& c, int64_t count) {   // of each token
+  std::vector<Step> steps = prediction(c);
+  steps.push_back({.kind = Step::kDense, .name = "classifier", .width = count});
+  return {{"logits", steps}};
+}
+static std::vector<HeadOutput> token_labels(const Value& c) { return classes(c, labels_of(c)); }
+static std::vector<HeadOutput> spans(const Value& c) { return classes(c, 2); }
+
+// of each sequence. cls: the row that is its first.
+static std::vector<HeadOutput> pooled(const Value& c, int64_t count, Step::Kind cls) {
+  const std::string pooling = c.s("classifier_pooling", "cls");
+  if (pooling != "cls" && pooling != "mean") {
+    fail(ErrorKind::kFile, "\"classifier_pooling\" is \"", pooling, "\"; expected \"cls\" or \"mean\"");
+  }
+  std::vector<HeadOutput> head = classes(c, count);
+  std::vector<Step>& steps = head[0].steps;
+  steps.insert(steps.begin(), {pooling == "cls" ? cls : Step::kMean});
+  return head;
+}
+static std::vector<HeadOutput> sequence_classes(const Value& c) { return pooled(c, labels_of(c), Step::kFirst); }
+static std::vector<HeadOutput> choice(const Value& c) { return pooled(c, 1, Step::kFirstShown); }
+
+static constexpr const char* kCall = "input_ids attention_mask position_ids inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"ModernBertModel", {"input_ids attention_mask position_ids inputs_embeds"}},
+    {"ModernBertModel", {kCall}},
+    {"ModernBertForMaskedLM", {kCall, "labels"}, masked_lm},
+    {"ModernBertForSequenceClassification", {kCall, "labels"}, sequence_classes},
+    {"ModernBertForTokenClassification", {kCall, "labels"}, token_labels},
+    {"ModernBertForQuestionAnswering", {"input_ids attention_mask position_ids", kSpans}, spans},
+    {"ModernBertForMultipleChoice", {kCall, "labels"}, choice},
 };
 static constexpr Default kDefaults[] = {{"pad_token_id", 50283}, {"bos_token_id", 50281}, {"eos_token_id", 50282}};
 
@@ -101,7 +148,10 @@ const Arch kModernBert{
     .keys =
         "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
         "hidden_activation norm_eps norm_bias attention_bias mlp_bias head_dim local_attention sliding_window "
-        "layer_types global_attn_every_n_layers rope_parameters global_rope_theta local_rope_theta",
-    .defaults = kDefaults};
+        "layer_types global_attn_every_n_layers rope_parameters global_rope_theta local_rope_theta "
+        "classifier_activation classifier_bias classifier_pooling decoder_bias sparse_prediction "
+        "sparse_pred_ignore_index num_labels tie_word_embeddings initializer_range",
+    .defaults = kDefaults,
+    .manners = {.span_loss_by_count = true, .masked_loss_by_count = true}};
 
 }  // namespace fastplm

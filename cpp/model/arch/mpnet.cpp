@@ -39,10 +39,16 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.after", "encoder.layer.{n}.output.LayerNorm"},
 };
 
+static std::vector<HeadOutput> vocabulary(const Value& c) { return gelu_lm_head(c, 1e-12); }
+
+static constexpr const char* kCall = "input_ids attention_mask position_ids inputs_embeds";
 static constexpr ModelClass kClasses[] = {
-    {"MPNetModel",
-     {"input_ids attention_mask position_ids inputs_embeds output_attentions output_hidden_states return_dict"},
-     tanh_pooler},
+    {"MPNetModel", {kCall, kSwitches}, tanh_pooler},
+    {"MPNetForMaskedLM", {kCall, "labels", kSwitches}, vocabulary},
+    {"MPNetForSequenceClassification", {kCall, "labels", kSwitches}, first_row_head},
+    {"MPNetForTokenClassification", {kCall, "labels", kSwitches}, token_head},
+    {"MPNetForQuestionAnswering", {kCall, kSpans, kSwitches}, span_head},
+    {"MPNetForMultipleChoice", {kCall, "labels", kSwitches}, choice_head},
 };
 static constexpr Default kDefaults[] = {{"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}};
 
@@ -55,7 +61,8 @@ const Arch kMpnet{.model_type = "mpnet",
                   .classes = kClasses,
                   .keys =
                       "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-                      "max_position_embeddings hidden_act layer_norm_eps relative_attention_num_buckets",
+                      "max_position_embeddings hidden_act layer_norm_eps relative_attention_num_buckets "
+                      "num_labels tie_word_embeddings initializer_range",
                   .defaults = kDefaults,
                   .manners = {.states_all_or_none = true}};
 

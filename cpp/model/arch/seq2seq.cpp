@@ -10,7 +10,8 @@ constexpr int64_t kReserved = 2;   // rows of the table of positions, fixed in t
 std::optional<LearnedPositions> positions_of(const Value& c, const Seq2SeqStyle& style, int64_t count) {
   switch (style.waves) {
     case Waves::kNone: return LearnedPositions{count + kReserved, kReserved};
-    case Waves::kHalves: return LearnedPositions{.count = count, .waves = Waves::kHalves};
+    case Waves::kHalves:
+    case Waves::kTurns: return LearnedPositions{.count = count, .waves = style.waves};
     case Waves::kSteps: break;
   }
   const int64_t padding = c.i_in("pad_token_id", 1, 0, kMaxSize);

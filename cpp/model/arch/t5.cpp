@@ -17,7 +17,7 @@ static constexpr ModelClass kClasses[] = {
      .prefix = "transformer."},
     {.name = "T5ForTokenClassification",
      .arguments = {kT5EncoderCall, "labels"},
-     .head = t5_token_classes,
+     .head = token_head,
      .stacks = Stacks::kEncoder,
      .prefix = "transformer."},
     {"T5ForQuestionAnswering", {kT5HeadCall, kSpans, kT5Embeds, "use_cache"}, span_head},

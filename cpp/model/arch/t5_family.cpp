@@ -62,8 +62,4 @@ std::vector<HeadOutput> t5_classes(const Value& c) {
             {.kind = Step::kDense, .name = "classification_head.out_proj", .width = labels_of(c)}}}};
 }
 
-std::vector<HeadOutput> t5_token_classes(const Value& c) {
-  return {{"logits", {{.kind = Step::kDense, .name = "classifier", .width = labels_of(c)}}}};
-}
-
 }  // namespace fastplm

@@ -13,7 +13,6 @@ Spec t5_spec(const Value& config, const T5Style& style);   // throws kFile, kUns
 std::vector<HeadOutput> t5_vocabulary(const Value& config);          // lm_head
 std::vector<HeadOutput> t5_scaled_vocabulary(const Value& config);  // the same, of scaled states if config.json says so
 std::vector<HeadOutput> t5_classes(const Value& config);  // classification_head, of the last eos_token_id
-std::vector<HeadOutput> t5_token_classes(const Value& config);  // classifier, of the encoder's states
 
 inline constexpr WeightRow kT5Encoder[] = {
     {"embed.tokens", "encoder.embed_tokens"},

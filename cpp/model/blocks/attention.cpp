@@ -7,7 +7,7 @@
 namespace fastplm {
 
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
-                                int64_t layer) {
+                                int64_t layer, TensorView positions) {
   const bool cross = spec.keys == Source::kEncoder;
   const std::string name = cross ? "cross" : "attention";
   const int64_t inner = spec.inner(), kv = spec.kv_inner();
@@ -15,8 +15,13 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
   if (cross) {
     weights.in = load.linear({{name + ".query", inner}}, layer, width, spec.qkv_bias);
     weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias);
-  } else if (load.has(name + ".qkv", layer)) {
-    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.head_dim}}, layer, width, spec.qkv_bias);
+  } else if (load.as_one(name + ".qkv", name + ".query", layer)) {
+    const bool apart = load.has_vector(name + ".query_bias", layer);
+    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.head_dim}}, layer, width, spec.qkv_bias && !apart);
+    if (apart) {
+      weights.in.bias =
+          load.vectors({{name + ".query_bias", inner}, {name + ".key_bias", kv}, {name + ".value_bias", kv}}, layer);
+    }
   } else {
     weights.in = load.linear({{name + ".query", inner}, {name + ".key", kv}, {name + ".value", kv}}, layer, width,
                              spec.qkv_bias);
@@ -27,6 +32,8 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
     weights.query_norm = load.norm(name + ".query_norm", layer, whole ? inner : spec.head_dim, false);
     weights.key_norm = load.norm(name + ".key_norm", layer, whole ? kv : spec.head_dim, false);
   }
+  if (const auto* relative = std::get_if<RelativeKeys>(&spec.score))
+    weights.relative = load_relative(load, spec, *relative, weights.in, positions, width, layer);
   return weights;
 }
 
@@ -43,6 +50,8 @@ void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, i
 
 void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
             const KeyView& keys, int64_t layer, const BatchRopes::View& rope, Space& a, float* weights_out) {
+  ops::RelativePositions relative = weights.relative;
+  if (relative.count) relative.place = a.place;
   const bool cross = spec.keys == Source::kEncoder;
   const int64_t inner = spec.inner(), kv = spec.kv_inner(), width = cross ? inner : inner + 2 * kv;
   const TensorView qkv = of_width(a.qkv, width), context = of_width(a.context, inner);
@@ -74,7 +83,8 @@ void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Ba
       .ahead = spec.see.causal ? 0 : window,
       .distance_bias = std::holds_alternative<Buckets>(spec.score) ? a.distance_bias : TensorView{},
       .index = cross ? TensorView{} : batch.index,
-      .mask = cross ? TensorView{} : batch.mask};
+      .mask = cross ? TensorView{} : batch.mask,
+      .relative = relative};
   ops::attention({rows, width}, queries, {keys.sequences, k, v, keys.store ? &pages : nullptr}, options,
                  {context.data, inner}, weights_out, a.attention_workspace);
 }

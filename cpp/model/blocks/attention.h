@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "model/blocks/relative.h"
 #include "model/blocks/rope.h"
 #include "model/blocks/space.h"
 #include "model/cache.h"
@@ -11,17 +12,20 @@
 namespace fastplm {
 
 // Slots, with the prefix "attention" or, where the keys come from the encoder, "cross": .qkv or .query, .key,
-// .value; .out; .query_norm and .key_norm; attention.buckets of the whole stack.
+// .value; the vectors .query_bias, .key_bias and .value_bias, where biases have names of their own; .out; .query_norm
+// and .key_norm. Of the whole stack or of each layer: attention.buckets; of RelativeKeys: see relative.h.
 struct AttentionWeights {
   LinearWeights in;    // queries, keys and values; of the encoder's keys: queries
   LinearWeights keys;  // the encoder's keys and values
   LinearWeights out;
   NormWeights query_norm, key_norm;
   std::shared_ptr<RopeTable> rope;
+  ops::RelativePositions relative;   // without `place`
 };
 
+// positions: of load_positions, for RelativeKeys.
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
-                                int64_t layer);
+                                int64_t layer, TensorView positions);
 
 // a.qkv = h Win for the rows [begin, end).
 void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);

@@ -2,45 +2,55 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "model/blocks/norm.h"
+#include "ops/convert.h"
 #include "ops/embed.h"
 
 namespace fastplm {
 
-// In the arithmetic of transformers: sinusoidal embeddings of Marian (double angles), of M2M-100 (all in f32).
+using Project = EmbedSpec::Project;
+
+// In the arithmetic of transformers: f32 for steps (M2M-100), else angles in double (Marian, DistilBERT).
 static void fill_waves(const LearnedPositions& positions, int64_t width, float* table) {
-  const bool halves = positions.waves == Waves::kHalves;
-  const int64_t half = width / 2, sines = halves ? width - half : half;
+  const bool turns = positions.waves == Waves::kTurns, steps = positions.waves == Waves::kSteps;
+  const int64_t half = width / 2, sines = steps ? half : width - half;
   const float step = float(std::log(10000.0) / double(half - 1));
   for (int64_t p = 0; p < positions.count; ++p, table += width) {
     for (int64_t i = 0; i < width; ++i) {
-      const int64_t place = i < sines ? i : i - sines;
-      if (!halves && (i == 2 * half || p == positions.padding_id)) {
+      const int64_t place = turns ? i / 2 : i < sines ? i : i - sines;
+      const bool cosine = turns ? i % 2 : i >= sines;
+      if (steps && (i == 2 * half || p == positions.padding_id)) {
         table[i] = 0.0f;
-      } else if (halves) {
-        const double angle = double(p) / std::pow(10000.0, double(2 * place) / double(width));
-        table[i] = float(i < sines ? std::sin(angle) : std::cos(angle));
-      } else {
+      } else if (steps) {
         const float angle = float(p) * std::exp(float(place) * -step);
-        table[i] = i < sines ? std::sin(angle) : std::cos(angle);
+        table[i] = cosine ? std::cos(angle) : std::sin(angle);
+      } else {
+        const double angle = double(p) / std::pow(10000.0, double(2 * place) / double(width));
+        table[i] = float(cosine ? std::cos(angle) : std::sin(angle));
       }
     }
   }
 }
 
-EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width) {
+EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width) {
   EmbedWeights weights;
+  const int64_t width = spec.width ? spec.width : stack_width;
   weights.tokens = load.tokens(spec.vocab, width);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
+  if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
   if (spec.positions) {
     const Shape shape{spec.positions->count, width};
     const Waves waves = spec.positions->waves;
-    const bool own = waves == Waves::kNone || (waves == Waves::kHalves && load.has("embed.positions", 0));
+    const bool own = waves == Waves::kNone || (waves != Waves::kSteps && load.has("embed.positions", 0));
     weights.positions = own ? load.table("embed.positions", shape) : load.blank(shape);
     if (!own && weights.positions) fill_waves(*spec.positions, width, weights.positions.as<float>());
   }
-  if (spec.norm) weights.norm = load.norm("embed.norm", 0, width, spec.norm->bias);
+  if (spec.project != Project::kNone)
+    weights.project = load.linear({{"embed.project", stack_width}}, 0, width, spec.project_bias);
+  const bool wide = spec.project == Project::kBeforeNorm;
+  if (spec.norm) weights.norm = load.norm("embed.norm", 0, wide ? stack_width : width, spec.norm->bias);
   return weights;
 }
 
@@ -71,13 +81,31 @@ static void fill_positions(const EmbedSpec& spec, const Batch& batch, const int6
 void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past,
                  Space& a) {
   fill_positions(spec, batch, past, a.position_ids.as<int32_t>());
+  const bool projects = spec.project != Project::kNone;
+  const TensorView sum = projects ? a.embedded : a.x;
+  const bool named = spec.languages && batch.language_ids;  // no family has languages and segments of their own table
   ops::embed({.tokens = weights.tokens.rows,
               .packed = weights.tokens.packed,
-              .segments = weights.segments,
+              .segments = named ? weights.languages : weights.segments,
               .positions = weights.positions,
               .scale = spec.scale,
               .x_scale = spec.scales_given ? spec.scale : 1.0},
-             batch.ids, batch.embeds, batch.segment_ids, a.position_ids, a.x);
+             batch.ids, batch.embeds, named ? batch.language_ids : batch.segment_ids, a.position_ids, sum);
+  if (spec.segments_are_tokens && batch.segment_ids) {  // each row is added to what is there: its own "segment"
+    std::vector<int32_t> rows(size_t(sum.shape[0]));
+    std::iota(rows.begin(), rows.end(), 0);
+    const TensorView own{rows.data(), DType::kI32, Device::kCpu, {sum.shape[0]}};
+    ops::embed({.tokens = weights.tokens.rows, .packed = weights.tokens.packed, .segments = sum}, batch.segment_ids, {},
+               own, {}, sum);
+  }
+  if (spec.project == Project::kAfterNorm) {
+    norm_block(*spec.norm, weights.norm, sum, a.embedded_h, false);
+    return ops::linear(a.embedded_h, weights.project.weight, weights.project.bias, Act::kNone, {}, a.x);
+  }
+  if (projects) {
+    if (a.embedded_h.data != sum.data) ops::convert(sum, a.embedded_h);
+    ops::linear(a.embedded_h, weights.project.weight, weights.project.bias, Act::kNone, {}, a.x);
+  }
   if (spec.norm) norm_block(*spec.norm, weights.norm, a.x, a.h, true);
 }
 

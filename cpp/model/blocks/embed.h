@@ -7,13 +7,16 @@
 
 namespace fastplm {
 
-// Slots: embed.tokens, embed.positions (but for positions made of waves), embed.segments, embed.norm.
+// Slots: embed.tokens, embed.positions (but for positions made of waves), embed.segments, embed.languages, embed.norm,
+// embed.project.
 struct EmbedWeights {
   TokenTable tokens;
-  TensorView segments, positions;   // f32, or empty
+  TensorView segments, positions, languages;   // f32, or empty
   NormWeights norm;
+  LinearWeights project;
 };
 
+// width: of the stack.
 EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width);
 
 // The position of each token of one row of ids (or of `length` vectors, with ids empty), as EmbedSpec counts, behind
@@ -21,7 +24,7 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t width);
 void count_positions(const EmbedSpec& spec, std::span<const int32_t> ids, int64_t length, int64_t past,
                      int32_t* positions);
 
-// Writes a.position_ids and a.x; of a spec with a norm, a.h too. past: [sequences] tokens before, or null.
+// Writes a.position_ids and a.x; of a spec that ends with a norm, a.h too. past: [sequences] tokens before, or null.
 void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past, Space& a);
 
 }  // namespace fastplm

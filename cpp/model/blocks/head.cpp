@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "ops/convert.h"
 #include "ops/norm.h"
+#include "ops/pool.h"
 
 namespace fastplm {
 
@@ -21,7 +22,9 @@ std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& o
         linear = load.named_linear(step.name, step.bias, n, head.width, step.has_bias);
         head.width = n;
       } else if (step.kind == HeadStep::kNorm) {
-        norm = load.named_norm(step.name, head.width, step.norm.bias);
+        const bool older = step.older && !load.has_named(std::string(step.name) + ".weight") &&
+                           load.has_named(std::string(step.older) + ".weight");
+        norm = load.named_norm(older ? step.older : step.name, head.width, step.norm.bias);
       } else if (step.kind == HeadStep::kVocab) {
         linear = load.projection(vocab, head.width);
         const bool other = load.tied() && step.tied_bias && !load.has_named(step.bias);
@@ -73,17 +76,19 @@ void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_
   for (size_t i = 0; i < head.spec.steps.size(); ++i) {
     const HeadStep& step = head.spec.steps[i];
     const LinearWeights& linear = head.weights.linear[i];
-    const bool last = i + 1 == head.spec.steps.size(), gathers = step.kind <= HeadStep::kGather;
+    const bool last = i + 1 == head.spec.steps.size(), gathers = step.kind <= HeadStep::kMean;
     const int64_t width = linear.weight ? linear.weight.n : x.shape[1];
     if (gathers) rows = batch.sequences();
     const TensorView y = last ? out : shaped(spaces[spare], rows, width);
     spare = 1 - spare;
     switch (step.kind) {
-      case HeadStep::kFirst: gather(batch, x, y, [](int64_t) { return 0; }); break;
+      case HeadStep::kFirst:
+      case HeadStep::kFirstShown: gather(batch, x, y, [](int64_t) { return 0; }); break;
       case HeadStep::kGather:
         if (!batch.gather) fail(ErrorKind::kInternal, "head: no rows to gather");
         gather(batch, x, y, [&](int64_t s) { return batch.gather.as<int32_t>()[s]; });
         break;
+      case HeadStep::kMean: ops::pool(x, batch.cu_seqlens, PoolKind::kMean, false, y); break;
       case HeadStep::kNorm:
         ops::norm(x, step.norm.kind, head.weights.norm[i].weight, head.weights.norm[i].bias, step.norm.eps, y);
         break;

@@ -8,11 +8,11 @@ MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t la
   MlpWeights weights;
   if (!spec.gated)
     weights.up = load.linear({{"mlp.up", spec.width}}, layer, width, spec.bias);
-  else if (load.has("mlp.gate_up", layer))
+  else if (load.as_one("mlp.gate_up", "mlp.gate", layer))
     weights.up = load.linear({{"mlp.gate_up", 2 * spec.width}}, layer, width, spec.bias);
   else
     weights.up = load.linear({{"mlp.gate", spec.width}, {"mlp.up", spec.width}}, layer, width, spec.bias);
-  weights.down = load.linear({{"mlp.down", width}}, layer, spec.width, spec.bias);
+  weights.down = load.linear({{"mlp.down", width}}, layer, spec.width, spec.down_bias);
   return weights;
 }
 

@@ -31,18 +31,30 @@ bool any_branch(const StackSpec& spec, const Is& is) {
 
 void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const Space::Size& size) {
   const int64_t tokens = size.tokens;
-  int64_t inner = 0, qkv = 0, share = 0, biased = 0, up = 0, gated = 0;
+  int64_t inner = 0, qkv = 0, share = 0, biased = 0, up = 0, gated = 0, unfolded = 0;
+  bool placed = false;
   for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
     inner = std::max(inner, attention.inner());
     qkv = std::max(qkv, attention.inner() + 2 * attention.kv_inner());
-    share = std::max(share, ops::attention_workspace(dtype, attention.head_dim, size.longest));
+    const auto* relative = std::get_if<RelativeKeys>(&attention.score);
+    placed |= relative != nullptr;
+    share = std::max(share,
+                     ops::attention_workspace(dtype, attention.head_dim, size.longest, relative ? relative->count : 0));
     if (std::holds_alternative<Buckets>(attention.score)) biased = std::max(biased, attention.heads);
   });
   for_each<MlpSpec>(spec, [&](const MlpSpec& mlp) {
     up = std::max(up, mlp.gated ? 2 * mlp.width : mlp.width);
     if (mlp.gated) gated = std::max(gated, mlp.width);
   });
+  for_each<ConvSpec>(spec, [&](const ConvSpec& conv) { unfolded = std::max(unfolded, conv.length * spec.width); });
   take(a.x, DType::kF32, {tokens, spec.width});
+  if (spec.embed.project != EmbedSpec::Project::kNone) {
+    take(a.embedded, DType::kF32, {tokens, spec.embed_width()});
+    if (dtype == DType::kF32)
+      a.embedded_h = a.embedded;
+    else
+      take(a.embedded_h, dtype, {tokens, spec.embed_width()});
+  }
   if (dtype == DType::kF32 && !any_branch(spec, [](const Branch& branch) { return branch.before.has_value(); }))
     a.h = a.x;
   else
@@ -54,6 +66,8 @@ void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const
   take(a.up, dtype, {size.mlp_rows, up});
   if (gated) take(a.gated, dtype, {size.mlp_rows, gated});
   take(a.position_ids, DType::kI32, {tokens});
+  if (unfolded) take(a.unfolded, dtype, {tokens, unfolded});
+  if (placed) take(a.place, DType::kI32, {2 * size.reach - 1});
   if (biased) take(a.distance_bias, DType::kF32, {biased, 2 * size.reach - 1});
   take(a.attention_workspace, DType::kU8, {size.threads * share});
   if (size.head_rows == 0) return;

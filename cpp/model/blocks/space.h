@@ -8,13 +8,17 @@ namespace fastplm {
 
 struct Space {
   TensorView x;             // [tokens, width] f32: the residual stream
+  TensorView embedded;      // [tokens, embed_width] f32: the embeddings before they are projected, or empty
+  TensorView embedded_h;    // the same in the model's dtype; may be embedded
   TensorView h;             // [tokens, width] of the model's dtype: what matrices multiply; may be x
   TensorView qkv;           // [tokens, heads + 2 kv_heads, head_dim]: see attention.h
   TensorView context;       // [tokens, heads head_dim]: what attention returns
   TensorView delta;         // [tokens, width] f32: a branch's result on its way to x, or empty
   TensorView up, gated;     // [rows, mlp]: see mlp.h
   TensorView position_ids;  // [tokens] i32
+  TensorView unfolded;      // [tokens, width length]: see conv.h; or empty
   TensorView distance_bias; // [heads, 2 reach - 1] f32, or empty
+  TensorView place;         // [2 reach - 1] i32: of RelativeKeys, or empty
   TensorView attention_workspace;   // u8
   TensorView rows, next;    // [rows, widest head step] f32: see head.h
   TensorView narrow;        // the same in the model's dtype

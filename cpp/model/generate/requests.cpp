@@ -97,14 +97,20 @@ void RequestBatch::forget_oldest() {
 
 void RequestBatch::drop_cancelled(std::vector<Progress>& made) {
   std::vector<uint64_t> cancelled;
+  std::vector<Request> dropped;   // they end without the lock: a caller's function may wait for who waits for it
   {
     std::lock_guard lock(lock_);
     cancelled.swap(cancelled_);
-    const auto wanted = [&](const auto& waiting) { return std::ranges::count(cancelled, waiting.first) > 0; };
-    for (const auto& waiting : waiting_) {
-      if (wanted(waiting)) made.push_back({.request = waiting.first, .tokens = {}, .finish = Finish::kCancelled});
+    std::deque<std::pair<uint64_t, Request>> rest;
+    for (auto& waiting : waiting_) {
+      if (std::ranges::count(cancelled, waiting.first) == 0) {
+        rest.push_back(std::move(waiting));
+        continue;
+      }
+      made.push_back({.request = waiting.first, .tokens = {}, .finish = Finish::kCancelled});
+      dropped.push_back(std::move(waiting.second));
     }
-    std::erase_if(waiting_, wanted);
+    waiting_.swap(rest);
   }
   std::vector<uint8_t> gone(running_.size());
   for (size_t i = 0; i < running_.size(); ++i) {

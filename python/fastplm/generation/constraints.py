@@ -59,9 +59,10 @@ class Constraint:
         if not isinstance(source, str):
             raise TypeError(f"constraint: {kind}: a {type(source).__name__}; expected a string")
         try:
-            return cls(getattr(_library().LLMatcher, f"grammar_from_{kind}")(source, *options), kind)
+            grammar = getattr(_library().LLMatcher, f"grammar_from_{kind}")(source, *options)
         except ValueError as error:
             raise ValueError(f"constraint: {kind}: {error}") from None
+        return cls(grammar, kind)
 
     def start(self, tokenizer: Any, vocabulary: int, eos: Sequence[int]) -> "Matching":
         """For the rows of one call. vocabulary: how many tokens have a score."""

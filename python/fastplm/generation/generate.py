@@ -70,6 +70,11 @@ def resolve(
 
 def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """See `GenerationMixin.generate`."""
+    if model.stacks == "encoder":
+        raise UnsupportedError(
+            f"generate(): {type(model).__name__} runs as an encoder, whose tokens see those that follow; "
+            "expected a decoder: is_decoder in config.json"
+        )
     kwargs = dict(kwargs)
     streamer, tokenizer = kwargs.pop("streamer", None), kwargs.pop("tokenizer", None)
     custom = [*(kwargs.pop("logits_processor", None) or ())]

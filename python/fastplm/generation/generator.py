@@ -55,7 +55,7 @@ class Generator:
     ) -> None:
         if not getattr(model, "can_generate", bool)() or model.stacks != "decoder":
             raise UnsupportedError(
-                f"Generator: a {type(model).__name__}; expected a decoder with logits; generate() has others"
+                f"Generator: a {type(model).__name__}; expected a decoder, of AutoModelForCausalLM"
             )
         self.model, self.tokenizer = model, tokenizer
         for name, value in (

@@ -170,7 +170,7 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
     positions = given.get("position_ids")
     if positions is not None:
         prompt.positions = _positions(positions, batch, new)
-    elif not mask.all():
+    elif model.stacks == "causal" or not mask.all():  # transformers counts from 0, whatever forward does
         places = np.where(mask != 0, mask.cumsum(-1) - 1, 0)
         prompt.positions = np.ascontiguousarray(places[:, past:], np.int32)
     if mask.all():

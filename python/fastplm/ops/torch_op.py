@@ -13,7 +13,7 @@ import torch
 from fastplm import _ops
 from fastplm.errors import UnsupportedError
 
-LIBRARY: Any = torch.library.Library("fastplm", "DEF")  # type: ignore[no-untyped-call,unused-ignore]
+LIBRARY: Any = torch.library.Library("fastplm", "DEF")
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 # Torch's OpenMP threads spin for a while after each of its operations, fastplm's own after each of ours. On

@@ -85,7 +85,7 @@ class GenerationPipeline(Pipeline):
         if any(self._says(given, name) for name in _ALONE):
             size = 1
         new = self.setting(given, "max_new_tokens")
-        of_prompts = self.model.stacks == "decoder"
+        of_prompts = self.model.stacks != "both"
         counted = (*_COUNTED, "min_length") if of_prompts else _COUNTED
         same = (of_prompts and new is None) or any(self._says(given, name) for name in counted)
         copies = max(int(self.setting(given, name)) for name in ("num_beams", "num_return_sequences"))

@@ -44,7 +44,7 @@ TASKS = {
     ),
     "question-answering": Task(
         ("question_answering", "QuestionAnsweringPipeline"), "AutoModelForQuestionAnswering",
-        ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+        ("ForQuestionAnswering",),
         ("distilbert/distilbert-base-cased-distilled-squad", "564e9b5"),
     ),
     "summarization": Task(

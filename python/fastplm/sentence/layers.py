@@ -62,16 +62,16 @@ class Dense:
     def __init__(self, weight: F32, bias: F32 | None, act: str, residual: "F32 | Dense | None") -> None:
         self.out_features, self.in_features = weight.shape
         self.bias, self.act, self.residual = bias, act, residual
-        like = np.empty(0, np.float32)
-        room = np.empty(_ops.packed_bytes(like, *weight.shape) + 64, np.uint8)
+        room = np.empty(_ops.packed_bytes("float32", *weight.shape) + 64, np.uint8)
         self._panels = room[-room.ctypes.data % 64 :]  # the engine's panels begin at a cache line
-        _ops.pack(weight, False, like, self._panels)
+        _ops.pack(weight, False, "float32", self._panels)
 
     def __call__(self, rows: F32) -> F32:
         """Rows [n, in_features] as [n, out_features]."""
         added = self.residual(rows) if isinstance(self.residual, Dense) else rows if self.residual else None
         out = np.empty((len(rows), self.out_features), np.float32)
-        _ops.linear(np.ascontiguousarray(rows), self._panels, self.bias, self.act, added, out)
+        rows = np.ascontiguousarray(rows)
+        _ops.linear(rows, "float32", self._panels, self.bias, self.act, added, out)
         return out
 
     def __deepcopy__(self, _: dict[int, Any]) -> "Dense":

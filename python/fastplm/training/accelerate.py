@@ -20,8 +20,10 @@ def accelerate(model: Model, *, logits: bool = False) -> Model:
     and in evaluation; adapters of PEFT may be added before or after. A language model in training that is
     given labels returns its loss without logits, which it never forms; logits: it returns them too. What
     keeps its own code is named once, in a warning. `restore` undoes it. Raises ValueError for a model that
-    is accelerated already.
+    is accelerated already, TypeError for what is no module of torch.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"accelerate: a {type(model).__name__}; expected a model of transformers")
     if getattr(model, _PLAIN, None) is not None:
         raise ValueError(
             f"accelerate: this {type(model).__name__} is accelerated already; expected a plain model"
@@ -63,5 +65,5 @@ def _set_attention(model: nn.Module, name: str) -> bool:
         model, "_supports_sdpa", False
     ):
         return False
-    model.set_attn_implementation(name)  # type: ignore[operator]
-    return bool(model.config._attn_implementation == name)  # type: ignore[union-attr]
+    model.set_attn_implementation(name)
+    return bool(model.config._attn_implementation == name)

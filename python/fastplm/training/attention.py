@@ -40,7 +40,7 @@ def kept(mask: torch.Tensor) -> Kept:
         changes = (mask_[:, 1:] != mask_[:, :-1]).sum(1) - (~mask_[:, 0]).long() - (~mask_[:, -1]).long()
         longest = int(lengths.max()) if len(lengths) else 0
         known = Kept(mask_.reshape(-1).nonzero()[:, 0], starts, longest, bool((changes <= 0).all()))
-        mask._fastplm_kept = known  # type: ignore[attr-defined]
+        mask._fastplm_kept = known
     return known
 
 
