@@ -145,6 +145,7 @@ class CalledNextToken : public NextToken {
     fail(ErrorKind::kInternal, "generate: drafts are recorded");
   }
   void forget(int64_t) override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
+  int64_t room() const override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
 
  private:
   py::object object_;

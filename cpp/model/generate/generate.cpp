@@ -144,7 +144,7 @@ static Generated follow_drafts(const Generation& settings, const Hooks& hooks, N
   made.sequences = {settings.prompts[0]};
   Ids& ids = made.sequences[0];
   Ids draft;
-  int64_t most = settings.drafts.tokens;   // how many are guessed
+  DraftLength length(settings.drafts);
   std::vector<float> logits = prefill(settings, model, 1, vocab);
   while (true) {
     size_t right = 0;
@@ -166,12 +166,11 @@ static Generated follow_drafts(const Generation& settings, const Hooks& hooks, N
       if (!known) break;
     }
     if (draft.size() > right) model.forget(int64_t(draft.size() - right));
-    if (settings.drafts.adapts && !draft.empty()) {
-      const bool all = right == draft.size();
-      most = std::min(settings.drafts.tokens, all ? most + 2 : std::max<int64_t>(1, int64_t(right)));
-    }
-    const int64_t room = settings.max_length ? *settings.max_length - int64_t(ids.size()) - 1 : most;
-    draft = room > 0 ? drafter->propose(ids, std::min(most, room)) : Ids();
+    length.learn(int64_t(draft.size()), int64_t(right));
+    int64_t room = std::min(length.next(), model.room() - 1);
+    if (settings.max_length) room = std::min(room, *settings.max_length - int64_t(ids.size()) - 1);
+    const auto seen = std::span<const int32_t>(ids).subspan(size_t(settings.shown[0]));
+    draft = room > 0 ? drafter->propose(seen, room) : Ids();
     made.drafted += int64_t(draft.size());
     Ids next(1, ids.back());
     next.insert(next.end(), draft.begin(), draft.end());

@@ -85,6 +85,14 @@ void EngineNextToken::forget(int64_t count) {
   for (auto& row : masks_) row.resize(row.size() - size_t(count));
 }
 
+int64_t EngineNextToken::room() const {
+  const int64_t limit = model_.spec().decoder->max_length;
+  if (limit == 0) return std::numeric_limits<int32_t>::max();   // positions are int32
+  int64_t used = cache_.columns;
+  for (int32_t position : positions_) used = std::max<int64_t>(used, position);
+  return std::max<int64_t>(0, limit - used);
+}
+
 void EngineNextToken::select(const std::vector<int64_t>& rows) {
   cache_.reorder(rows);
   const auto pick = [&](auto& of) {

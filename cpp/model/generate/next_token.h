@@ -18,6 +18,7 @@ class FASTPLM_EXPORT NextToken {
   // Of one row: behind each of its next tokens, logits [tokens, vocab]; and as if the last `count` had not been.
   virtual void extend(std::span<const int32_t> tokens, float* logits) = 0;
   virtual void forget(int64_t count) = 0;
+  virtual int64_t room() const = 0;   // how many more tokens each row takes at least
 };
 
 // Which of the model's heads gives the logits of a next token. Throws kValue for a model without.
@@ -41,6 +42,7 @@ class FASTPLM_EXPORT EngineNextToken : public NextToken {
   void select(const std::vector<int64_t>& rows) override;
   void extend(std::span<const int32_t> tokens, float* logits) override;
   void forget(int64_t count) override;
+  int64_t room() const override;
   void feed(std::span<const int32_t> tokens, float* logits);  // as extend, with logits [vocab] behind the last alone
   int64_t vocab() const { return model_.heads()[head_].width; }
 
