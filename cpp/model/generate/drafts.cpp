@@ -22,7 +22,9 @@ class Lookup : public Drafter {
           const auto found = where.subspan(end, std::min(size_t(count), where.size() - end));
           Ids made(found.begin(), found.end());
           // What runs up to the end of ids repeats itself: it goes on as it began.
-          while (where.data() == ids.data() && made.size() < size_t(count)) made.push_back(made[made.size() - found.size()]);
+          while (where.data() == ids.data() && made.size() < size_t(count)) {
+            made.push_back(made[made.size() - found.size()]);
+          }
           return made;
         }
       }
@@ -67,8 +69,8 @@ class OtherModel : public Drafter {
 
 // Their logits are held at once: 128 MB for a vocabulary of 256k.
 constexpr int64_t kMost = 128;
-// Measured: where no guess is ever right, these lose 3 % at most.
-constexpr int64_t kFirst = 4, kLongestRest = 16;
+// A pass over two rows costs up to 1.3 times one over one: where no guess is ever right, one pass in nine has any.
+constexpr int64_t kFirst = 4, kLongestRest = 8;
 
 }  // namespace
 
@@ -80,7 +82,7 @@ DraftLength::DraftLength(const Drafts& drafts)
 void DraftLength::learn(int64_t drafted, int64_t right) {
   if (!adapts_ || drafted == 0) return;
   count_ = right == drafted ? std::min(limit_, 2 * count_) : std::max<int64_t>(1, right);
-  rest_ = right > 0 ? 0 : std::min(kLongestRest, 2 * rest_ + 1);
+  rest_ = right > 0 ? 0 : std::clamp<int64_t>(2 * rest_, 1, kLongestRest);
   passes_ = rest_;
 }
 

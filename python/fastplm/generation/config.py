@@ -69,7 +69,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # Refused by generate() unless they have one of these values: setting, values, why.
-_NO_DRAFT = "this version drafts no tokens"
+_NO_DRAFT = "tokens are drafted by prompt_lookup_num_tokens or by assistant_model"
 _MOVED = "transformers 5 runs it by code from the hub, and fastplm runs none"
 REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "assistant_early_exit": ((None,), _NO_DRAFT),
