@@ -44,7 +44,12 @@ _DECODER = 6 * (6 * 512 * 512 + 2 * 512 * 2048)
 
 SHAPES = {
     "qwen2-0.5b": Shape(
-        "Qwen2ForCausalLM", _QWEN2, 0, 24 * (2 * 896 * 896 + 2 * 896 * 128 + 3 * 896 * 4864), 151936 * 896, True
+        "Qwen2ForCausalLM",
+        _QWEN2,
+        0,
+        24 * (2 * 896 * 896 + 2 * 896 * 128 + 3 * 896 * 4864),
+        151936 * 896,
+        True,
     ),
     "gpt2-124m": Shape("GPT2LMHeadModel", {}, 0, 12 * 12 * 768 * 768, 50257 * 768),
     "t5-small": Shape("T5ForConditionalGeneration", _T5, _ENCODER, _DECODER, 32128 * 512),
@@ -74,7 +79,11 @@ def decoder_folder(name: str) -> Path:
         start = f"w{config.bos_token_id or 0}"
         pad = end if config.pad_token_id is None else f"w{config.pad_token_id}"
         transformers.PreTrainedTokenizerFast(
-            tokenizer_object=words, eos_token=end, bos_token=start, pad_token=pad, unk_token=words.model.unk_token
+            tokenizer_object=words,
+            eos_token=end,
+            bos_token=start,
+            pad_token=pad,
+            unk_token=words.model.unk_token,
         ).save_pretrained(folder)
 
     return made_once(f"{name}-generates", make)
@@ -86,14 +95,16 @@ def ctranslate2_folder(name: str) -> Path:
     def make(folder: Path) -> None:
         from ctranslate2.converters import TransformersConverter
 
-        TransformersConverter(str(decoder_folder(name))).convert(str(folder), "float32", force=True)
+        TransformersConverter(str(decoder_folder(name))).convert(
+            str(folder), quantization="float32", force=True
+        )
 
     return made_once(f"{name}-generates-ctranslate2", make)
 
 
 def gguf_file(name: str, kind: str) -> Path:
-    """kind: F32, F16, Q8_0 or Q4_0, of all matrices; with Q4_0 the table of tokens, which is also the head, is
-    Q8_0: llama.cpp's own files keep it at more bits too.
+    """kind: F32, F16, Q8_0 or Q4_0, of all matrices; with Q4_0 the table of tokens, which is also the head,
+    is Q8_0: llama.cpp's own files keep it at more bits too.
     """
 
     def make(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""llama.cpp by its C interface, as llama-bench and llama-batched-bench use it: one context, a sequence for each row."""
+"""llama.cpp by its C interface, as llama-batched-bench uses it: one context, a sequence for each row."""
 
 import ctypes
 
@@ -30,7 +30,9 @@ class LlamaCpp(Generates):
         if self.context:
             lib.llama_free(self.context)
         params = lib.llama_context_default_params()
-        params.n_ctx = batch * -(-(length + new) // 256) * 256  # a share for each sequence, in its steps of 256
+        params.n_ctx = (
+            batch * -(-(length + new) // 256) * 256
+        )  # a share for each sequence, in its steps of 256
         params.n_batch = max(512, batch * length)
         params.n_seq_max = batch
         params.n_threads = params.n_threads_batch = self.threads
@@ -39,7 +41,7 @@ class LlamaCpp(Generates):
 
     def generate(self, ids: Array, new: int, beams: int) -> Array:
         lib.llama_memory_clear(lib.llama_get_memory(self.context), True)
-        rows, length = ids.shape
+        length = ids.shape[1]
         made = [self._step(ids, 0)]
         for at in range(new - 1):
             made.append(self._step(made[-1][:, None], length + at))

@@ -15,7 +15,11 @@ class OnnxGenAi(Generates):
         rows, length = ids.shape
         params = genai.GeneratorParams(self.model)
         params.set_search_options(
-            batch_size=rows, do_sample=False, num_beams=beams, max_length=length + new, min_length=length + new
+            batch_size=rows,
+            do_sample=False,
+            num_beams=beams,
+            max_length=length + new,
+            min_length=length + new,
         )
         generator = genai.Generator(self.model, params)
         generator.append_tokens(ids)

@@ -16,7 +16,11 @@ class OpenVinoGenAi(Generates):
 
     def generate(self, ids: Array, new: int, beams: int) -> Array:
         config = genai.GenerationConfig(
-            max_new_tokens=new, min_new_tokens=new, num_beams=beams, do_sample=False, apply_chat_template=False
+            max_new_tokens=new,
+            min_new_tokens=new,
+            num_beams=beams,
+            do_sample=False,
+            apply_chat_template=False,
         )
         given = ids.astype(np.int64)
         inputs = genai.TokenizedInputs(openvino.Tensor(given), openvino.Tensor(np.ones_like(given)))

@@ -10,15 +10,21 @@ from bench.generators.base import Array, Generates
 class Fastplm(Generates):
     def __init__(self, model: str, threads: int, precision: str) -> None:
         fastplm.set_num_threads(threads)
-        self.model = getattr(fastplm, SHAPES[model].cls).from_pretrained(decoder_folder(model), dtype=precision)
+        self.model = getattr(fastplm, SHAPES[model].cls).from_pretrained(
+            decoder_folder(model), dtype=precision
+        )
 
     def generate(self, ids: Array, new: int, beams: int) -> Array:
-        made: Array = self.model.generate(ids, max_new_tokens=new, min_new_tokens=new, num_beams=beams)
+        made: Array = self.model.generate(
+            ids, attention_mask=np.ones_like(ids), max_new_tokens=new, min_new_tokens=new, num_beams=beams
+        )
         return made[:, -new:]
 
     def requests(self, prompts: list[Array], new: int) -> Array:
         with fastplm.Generator(self.model, share_prefixes=False) as generator:
-            made = generator.generate(prompts, max_new_tokens=new, min_new_tokens=new, show_progress_bar=False)
+            made = generator.generate(
+                prompts, max_new_tokens=new, min_new_tokens=new, show_progress_bar=False
+            )
         return np.stack([completion.token_ids for completion in made])
 
 
