@@ -5,7 +5,7 @@ import pytest
 import torch
 import transformers
 
-from bench import ceiling, readme
+from bench import ceiling
 from bench.decoders import SHAPES
 from bench.generate import Row, Task
 from bench.generation import TARGETS, Cell, cells, judge
@@ -68,6 +68,9 @@ def test_a_ratio_asks_for_no_more_than_the_machine_can_read(rival, met, asked):
 
 
 def test_the_pages_show_every_row():
+    pytest.importorskip("matplotlib")
+    from bench import readme
+
     def row(contender, **figures):
         return vars(Row(ONE.name, ONE.kind, contender, "int8", **figures))
 
@@ -82,8 +85,8 @@ def test_the_pages_show_every_row():
             row("ctranslate2-int8", note="ValueError: no"),
         ],
         "verdicts": [
-            {"cell": ONE.name, "precision": "int8", "rival": "", "reached": 0.9, "asked": "92% of the bandwidth",
-             "met": False},
+            {"cell": ONE.name, "precision": "int8", "rival": "", "reached": 0.9,
+             "asked": "92% of the bandwidth", "met": False},
         ],
     }  # fmt: skip
     text = readme.generate(record)
