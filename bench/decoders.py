@@ -72,18 +72,16 @@ def decoder_folder(name: str) -> Path:
         model = cls(cls.config_class(**shape.settings)).eval()
         (model.bfloat16() if shape.half else model).save_pretrained(folder)
         config = model.config
-        words = Tokenizer(
-            WordLevel({f"w{i}": i for i in range(config.vocab_size)}, unk_token=f"w{config.vocab_size - 2}")
-        )
-        end = f"w{config.eos_token_id}"
-        start = f"w{config.bos_token_id or 0}"
-        pad = end if config.pad_token_id is None else f"w{config.pad_token_id}"
+        names = [f"w{i}" for i in range(config.vocab_size)]
+        if config.pad_token_id == config.vocab_size - 1:
+            names[-1] = "<pad>"  # Marian's, which only starts the decoder: CTranslate2 looks for this name
+        words = Tokenizer(WordLevel({word: i for i, word in enumerate(names)}, unk_token=names[-2]))
         transformers.PreTrainedTokenizerFast(
             tokenizer_object=words,
-            eos_token=end,
-            bos_token=start,
-            pad_token=pad,
-            unk_token=words.model.unk_token,
+            eos_token=names[config.eos_token_id],
+            bos_token=names[getattr(config, "bos_token_id", None) or 0],
+            pad_token=names[config.eos_token_id if config.pad_token_id is None else config.pad_token_id],
+            unk_token=names[-2],
         ).save_pretrained(folder)
 
     return made_once(f"{name}-generates", make)
