@@ -42,6 +42,11 @@ class Ceiling:
     def int8(self) -> float:
         return self._best("int8", "f32")
 
+    @property
+    def read(self) -> float:
+        """Of memory, in GB/s."""
+        return self.measured["read_memory"]
+
     def of(self, precision: str) -> float:
         return float(getattr(self, precision))
 

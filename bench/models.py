@@ -69,7 +69,7 @@ def bert_base_folder() -> Path:
         for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
             shutil.copy(minilm_folder() / name, folder)
 
-    return _made_once("bert-base", make)
+    return made_once("bert-base", make)
 
 
 def model_folder(name: str) -> Path:
@@ -129,7 +129,7 @@ class Exports:
             fused.save_model_to_file(str(folder / "model.onnx"))
             plain.unlink()
 
-        return _made_once(f"{self.name}-onnx", make) / "model.onnx"
+        return made_once(f"{self.name}-onnx", make) / "model.onnx"
 
     def onnx_int8(self) -> Path:
         """The fused ONNX model with dynamically quantised int8 products, one scale per output channel."""
@@ -149,7 +149,7 @@ class Exports:
                 },  # shape inference stops at fused operators
             )
 
-        return _made_once(f"{self.name}-onnx-int8", make) / "model.onnx"
+        return made_once(f"{self.name}-onnx-int8", make) / "model.onnx"
 
     def openvino(self) -> Path:
         """OpenVINO's IR straight from the torch module, weights kept in f32."""
@@ -164,7 +164,7 @@ class Exports:
             model.reshape({port: [-1, -1] for port in model.inputs})
             openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
 
-        return _made_once(f"{self.name}-openvino", make) / "model.xml"
+        return made_once(f"{self.name}-openvino", make) / "model.xml"
 
     def ctranslate2(self) -> Path:
         """CTranslate2's own format in float32; compute_type int8 quantises it while loading."""
@@ -174,10 +174,10 @@ class Exports:
 
             TransformersConverter(str(model_folder(self.name))).convert(str(folder), force=True)
 
-        return _made_once(f"{self.name}-ctranslate2", make)
+        return made_once(f"{self.name}-ctranslate2", make)
 
 
-def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """`cache_folder()/name`, filled by `make` the first time, or not at all if it is interrupted."""
     folder = cache_folder() / name
     if not folder.exists():

@@ -17,8 +17,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 PANELS = {"float32": "fp32", "bfloat16": "bf16"}
+GENERATION = {**PANELS, "int8": "int8", "int4": "int4"}  # of bench.generate
 COLOURS = {"fastplm": "#b3261e", "openvino": "#1f5fa8", "onnxruntime": "#5f6b76", "torch": "#d98a1f",
-           "ctranslate2": "#5b8c3a", "sentence-transformers": "#8a5fa8"}  # fmt: skip
+           "ctranslate2": "#5b8c3a", "sentence-transformers": "#8a5fa8", "transformers": "#d98a1f",
+           "llama.cpp": "#2a9d8f", "one-by-one": "#b0b0b0"}  # fmt: skip
 
 
 def main() -> int:
@@ -37,7 +39,7 @@ def libraries(rows: list[dict[str, Any]], precision: str) -> dict[str, dict[str,
     """{cell: {library: its row}}; OpenVINO's row is the better of its two settings, cell by cell."""
     cells: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
-        if row["precision"] == precision:
+        if row["precision"] == precision and row["median_ms"] is not None:
             library = row["contender"].rsplit("-", 1)[0].replace("openvino-streams", "openvino")
             cell = cells.setdefault(row["cell"], {})
             if library not in cell or row["median_ms"] < cell[library]["median_ms"]:
@@ -54,15 +56,19 @@ def relative_times(rows: list[dict[str, Any]], precision: str) -> dict[str, dict
     }
 
 
-def draw(record: dict[str, Any]) -> Any:
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(10, 4.2), sharey=True)
-    for panel, (precision, title) in zip(panels, PANELS.items(), strict=True):
-        if cells := relative_times(record["rows"], precision):
-            _panel(panel, cells, title)
-    found = {
+def draw(record: dict[str, Any], titles: dict[str, str] = PANELS) -> Any:
+    """A panel for each precision of which there are figures."""
+    found = {p: relative_times(record["rows"], p) for p in titles}
+    titles = {p: title for p, title in titles.items() if found[p]}
+    names = list(dict.fromkeys(cell for cells in found.values() for cell in cells))
+    figure, row = plt.subplots(1, len(titles), figsize=(10, 4.2), sharey=True, squeeze=False)
+    panels = row[0]
+    for panel, (precision, title) in zip(panels, titles.items(), strict=True):
+        _panel(panel, found[precision], names, title)
+    marks = {
         handle.get_label(): handle for panel in panels for handle in panel.get_legend_handles_labels()[0]
     }
-    figure.legend(found.values(), found.keys(), loc="upper center", ncols=len(found), frameon=False)
+    figure.legend(marks.values(), marks.keys(), loc="upper center", ncols=len(marks), frameon=False)
     about = record["machine"]
     machine = f"{about['cpu']}, {record['threads']} threads, commit {about['commit']}"
     figure.text(
@@ -71,10 +77,13 @@ def draw(record: dict[str, Any]) -> Any:
     return figure
 
 
-def _panel(panel: Axes, cells: dict[str, dict[str, float]], title: str) -> None:
-    names = list(cells)
+def _panel(panel: Axes, cells: dict[str, dict[str, float]], names: list[str], title: str) -> None:
     for library, colour in COLOURS.items():
-        points = [(cells[name][library], place) for place, name in enumerate(names) if library in cells[name]]
+        points = [
+            (cells[name][library], place)
+            for place, name in enumerate(names)
+            if library in cells.get(name, {})
+        ]
         if points:
             panel.scatter(*zip(*points, strict=True), s=42, color=colour, label=library, zorder=3)
     panel.axvline(1, color=COLOURS["fastplm"], linewidth=1)

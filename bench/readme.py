@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.plot import PANELS, draw, libraries
+from bench.generation import reached
+from bench.plot import GENERATION, PANELS, draw, libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 PICTURE = "bench/results/encode.png"
+GENERATION_PICTURE = "bench/results/generate.png"
 
 
 def main() -> int:
@@ -62,6 +64,45 @@ def _times(record: dict[str, Any]) -> list[str]:
             share = f"{found['fastplm']['of_ceiling']:.0%}" if "fastplm" in found else ""
             lines.append(f"| {cell} | " + " | ".join(times) + f" | {share} |")
     return lines
+
+
+def generate_summary(record: dict[str, Any]) -> str:
+    draw(record, GENERATION).savefig(ROOT / GENERATION_PICTURE, dpi=150, bbox_inches="tight")
+    title = "time per call of each library that generates, relative to fastplm"
+    return f"![{title}]({GENERATION_PICTURE})\n\n{_source(record)}"
+
+
+def generate(record: dict[str, Any]) -> str:
+    """Tokens a second: a table for each precision; then what was asked for."""
+    lines = [_source(record)]
+    for precision, title in GENERATION.items():
+        rows = [row for row in record["rows"] if row["precision"] == precision]
+        names = list(dict.fromkeys(row["contender"] for row in rows))
+        if not names:
+            continue
+        heads = "MB a token | of the bandwidth | of the products"
+        lines += ["", f"| tokens/s, {title} | " + " | ".join(names) + f" | {heads} |"]
+        lines.append("|---" * (len(names) + 4) + "|")
+        for cell in dict.fromkeys(row["cell"] for row in rows):
+            found = {row["contender"]: row for row in rows if row["cell"] == cell}
+            figures = (_tokens(found[name]) if name in found else "" for name in names)
+            ours = next((r for n, r in found.items() if n.startswith("fastplm") and r["median_ms"]), None)
+            shares = " | | "
+            if ours:
+                shares = f"{ours['mb_per_token']:.3g} | {ours['of_read']:.0%} | {ours['of_products']:.0%}"
+            lines.append(f"| {cell} | " + " | ".join(figures) + f" | {shares} |")
+    lines += ["", "| target | precision | reached | asked | |", "|---|---|---|---|---|"]
+    for verdict in record["verdicts"]:
+        mark = "met" if verdict["met"] else "short"
+        name = f"{verdict['cell']} | {verdict['precision']}"
+        lines.append(f"| {name} | {reached(verdict)} | {verdict['asked']} | {mark} |")
+    return "\n".join(lines)
+
+
+def _tokens(row: dict[str, Any]) -> str:
+    if row["median_ms"] is None:
+        return "not installed" if row["note"] == "not installed" else "did not run"
+    return f"{row['tokens_per_s']:.3g}"
 
 
 def tokenize(record: dict[str, Any]) -> str:
@@ -137,6 +178,8 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "encode_summary": encode_summary,
     "encode": encode,
     "ragged": encode,
+    "generate_summary": generate_summary,
+    "generate": generate,
     "tokenize_summary": tokenize_summary,
     "tokenize": tokenize,
     "startup": startup,

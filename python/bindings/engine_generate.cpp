@@ -141,6 +141,11 @@ class CalledNextToken : public NextToken {
     const py::gil_scoped_acquire held;
     object_.attr("select")(rows);
   }
+  void extend(std::span<const int32_t>, float*) override {
+    fail(ErrorKind::kInternal, "generate: drafts are recorded");
+  }
+  void forget(int64_t) override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
+  int64_t room() const override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
 
  private:
   py::object object_;
@@ -196,17 +201,32 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
   return g;
 }
 
+Drafts drafts_of(const Value& v, const Model* model, const Generation& generation, int64_t vocab) {
+  if (generation.prompts.size() != 1 || generation.beams != 1 || generation.results != 1 || generation.sample) {
+    fail(ErrorKind::kValue, "generate: drafts need one prompt and greedy search");
+  }
+  if (model && model->heads()[logits_head(*model)].width != vocab)
+    fail(ErrorKind::kValue, "generate: the model that drafts has another vocabulary");
+  return {.tokens = v.i_in("tokens", 1, 1 << 20),
+          .adapts = v.b("adapts"),
+          .ngram = v.i_in("ngram", 1, 1 << 20),
+          .model = model};
+}
+
 py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompts,
              const std::optional<Array<int32_t>>& sources, Cache* cache, const MaybeArray<int32_t>& ids,
              const MaybeArray<float>& embeds, const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
              const MaybeArray<uint8_t>& later_mask, const MaybeArray<float>& states,
              const MaybeArray<uint8_t>& encoder_mask, const std::optional<py::tuple>& texts,
-             const MaybeFunction& process, const MaybeFunction& stop, const MaybeFunction& put, py::object called) {
+             const MaybeFunction& process, const MaybeFunction& stop, const MaybeFunction& put, py::object called,
+             const Model* draft) {
   const int64_t vocab = model.heads()[logits_head(model)].width;
   if (prompts.ndim() != 2 || (sources && sources->ndim() != 2)) {
     fail(ErrorKind::kInternal, "generate: prompts and sources have two dimensions");
   }
-  const Generation generation = generation_of(to_value(settings), vocab, prompts, sources, texts);
+  const Value values = to_value(settings);
+  Generation generation = generation_of(values, vocab, prompts, sources, texts);
+  if (values.has("drafts")) generation.drafts = drafts_of(values.at("drafts"), draft, generation, vocab);
   const Hooks hooks = hooks_of(process, stop, put, vocab);
   std::unique_ptr<NextToken> next;
   if (!called.is_none()) {
@@ -249,6 +269,8 @@ py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompt
   result["scores"] = matrices(made.scores, vocab);
   result["logits"] = matrices(made.logits, vocab);
   result["sequences_scores"] = Array<float>(py::ssize_t(made.sequence_scores.size()), made.sequence_scores.data());
+  result["drafted"] = made.drafted;
+  result["accepted"] = made.accepted;
   result["beam_indices"] = rectangle(made.beam_indices);
   return result;
 }
@@ -279,7 +301,7 @@ void bind_generate(py::module_& m) {
   m.def("generate", &run, py::arg("model"), py::arg("settings"), py::arg("prompts"), py::arg("sources"),
         py::arg("cache"), py::arg("ids"), py::arg("embeds"), py::arg("mask"), py::arg("positions"),
         py::arg("later_mask"), py::arg("states"), py::arg("encoder_mask"), py::arg("texts"), py::arg("process"),
-        py::arg("stop"), py::arg("put"), py::arg("called"));
+        py::arg("stop"), py::arg("put"), py::arg("called"), py::arg("draft"));
   m.def("process", &processed, py::arg("processors"), py::arg("ids"), py::arg("sources"), py::arg("scores"),
         py::arg("prompt"), py::arg("shown"));
 }

@@ -105,6 +105,7 @@ def generate(
     stop: Callable[[Any], Any] | None,
     put: Callable[[Any], Any] | None,
     called: Any,
+    draft: Model | None,
 ) -> dict[str, Any]:
     """called: an object with prefill, step and select in place of the model's own forward pass."""
 

@@ -177,14 +177,13 @@ _ADAPTER = {
     ),
 }  # fmt: skip
 
-_DRAFT = "only acts with drafted tokens, which are refused"
+_DRAFT = "changes which tokens are drafted, and no result"
 _PAGES = "keys and values are kept in pages that grow as they are needed"
 
 _GENERATION_CONFIG = {
     **dict.fromkeys(
         (
             "assistant_confidence_threshold", "assistant_ensemble_weight", "assistant_lookbehind",
-            "max_matching_ngram_size", "num_assistant_tokens", "num_assistant_tokens_schedule",
             "target_lookbehind",
         ),
         _DRAFT,

@@ -74,7 +74,7 @@ REFUSED = {
     "assistant_early_exit": 1, "cache_config": {"nbits": 4}, "constraints": [1],
     "continuous_batching_config": {"a": 1}, "diversity_penalty": 0.5, "dola_layers": "low",
     "force_words_ids": [[1]], "guidance_scale": 1.5, "is_assistant": True, "low_memory": True,
-    "num_beam_groups": 2, "penalty_alpha": 0.6, "prompt_lookup_num_tokens": 3, "speculation_type": "dflash",
+    "num_beam_groups": 2, "penalty_alpha": 0.6, "speculation_type": "dflash",
     "token_healing": True, "use_mtp": True, "watermarking_config": {"bias": 2.0},
 }  # fmt: skip
 

@@ -225,7 +225,7 @@ REFUSED = [
     ({"num_return_sequences": 2, "do_sample": True}, fastplm.UnsupportedError, "several times"),
     ({"return_dict_in_generate": True}, fastplm.UnsupportedError, "tokens and text"),
     ({"max_time": 1.0}, fastplm.UnsupportedError, "cancel"),
-    ({"prompt_lookup_num_tokens": 3}, fastplm.UnsupportedError, "drafts"),
+    ({"prompt_lookup_num_tokens": 3}, fastplm.UnsupportedError, "drafts run in generate"),
     ({"streamer": object()}, TypeError, "streamer"),
     ({"max_new_tokens": 0}, ValueError, "max_new_tokens"),
     ({"stop_strings": "a"}, ValueError, "tokenizer"),

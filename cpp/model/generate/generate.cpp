@@ -136,8 +136,52 @@ static Generated follow_rows(const Generation& settings, const Hooks& hooks, Nex
   }
 }
 
+// One sequence, of whose next tokens a drafter guesses some: a pass of the model checks them all.
+static Generated follow_drafts(const Generation& settings, const Hooks& hooks, NextToken& model, int64_t vocab) {
+  const Steps steps(settings, hooks, vocab);
+  const std::unique_ptr<Drafter> drafter = drafter_of(settings.drafts, settings.sources[0]);
+  Generated made;
+  made.sequences = {settings.prompts[0]};
+  Ids& ids = made.sequences[0];
+  Ids draft;
+  DraftLength length(settings.drafts);
+  std::vector<float> logits = prefill(settings, model, 1, vocab);
+  while (true) {
+    size_t right = 0;
+    for (size_t row = 0;; ++row) {   // behind ids, whose last tokens are those of the draft that were right
+      const std::span<float> scores(logits.data() + row * size_t(vocab), size_t(vocab));
+      if (settings.keep_logits) made.logits.emplace_back(scores.begin(), scores.end());
+      steps.process({ids}, {0}, scores);
+      if (settings.keep_scores) made.scores.emplace_back(scores.begin(), scores.end());
+      const int32_t token = best(scores);
+      ids.push_back(token);
+      if (hooks.put) hooks.put(std::span(ids).last(1));
+      const bool known = row < draft.size() && token == draft[row];
+      right += known;
+      made.accepted += known;
+      if (steps.ended({ids})[0]) {   // the cache then has all but the last token, as without drafts
+        if (draft.size() > row) model.forget(int64_t(draft.size() - row));
+        return made;
+      }
+      if (!known) break;
+    }
+    if (draft.size() > right) model.forget(int64_t(draft.size() - right));
+    length.learn(int64_t(draft.size()), int64_t(right));
+    int64_t room = std::min(length.next(), model.room() - 1);
+    if (settings.max_length) room = std::min(room, *settings.max_length - int64_t(ids.size()) - 1);
+    const auto seen = std::span<const int32_t>(ids).subspan(size_t(settings.shown[0]));
+    draft = room > 0 ? drafter->propose(seen, room) : Ids();
+    made.drafted += int64_t(draft.size());
+    Ids next(1, ids.back());
+    next.insert(next.end(), draft.begin(), draft.end());
+    logits.resize(next.size() * size_t(vocab));
+    model.extend(next, logits.data());
+  }
+}
+
 Generated generate(const Generation& settings, const Hooks& hooks, NextToken& model, int64_t vocab) {
-  return settings.beams > 1 ? search_beams(settings, hooks, model, vocab) : follow_rows(settings, hooks, model, vocab);
+  if (settings.beams > 1) return search_beams(settings, hooks, model, vocab);
+  return (settings.drafts.tokens ? follow_drafts : follow_rows)(settings, hooks, model, vocab);
 }
 
 }  // namespace fastplm

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "model/generate/drafts.h"
 #include "model/generate/next_token.h"
 #include "model/generate/processors.h"
 #include "model/generate/random.h"
@@ -35,6 +36,8 @@ struct Generation {
   int32_t fill = -1;  // behind beams that are shorter than others
   std::optional<StopStrings> stop_strings;
 
+  Drafts drafts;  // of one prompt without sampling
+
   bool keep_scores = false, keep_logits = false;
   bool keep_rows = false;  // rows that have ended stay in the batch, so that every step has results of all
 };
@@ -53,6 +56,7 @@ struct Generated {
   std::vector<Ids> sequences;  // [prompts * results]: prompts and what follows, of equal length
   std::vector<std::vector<float>> scores, logits;  // of each step, [prompts * (beams or results), vocab]
   std::vector<float> sequence_scores;  // of beams
+  int64_t drafted = 0, accepted = 0;  // tokens that were guessed, and those among them that were right
   std::vector<Ids> beam_indices;  // of beams: whose score each token has; -1 behind the end
 };
 

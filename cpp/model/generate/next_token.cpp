@@ -31,12 +31,12 @@ EngineNextToken::EngineNextToken(const Model& model, Cache& cache, const Prompt&
   }
 }
 
-void EngineNextToken::run(const PaddedInput& input, float* logits) {
+void EngineNextToken::run(const PaddedInput& input, float* logits, bool last_rows) {
   const Packing packing(input, *model_.spec().decoder, &cache_);
-  const int64_t vocab = model_.heads()[head_].width;
-  Outputs out{.last_rows = true};
+  Outputs out{.last_rows = last_rows};
   out.heads.resize(model_.heads().size());
-  out.heads[head_] = {logits, DType::kF32, Device::kCpu, {input.batch, vocab}};
+  const int64_t rows = last_rows ? input.batch : input.batch * input.length;
+  out.heads[head_] = {logits, DType::kF32, Device::kCpu, {rows, vocab()}};
   Model::Decoding decoding{.cache = &cache_, .states = {}, .starts = {}, .columns = {}, .past = packing.past()};
   if (encoder_) {
     decoding.states = encoder_->batch().embeds;
@@ -47,22 +47,50 @@ void EngineNextToken::run(const PaddedInput& input, float* logits) {
 }
 
 void EngineNextToken::prefill(float* logits) {
-  run(prompt_.input, logits);
+  run(prompt_.input, logits, true);
   encoder_.reset();   // its keys are in the cache
 }
 
 void EngineNextToken::step(std::span<const int32_t> tokens, float* logits) {
-  PaddedInput input{.batch = int64_t(tokens.size()), .length = 1, .ids = tokens.data()};
-  std::vector<int32_t> positions = positions_;
+  grow(tokens, int64_t(tokens.size()), logits, true);
+}
+
+void EngineNextToken::extend(std::span<const int32_t> tokens, float* logits) { grow(tokens, 1, logits, false); }
+
+void EngineNextToken::feed(std::span<const int32_t> tokens, float* logits) { grow(tokens, 1, logits, true); }
+
+// The next tokens of each row, as many for each.
+void EngineNextToken::grow(std::span<const int32_t> tokens, int64_t rows, float* logits, bool last_rows) {
+  PaddedInput input{.batch = rows, .length = int64_t(tokens.size()) / rows, .ids = tokens.data()};
+  std::vector<int32_t> positions;
+  for (int32_t& position : positions_) {
+    for (int64_t i = 0; i < input.length; ++i) {
+      positions.push_back(position);
+      position = next_position(position);
+    }
+  }
   if (!positions.empty()) input.position_ids = positions.data();
-  for (int32_t& position : positions_) position = next_position(position);
   std::vector<uint8_t> mask;
   for (auto& row : masks_) {
-    row.push_back(1);
+    row.insert(row.end(), size_t(input.length), 1);
     mask.insert(mask.end(), row.begin(), row.end());
   }
   if (!mask.empty()) input.mask = mask.data();
-  run(input, logits);
+  run(input, logits, last_rows);
+}
+
+void EngineNextToken::forget(int64_t count) {
+  cache_.crop(cache_.columns - count);
+  for (int32_t& position : positions_) position -= int32_t(count);
+  for (auto& row : masks_) row.resize(row.size() - size_t(count));
+}
+
+int64_t EngineNextToken::room() const {
+  const int64_t limit = model_.spec().decoder->max_length;
+  if (limit == 0) return std::numeric_limits<int32_t>::max();   // positions are int32
+  int64_t used = cache_.columns;
+  for (int32_t position : positions_) used = std::max<int64_t>(used, position);
+  return std::max<int64_t>(0, limit - used);
 }
 
 void EngineNextToken::select(const std::vector<int64_t>& rows) {

@@ -62,10 +62,14 @@ DEFAULTS: dict[str, Any] = {
     "eos_token_id": None,
     "decoder_start_token_id": None,
     "seed": None,
+    "prompt_lookup_num_tokens": None,
+    "max_matching_ngram_size": 2,
+    "num_assistant_tokens": 20,
+    "num_assistant_tokens_schedule": "constant",
 }
 
 # Refused by generate() unless they have one of these values: setting, values, why.
-_NO_DRAFT = "this version drafts no tokens"
+_NO_DRAFT = "tokens are drafted by prompt_lookup_num_tokens or by assistant_model"
 _MOVED = "transformers 5 runs it by code from the hub, and fastplm runs none"
 REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "assistant_early_exit": ((None,), _NO_DRAFT),
@@ -80,7 +84,6 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "low_memory": ((None, False), "transformers 5 refuses it too: beams share their memory here"),
     "num_beam_groups": ((None, 1), _MOVED),
     "penalty_alpha": ((None, 0, 0.0), _MOVED),
-    "prompt_lookup_num_tokens": ((None,), _NO_DRAFT),
     "speculation_type": ((None,), _NO_DRAFT),
     "token_healing": ((None, False), "this version does not change the prompt's last token"),
     "use_mtp": ((None, False), _NO_DRAFT),

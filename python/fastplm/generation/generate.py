@@ -20,8 +20,7 @@ from fastplm.generation.warn import warn
 # Arguments of transformers that must ask for nothing, and why.
 _REFUSED = {
     "synced_gpus": "fastplm runs in one process",
-    "assistant_model": "this version drafts no tokens",
-    "assistant_tokenizer": "this version drafts no tokens",
+    "assistant_tokenizer": "a model that drafts has the vocabulary of the one that it drafts for",
     "negative_prompt_ids": "this version runs no second prompt for guidance",
     "negative_prompt_attention_mask": "this version runs no second prompt for guidance",
     "custom_generate": "fastplm runs no code from the hub; loop over model calls instead",
@@ -81,7 +80,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     custom = [*(kwargs.pop("logits_processor", None) or ())]
     criteria = [*(kwargs.pop("stopping_criteria", None) or ())]
     prefix = kwargs.pop("prefix_allowed_tokens_fn", None)
-    constraint = kwargs.pop("constraint", None)
+    constraint, assistant = kwargs.pop("constraint", None), kwargs.pop("assistant_model", None)
     for name, reason in _REFUSED.items():
         value = kwargs.pop(name, None)
         if value is not None and value is not False:
@@ -123,6 +122,14 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         calls.append(_kept(scores))
     settings["processors"] = order
     settings["keep_rows"] = keeps or bool(calls or masks or criteria) or given.get("cache") is not None
+    drafts = drafts_of(model, config, prompt, assistant)
+    if drafts is not None:
+        if recorder:
+            raise UnsupportedError(
+                "output_hidden_states, output_attentions: with drafts, which are checked several at once; "
+                "expected no assistant_model and no prompt_lookup_num_tokens"
+            )
+        settings["drafts"] = drafts
     texts = None
     if config.stop_strings is not None and not _given(criteria, "StopStringCriteria"):
         settings["stop_strings"], texts = stopping.stop_strings(config.stop_strings, tokenizer)
@@ -147,6 +154,7 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         own_functions.stop(criteria, functions_in_torch, scores),
         None if streamer is None else lambda ids: streamer.put(own_functions.give(ids, functions_in_torch)),
         recorder,
+        None if drafts is None or assistant is None else assistant.engine,
     )
     if streamer is not None:
         streamer.end()
@@ -154,7 +162,42 @@ def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         given["cache"].engine_cache = prompt.cache.engine_cache
     if not keeps:
         return own_functions.give(made["sequences"], as_torch)
-    return _packaged(model, config, prompt, made, recorder, given.get("cache"), as_torch, beams)
+    return _packaged(
+        model, config, prompt, made, recorder, given.get("cache"), as_torch, beams, drafts is not None
+    )
+
+
+def drafts_of(model: Any, config: GenerationConfig, prompt: Prompt, assistant: Any) -> dict[str, Any] | None:
+    """How tokens are guessed; None: not at all. Raises ValueError, TypeError, UnsupportedError."""
+    lookup = config.prompt_lookup_num_tokens
+    if assistant is None and lookup is None:
+        return None
+    name = "prompt_lookup_num_tokens" if assistant is None else "assistant_model"
+    if len(prompt.ids) != 1:
+        raise ValueError(f"{name}: {len(prompt.ids)} prompts; assisted generate takes one")
+    if config.num_beams > 1 or config.num_return_sequences > 1 or config.do_sample:
+        raise UnsupportedError(f"{name}: with beams or sampling; drafts are checked in greedy search")
+    if assistant is not None:
+        if not hasattr(assistant, "engine") or not assistant.can_generate():
+            raise TypeError(f"assistant_model: a {type(assistant).__name__}; expected a model of fastplm")
+        if assistant.stacks != "decoder":
+            raise UnsupportedError(f"assistant_model: a {type(assistant).__name__}; expected a decoder")
+        if assistant.engine.vocab_size != model.engine.vocab_size:
+            raise ValueError(
+                f"assistant_model: its vocabulary has {assistant.engine.vocab_size} tokens; expected "
+                f"{model.engine.vocab_size}"
+            )
+    schedules = ("constant", "heuristic", "heuristic_transient")
+    if config.num_assistant_tokens_schedule not in schedules:
+        schedule = config.num_assistant_tokens_schedule
+        raise ValueError(f"num_assistant_tokens_schedule: {schedule!r}; expected one of {schedules}")
+    return {
+        "tokens": _count(lookup, "prompt_lookup_num_tokens")
+        if assistant is None
+        else _count(config.num_assistant_tokens, "num_assistant_tokens"),
+        "adapts": assistant is None or config.num_assistant_tokens_schedule != "constant",
+        "ngram": _count(config.max_matching_ngram_size, "max_matching_ngram_size"),
+    }
 
 
 def matchings(model: Any, constraint: Any, tokenizer: Any, tokens: Tokens) -> list[Any]:
@@ -306,6 +349,7 @@ def _packaged(
     cache: Any,
     as_torch: bool,
     beams: bool,
+    drafted: bool,
 ) -> Any:
     """The results by name."""
 
@@ -336,6 +380,8 @@ def _packaged(
                 results["encoder_" + kind] = pack(prompt.encoder.get("encoder_" + kind)) if both else None
         if both and config.output_attentions:
             results["cross_attentions"] = pack(recorder.steps["cross_attentions"])
+    if drafted:
+        results["drafted_tokens"], results["accepted_tokens"] = made["drafted"], made["accepted"]
     if config.use_cache:
         results["cache"] = prompt.cache if cache is None else cache
     return output_class(both, beams)(**results)

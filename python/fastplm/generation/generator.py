@@ -25,6 +25,7 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "num_return_sequences": ((None, 1), "submit the prompt several times"),
     "max_time": ((None,), "cancel() ends a request at any time"),
     "return_dict_in_generate": ((None, False), "a request gives tokens and text"),
+    "prompt_lookup_num_tokens": ((None,), "drafts run in generate()"),
     "use_cache": ((None, True), "requests live in the cache"),
 }
 

@@ -38,6 +38,10 @@ class GenerationMixin:
         logits_processor, stopping_criteria: lists of functions of ids and scores, called with torch tensors
         in a program that uses torch; prefix_allowed_tokens_fn(batch, ids): the tokens that may follow.
         streamer: gets the tokens as they come. tokenizer: for stop_strings and constraint.
+        prompt_lookup_num_tokens: guesses up to so many tokens from where the last ones stood before;
+        assistant_model: another decoder guesses. Greedy search of one prompt is then faster and gives the
+        same; drafted_tokens and accepted_tokens of its output say how many guesses there were and how many
+        were right.
         constraint: a fastplm.Constraint, which the new text matches.
         seed: an integer, or one for each prompt: the same seed gives the same tokens again. A prompt that has
         a seed of its own gives in a batch what it gives alone.

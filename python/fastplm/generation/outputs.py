@@ -12,6 +12,7 @@ class _GenerateOutput(ModelOutput):
 
 
 _STEPS = ("scores", "logits")
+_DRAFTS = ("drafted_tokens", "accepted_tokens")
 _OF_BOTH = ("encoder_attentions", "encoder_hidden_states", "decoder_attentions", "cross_attentions",
             "decoder_hidden_states")  # fmt: skip
 _BEAMS = ("sequences", "sequences_scores", *_STEPS, "beam_indices")
@@ -20,17 +21,18 @@ _BEAMS = ("sequences", "sequences_scores", *_STEPS, "beam_indices")
 class GenerateDecoderOnlyOutput(_GenerateOutput):
     """sequences [B * num_return_sequences, length]: int64 ids, prompts included. For each new token, one
     element of: scores and logits [rows, vocabulary], behind and before the processors; attentions and
-    hidden_states: as a call of the model gives them. cache: of all tokens but the last. Only what was asked
-    for is there.
+    hidden_states: as a call of the model gives them. cache: of all tokens but the last. drafted_tokens,
+    accepted_tokens: how many were guessed, and how many of these were right. Only what was asked for is
+    there.
     """
 
-    _fields = ("sequences", *_STEPS, "attentions", "hidden_states", "cache")
+    _fields = ("sequences", *_STEPS, "attentions", "hidden_states", *_DRAFTS, "cache")
 
 
 class GenerateEncoderDecoderOutput(_GenerateOutput):
     """As GenerateDecoderOnlyOutput; attentions and hidden states say whose they are."""
 
-    _fields = ("sequences", *_STEPS, *_OF_BOTH, "cache")
+    _fields = ("sequences", *_STEPS, *_OF_BOTH, *_DRAFTS, "cache")
 
 
 class GenerateBeamDecoderOnlyOutput(_GenerateOutput):
