@@ -7,7 +7,7 @@ namespace fastplm {
 extern const Arch kAlbert, kBart, kBert, kCamembert, kDeberta, kDebertaV2, kDistilBert, kElectra, kEuroBert, kGemma2,
     kGemma3, kGpt2, kGptNeo, kGptNeoX, kGranite, kGte, kJinaEmbeddingsV3, kLlama, kM2m100, kMarian, kMbart, kMistral,
     kModernBert, kMpnet, kMt5, kNomicBert, kOlmo2, kOpt, kPegasus, kPhi3, kQwen2, kQwen3, kRoberta, kSmolLm3, kT5,
-    kUmt5, kXlm, kXlmRoberta, kXlmRobertaXl;
+    kUmt5, kXlm, kXlmRoberta, kXlmRobertaXl, kXlnet;
 
 static const Arch* const kArchitectures[] = {
     &kBert,
@@ -16,6 +16,7 @@ static const Arch* const kArchitectures[] = {
     &kCamembert,
     &kXlmRobertaXl,
     &kXlm,
+    &kXlnet,
     &kDistilBert,
     &kElectra,
     &kAlbert,
