@@ -166,7 +166,8 @@ struct AttentionArgs {  // some rows of queries over the keys of one sequence
   float other_bias;
   const int32_t *segments, *key_segments;  // [count], [length]
   const int32_t* index;  // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
-  const int32_t* at;  // [count], increasing: where queries stand there; null: where the keys first, first + step, ... do
+  const int32_t*
+      at;  // [count], increasing: where queries stand there; null: where the keys first, first + step, ... do
   const uint8_t* mask;  // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
   T* out;  // [count, head_dim], rows ldo apart

@@ -47,9 +47,9 @@ struct Outputs {             // each is written if it is not empty
   TensorView hidden_states;  // [layers + 1, rows, width] f32: after the embeddings, after each layer
   TensorView attentions;     // [layers, n] f32: in each layer, per sequence, [heads, queries, keys]
   TensorView cross_attentions;   // the same for the encoder's keys
-  std::vector<TensorView> heads;   // of each output of the model's head, [tokens (or targets) or sequences, width] f32
-  bool last_rows = false;    // heads give one row for each sequence: that of its last token
-  TensorView pooled;         // [sequences, width] f32, made by
+  std::vector<TensorView> heads;  // of each output of the model's head, [tokens (or targets) or sequences, width] f32
+  bool last_rows = false;  // heads give one row for each sequence: that of its last token
+  TensorView pooled;  // [sequences, width] f32, made by
   PoolKind pool = PoolKind::kMean;
   bool normalize = false;
 };

@@ -75,7 +75,8 @@ std::vector<std::string> Loader::projection_names() const {
 }
 
 Shape Loader::stored_shape(const Part& part, Load stored, int64_t k) const {
-  const bool transposed = stored == Load::kTransposed, bare = for_rows(part.slot, [](const WeightRow& row) { return row.bare; });
+  const bool transposed = stored == Load::kTransposed,
+             bare = for_rows(part.slot, [](const WeightRow& row) { return row.bare; });
   if (!bare) return transposed ? Shape{k, part.rows} : Shape{part.rows, k};
   const int64_t heads_of = transposed ? part.rows : k, first = transposed ? k : part.rows;
   return {first, heads_of / part.head_dim, part.head_dim};
@@ -262,7 +263,8 @@ static TensorView transposed(TensorView matrix, Buffer& memory) {   // of floats
   memory = Buffer(rows * columns * size);
   for (int64_t i = 0; i < rows; ++i) {
     const std::byte* from = matrix.as<std::byte>() + i * columns * size;
-    for (int64_t j = 0; j < columns; ++j) std::memcpy(memory.data() + (j * rows + i) * size, from + j * size, size_t(size));
+    for (int64_t j = 0; j < columns; ++j)
+      std::memcpy(memory.data() + (j * rows + i) * size, from + j * size, size_t(size));
   }
   return {memory.data(), matrix.dtype, Device::kCpu, {columns, rows}};
 }

@@ -82,7 +82,8 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   if (batch.segment_ids && segments) check.ids("token_type_ids", batch.segment_ids, tokens, segments);
   const auto* waves = score_of<RelativeWaves>(spec);
   if (waves && waves->halves && !batch.backward)
-    fail(ErrorKind::kUnsupported, "forward: this model reads half of a batch backwards; expected rows of a padded batch");
+    fail(ErrorKind::kUnsupported,
+         "forward: this model reads half of a batch backwards; expected rows of a padded batch");
   if (batch.language_ids && spec.embed.languages) check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
   constexpr int64_t kPositions = 1 << 20;   // more than any model's; bounds the tables of rotary positions
   const int64_t positions = spec.embed.positions ? spec.embed.positions->count : spec.max_length;
@@ -93,10 +94,8 @@ void Model::encode(const Batch& batch, const Outputs& out, TensorView remembered
   if (!parts_.spec.encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
   const StackSpec& spec = *parts_.spec.encoder;
   check(spec, batch, {});
-  StackCall call{.spec = spec,
-                 .weights = parts_.encoder,
-                 .heads = out.heads.empty() ? nullptr : &parts_.heads,
-                 .dtype = dtype_};
+  StackCall call{
+      .spec = spec, .weights = parts_.encoder, .heads = out.heads.empty() ? nullptr : &parts_.heads, .dtype = dtype_};
   std::optional<KeyStore> keys;
   if (batch.remembered) {
     const Shape shape{spec.layers(), batch.sequences(), batch.remembered, spec.width};
@@ -195,11 +194,11 @@ void Model::write_remembered_keys(KeyStore& keys, const Batch& batch, TensorView
   const Sequences remembered = Sequences{starts.data()}.part(0, sequences);
   for_attentions(spec, parts_.encoder, Source::kSelf,
                  [&](int64_t n, const AttentionSpec& attention, const AttentionWeights& weights) {
-    TensorView layer = slice(states, n, n + 1);
-    layer.shape = {rows, spec.width};
-    Buffer narrow;
-    write_keys(keys, n, remembered, narrowed(layer, dtype_, narrow), weights.in, attention.inner());
-  });
+                   TensorView layer = slice(states, n, n + 1);
+                   layer.shape = {rows, spec.width};
+                   Buffer narrow;
+                   write_keys(keys, n, remembered, narrowed(layer, dtype_, narrow), weights.in, attention.inner());
+                 });
   const int32_t* start = batch.cu_seqlens.as<int32_t>();
   for (int64_t s = 0; s < sequences; ++s) keys.extend(s, counted(start[s + 1] - start[s]));
 }
@@ -219,8 +218,8 @@ void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
   const TensorView h = narrowed(states, dtype_, narrow);
   for_attentions(spec, parts_.decoder, Source::kEncoder,
                  [&](int64_t n, const AttentionSpec&, const AttentionWeights& weights) {
-    write_keys(keys, n, rows, h, weights.keys, 0);
-  });
+                   write_keys(keys, n, rows, h, weights.keys, 0);
+                 });
 }
 
 void Model::run(StackCall call, const Batch& batch, const Outputs& out) const {

@@ -40,7 +40,7 @@ class FASTPLM_EXPORT Packing {
   Packing(const PaddedInput& input, const StackSpec& spec, Cache* cache = nullptr);
 
   const Batch& batch() const { return batch_; }
-  const std::vector<std::vector<int32_t>>& key_columns() const { return key_columns_; }   // of each row
+  const std::vector<std::vector<int32_t>>& key_columns() const { return key_columns_; }  // of each row
   std::vector<int64_t> past() const { return past_; }  // columns before, for each row; empty without a cache
 
   // [all targets, width] to [batch, targets, width], in the caller's order.

@@ -45,8 +45,7 @@ static void check_reach(const char* what, const AttentionOptions& o, const Seque
     const int64_t first = keys.start[s], last = keys.start[s + 1] - 1;
     const int64_t begin = index ? index[first] : 0, end = index ? index[last] : last - first;
     int64_t distance = end - begin;
-    if (at && queries.length(s))
-      distance = std::max(end - at[queries.start[s]], at[queries.start[s + 1] - 1] - begin);
+    if (at && queries.length(s)) distance = std::max(end - at[queries.start[s]], at[queries.start[s + 1] - 1] - begin);
     if (distance < reach) continue;
     fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; ", what, " reaches ",
          reach - 1);

@@ -127,7 +127,8 @@ struct Arguments {
     expect_shape("token_type_ids", segments, {batch, length});
     expect_shape("langs", languages, {batch, length});
     expect_shape("gather", gather, {batch});
-    if (remembered) expect_shape("mems", remembered, {py::ssize_t(spec.layers()), batch, past, py::ssize_t(spec.width)});
+    if (remembered)
+      expect_shape("mems", remembered, {py::ssize_t(spec.layers()), batch, past, py::ssize_t(spec.width)});
     if (pair_mask && pairs()) fail(ErrorKind::kValue, "forward: attention_mask and perm_mask say both who sees whom");
     expect_shape("perm_mask", pair_mask, {batch, length, columns});
     expect_shape("backward", backward, {batch});
@@ -143,7 +144,9 @@ struct Arguments {
             .ids = input_ids ? ids.data() : nullptr,
             .embeds = embeds ? embeds->data() : nullptr,
             .mask = mask && !pairs() ? mask->data() : nullptr,
-            .pair_mask = pairs() ? mask->data() : pair_mask ? pair_mask->data() : nullptr,
+            .pair_mask = pairs()     ? mask->data()
+                         : pair_mask ? pair_mask->data()
+                                     : nullptr,
             .remembered = remembered_columns(),
             .backward = backward ? backward->data() : nullptr,
             .target_columns = targets ? targets->data() : nullptr,
@@ -293,7 +296,7 @@ py::dict encode(const Model& model, const std::optional<py::array>& input_ids, c
                 const MaybeArray<uint8_t>& target_mask, const MaybeArray<uint8_t>& backward) {
   if (!model.spec().encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
   const StackSpec& spec = *model.spec().encoder;
-  Arguments a{input_ids, embeds,    mask,      positions,   segments, gather,
+  Arguments a{input_ids, embeds,     mask,      positions,   segments, gather,
               languages, remembered, pair_mask, target_mask, backward, targets};
   if ((remembered || targets) && !spec.embed.target)
     fail(ErrorKind::kUnsupported, "forward: this model has neither mems nor target_mapping");

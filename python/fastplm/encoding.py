@@ -19,7 +19,9 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     arguments = {
         "input_ids": ids,
         "inputs_embeds": embeds,
-        "position_ids": calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
+        "position_ids": calls.per_token(
+            given.get("position_ids"), "position_ids", batch, length, shared=True
+        ),
         "token_type_ids": calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
         "gather": None,
         "hidden_states": layers is not False,

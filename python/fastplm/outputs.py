@@ -18,8 +18,8 @@ class ModelOutput(dict[str, Any]):
 
     _fields: ClassVar[tuple[str, ...]] = (
         "loss", "mc_loss", "last_hidden_state", "pooler_output", "logits", "mc_logits", "prediction_logits",
-        "seq_relationship_logits", "sop_logits", "start_logits", "end_logits", "cache", "mems", "hidden_states",
-        "attentions",
+        "seq_relationship_logits", "sop_logits", "start_logits", "end_logits", "cache", "mems",
+        "hidden_states", "attentions",
         "decoder_hidden_states", "decoder_attentions", "cross_attentions", "encoder_last_hidden_state",
         "encoder_hidden_states", "encoder_attentions",
     )  # fmt: skip

@@ -1,5 +1,5 @@
-"""What some encoders take besides tokens: states of earlier calls (mems), who sees whom (perm_mask), and tokens to
-be predicted in a second stream of states (target_mapping).
+"""What some encoders take besides tokens: states of earlier calls (mems), who sees whom (perm_mask), and
+tokens to be predicted in a second stream of states (target_mapping).
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ class Streams:
         if pairs is None:
             return {"attention_mask": mask, **own}
         if self.columns is not None:
-            own["target_mask"] = _behind(np.take_along_axis(pairs, self.columns[..., None], 1), self.remembered)
+            of_targets = np.take_along_axis(pairs, self.columns[..., None], 1)
+            own["target_mask"] = _behind(of_targets, self.remembered)
         pairs = pairs | np.eye(pairs.shape[1], dtype=bool)  # but for targets, a token sees itself
         return {"attention_mask": mask, "pair_mask": _behind(pairs, self.remembered), **own}
 
@@ -63,8 +64,8 @@ class Streams:
 def streams_of(
     model: Any, given: dict[str, Any], batch: int, length: int, columns: Any, counts: Any
 ) -> Streams:
-    """The arguments of a call, checked. columns: of target_columns; counts: tokens whose results count even where
-    they are hidden, booleans [B, S], or None.
+    """The arguments of a call, checked. columns: of target_columns; counts: tokens whose results count even
+    where they are hidden, booleans [B, S], or None.
 
     Raises ValueError, TypeError, UnsupportedError.
     """
@@ -91,8 +92,8 @@ def streams_of(
 
 def _behind(flags: arrays.Array, columns: int) -> arrays.Array:
     """Flags [.., S] as uint8 behind `columns` that everybody sees."""
-    return np.ascontiguousarray(np.pad(flags, [(0, 0)] * (flags.ndim - 1) + [(columns, 0)], constant_values=1),
-                                np.uint8)  # fmt: skip
+    wider = np.pad(flags, [(0, 0)] * (flags.ndim - 1) + [(columns, 0)], constant_values=1)
+    return np.ascontiguousarray(wider, np.uint8)
 
 
 def _mask(given: dict[str, Any], batch: int, length: int) -> arrays.Array | None:

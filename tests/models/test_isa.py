@@ -19,12 +19,14 @@ TESTS = [
         "test_heads.py",
         "test_parity.py",
         "test_sentence_encoder.py",
+        "test_streams.py",
     )
 ]
 TESTS.append(HERE.parent / "ops")
 FAST = (
     "test_ops or test_int8 or test_activation or shapes or variants or holes or rows_of_a_batch or minilm "
-    "or thousand or bfloat16 or test_sentences or (test_results and (CausalLM or Generation or MTModel))"
+    "or test_mems or test_targets or thousand or bfloat16 or test_sentences "
+    "or (test_results and (CausalLM or Generation or MTModel))"
 )
 
 

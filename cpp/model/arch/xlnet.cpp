@@ -16,7 +16,7 @@ static Spec xlnet(const Value& c) {
   const std::string type = c.s("attn_type", "bi");
   if (type != "bi" && type != "uni")
     fail(ErrorKind::kUnsupported, "attn_type is \"", type, "\"; expected \"bi\" or \"uni\"");
-  c.i_in("mem_len", 512, 0, kMaxSize);   // read by callers, who keep the states
+  c.i_in("mem_len", 512, 0, kMaxSize);  // read by callers, who keep the states
   c.i_in("reuse_len", 0, 0, kMaxSize);
   c.b("use_mems_eval", true);
   const NormSpec norm{NormKind::kLayer, c.d("layer_norm_eps", 1e-12)};
@@ -24,8 +24,8 @@ static Spec xlnet(const Value& c) {
   attention.qkv_bias = attention.out_bias = false;
   attention.see.causal = type == "uni";
   attention.see.as_remembered = type == "uni" && c.b("same_length", false);
-  attention.score = RelativeWaves{.furthest = c.i_in("clamp_len", -1, -kMaxSize, kMaxSize),
-                                  .halves = c.b("bi_data", false)};
+  attention.score =
+      RelativeWaves{.furthest = c.i_in("clamp_len", -1, -kMaxSize, kMaxSize), .halves = c.b("bi_data", false)};
   const MlpSpec mlp{c.i_in("d_inner", 4096, 1, kMaxSize), act_from(c.s("ff_activation", "gelu"))};
   return {.encoder = StackSpec{.width = width,
                                .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize), .target = true},

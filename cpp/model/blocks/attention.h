@@ -40,8 +40,8 @@ struct KeyView {
   int64_t first = 0;          // the store's sequence of the group's first
 };
 
-// a.context = attention(a.qkv). rope: of weights.rope, or empty; relative: of the layer, without `place`; weights_out as
-// ops::attention has it, of the batch's tokens.
+// a.context = attention(a.qkv). rope: of weights.rope, or empty; relative: of the layer, without `place`; weights_out
+// as ops::attention has it, of the batch's tokens.
 void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
             const KeyView& keys, int64_t layer, const BatchRopes::View& rope, ops::RelativePositions relative, Space& a,
             float* weights_out);

@@ -16,7 +16,7 @@ struct WaveWeights {   // of a layer
   LinearWeights key;
   TensorView query_bias;   // [inner + 2 inner] f32 of queries, keys and values: content_bias, so that the other two
   TensorView wave_bias;    // [heads, head_dim] f32: lack what it has already
-  ops::OtherSegments other;   // without segments; the score of a query's own segment, which all keys share, taken off
+  ops::OtherSegments other;  // without segments; the score of a query's own segment, which all keys share, taken off
 };
 
 // Empty where weights are only noted.
@@ -31,12 +31,12 @@ class WaveTable {
 
   struct View {
     Buffer memory;
-    int64_t reach;   // distances -(reach - 1) to reach - 1 of key from query; those beyond count as these
-    std::vector<ops::RelativePositions> layers;   // without `place`
+    int64_t reach;  // distances -(reach - 1) to reach - 1 of key from query; those beyond count as these
+    std::vector<ops::RelativePositions> layers;  // without `place`
   };
   // For distances below `reach`. Throws kValue for more than kReach.
   std::shared_ptr<const View> of(int64_t reach) const;
-  static constexpr int64_t kReach = 1 << 15;   // bounds the memory
+  static constexpr int64_t kReach = 1 << 15;  // bounds the memory
 
  private:
   std::shared_ptr<const View> make(int64_t reach) const;
