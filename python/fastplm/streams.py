@@ -151,7 +151,7 @@ def target_columns(value: Any, batch: int, length: int) -> arrays.Array | None:
         raise UnsupportedError(
             f"target_mapping: target {target} of row {row} is no single token; expected one 1 among zeros"
         )
-    columns = array.argmax(-1).astype(np.int32)
+    columns: arrays.Array = array.argmax(-1).astype(np.int32)
     for row, own in enumerate(columns):
         if len(set(own.tolist())) < len(own):
             raise UnsupportedError(
