@@ -159,10 +159,11 @@ void Packing::add_targets(const PaddedInput& in, size_t longest) {
     std::vector<int32_t> order(size_t(in.targets));
     std::iota(order.begin(), order.end(), 0);
     std::ranges::sort(order, {}, [&](int32_t i) { return columns[i]; });
-    for (int32_t i : order) {
+    for (int32_t place = 0; place < in.targets; ++place) {
+      const int32_t i = order[size_t(place)];
       target_at_.push_back(int32_t(in.remembered) + columns[i] - first);
       if (in.segment_ids) target_segments_.push_back(in.segment_ids[b * in.length + columns[i]]);
-      if (in.gather && in.gather[b] == i) gather_.push_back(int32_t(&i - order.data()));
+      if (in.gather && in.gather[b] == i) gather_.push_back(place);
       if (!in.target_mask) continue;
       const size_t at = target_mask_.size();
       target_mask_.resize(at + longest, 0);

@@ -43,7 +43,7 @@ VARIANTS = [
     ("deberta-v2", {"position_biased_input": True}), ("deberta-v2", {"embedding_size": 11}),
     ("nomic_bert", {"head_dim": 12}), ("gte", {"type_vocab_size": 0}),
     ("jina_embeddings_v3", {"hidden_act": "relu"}),
-    ("xlnet", {"clamp_len": 5}), ("xlnet", {"ff_activation": "relu"}), ("xlnet", {"attn_type": "uni"}),
+    ("xlnet", {"clamp_len": 5}), ("xlnet", {"ff_activation": "relu"}),
     ("eurobert", {"attention_bias": True, "mlp_bias": True}), ("eurobert", {"num_key_value_heads": 2}),
 ]  # fmt: skip
 
