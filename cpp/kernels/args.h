@@ -159,8 +159,15 @@ struct AttentionArgs {  // some rows of queries over the keys of one sequence
   const int32_t* place;  // or null, and then neither is used
   const T* position_keys;  // [positions, head_dim] packed as a weight is, or null
   const T* position_queries;  // [positions, head_dim], rows position_ld apart, or null
+  const float* position_bias;  // [positions], added to what a query makes of that position's key; or null
   int64_t positions, position_ld;
+  // Added where segments[i] is not key_segments[j]: q_i . other + other_bias.
+  const float* other;  // [head_dim], or null, and then none of these is used
+  float other_bias;
+  const int32_t *segments, *key_segments;  // [count], [length]
   const int32_t* index;  // [length], increasing: where keys stand in the padded row; null: 0, 1, 2, ...
+  const int32_t*
+      at;  // [count], increasing: where queries stand there; null: where the keys first, first + step, ... do
   const uint8_t* mask;  // [count, mask_ld], 0: add the lowest float to the score; or null
   int64_t mask_ld;
   T* out;  // [count, head_dim], rows ldo apart

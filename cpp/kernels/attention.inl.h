@@ -71,25 +71,25 @@ struct Attention {
     if (a.weights) write_weights(q, rows, visible);
   }
 
-  int64_t place(int64_t q) const { return a.first + q * a.step; }
   int64_t index(int64_t i) const { return a.index ? a.index[i] : i; }
+  int64_t at(int64_t q) const { return a.at ? a.at[q * a.step] : index(a.first + q * a.step); }
 
-  int64_t first_visible(int64_t q) const {
-    if (a.back == kFar) return 0;
-    const int64_t own = place(q);
-    if (!a.index) return larger(0, own - a.back);
-    int64_t k = own;
-    while (k > 0 && index(own) - index(k - 1) <= a.back) --k;
-    return k;
+  int64_t first_from(int64_t index_of_key) const {   // the first key that stands there or behind it
+    if (!a.index) return smaller(larger(0, index_of_key), a.length);
+    Range between = {0, a.length};
+    while (between.size() > 0) {
+      const int64_t middle = (between.begin + between.end) / 2;
+      if (a.index[middle] < index_of_key)
+        between.begin = middle + 1;
+      else
+        between.end = middle;
+    }
+    return between.begin;
   }
 
+  int64_t first_visible(int64_t q) const { return a.back == kFar ? 0 : first_from(at(q) - a.back); }
   int64_t last_visible(int64_t q) const {  // one past it
-    if (a.ahead == kFar) return a.length;
-    const int64_t own = place(q);
-    if (!a.index) return smaller(a.length, own + a.ahead + 1);
-    int64_t k = own;
-    while (k < a.length && index(k) - index(own) <= a.ahead) ++k;
-    return k;
+    return a.ahead == kFar ? a.length : first_from(at(q) + a.ahead + 1);
   }
 
   Range visible_to(int64_t q, Range within) const {
@@ -108,14 +108,16 @@ struct Attention {
     }
     if (a.place && a.position_keys) add_position_keys(q, rows, block, here);
     if (a.place && a.position_queries) add_position_queries(q, rows, block, here);
+    if (a.other) add_other_segments(q, rows, block, here);
     if (!scores_change()) return;
     for (int64_t r = 0; r < rows; ++r) change(q + r, scores + r * score_columns - block, here);
   }
 
   // The rows of positions that some of these queries and keys need.
   Range positions_of(int64_t q, int64_t rows, Range keys) const {
-    const int64_t first = index(place(q)), last = index(place(q + rows - 1));
-    return {a.place[index(keys.begin) - last], a.place[index(keys.end - 1) - first] + 1};
+    const int64_t first = at(q), last = at(q + rows - 1);
+    const int64_t one = a.place[index(keys.begin) - last], other = a.place[index(keys.end - 1) - first];
+    return {smaller(one, other), larger(one, other) + 1};
   }
 
   void add_position_keys(int64_t q, int64_t rows, int64_t block, Range here) {
@@ -129,9 +131,10 @@ struct Attention {
       }
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const int32_t* place_of = a.place - index(place(q + r));
-      const float* own = by_query + r * width - begin;
+      const int32_t* place_of = a.place - at(q + r);
+      float* own = by_query + r * width - begin;
       float* row = scores + r * score_columns - block;
+      for (int64_t p = used.begin; a.position_bias && p < used.end; ++p) own[p] += a.position_bias[p];
       if (a.index) {
         for (int64_t k = here.begin; k < here.end; ++k) row[k] += own[place_of[a.index[k]]];
       } else {
@@ -152,12 +155,27 @@ struct Attention {
                  head_dim, panel, by_key + (p - used.begin) * Tile::kPanel, Tile::kPanel, keys.end - k);
       }
       for (int64_t r = 0; r < rows; ++r) {
-        const int32_t* place_of = a.place - index(place(q + r));
+        const int32_t* place_of = a.place - at(q + r);
         float* row = scores + r * score_columns - block;
         for (int64_t j = keys.begin; j < keys.end; ++j) {
           row[j] += by_key[(place_of[index(j)] - used.begin) * Tile::kPanel + (j - k)];
         }
       }
+    }
+  }
+
+  // For keys of another segment than the query's.
+  void add_other_segments(int64_t q, int64_t rows, int64_t block, Range here) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const T* query = a.q + (q + r) * a.ldq;
+      F32 sum_here = F32::zero();
+      for_lanes(a.keys.head_dim, [&](int64_t i, int n) {
+        sum_here = add_first(sum_here, load(query + i, n) * load(a.other + i, n), n);
+      });
+      const float added = sum(sum_here) + a.other_bias;
+      const int32_t own = a.segments[(q + r) * a.step];
+      float* row = scores + r * score_columns - block;
+      for (int64_t k = here.begin; k < here.end; ++k) row[k] += a.key_segments[k] == own ? 0.0f : added;
     }
   }
 
@@ -173,7 +191,7 @@ struct Attention {
     if (!a.distance_bias && !a.mask) return;
     const float* bias = a.distance_bias ? a.distance_bias + q * a.bias_step : nullptr;
     const uint8_t* mask = a.mask ? a.mask + q * a.mask_ld : nullptr;
-    const int64_t own = bias ? index(place(q)) : 0;
+    const int64_t own = bias ? at(q) : 0;
     for (int64_t k = here.begin; k < here.end; ++k) {
       if (!capped) row[k] *= a.scale;
       if (bias) row[k] += bias[index(k) - own];

@@ -31,6 +31,7 @@ struct WeightRow {
   const char* slot;
   const char* name;
   Load load = Load::kAsIs;
+  bool bare = false;  // found at `name` itself, with heads apart: [.., heads, head_dim]
 };
 
 enum class Stacks : uint8_t { kAll, kEncoder };
@@ -41,6 +42,7 @@ enum class Pick : uint8_t {
   kLastToken,   // the last that is not padding
   kLastEnd,     // the last eos_token_id of input_ids
   kNamed,       // mc_token_ids, or the last
+  kSummary,     // as config.json's summary_type says: the first or the last, hidden or not
 };
 
 struct ModelClass {
@@ -79,6 +81,7 @@ struct Manners {
   bool masked_loss_by_count = false;  // and that of masked tokens
   bool labels_choose_loss = false;  // without problem_type their form chooses the loss of classes, not their dtype
   bool mask_by_lengths = false;  // without attention_mask, `lengths` or the padding id hides what is behind a text
+  bool labels_stand_still = false;  // those of a causal language model are of the tokens where they stand
 };
 
 struct Arch {

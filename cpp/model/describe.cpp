@@ -35,7 +35,7 @@ class Notes final : public Loader {
   }
   LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory*) override {
     for (const Part& part : parts) {
-      note(part.slot, layer, ".weight", {part.rows, k});
+      note(part.slot, layer, ".weight", stored_shape(part, load_of(part.slot), k));
       if (bias) note(part.slot, layer, ".bias", {part.rows});
     }
     return {};
@@ -73,11 +73,13 @@ class Notes final : public Loader {
  private:
   void note(const std::string& slot, int64_t layer, const char* kind, Shape shape) {
     WeightNote weight{stack_, slot + kind, layer, names_of(slot.c_str(), layer, kind), shape, Load::kAsIs};
-    for_rows(slot, [&](const WeightRow& row) { return weight.load = row.load, true; });
-    if (weight.load == Load::kTransposed && shape.rank != 2) weight.load = Load::kAsIs;   // of a bias
+    weight.load = load_of(slot);
+    if (weight.load == Load::kTransposed && shape.rank == 1) weight.load = Load::kAsIs;   // of a bias
     if (weight.names.empty()) fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
-    if (weight.load == Load::kTransposed) weight.shape = {shape[1], shape[0]};
     taken.push_back(std::move(weight));
+  }
+  Load load_of(const std::string& slot) const {   // as transformers has it
+    return named(slot) ? row_at(place_of(slot)).load : Load::kAsIs;
   }
   void note_head(const std::string& name, const char* kind, Shape shape) {
     taken.push_back({"head", name + kind, 0, names_of(name, kind), shape, Load::kAsIs});

@@ -10,13 +10,17 @@
 namespace fastplm {
 namespace {
 
-// One more than the largest distance between a query and a key of its sequence.
 int64_t reach_of(const Batch& batch, const Sequences& keys) {
-  if (!batch.index) return std::max<int64_t>(keys.longest, 1);
-  const int32_t* index = batch.index.as<int32_t>();
+  const int32_t *index = batch.index.as<int32_t>(), *at = batch.targets.at.as<int32_t>();
+  const int32_t* targets = batch.targets.cu_seqlens.as<int32_t>();
   int64_t reach = 1;
   for (int64_t s = 0; s < keys.count; ++s) {
-    if (keys.length(s)) reach = std::max<int64_t>(reach, index[keys.start[s + 1] - 1] - index[keys.start[s]] + 1);
+    if (keys.length(s) == 0) continue;
+    const int64_t begin = index ? index[keys.start[s]] : 0;
+    const int64_t end = index ? index[keys.start[s + 1] - 1] : keys.length(s) - 1;
+    reach = std::max(reach, end - begin + 1);
+    if (targets && targets[s + 1] > targets[s])
+      reach = std::max({reach, end - at[targets[s]] + 1, at[targets[s + 1] - 1] - begin + 1});
   }
   return reach;
 }
@@ -46,12 +50,13 @@ struct KeySequences {
 
 Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySequences& keys, bool alone,
                           int threads) {
-  const int64_t tokens = batch.tokens();
+  const int64_t tokens = batch.rows();
   Space::Size size{.tokens = tokens,
                    .longest = std::max(keys.own.longest, keys.encoder.longest),
                    .reach = reach_of(batch, keys.own),
                    .mlp_rows = alone ? tokens : std::min(tokens, kPassRows),
-                   .threads = alone ? threads : 1};
+                   .threads = alone ? threads : 1,
+                   .waves = call.waves ? 2 * call.waves->reach - 1 : 0};
   for (size_t i = 0; call.heads && i < call.heads->size(); ++i) {
     size.head_rows = std::max(tokens, batch.sequences());
     size.head_width = std::max(size.head_width, (*call.heads)[i].widest);
@@ -71,7 +76,7 @@ class Walk {
  public:
   Walk(const StackCall& call, const Batch& batch, const Outputs& out, bool alone, int threads, Space& a,
        const KeySequences& keys)
-      : call_(call), batch_(batch), out_(out), a_(a), keys_(keys), share_(share_of(batch.tokens(), alone, threads)) {}
+      : call_(call), batch_(batch), out_(out), a_(a), keys_(keys), share_(share_of(batch.rows(), alone, threads)) {}
 
   void run() {
     const StackSpec& spec = call_.spec;
@@ -146,7 +151,7 @@ class Walk {
   }
 
   void flush() {
-    for_passes(share_, batch_.tokens(), [&](int64_t begin, int64_t end, int64_t scratch) {
+    for_passes(share_, batch_.rows(), [&](int64_t begin, int64_t end, int64_t scratch) {
       for (const Step& step : stretch_) run(step, begin, end, scratch);
     });
     stretch_.clear();
@@ -212,7 +217,9 @@ class Walk {
     if (weights.rope && !ropes_) ropes_.emplace(batch_, a_.position_ids);
     const BatchRopes::View rope = weights.rope ? ropes_->of(*weights.rope) : BatchRopes::View{};
     const KeyView keys{cross ? keys_.encoder : keys_.own, cross ? call_.encoder : call_.own, call_.first};
-    attend(spec, weights, batch_, keys_.queries, keys, n, rope, a_, here);
+    const size_t own = size_t(call_.spec.weights_of[size_t(n)]);
+    const ops::RelativePositions relative = call_.waves ? call_.waves->layers[own] : weights.relative;
+    attend(spec, weights, batch_, keys_.queries, keys, n, rope, relative, a_, here);
   }
 
   void fill_distance_bias(size_t table) {
@@ -221,6 +228,7 @@ class Walk {
   }
 
   void fill_places() {
+    if (call_.waves) return place_waves(*call_.waves, a_.place, a_.mirrored);
     const RelativeKeys* relative = score_of<RelativeKeys>(call_.spec);
     ops::place_positions(relative->count, relative->buckets, relative->max_distance, a_.place);
   }
@@ -237,6 +245,11 @@ class Walk {
 };
 
 }  // namespace
+
+int64_t reach_of(const StackCall& call, const Batch& batch) {
+  const KeySequences keys(call, batch);
+  return reach_of(batch, keys.own);
+}
 
 int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int threads) {
   const KeySequences keys(call, batch);

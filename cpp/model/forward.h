@@ -16,7 +16,11 @@ struct StackCall {
   KeyStore* encoder = nullptr;
   int64_t first = 0;                      // the stores' sequence of the batch's first
   const int64_t* past = nullptr;          // [sequences] columns of the padded rows before, or null
+  std::shared_ptr<const WaveTable::View> waves;   // of weights.waves, for reach_of() the batch; or null
 };
+
+// One more than the largest distance between a query and a key of its sequence.
+int64_t reach_of(const StackCall& call, const Batch& batch);
 
 // Bytes of workspace that forward() takes for this batch.
 int64_t forward_bytes(const StackCall& call, const Batch& batch, bool alone, int threads);

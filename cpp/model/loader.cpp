@@ -46,7 +46,7 @@ std::vector<std::string> Loader::names_of(const std::string& name, std::string_v
 std::vector<std::string> Loader::names_of(const char* slot, int64_t layer, const char* kind) const {
   std::vector<std::string> names;
   for_rows(slot, [&](const WeightRow& row) {
-    std::ranges::move(names_of(name_in(row, layer), kind), std::back_inserter(names));
+    std::ranges::move(names_of(name_in(row, layer), ending(row, kind)), std::back_inserter(names));
     return false;  // all alternatives
   });
   return names;
@@ -74,6 +74,14 @@ std::vector<std::string> Loader::projection_names() const {
   return tied_ ? joined(std::move(own), shared_names()) : own;
 }
 
+Shape Loader::stored_shape(const Part& part, Load stored, int64_t k) const {
+  const bool transposed = stored == Load::kTransposed,
+             bare = for_rows(part.slot, [](const WeightRow& row) { return row.bare; });
+  if (!bare) return transposed ? Shape{k, part.rows} : Shape{part.rows, k};
+  const int64_t heads_of = transposed ? part.rows : k, first = transposed ? k : part.rows;
+  return {first, heads_of / part.head_dim, part.head_dim};
+}
+
 Checkpoint::Checkpoint(const Arch& arch, const ModelClass& kind, const std::vector<TensorEntry>& entries, Format format,
                        Memory& memory)
     : Loader(arch, kind), format_(format), dtype_(ops::activation_of(format)), memory_(memory) {
@@ -92,7 +100,7 @@ const WeightRow* Checkpoint::row_of(const std::string& slot, int64_t layer, cons
   const WeightRow* found = nullptr;
   *entry = nullptr;
   for_rows(slot, [&](const WeightRow& row) {
-    *entry = find_name(name_in(row, layer), kind);
+    *entry = find_name(name_in(row, layer), ending(row, kind));
     if (*entry) found = &row;
     return found != nullptr;
   });
@@ -114,9 +122,9 @@ const TensorEntry& Checkpoint::require(const std::string& slot, int64_t layer, c
   const TensorEntry* entry;
   if (row_of(slot, layer, kind, &entry)) return *entry;
   std::string name;
-  if (!for_rows(slot, [&](const WeightRow& row) { return !(name = name_in(row, layer)).empty(); }))
+  if (!for_rows(slot, [&](const WeightRow& row) { return !(name = name_in(row, layer) + ending(row, kind)).empty(); }))
     fail(ErrorKind::kInternal, arch_.model_type, ": no row for the slot ", slot);
-  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name, kind, "\"; config.json calls for it");
+  fail(ErrorKind::kFile, "the checkpoint has no tensor \"", name, "\"; config.json calls for it");
 }
 
 const TensorEntry& Checkpoint::checked(const TensorEntry& entry, const Shape& shape) const {
@@ -250,7 +258,18 @@ static std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t hea
   return rows;
 }
 
-// All parts have rows of k values. head_dim: of Load::kByHead.
+static TensorView transposed(TensorView matrix, Buffer& memory) {   // of floats
+  const int64_t rows = matrix.shape[0], columns = matrix.shape[1], size = size_of(matrix.dtype);
+  memory = Buffer(rows * columns * size);
+  for (int64_t i = 0; i < rows; ++i) {
+    const std::byte* from = matrix.as<std::byte>() + i * columns * size;
+    for (int64_t j = 0; j < columns; ++j)
+      std::memcpy(memory.data() + (j * rows + i) * size, from + j * size, size_t(size));
+  }
+  return {memory.data(), matrix.dtype, Device::kCpu, {columns, rows}};
+}
+
+// All parts become rows of k values. head_dim: of Load::kByHead.
 void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
                             const ops::PackedWeight& weight) {
   const int64_t k = weight.k;
@@ -258,7 +277,7 @@ void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load s
   for (const TensorEntry* part : parts) {
     if (part->dtype != parts[0]->dtype) stored = DType::kF32;
   }
-  std::vector<Buffer> copies;   // of parts of several dtypes, which no checkpoint of transformers has
+  std::vector<Buffer> copies;   // of parts that are transposed, or of several dtypes, as transformers writes none
   std::vector<const void*> rows;
   for (const TensorEntry* part : parts) {
     TensorView view = view_of(*part);
@@ -268,7 +287,12 @@ void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load s
       ops::convert(view, copy);
       view = copy;
     }
-    for (int64_t i = 0; i < view.shape[0]; ++i) rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
+    if (stored_as == Load::kTransposed) {
+      view.shape = {k, view.shape.count() / k};
+      view = transposed(view, copies.emplace_back());
+    }
+    for (int64_t i = 0, n = view.shape.count() / k; i < n; ++i)
+      rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
   ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight);
   for (const TensorEntry* part : parts) drop(*part);
@@ -279,18 +303,18 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
   const Load stored = how(parts[0].slot, layer);
-  const bool transposed = stored == Load::kTransposed;
+  const bool whole = stored == Load::kTransposed && parts.size() == 1;
   for (const Part& part : parts) {
-    weights.push_back(
-        &checked(require(part.slot, layer, ".weight"), transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
+    weights.push_back(&checked(require(part.slot, layer, ".weight"), stored_shape(part, stored, k)));
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
   const Format format = parts[0].slot.starts_with("embed.") ? format_of(dtype_) : format_;
   LinearWeights linear{.weight = matrix(format, n, k, memory), .bias = {}};
-  if (transposed) {
-    if (parts.size() != 1) fail(ErrorKind::kInternal, "a transposed matrix in several parts");
-    ops::pack(view_of(*weights[0]), true, linear.weight);
+  if (whole) {
+    TensorView view = view_of(*weights[0]);
+    view.shape = {k, n};
+    ops::pack(view, true, linear.weight);
     drop(*weights[0]);
   } else {
     pack_parts(weights, stored, parts[0].head_dim, linear.weight);

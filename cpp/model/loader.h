@@ -85,7 +85,7 @@ class Loader {
   struct Part {
     std::string slot;
     int64_t rows;
-    int64_t head_dim = 0;   // of attention.qkv
+    int64_t head_dim = 0;   // of attention's
   };
   virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias,
                                Memory* aside = nullptr) = 0;
@@ -107,6 +107,7 @@ class Loader {
   // Where a weight may be, in the order in which it is looked for.
   std::vector<std::string> names_of(const std::string& name, std::string_view kind) const;
   std::vector<std::string> names_of(const char* slot, int64_t layer, const char* kind) const;
+  static const char* ending(const WeightRow& row, const char* kind) { return row.bare ? "" : kind; }
   std::vector<std::string> token_names() const;
   std::vector<std::string> projection_names() const;
   static std::string name_in(const WeightRow& row, int64_t layer);
@@ -115,10 +116,12 @@ class Loader {
   bool for_rows(const std::string& slot, const Fn& fn) const {
     return std::ranges::any_of(rows_, [&](const WeightRow& row) { return slot == row.slot && fn(row); });
   }
+  Shape stored_shape(const Part& part, Load stored, int64_t k) const;  // of its weight
   size_t place_of(const std::string& slot) const {  // of its first row; the number of rows if it has none
     return size_t(std::ranges::find_if(rows_, [&](const WeightRow& row) { return slot == row.slot; }) - rows_.begin());
   }
   bool named(const std::string& slot) const { return place_of(slot) < rows_.size(); }
+  const WeightRow& row_at(size_t place) const { return rows_[place]; }
 
   const Arch& arch_;
   const char* stack_ = "";

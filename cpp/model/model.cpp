@@ -80,20 +80,31 @@ void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& dec
   if (batch.ids) check.ids("input_ids", batch.ids, tokens, spec.embed.vocab);
   const int64_t segments = spec.embed.segments_are_tokens ? spec.embed.vocab : spec.embed.segments;
   if (batch.segment_ids && segments) check.ids("token_type_ids", batch.segment_ids, tokens, segments);
+  const auto* waves = score_of<RelativeWaves>(spec);
+  if (waves && waves->halves && !batch.backward)
+    fail(ErrorKind::kUnsupported,
+         "forward: this model reads half of a batch backwards; expected rows of a padded batch");
   if (batch.language_ids && spec.embed.languages) check.ids("langs", batch.language_ids, tokens, spec.embed.languages);
   constexpr int64_t kPositions = 1 << 20;   // more than any model's; bounds the tables of rotary positions
   const int64_t positions = spec.embed.positions ? spec.embed.positions->count : spec.max_length;
   if (batch.position_ids) check.ids("position_ids", batch.position_ids, tokens, positions ? positions : kPositions);
 }
 
-void Model::encode(const Batch& batch, const Outputs& out) const {
+void Model::encode(const Batch& batch, const Outputs& out, TensorView remembered) const {
   if (!parts_.spec.encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
-  check(*parts_.spec.encoder, batch, {});
-  run({.spec = *parts_.spec.encoder,
-       .weights = parts_.encoder,
-       .heads = out.heads.empty() ? nullptr : &parts_.heads,
-       .dtype = dtype_},
-      batch, out);
+  const StackSpec& spec = *parts_.spec.encoder;
+  check(spec, batch, {});
+  StackCall call{
+      .spec = spec, .weights = parts_.encoder, .heads = out.heads.empty() ? nullptr : &parts_.heads, .dtype = dtype_};
+  std::optional<KeyStore> keys;
+  if (batch.remembered) {
+    const Shape shape{spec.layers(), batch.sequences(), batch.remembered, spec.width};
+    Check{"forward"}.matches("mems", remembered, DType::kF32, shape);
+    call.own = &keys.emplace(spec, Source::kSelf, dtype_);
+    write_remembered_keys(*keys, batch, remembered);
+  }
+  if (parts_.encoder.waves && spec.layers()) call.waves = parts_.encoder.waves->of(reach_of(call, batch));
+  run(call, batch, out);
 }
 
 void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const {
@@ -131,6 +142,67 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
   run(call, batch, out);
 }
 
+static std::vector<int32_t> counted(int64_t n) {
+  std::vector<int32_t> numbers(static_cast<size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+// `states` as matrices multiply them.
+static TensorView narrowed(TensorView states, DType dtype, Buffer& memory) {
+  if (dtype == DType::kF32) return states;
+  memory = Buffer(states.shape.count() * size_of(dtype));
+  const TensorView h{memory.data(), dtype, Device::kCpu, states.shape};
+  ops::convert(states, h);
+  return h;
+}
+
+// Puts keys and values made of h into the last rows of each sequence. w: gives them side by side, `before` values in
+// front of them.
+static void write_keys(KeyStore& keys, int64_t layer, const Sequences& rows, TensorView h, const LinearWeights& w,
+                       int64_t before) {
+  const int64_t n = w.weight.n, kv = (n - before) / 2, size = size_of(h.dtype);
+  Buffer memory(h.shape[0] * n * size);
+  const TensorView made{memory.data(), h.dtype, Device::kCpu, {h.shape[0], n}};
+  ops::linear(h, w.weight, w.bias, Act::kNone, {}, made);
+  keys.write(layer, 0, rows, made.as<std::byte>() + before * size, made.as<std::byte>() + (before + kv) * size, n);
+}
+
+// Calls fn(layer, spec, weights) for each attention to those keys.
+template <class Fn>
+static void for_attentions(const StackSpec& spec, const StackWeights& weights, Source keys, const Fn& fn) {
+  for (int64_t n = 0; n < spec.layers(); ++n) {
+    const LayerSpec& layer = spec.layer(n);
+    for (size_t s = 0; s < layer.size(); ++s) {
+      for (size_t b = 0; b < layer[s].branches.size(); ++b) {
+        const auto* attention = std::get_if<AttentionSpec>(&layer[s].branches[b].op);
+        if (attention && attention->keys == keys)
+          fn(n, *attention, std::get<AttentionWeights>(weights.layer(spec, n)[s].branches[b].op));
+      }
+    }
+  }
+}
+
+// Keys and values of remembered states, and room for those of the batch's tokens behind them.
+void Model::write_remembered_keys(KeyStore& keys, const Batch& batch, TensorView states) const {
+  const StackSpec& spec = *parts_.spec.encoder;
+  const int64_t sequences = batch.sequences(), columns = batch.remembered, rows = sequences * columns;
+  keys.resize(sequences);
+  std::vector<int32_t> starts;
+  for (int64_t s = 0; s <= sequences; ++s) starts.push_back(int32_t(s * columns));
+  for (int64_t s = 0; s < sequences; ++s) keys.extend(s, counted(columns));
+  const Sequences remembered = Sequences{starts.data()}.part(0, sequences);
+  for_attentions(spec, parts_.encoder, Source::kSelf,
+                 [&](int64_t n, const AttentionSpec& attention, const AttentionWeights& weights) {
+                   TensorView layer = slice(states, n, n + 1);
+                   layer.shape = {rows, spec.width};
+                   Buffer narrow;
+                   write_keys(keys, n, remembered, narrowed(layer, dtype_, narrow), weights.in, attention.inner());
+                 });
+  const int32_t* start = batch.cu_seqlens.as<int32_t>();
+  for (int64_t s = 0; s < sequences; ++s) keys.extend(s, counted(start[s + 1] - start[s]));
+}
+
 // Keys and values of all layers that attend to the encoder, from its states.
 void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
   const StackSpec& spec = *parts_.spec.decoder;
@@ -139,33 +211,15 @@ void Model::write_encoder_keys(KeyStore& keys, const Decoding& decoding) const {
   const Sequences rows = sequences_of("forward", starts, states ? states.shape[0] : 0);
   keys.resize(rows.count);
   for (int64_t s = 0; s < rows.count; ++s) {
-    std::vector<int32_t> columns(static_cast<size_t>(rows.length(s)));
-    std::iota(columns.begin(), columns.end(), 0);
-    keys.extend(s, decoding.columns.empty() ? columns : decoding.columns[size_t(s)]);
+    keys.extend(s, decoding.columns.empty() ? counted(rows.length(s)) : decoding.columns[size_t(s)]);
   }
   if (!states) return;   // all are hidden
   Buffer narrow;
-  TensorView h = states;
-  if (dtype_ != DType::kF32) {
-    narrow = Buffer(states.shape.count() * size_of(dtype_));
-    h = {narrow.data(), dtype_, Device::kCpu, states.shape};
-    ops::convert(states, h);
-  }
-  for (int64_t n = 0; n < spec.layers(); ++n) {
-    const LayerSpec& layer = spec.layer(n);
-    for (size_t s = 0; s < layer.size(); ++s) {
-      for (size_t b = 0; b < layer[s].branches.size(); ++b) {
-        const auto* attention = std::get_if<AttentionSpec>(&layer[s].branches[b].op);
-        if (!attention || attention->keys != Source::kEncoder) continue;
-        const LinearWeights& w = std::get<AttentionWeights>(parts_.decoder.layer(spec, n)[s].branches[b].op).keys;
-        const int64_t kv = attention->kv_inner();
-        Buffer memory(states.shape[0] * 2 * kv * size_of(dtype_));
-        const TensorView both{memory.data(), dtype_, Device::kCpu, {states.shape[0], 2 * kv}};
-        ops::linear(h, w.weight, w.bias, Act::kNone, {}, both);
-        keys.write(n, 0, rows, both.data, both.as<std::byte>() + kv * size_of(dtype_), 2 * kv);
-      }
-    }
-  }
+  const TensorView h = narrowed(states, dtype_, narrow);
+  for_attentions(spec, parts_.decoder, Source::kEncoder,
+                 [&](int64_t n, const AttentionSpec&, const AttentionWeights& weights) {
+                   write_keys(keys, n, rows, h, weights.keys, 0);
+                 });
 }
 
 void Model::run(StackCall call, const Batch& batch, const Outputs& out) const {
@@ -174,7 +228,7 @@ void Model::run(StackCall call, const Batch& batch, const Outputs& out) const {
     if (store) store->update_tables();
   }
   const std::vector<Group> groups = groups_of(sequences, num_threads());
-  if (!groups.empty()) return run_groups(call, batch, out, groups);
+  if (!groups.empty() && !batch.targets.cu_seqlens) return run_groups(call, batch, out, groups);
   run_one(call, batch, out, true);
 }
 
@@ -209,7 +263,11 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
                  .position_ids = slice(batch.position_ids, from, to),
                  .index = slice(batch.index, key_place[size_t(first)], key_place[size_t(last)]),
                  .mask = slice(batch.mask, from, to),
-                 .gather = slice(batch.gather, first, last)};
+                 .gather = slice(batch.gather, first, last),
+                 .key_segments = slice(batch.key_segments, key_place[size_t(first)], key_place[size_t(last)]),
+                 .backward = slice(batch.backward, first, last),
+                 .remembered = batch.remembered,
+                 .targets = {}};
       Outputs part_out{.last_hidden = slice(out.last_hidden, from, to),
                        .hidden_states = out.hidden_states,
                        .attentions = out.attentions,
@@ -239,7 +297,7 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
 }
 
 void Model::run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const {
-  if (batch.tokens() == 0) {
+  if (batch.rows() == 0) {
     if (out.pooled) std::memset(out.pooled.data, 0, size_t(out.pooled.shape.count()) * sizeof(float));
     for (const TensorView& view : out.heads) {
       if (view) std::memset(view.data, 0, size_t(view.shape.count()) * sizeof(float));

@@ -38,7 +38,8 @@ class FASTPLM_EXPORT Model {
     std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
   };
-  void encode(const Batch& batch, const Outputs& out) const;
+  // remembered: [layers, sequences, batch.remembered, width] f32, of the hidden states before each layer; or empty
+  void encode(const Batch& batch, const Outputs& out, TensorView remembered = {}) const;
   void decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const;
 
  private:
@@ -52,6 +53,7 @@ class FASTPLM_EXPORT Model {
                   const std::vector<Group>& groups) const;
   void run_one(const StackCall& call, const Batch& batch, const Outputs& out, bool alone) const;
   void write_encoder_keys(KeyStore& keys, const Decoding& decoding) const;
+  void write_remembered_keys(KeyStore& keys, const Batch& batch, TensorView states) const;
 
   const uint64_t id_ = next_id();
   Format format_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "core/error.h"
 #include "model/blocks/embed.h"
@@ -23,7 +24,7 @@ static bool seen_by_any(const PaddedInput& in, int64_t b, int64_t c) {
 
 Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : length_(in.length) {
   constexpr int64_t kMost = 1ll << 31;   // cu_seqlens is i32
-  const int64_t past = cache ? cache->columns : 0;
+  const int64_t past = cache ? cache->columns : in.remembered;
   columns_ = past + in.length;
   if (in.batch * columns_ >= kMost) {
     fail(ErrorKind::kValue, "forward: the batch has ", in.batch * columns_, " tokens; expected fewer than ", kMost);
@@ -48,7 +49,9 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       column_.push_back(int32_t(i));
     }
     start_.push_back(int32_t(column_.size()));
-    std::vector<int32_t> keys = fresh;
+    std::vector<int32_t> keys;
+    for (int32_t c = 0; c < in.remembered; ++c) keys.push_back(c);
+    keys.insert(keys.end(), fresh.begin(), fresh.end());
     if (cache) {
       keys = cache->own.columns(b);
       for (int64_t c = 0, k = 0; in.mask && c < past; ++c) {
@@ -91,7 +94,10 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       count_positions(spec.embed, ids, in.length, past, row_positions.data());
     }
     if (holes) index_.insert(index_.end(), keys.begin(), keys.end());
-    if (in.gather) {   // of what is left of the row; a hidden column: the last one before it
+    if (in.segment_ids && in.remembered) {   // what is remembered is of segment 0
+      for (int32_t c : keys) key_segments_.push_back(c < past ? 0 : in.segment_ids[row + c - past]);
+    }
+    if (in.gather && in.targets == 0) {   // of what is left of the row; a hidden column: the last one before it
       const auto begin = column_.begin() + start_[size_t(b)], end = column_.begin() + start_[size_t(b) + 1];
       gather_.push_back(std::max(0, int32_t(std::upper_bound(begin, end, in.gather[b]) - begin) - 1));
     }
@@ -114,6 +120,8 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       }
     }
   }
+  if (in.backward) backward_.assign(in.backward, in.backward + in.batch);
+  if (in.target_columns) add_targets(in, longest);
   if (cache) {
     for (int64_t b = 0; b < in.batch; ++b) {
       const auto& keys = key_columns_[size_t(b)];
@@ -130,7 +138,47 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
             .position_ids = view_of(position_ids_, DType::kI32, {tokens}),
             .index = view_of(index_, DType::kI32, {int64_t(index_.size())}),
             .mask = view_of(mask_, DType::kU8, {tokens, int64_t(longest)}),
-            .gather = view_of(gather_, DType::kI32, {in.batch})};
+            .gather = view_of(gather_, DType::kI32, {in.batch}),
+            .key_segments = view_of(key_segments_, DType::kI32, {int64_t(key_segments_.size())}),
+            .backward = view_of(backward_, DType::kU8, {in.batch}),
+            .remembered = in.remembered,
+            .targets = {.cu_seqlens = view_of(target_starts_, DType::kI32, {in.batch + 1}),
+                        .at = view_of(target_at_, DType::kI32, {int64_t(target_at_.size())}),
+                        .segment_ids = view_of(target_segments_, DType::kI32, {int64_t(target_at_.size())}),
+                        .mask = view_of(target_mask_, DType::kU8, {int64_t(target_at_.size()), int64_t(longest)})}};
+}
+
+void Packing::add_targets(const PaddedInput& in, size_t longest) {
+  targets_ = in.targets;
+  target_starts_.push_back(0);
+  for (int64_t b = 0; b < in.batch; ++b) {
+    const int64_t row = b * in.targets;
+    const int32_t* columns = in.target_columns + row;
+    const auto& keys = key_columns_[size_t(b)];
+    const int32_t first = index_.empty() && !keys.empty() ? keys[0] : 0;   // keys without an index count from 0
+    std::vector<int32_t> order(size_t(in.targets));
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::sort(order, {}, [&](int32_t i) { return columns[i]; });
+    for (int32_t place = 0; place < in.targets; ++place) {
+      const int32_t i = order[size_t(place)];
+      target_at_.push_back(int32_t(in.remembered) + columns[i] - first);
+      if (in.segment_ids) target_segments_.push_back(in.segment_ids[b * in.length + columns[i]]);
+      if (in.gather && in.gather[b] == i) gather_.push_back(place);
+      if (!in.target_mask) continue;
+      const size_t at = target_mask_.size();
+      target_mask_.resize(at + longest, 0);
+      for (size_t k = 0; k < keys.size(); ++k) target_mask_[at + k] = in.target_mask[(row + i) * columns_ + keys[k]];
+    }
+    target_starts_.push_back(int32_t(target_at_.size()));
+    target_order_.insert(target_order_.end(), order.begin(), order.end());
+  }
+}
+
+void Packing::unpack_targets(const float* packed, int64_t width, float* padded) const {
+  for (size_t t = 0; t < target_order_.size(); ++t) {
+    const int64_t row = int64_t(t) / targets_ * targets_ + target_order_[t];
+    std::memcpy(padded + row * width, packed + int64_t(t) * width, size_t(width) * sizeof(float));
+  }
 }
 
 void Packing::unpack_rows(const float* packed, int64_t width, float* padded) const {

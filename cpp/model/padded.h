@@ -14,6 +14,13 @@ struct PaddedInput {
   // Of all columns, those of the cache's tokens first:
   const uint8_t* mask = nullptr;           // [batch, columns], 0: not a token; or null
   const uint8_t* pair_mask = nullptr;  // [batch, length, columns], 0: the row does not attend to the column; or null
+  int64_t remembered = 0;                  // columns of hidden states before the tokens', without a cache: all there
+  const uint8_t* backward = nullptr;       // [batch], see Batch; or null
+  // [batch, targets] columns of new tokens that are to be predicted, of each row all different; or null. They see what
+  // target_mask [batch, targets, columns] says, or, if it is null, all that there is. Then `gather` counts targets.
+  const int32_t* target_columns = nullptr;
+  const uint8_t* target_mask = nullptr;
+  int64_t targets = 0;
   const int32_t* position_ids = nullptr;  // [batch, length], or null
   const int32_t* segment_ids = nullptr;  // [batch, length], or null
   const int32_t* language_ids = nullptr;  // [batch, length], or null
@@ -33,8 +40,11 @@ class FASTPLM_EXPORT Packing {
   Packing(const PaddedInput& input, const StackSpec& spec, Cache* cache = nullptr);
 
   const Batch& batch() const { return batch_; }
-  const std::vector<std::vector<int32_t>>& key_columns() const { return key_columns_; }   // of each row
+  const std::vector<std::vector<int32_t>>& key_columns() const { return key_columns_; }  // of each row
   std::vector<int64_t> past() const { return past_; }  // columns before, for each row; empty without a cache
+
+  // [all targets, width] to [batch, targets, width], in the caller's order.
+  void unpack_targets(const float* packed, int64_t width, float* padded) const;
 
   // [tokens, width] to [batch, length, width]; what was dropped becomes zero.
   void unpack_rows(const float* packed, int64_t width, float* padded) const;
@@ -50,8 +60,12 @@ class FASTPLM_EXPORT Packing {
   std::vector<std::vector<int32_t>> key_columns_;
   std::vector<int64_t> past_;
   std::vector<float> embeds_;
-  std::vector<uint8_t> mask_, hidden_;
+  std::vector<uint8_t> mask_, hidden_, backward_, target_mask_;
+  int64_t targets_ = 0;
+  std::vector<int32_t> key_segments_, target_starts_, target_at_, target_segments_, target_order_;
   Batch batch_;
+
+  void add_targets(const PaddedInput& in, size_t longest);
 };
 
 }  // namespace fastplm

@@ -27,6 +27,7 @@ enum class Source : uint8_t { kSelf, kEncoder };   // whose hidden states give t
 struct Visible {
   bool causal = false;
   int64_t window = -1;   // a token sees those at most this far away; < 0: all
+  bool as_remembered = false;   // and those at most as far behind as hidden states are remembered
 };
 
 // What attention adds to, or does to, its scores.
@@ -58,7 +59,12 @@ struct RelativeKeys {   // queries times keys of positions, and queries of posit
   bool key_bias = true;     // of their own projection
   std::optional<NormSpec> norm;   // of the table
 };
-using ScoreBias = std::variant<std::monostate, Rope, Buckets, RelativeKeys>;
+struct RelativeWaves {   // queries times keys made of the waves of each distance, and of whether a key's segment is
+                         // another (arXiv:1901.02860, arXiv:1906.08237)
+  int64_t furthest = 0;    // > 0: larger distances count as this one
+  bool halves = false;     // the second half of a batch is read backwards: the caller says which sequences
+};
+using ScoreBias = std::variant<std::monostate, Rope, Buckets, RelativeKeys, RelativeWaves>;
 
 // An RMSNorm of queries and of keys, before they are rotated: of each head, or of all heads of a token together.
 struct QkNorm {
@@ -143,6 +149,7 @@ struct EmbedSpec {   // the sum of its tables, then the norm and the projection 
   int64_t width = 0;    // of the tables; 0: the stack's
   Project project = Project::kNone;
   bool project_bias = true;
+  bool target = false;  // a vector of its own stands for a token that is to be predicted (batch.h: Targets)
 };
 
 // What becomes of a token that the mask hides, where a head reads its state nevertheless.

@@ -27,6 +27,10 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
       out.buckets.push_back(load.table("attention.buckets", {buckets->count, attention.heads}, n));
     }
   });
+  for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
+    if (const auto* waves = std::get_if<RelativeWaves>(&attention.score))
+      out.waves = std::make_shared<WaveTable>(*waves, attention, width);
+  });
   Memory aside;   // of what each layer makes its own from
   TensorView positions;
   if (const auto* relative = score_of<RelativeKeys>(spec)) positions = load_positions(load, *relative, width, aside);
@@ -48,6 +52,7 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
         if (const auto* attention = std::get_if<AttentionSpec>(&branch.op)) {
           AttentionWeights made = load_attention(load, *attention, width, encoder_width, place, positions);
           if (const Rope* rope = std::get_if<Rope>(&attention->score)) made.rope = rope_of(*rope);
+          if (std::holds_alternative<RelativeWaves>(attention->score)) out.waves->add(made.waves);
           own.op = std::move(made);
         } else if (const auto* conv = std::get_if<ConvSpec>(&branch.op)) {
           own.op = load_conv(load, *conv, width);

@@ -25,6 +25,7 @@ struct StackWeights {
   std::vector<LayerWeights> layers;   // by weights_of
   NormWeights last;
   std::vector<TensorView> buckets;    // [buckets, heads] f32: one, or by weights_of; or none
+  std::shared_ptr<WaveTable> waves;   // of RelativeWaves, by weights_of; or null
 
   const LayerWeights& layer(const StackSpec& spec, int64_t n) const {
     return layers[size_t(spec.weights_of[size_t(n)])];

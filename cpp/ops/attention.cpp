@@ -37,35 +37,70 @@ int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest, int6
 }
 
 // Every distance between a query and a key of its sequence must have its place in `what`.
-static void check_reach(const char* what, const AttentionOptions& o, const Sequences& keys, int64_t reach) {
-  const int32_t* index = o.index.as<int32_t>();
+static void check_reach(const char* what, const AttentionOptions& o, const Sequences& queries, const Sequences& keys,
+                        int64_t reach) {
+  const int32_t *index = o.index.as<int32_t>(), *at = o.at.as<int32_t>();
   for (int64_t s = 0; s < keys.count; ++s) {
     if (keys.length(s) == 0) continue;
     const int64_t first = keys.start[s], last = keys.start[s + 1] - 1;
-    const int64_t distance = index ? int64_t(index[last]) - index[first] : last - first;
+    const int64_t begin = index ? index[first] : 0, end = index ? index[last] : last - first;
+    int64_t distance = end - begin;
+    if (at && queries.length(s)) distance = std::max(end - at[queries.start[s]], at[queries.start[s + 1] - 1] - begin);
     if (distance < reach) continue;
     fail(ErrorKind::kValue, "attention: sequence ", s, " spans a distance of ", distance, "; ", what, " reaches ",
          reach - 1);
   }
 }
 
-static void check_positions(const AttentionOptions& o, const Sequences& keys) {
+static void check_positions(const AttentionOptions& o, const Sequences& queries, const Sequences& keys) {
   const Check check{"attention"};
   const RelativePositions& r = o.relative;
   check.rank("place", r.place, 1);
   check.dtype("place", r.place, DType::kI32);
+  if (r.bias) check.matches("bias", r.bias, DType::kF32, {o.heads, r.count});
   if (o.kv_heads != o.heads) {
     fail(ErrorKind::kValue, "attention: ", o.heads, " heads over ", o.kv_heads,
          " key heads; relative positions need as many");
   }
   const int32_t* place = r.place.as<int32_t>();
   const int64_t width = r.place.shape[0];
+  if (r.backward) {
+    check.matches("backward", r.backward, DType::kU8, {queries.count});
+    check.matches("mirrored", r.mirrored, DType::kI32, r.place.shape);
+    for (int64_t i = 0; i < width; ++i) {
+      if (r.mirrored.as<int32_t>()[i] == place[width - 1 - i]) continue;
+      fail(ErrorKind::kValue, "attention: mirrored holds ", r.mirrored.as<int32_t>()[i], " at ", i,
+           "; expected place from its end");
+    }
+  }
   for (int64_t i = 0; i < width; ++i) {
     if (place[i] >= (i ? place[i - 1] : 0) && place[i] < r.count) continue;
     fail(ErrorKind::kValue, "attention: place holds ", place[i], " at ", i, "; expected 0 to ", r.count - 1,
          ", not decreasing");
   }
-  check_reach("place", o, keys, (width + 1) / 2);
+  check_reach("place", o, queries, keys, (width + 1) / 2);
+}
+
+static void check_other(const AttentionOptions& o, const Sequences& queries, const Sequences& keys) {
+  const Check check{"attention"};
+  check.matches("other key", o.other.key, DType::kF32, {o.heads, o.head_dim});
+  check.matches("other bias", o.other.bias, DType::kF32, {o.heads});
+  check.matches("segments of queries", o.other.of_queries, DType::kI32, {queries.tokens()});
+  check.matches("segments of keys", o.other.of_keys, DType::kI32, {keys.tokens()});
+  if (o.kv_heads != o.heads)
+    fail(ErrorKind::kValue, "attention: ", o.heads, " heads over ", o.kv_heads, " key heads; segments need as many");
+}
+
+static void check_at(const AttentionOptions& o, const Sequences& queries) {
+  const Check check{"attention"};
+  check.matches("at", o.at, DType::kI32, {queries.tokens()});
+  const int32_t* at = o.at.as<int32_t>();
+  for (int64_t s = 0; s < queries.count; ++s) {
+    for (int64_t i = queries.start[s] + 1; i < queries.start[s + 1]; ++i) {
+      if (at[i] > at[i - 1]) continue;
+      fail(ErrorKind::kValue, "attention: at holds ", at[i], " behind ", at[i - 1], "; expected increasing places");
+    }
+  }
 }
 
 namespace {
@@ -82,6 +117,12 @@ struct Call {
   int64_t head_positions = 0;   // values of one head's packed position keys
 
   int64_t group() const { return o.heads / o.kv_heads; }
+
+  const int32_t* place_of(int64_t s) const {   // of distance 0
+    const RelativePositions& r = o.relative;
+    const TensorView& place = r.backward && r.backward.as<uint8_t>()[s] ? r.mirrored : r.place;
+    return place.as<int32_t>() + place.shape[0] / 2;
+  }
 
   void run(int64_t s, int64_t kv_head, std::byte* memory) const {
     const int64_t count = queries.length(s), length = keys.sequences.length(s);
@@ -132,13 +173,19 @@ struct Call {
            .distance_bias =
                o.distance_bias ? o.distance_bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
            .bias_step = step ? 0 : 2 * reach - 1,
-           .place = o.relative.count ? o.relative.place.as<int32_t>() + o.relative.place.shape[0] / 2 : nullptr,
+           .place = o.relative.count ? place_of(s) : nullptr,
            .position_keys = o.relative.keys ? static_cast<const T*>(o.relative.keys) + head * head_positions : nullptr,
            .position_queries =
                o.relative.queries.data ? static_cast<const T*>(o.relative.queries.data) + head * o.head_dim : nullptr,
+           .position_bias = o.relative.bias ? o.relative.bias.as<float>() + head * o.relative.count : nullptr,
            .positions = o.relative.count,
            .position_ld = o.relative.queries.ld,
+           .other = o.other.key ? o.other.key.as<float>() + head * o.head_dim : nullptr,
+           .other_bias = o.other.key ? o.other.bias.as<float>()[head] : 0.0f,
+           .segments = o.other.key ? o.other.of_queries.as<int32_t>() + first : nullptr,
+           .key_segments = o.other.key ? o.other.of_keys.as<int32_t>() + first_key : nullptr,
            .index = o.index ? o.index.as<int32_t>() + first_key : nullptr,
+           .at = o.at ? o.at.as<int32_t>() + first : nullptr,
            .mask = o.mask ? o.mask.as<uint8_t>() + first * o.mask.shape[1] : nullptr,
            .mask_ld = step && o.mask ? o.mask.shape[1] : 0,
            .out = static_cast<T*>(out.data) + first * out.ld + head * o.head_dim,
@@ -184,9 +231,11 @@ void attention(Rows q, const Sequences& queries, const Keys& keys, const Attenti
   const int64_t reach = o.distance_bias ? (o.distance_bias.shape[1] + 1) / 2 : 0;
   if (o.distance_bias) {
     check.matches("distance_bias", o.distance_bias, DType::kF32, {o.heads, 2 * reach - 1});
-    check_reach("distance_bias", o, keys.sequences, reach);
+    check_reach("distance_bias", o, queries, keys.sequences, reach);
   }
-  if (o.relative.count) check_positions(o, keys.sequences);
+  if (o.at) check_at(o, queries);
+  if (o.relative.count) check_positions(o, queries, keys.sequences);
+  if (o.other.key) check_other(o, queries, keys.sequences);
 
   with_float_type("attention", o.dtype, [&]<class T>() {
     Call<T> call{o, q, out, queries, keys, weights, reach};

@@ -1,6 +1,7 @@
 // Attention of packed queries to packed keys, without padding.
-//   out[i] = sum_j softmax_j(cap(scale (q_i . k_j + q_i . K(j - i) + Q(j - i) . k_j)) + bias(j - i)) v_j,
-// j over the keys of i's own sequence; K and Q of relative positions (arXiv:2006.03654), 0 without any
+//   out[i] = sum_j softmax_j(cap(scale (q_i . k_j + q_i . K(j - i) + Q(j - i) . k_j + S(i, j))) + bias(j - i)) v_j,
+// j over the keys of i's own sequence; K and Q of relative positions (arXiv:2006.03654), S of other segments
+// (arXiv:1906.08237), 0 without any
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"
@@ -27,8 +28,17 @@ struct RelativePositions {
   int64_t count = 0;         // of positions; 0: there are none
   const void* keys = nullptr;   // for each head, a packed weight [count, head_dim] of dtype; or null: no K
   Rows queries;              // [count, heads head_dim] of dtype; or empty: no Q
+  TensorView bias;           // [heads, count] f32: added to q_i . K; or empty
   TensorView place;  // [2 reach - 1] i32, in [0, count), not decreasing: at reach - 1 + index j - index i the
                      // position of key j for query i
+  TensorView mirrored;   // the same, not increasing, for the sequences
+  TensorView backward;   // [sequences] u8 where this is 1; both or none
+};
+
+// What a query adds to the scores of keys that are of another segment than it: S = q_i . key + bias.
+struct OtherSegments {
+  TensorView key, bias;   // [heads, head_dim], [heads] f32; or empty: no S
+  TensorView of_queries, of_keys;   // [query tokens], [key tokens] i32
 };
 
 struct AttentionOptions {
@@ -40,8 +50,10 @@ struct AttentionOptions {
   TensorView distance_bias;  // [heads, 2 reach - 1] f32: added at [head, reach - 1 + index j - index i]; or empty
   TensorView index;  // i32 of each key, increasing within a sequence: where it stands for back, ahead and
                      // distance_bias; empty: 0, 1, 2, ...
+  TensorView at;  // [query tokens] i32, increasing within a sequence: where queries stand there; empty: as stated below
   TensorView mask;  // [query tokens, longest keys or more] u8: where 0, -2^126 is added; or empty
   RelativePositions relative;
+  OtherSegments other;
 };
 
 //   q           [query tokens, heads head_dim] of dtype

@@ -47,6 +47,8 @@ py::object score_of(const ScoreBias& score) {
                     "queries"_a = relative->queries, "shared"_a = relative->shared, "key_bias"_a = relative->key_bias,
                     "norm"_a = maybe_norm(relative->norm));
   }
+  if (const auto* waves = std::get_if<RelativeWaves>(&score))
+    return py::dict("kind"_a = "relative_waves", "furthest"_a = waves->furthest, "halves"_a = waves->halves);
   return py::none();
 }
 
@@ -56,7 +58,8 @@ py::dict dict_of(const AttentionSpec& s) {
                   "scale"_a = s.scale, "qkv_bias"_a = s.qkv_bias, "out_bias"_a = s.out_bias,
                   "qk_norm"_a = maybe(s.qk_norm, norm), "softcap"_a = s.softcap, "causal"_a = s.see.causal,
                   "window"_a = s.see.window < 0 ? std::nullopt : std::optional(s.see.window),
-                  "keys"_a = s.keys == Source::kSelf ? "self" : "encoder", "score"_a = score_of(s.score));
+                  "as_remembered"_a = s.see.as_remembered, "keys"_a = s.keys == Source::kSelf ? "self" : "encoder",
+                  "score"_a = score_of(s.score));
 }
 
 py::dict dict_of(const MlpSpec& s) {
@@ -92,7 +95,7 @@ py::dict dict_of(const EmbedSpec& s) {
                   "scale"_a = s.scale, "scales_given"_a = s.scales_given, "norm"_a = maybe_norm(s.norm),
                   "languages"_a = s.languages, "segments_are_tokens"_a = s.segments_are_tokens,
                   "width"_a = s.width ? std::optional(s.width) : std::nullopt,
-                  "project"_a = kProject[size_t(s.project)], "project_bias"_a = s.project_bias);
+                  "project"_a = kProject[size_t(s.project)], "project_bias"_a = s.project_bias, "target"_a = s.target);
 }
 
 py::dict dict_of(const StackSpec& s) {

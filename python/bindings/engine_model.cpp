@@ -100,6 +100,10 @@ struct Arguments {
   MaybeArray<float> embeds;
   MaybeArray<uint8_t> mask;
   MaybeArray<int32_t> positions, segments, gather, languages = {};
+  // Of families with remembered states and targets; see PaddedInput. remembered: [layers, batch, columns, width]
+  MaybeArray<float> remembered = {};
+  MaybeArray<uint8_t> pair_mask = {}, target_mask = {}, backward = {};
+  MaybeArray<int32_t> targets = {};
 
   py::ssize_t batch = 0, length = 0;
   std::vector<int32_t> ids;   // memory of input()
@@ -123,20 +127,54 @@ struct Arguments {
     expect_shape("token_type_ids", segments, {batch, length});
     expect_shape("langs", languages, {batch, length});
     expect_shape("gather", gather, {batch});
+    if (remembered)
+      expect_shape("mems", remembered, {py::ssize_t(spec.layers()), batch, past, py::ssize_t(spec.width)});
+    if (pair_mask && pairs()) fail(ErrorKind::kValue, "forward: attention_mask and perm_mask say both who sees whom");
+    expect_shape("perm_mask", pair_mask, {batch, length, columns});
+    expect_shape("backward", backward, {batch});
+    check_targets(columns);
     if (input_ids) ids = to_int32(*input_ids);
   }
   bool pairs() const { return mask && mask->ndim() == 3; }
+  py::ssize_t target_count() const { return targets ? targets->shape(1) : 0; }
+  py::ssize_t remembered_columns() const { return remembered && remembered->ndim() == 4 ? remembered->shape(2) : 0; }
   PaddedInput input() const {
     return {.batch = batch,
             .length = length,
             .ids = input_ids ? ids.data() : nullptr,
             .embeds = embeds ? embeds->data() : nullptr,
             .mask = mask && !pairs() ? mask->data() : nullptr,
-            .pair_mask = pairs() ? mask->data() : nullptr,
+            .pair_mask = pairs()     ? mask->data()
+                         : pair_mask ? pair_mask->data()
+                                     : nullptr,
+            .remembered = remembered_columns(),
+            .backward = backward ? backward->data() : nullptr,
+            .target_columns = targets ? targets->data() : nullptr,
+            .target_mask = target_mask ? target_mask->data() : nullptr,
+            .targets = target_count(),
             .position_ids = positions ? positions->data() : nullptr,
             .segment_ids = segments ? segments->data() : nullptr,
             .language_ids = languages ? languages->data() : nullptr,
             .gather = gather ? gather->data() : nullptr};
+  }
+
+ private:
+  void check_targets(py::ssize_t columns) const {
+    if (!targets) return;
+    if (targets->ndim() != 2 || targets->shape(0) != batch)
+      fail(ErrorKind::kValue, "forward: target_mapping has another number of rows than the batch, ", batch);
+    expect_shape("target_mapping", target_mask, {batch, target_count(), columns});
+    for (py::ssize_t b = 0; b < batch; ++b) {
+      std::vector<bool> taken(static_cast<size_t>(length));
+      for (py::ssize_t i = 0; i < target_count(); ++i) {
+        const int32_t column = targets->data()[b * target_count() + i];
+        if (column < 0 || column >= length || taken[size_t(column)]) {
+          fail(ErrorKind::kValue, "forward: target_mapping: target ", i, " of row ", b, " is column ", column,
+               "; expected one of 0 to ", length - 1, " that no other has");
+        }
+        taken[size_t(column)] = true;
+      }
+    }
   }
 };
 
@@ -145,9 +183,9 @@ struct Results {
   const Model& model;
   const StackSpec& spec;
   py::ssize_t batch, length, columns, encoder_columns;
-  bool with_heads;
+  bool with_heads, of_targets;   // last and heads are of the batch's targets
   Floats last;
-  std::vector<Floats> states, attentions, cross_attentions, heads;
+  std::vector<Floats> states, attentions, cross_attentions, heads, target_states;
   int64_t attention_heads = 1;
 
   Results(const Model& model, const StackSpec& spec, const Arguments& a, py::ssize_t columns,
@@ -159,7 +197,8 @@ struct Results {
         columns(columns),
         encoder_columns(encoder_columns),
         with_heads(with_heads),
-        last(Sizes{a.batch, a.length, py::ssize_t(spec.width)}) {
+        of_targets(a.targets.has_value()),
+        last(Sizes{a.batch, of_targets ? a.target_count() : a.length, py::ssize_t(spec.width)}) {
     for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) { attention_heads = attention.heads; });
     const auto make = [&](std::vector<Floats>& list, int64_t count, const Sizes& shape) {
       for (int64_t i = 0; i < count; ++i) list.emplace_back(shape);
@@ -171,9 +210,10 @@ struct Results {
     for (size_t i = 0; with_heads && i < model.heads().size(); ++i) {
       const LoadedHead& head = model.heads()[i];
       heads.emplace_back(head.spec.per_sequence() ? Sizes{batch, py::ssize_t(head.width)}
-                                                  : Sizes{batch, length, py::ssize_t(head.width)});
+                                                  : Sizes{batch, last.shape(1), py::ssize_t(head.width)});
     }
-    for (auto* list : {&states, &attentions, &cross_attentions, &heads}) {
+    make(target_states, of_targets ? std::ssize(states) : 0, {batch, last.shape(1), py::ssize_t(spec.width)});
+    for (auto* list : {&states, &attentions, &cross_attentions, &heads, &target_states}) {
       for (Floats& a : *list) data_.push_back(a.mutable_data());
     }
     last_data_ = last.mutable_data();
@@ -183,7 +223,11 @@ struct Results {
   template <class Run>
   void compute(const PaddedInput& input, Cache* cache, const Packing* encoder, const Run& run) {
     const Packing packing(input, spec, cache);
-    const int64_t tokens = packing.batch().tokens(), width = spec.width;
+    const int64_t rows = packing.batch().rows(), width = spec.width;
+    const int64_t first = of_targets ? packing.batch().tokens() : 0;   // row of `last` and of heads
+    const auto unpack = [&](const float* packed, int64_t columns, float* padded) {
+      of_targets ? packing.unpack_targets(packed, columns, padded) : packing.unpack_rows(packed, columns, padded);
+    };
     const int64_t own = attentions.empty() ? 0 : packing.attention_size(attention_heads);
     const int64_t cross = cross_attentions.empty() ? 0 : packing.attention_size(attention_heads, encoder);
     const auto view = [](Buffer& memory, const Shape& shape) {
@@ -192,8 +236,8 @@ struct Results {
     };
     Buffer last_memory, state_memory, own_memory, cross_memory;
     std::vector<Buffer> head_memory(heads.size());
-    Outputs out{.last_hidden = view(last_memory, {tokens, width})};
-    if (!states.empty()) out.hidden_states = view(state_memory, {int64_t(states.size()), tokens, width});
+    Outputs out{.last_hidden = view(last_memory, {rows, width})};
+    if (!states.empty()) out.hidden_states = view(state_memory, {int64_t(states.size()), rows, width});
     if (!attentions.empty()) out.attentions = view(own_memory, {spec.layers(), own});
     if (!cross_attentions.empty()) out.cross_attentions = view(cross_memory, {spec.layers(), cross});
     const size_t first_head = states.size() + attentions.size() + cross_attentions.size();
@@ -204,23 +248,25 @@ struct Results {
         per_sequence[i] = {data_[first_head + i], DType::kF32, Device::kCpu, {batch, head.width}};
         out.heads.push_back(per_sequence[i]);
       } else {
-        out.heads.push_back(view(head_memory[i], {tokens, head.width}));
+        out.heads.push_back(view(head_memory[i], {rows - first, head.width}));
       }
     }
     run(packing, out);
     if (model.spec().encoder && &spec == &*model.spec().encoder && !heads.empty())
       pool_hidden(model, input, per_sequence);
-    packing.unpack_rows(last_memory.as<float>(), width, last_data_);
+    unpack(last_memory.as<float>() + first * width, width, last_data_);
     size_t next = 0;
     for (size_t i = 0; i < states.size(); ++i)
-      packing.unpack_rows(state_memory.as<float>() + int64_t(i) * tokens * width, width, data_[next++]);
+      packing.unpack_rows(state_memory.as<float>() + int64_t(i) * rows * width, width, data_[next++]);
     for (size_t i = 0; i < attentions.size(); ++i)
       packing.unpack_attention(own_memory.as<float>() + int64_t(i) * own, attention_heads, data_[next++]);
     for (size_t i = 0; i < cross_attentions.size(); ++i)
       packing.unpack_attention(cross_memory.as<float>() + int64_t(i) * cross, attention_heads, data_[next++], encoder);
     for (size_t i = 0; i < heads.size(); ++i, ++next) {
-      if (!per_sequence[i]) packing.unpack_rows(head_memory[i].as<float>(), model.heads()[i].width, data_[next]);
+      if (!per_sequence[i]) unpack(head_memory[i].as<float>(), model.heads()[i].width, data_[next]);
     }
+    for (size_t i = 0; i < target_states.size(); ++i)
+      unpack(state_memory.as<float>() + (int64_t(i) * rows + first) * width, width, data_[next++]);
   }
 
   py::dict give() const {
@@ -231,6 +277,7 @@ struct Results {
       result[name] = arrays.empty() ? py::object(py::none()) : py::object(py::cast(arrays));
     };
     list("hidden_states", states);
+    if (of_targets) list("target_states", target_states);
     list("attentions", attentions);
     list("cross_attentions", cross_attentions);
     return result;
@@ -244,17 +291,26 @@ struct Results {
 py::dict encode(const Model& model, const std::optional<py::array>& input_ids, const MaybeArray<float>& embeds,
                 const MaybeArray<uint8_t>& mask, const MaybeArray<int32_t>& positions,
                 const MaybeArray<int32_t>& segments, const MaybeArray<int32_t>& gather, bool hidden_states,
-                bool attentions, const MaybeArray<int32_t>& languages) {
+                bool attentions, const MaybeArray<int32_t>& languages, const MaybeArray<float>& remembered,
+                const MaybeArray<uint8_t>& pair_mask, const MaybeArray<int32_t>& targets,
+                const MaybeArray<uint8_t>& target_mask, const MaybeArray<uint8_t>& backward) {
   if (!model.spec().encoder) fail(ErrorKind::kValue, "forward: this model has no encoder");
   const StackSpec& spec = *model.spec().encoder;
-  Arguments a{input_ids, embeds, mask, positions, segments, gather, languages};
-  a.check(spec, 0);
-  Results results(model, spec, a, a.length, 0, hidden_states, attentions, !model.spec().decoder);
+  Arguments a{input_ids, embeds,     mask,      positions,   segments, gather,
+              languages, remembered, pair_mask, target_mask, backward, targets};
+  if ((remembered || targets) && !spec.embed.target)
+    fail(ErrorKind::kUnsupported, "forward: this model has neither mems nor target_mapping");
+  if (attentions && targets)
+    fail(ErrorKind::kUnsupported, "output_attentions: with target_mapping; expected one of them");
+  a.check(spec, a.remembered_columns());
+  Results results(model, spec, a, a.remembered_columns() + a.length, 0, hidden_states, attentions,
+                  !model.spec().decoder);
   const PaddedInput input = a.input();
+  const TensorView states = remembered ? view_of(*remembered) : TensorView{};
   {
     const ReleaseGil released;
     results.compute(input, nullptr, nullptr,
-                    [&](const Packing& packing, const Outputs& out) { model.encode(packing.batch(), out); });
+                    [&](const Packing& packing, const Outputs& out) { model.encode(packing.batch(), out, states); });
   }
   return results.give();
 }
@@ -385,7 +441,7 @@ py::list words(const char* text) {
 }
 
 py::dict class_dict(const ModelClass& known) {
-  static constexpr const char* kPicks[] = {"none", "last_token", "last_end", "named"};
+  static constexpr const char* kPicks[] = {"none", "last_token", "last_end", "named", "summary"};
   py::list arguments;
   for (const char* part : known.arguments) {
     for (const auto& name : words(part)) arguments.append(name);
@@ -432,6 +488,7 @@ py::dict family(const std::string& model_type) {
   manners["masked_loss_by_count"] = arch.manners.masked_loss_by_count;
   manners["labels_choose_loss"] = arch.manners.labels_choose_loss;
   manners["mask_by_lengths"] = arch.manners.mask_by_lengths;
+  manners["labels_stand_still"] = arch.manners.labels_stand_still;
   out["keys"] = words(arch.keys);
   out["aliases"] = aliases;
   out["defaults"] = defaults;
@@ -491,7 +548,9 @@ void bind_model(py::module_& m) {
            py::arg("dtype"), py::arg("optional") = true)
       .def("encode", &encode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("token_type_ids"), py::arg("gather"), py::arg("hidden_states"),
-           py::arg("attentions"), py::arg("language_ids") = py::none())
+           py::arg("attentions"), py::arg("language_ids") = py::none(), py::arg("remembered") = py::none(),
+           py::arg("pair_mask") = py::none(), py::arg("targets") = py::none(), py::arg("target_mask") = py::none(),
+           py::arg("backward") = py::none())
       .def("decode", &decode, py::arg("input_ids"), py::arg("inputs_embeds"), py::arg("attention_mask"),
            py::arg("position_ids"), py::arg("gather"), py::arg("cache"), py::arg("encoder_states"),
            py::arg("encoder_mask"), py::arg("hidden_states"), py::arg("attentions"),

@@ -84,12 +84,14 @@ NB_MODULE(_ops, m) {
   define(m, "bucket_bias", &ops::bucket_bias, {"table", "max_distance", "both_ways", "distance_bias"});
   // q [tokens, heads head_dim], k and v [key tokens, kv_heads head_dim]; cu_seqlens_k: None, as cu_seqlens; back,
   // ahead: below 0 for all. Of relative positions: position_keys u8, for each head a packed weight [positions,
-  // head_dim]; position_queries [positions, heads head_dim]; place i32.
+  // head_dim]; position_queries [positions, heads head_dim]; place i32, and the others that ops::RelativePositions has;
+  // other_key [heads, head_dim], with the others of ops::OtherSegments.
   define(m, "attention",
          +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, int64_t heads,
              int64_t kv_heads, double scale, double softcap, int64_t back, int64_t ahead, Maybe distance_bias,
-             Maybe index, Maybe mask, Maybe position_keys, Maybe position_queries, Maybe place, TensorView out,
-             Maybe weights, TensorView workspace) {
+             Maybe index, Maybe mask, Maybe position_keys, Maybe position_queries, Maybe place, Maybe position_bias,
+             Maybe mirrored, Maybe backward, Maybe at, Maybe other_key, Maybe other_bias, Maybe segments,
+             Maybe key_segments, TensorView out, Maybe weights, TensorView workspace) {
            const Check check{"attention"};
            check.rank("q", q, 2);
            check.rank("k", k, 2);
@@ -108,7 +110,13 @@ NB_MODULE(_ops, m) {
              check.matches("position_queries", position_queries, q.dtype, {count, heads * dim});
              check.matches("position_keys", position_keys, DType::kU8,
                            {heads * ops::packed_bytes(format_of(q.dtype), count, dim)});
-             relative = {count, position_keys.data, {position_queries.data, heads * dim}, place};
+             relative = {.count = count,
+                         .keys = position_keys.data,
+                         .queries = {position_queries.data, heads * dim},
+                         .bias = position_bias,
+                         .place = place,
+                         .mirrored = mirrored,
+                         .backward = backward};
            }
            ops::attention({q.data, q.shape[1]}, queries, {keys, {k.data, k.shape[1]}, {v.data, v.shape[1]}},
                           {.dtype = q.dtype,
@@ -121,11 +129,38 @@ NB_MODULE(_ops, m) {
                            .ahead = ahead < 0 ? kFar : ahead,
                            .distance_bias = distance_bias,
                            .index = index,
+                           .at = at,
                            .mask = mask,
-                           .relative = relative},
+                           .relative = relative,
+                           .other = {other_key, other_bias, segments, key_segments}},
                           {out.data, out.shape[1]}, weights.as<float>(), workspace);
          },
-         {"q",       "k",    "v",       "cu_seqlens",    "cu_seqlens_k", "heads", "kv_heads",      "scale",
-          "softcap", "back", "ahead",   "distance_bias", "index",        "mask",  "position_keys", "position_queries",
-          "place",   "out",  "weights", "workspace"});
+         {"q",
+          "k",
+          "v",
+          "cu_seqlens",
+          "cu_seqlens_k",
+          "heads",
+          "kv_heads",
+          "scale",
+          "softcap",
+          "back",
+          "ahead",
+          "distance_bias",
+          "index",
+          "mask",
+          "position_keys",
+          "position_queries",
+          "place",
+          "position_bias",
+          "mirrored",
+          "backward",
+          "at",
+          "other_key",
+          "other_bias",
+          "segments",
+          "key_segments",
+          "out",
+          "weights",
+          "workspace"});
 }

@@ -64,8 +64,18 @@ class Model:
         hidden_states: bool,
         attentions: bool,
         language_ids: npt.NDArray[Any] | None = None,
+        remembered: npt.NDArray[Any] | None = None,
+        pair_mask: npt.NDArray[Any] | None = None,
+        targets: npt.NDArray[Any] | None = None,
+        target_mask: npt.NDArray[Any] | None = None,
+        backward: npt.NDArray[Any] | None = None,
     ) -> dict[str, Any]:
-        """gather: [batch] columns whose rows the class's head takes."""
+        """gather: [batch] columns whose rows the class's head takes, or with targets which target's.
+
+        Of some families: remembered: [layers, batch, columns, width], of the states before; pair_mask: as an
+        attention_mask of three dimensions, beside one of two; targets: [batch, targets] columns of tokens to
+        be predicted, and target_mask: [batch, targets, columns]; backward: [batch].
+        """
     def decode(
         self,
         input_ids: npt.NDArray[Any] | None,

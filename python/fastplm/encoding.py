@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastplm import arrays, calls, heads, losses
+from fastplm import arrays, calls, heads, losses, streams
 from fastplm.families import family_of
 from fastplm.outputs import ModelOutput
 
@@ -16,26 +16,57 @@ def run(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
     given, lead = heads.flatten(model.task, given)
     ids, embeds, batch, length = tokens(model, given.get("input_ids"), given.get("inputs_embeds"))
     layers = calls.layers_of(given.get("output_hidden_states"), config)
-    mask = calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window)
-    if family_of(config.model_type).manners.mask_by_lengths:
-        mask = calls.mask_of_lengths(mask, given.get("lengths"), ids, batch, length, config)
-    mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
-    results = model.engine.encode(
-        ids,
-        embeds,
-        mask,
-        calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True),
-        calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
-        None,
-        layers is not False,
-        calls.switch(given.get("output_attentions"), "output_attentions", config.output_attentions),
-        calls.per_token(given.get("langs"), "langs", batch, length),
-    )
+    arguments = {
+        "input_ids": ids,
+        "inputs_embeds": embeds,
+        "position_ids": calls.per_token(
+            given.get("position_ids"), "position_ids", batch, length, shared=True
+        ),
+        "token_type_ids": calls.per_token(given.get("token_type_ids"), "token_type_ids", batch, length),
+        "gather": None,
+        "hidden_states": layers is not False,
+        "attentions": calls.switch(
+            given.get("output_attentions"), "output_attentions", config.output_attentions
+        ),
+        "language_ids": calls.per_token(given.get("langs"), "langs", batch, length),
+    }
+    if "mems" in model.kind.arguments:
+        results = _with_streams(model, given, arguments, batch, length)
+    else:
+        mask = calls.mask(given.get("attention_mask"), batch, length, model.engine.encoder_window)
+        if family_of(config.model_type).manners.mask_by_lengths:
+            mask = calls.mask_of_lengths(mask, given.get("lengths"), ids, batch, length, config)
+        mask = shown(mask, heads.wanted(model.task, given, None, batch, length))
+        results = model.engine.encode(**arguments, attention_mask=mask)
     if model.kind.empty_cross and results["attentions"] is not None:
         results["cross_attentions"] = ()
     if not isinstance(layers, bool):
         results["hidden_states"] = calls.selected(results["hidden_states"], layers)
     return packaged(model, asked, heads.finish(model.task, results, given, config, lead))
+
+
+def _with_streams(
+    model: Any, given: dict[str, Any], arguments: dict[str, Any], batch: int, length: int
+) -> dict[str, Any]:
+    """The engine's results, and mems."""
+    columns = streams.target_columns(given.get("target_mapping"), batch, length)
+    count = length if columns is None else columns.shape[1]
+    gather = heads.gathered(model.kind.pick, given, arguments["input_ids"], batch, count, model.config)
+    counts = heads.wanted(model.task, given, gather, batch, count, shifts=False)
+    if model.kind.pick == "summary" and gather is None:  # the mean of all
+        counts = np.ones((batch, count), bool)
+    own = streams.streams_of(model, given, batch, length, columns, counts)
+    wanted = arguments["hidden_states"]
+    arguments |= {"gather": gather, "hidden_states": wanted or own.use}
+    results: dict[str, Any] = model.engine.encode(**arguments, **own.arguments())
+    states, targets = results["hidden_states"], results.pop("target_states", None)
+    if own.use:
+        results["mems"] = own.remember(states[:-1], model.config)
+    if not wanted:
+        results["hidden_states"] = None
+    elif targets is not None:  # the two streams in turn
+        results["hidden_states"] = [state for both in zip(states, targets, strict=True) for state in both]
+    return results
 
 
 def tokens(

@@ -8,9 +8,10 @@ from fastplm import _engine
 
 class Kind(NamedTuple):
     """A class of transformers, called `name`. arguments: of its call, by position. pick: the row of each
-    sequence that its head takes: "none", "last_token", "last_end" or "named". encoder_alone: of a family of
-    two stacks, it runs the encoder only. empty_cross: with attentions, its results have cross_attentions too,
-    which are empty. also: another task that it serves. refused: why the engine does not run it.
+    sequence that its head takes: "none", "last_token", "last_end", "named" or "summary". encoder_alone: of a
+    family of two stacks, it runs the encoder only. empty_cross: with attentions, its results have
+    cross_attentions too, which are empty. also: another task that it serves. refused: why the engine does not
+    run it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Manners(NamedTuple):
     masked_loss_by_count: bool
     labels_choose_loss: bool
     mask_by_lengths: bool
+    labels_stand_still: bool
 
 
 class Family(NamedTuple):

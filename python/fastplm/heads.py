@@ -17,6 +17,7 @@ _OF_CHOICES = ("ForMultipleChoice", "DoubleHeadsModel")
 _PER_TOKEN = (
     "input_ids",
     "attention_mask",
+    "input_mask",
     "token_type_ids",
     "position_ids",
     "inputs_embeds",
@@ -70,6 +71,9 @@ def gathered(
         return columns
     if pick == "last_end":
         return _last_eos(given, length, config)
+    if pick == "summary":
+        kind = config.get("summary_type", "last")
+        return None if kind == "mean" else np.zeros_like(last) if kind == "first" else last
     padding = config.get("pad_token_id")
     if padding is None and batch != 1:
         raise ValueError(f"input_ids: {batch} rows; expected one, as config.json names no pad_token_id")
@@ -97,8 +101,13 @@ def _last_eos(given: dict[str, Any], length: int, config: PretrainedConfig) -> A
     return (length - 1 - ends[:, ::-1].argmax(1)).astype(np.int32)
 
 
-def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: int) -> Any:
-    """The tokens whose logits count even where attention_mask hides them, as booleans [B, S], or None."""
+def wanted(
+    task: str, given: dict[str, Any], gather: Any, batch: int, length: int, shifts: bool = True
+) -> Any:
+    """The tokens whose logits count even where attention_mask hides them, as booleans [B, S], or None.
+
+    shifts: whether a language model's labels are of the tokens behind.
+    """
     if given.get("start_positions") is not None and given.get("end_positions") is not None:
         return np.ones((batch, length), bool)
     needs = None
@@ -114,9 +123,9 @@ def wanted(task: str, given: dict[str, Any], gather: Any, batch: int, length: in
     counts = array.reshape(-1, array.shape[-1]) != losses.IGNORED if array.ndim else array
     if counts.shape != (batch, length):
         raise ValueError(f"labels: shape {list(array.shape)}; expected [{batch}, {length}]")
-    if task in _CAUSAL and given.get("shift_labels") is not None:
+    if shifts and task in _CAUSAL and given.get("shift_labels") is not None:
         counts = _shifted_labels(given, batch, length) != losses.IGNORED
-    elif task in _NEXT:
+    elif shifts and task in _NEXT:
         counts = np.concatenate((counts[:, 1:], np.zeros((batch, 1), bool)), 1)
     return counts if needs is None else counts | needs
 
@@ -188,6 +197,8 @@ def _losses(
             results["logits"], made["loss"] = losses.classes_by_labels(results["logits"], labels)
         else:
             made["loss"] = losses.classes(results["logits"], labels, problem)
+    elif manners.labels_stand_still and task in _CAUSAL:
+        made["loss"] = losses.cross_entropy(results["logits"], integers("labels"))
     elif task in _CAUSAL and "shift_labels" in has:
         shifted = _shifted_labels(given, *results["logits"].shape[:2])
         made["loss"] = losses.cross_entropy(

@@ -186,6 +186,9 @@ class PreTrainedModel(Absent):
         transformers, encoders without them take either and do nothing with it.
         cache (or past_key_values): a decoder's Cache from an earlier call's output; use_cache: whether to
         make one, default as in the config.
+        mems: of some encoders, an earlier call's output; use_mems: whether to give new ones. perm_mask:
+        [B, S, S], 1 where a token (of the second axis) does not see another. target_mapping: [B, P, S], in
+        each row one 1, at a token to be predicted: the results are of these P. input_mask: 1 hides a token.
         encoder_outputs: of encoder-decoders, a tuple or output whose first is [B, S, W], to run no encoder.
         labels and the like: the loss, as a number without a graph.
         output_hidden_states (numbers of layers select some), output_attentions, return_dict: default as in

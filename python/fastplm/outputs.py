@@ -10,15 +10,16 @@ class ModelOutput(dict[str, Any]):
     `out.last_hidden_state`, `out["last_hidden_state"]`, `out[0]`, `out.to_tuple()`.
 
     last_hidden_state [B, S, W]; pooler_output [B, W]; logits [B, S, vocabulary or classes], or [B, classes]
-    of a row; start_logits and end_logits [B, S]; cache (also as past_key_values); hidden_states: a tuple of
+    of a row; start_logits and end_logits [B, S]; cache (also as past_key_values); mems: a tuple of `layers`
+    arrays [columns, B, W]; hidden_states: a tuple of
     layers + 1 arrays [B, S, W]; attentions: a tuple of `layers` arrays [B, heads, S, keys]. Models of two
     stacks say whose they are: decoder_hidden_states, encoder_attentions, cross_attentions.
     """
 
     _fields: ClassVar[tuple[str, ...]] = (
         "loss", "mc_loss", "last_hidden_state", "pooler_output", "logits", "mc_logits", "prediction_logits",
-        "seq_relationship_logits", "sop_logits", "start_logits", "end_logits", "cache", "hidden_states",
-        "attentions",
+        "seq_relationship_logits", "sop_logits", "start_logits", "end_logits", "cache", "mems",
+        "hidden_states", "attentions",
         "decoder_hidden_states", "decoder_attentions", "cross_attentions", "encoder_last_hidden_state",
         "encoder_hidden_states", "encoder_attentions",
     )  # fmt: skip

@@ -124,7 +124,7 @@ LONG = {
     def work(rows=tokens):
         starts = np.arange(0, rows + 1, min(rows, length), dtype=np.int32)
         q1 = q[:rows]
-        none = (None,) * 6
+        none = (None,) * 14
         _ops.attention(q1, q1, q1, starts, None, 1, 1, 0.1, 0.0, -1, -1, *none, out[:rows], None, workspace)
     """,
 }

@@ -142,6 +142,9 @@ NUMBERS = {
             "pad_index": 4},
     "deberta": {"hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1, "num_attention_heads": 4,
                 "relative_attention": False, "pos_att_type": ["c2p"], "position_biased_input": False},
+    "xlnet": {"ff_activation": "relu", "layer_norm_eps": 0.3, "n_layer": 1, "num_hidden_layers": 1,
+              "clamp_len": 2, "attn_type": "uni", "bi_data": True,
+              "same_length": {"attn_type": "uni", "same_length": True}},
     "nomic_bert": {
         **_ROPES, "hidden_act": "relu", "layer_norm_eps": 0.3, "num_hidden_layers": 1,
         "num_attention_heads": {"num_attention_heads": 4, "head_dim": 4},
@@ -202,6 +205,11 @@ SHAPES["distilbert"] = {"vocab_size": 60, "dim": 32, "hidden_size": 32, "hidden_
                         "max_position_embeddings": 9}  # fmt: skip
 SHAPES["xlm"] = {"vocab_size": 60, "n_words": 60, "emb_dim": 32, "hidden_size": 32, "n_langs": 5,
                  "max_position_embeddings": 9}  # fmt: skip
+SHAPES["xlnet"] = {
+    "vocab_size": 60, "n_token": 60, "d_inner": 3,
+    **{name: {name: 32, "d_head": 16} for name in ("d_model", "hidden_size")},
+    **{name: {name: 4, "d_head": 4} for name in ("n_head", "num_attention_heads")},
+}  # fmt: skip
 SHAPES["deberta"] = {
     **SHAPES["bert"],
     "hidden_size": {"hidden_size": 32, "pooler_hidden_size": 32},
@@ -238,6 +246,7 @@ REFUSED_BY = {
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
     "albert": {"inner_group_num": 2},
     "xlm": {"is_encoder": False},
+    "xlnet": {"d_head": 4},
     "deberta": {"talking_head": True, "pooler_hidden_size": 5},
     "deberta-v2": {"attention_head_size": 5, "conv_groups": 2, "pooler_hidden_size": 5},
 }
@@ -247,8 +256,9 @@ ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True
 # Keys that Python reads: tests of their own below.
 OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype", "is_encoder_decoder",
                 "output_attentions", "output_hidden_states", "return_dict"}  # fmt: skip
-# Keys with tests elsewhere: test_tables_that_are_computed, test_languages.
+# Keys with tests elsewhere: test_tables_that_are_computed, test_languages, test_streams.
 ELSEWHERE = {"distilbert": {"sinusoidal_pos_embds"}, "xlm": {"sinusoidal_embeddings", "use_lang_emb"},
+             "xlnet": {"mem_len", "reuse_len", "use_mems_eval"},
              "deberta-v2": {"max_position_embeddings"}}  # fmt: skip
 # A limit of ours for ModernBERT, and no number of its: as a value, a length that is still allowed.
 LIMITS = {"modernbert": {"max_position_embeddings": 40}}
@@ -270,7 +280,7 @@ ODD = {
                      "forced_eos_token_id"), 7),
     **dict.fromkeys(("use_cache", "classifier_bias", "decoder_bias", "deterministic_flash_attn",
                      "sparse_prediction", "summary_use_proj", "summary_proj_to_labels",
-                     "gradient_checkpointing", "reorder_and_upcast_attn"), True),
+                     "gradient_checkpointing", "reorder_and_upcast_attn", "use_mems_train"), True),
 }  # fmt: skip
 
 
@@ -458,6 +468,8 @@ def test_keys_without_effect(family, folder, tmp_path):
     }
     if family == "nomic_bert":  # transformers takes one
         settings["eos_token_id"] = 4
+    if family == "xlnet":  # transformers takes none
+        del settings["max_position_embeddings"]
     path = with_settings(folder, tmp_path, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -652,6 +664,14 @@ PUBLISHED = {
         num_hidden_layers=2, pad_token_id=0, position_embedding_type="absolute", reference_compile=None,
         repad_logits_with_grad=False, sep_token_id=2, sparse_pred_ignore_index=-100, sparse_prediction=False,
         tie_word_embeddings=True, torch_dtype="float32", transformers_version="4.47.0.dev0", vocab_size=61,
+    )),
+    "xlnet-base-cased": ("xlnet", dict(
+        architectures=["XLNetLMHeadModel"], attn_type="bi", bi_data=False, bos_token_id=1, clamp_len=-1,
+        d_head=8, d_inner=37, d_model=16, dropout=0.1, end_n_top=5, eos_token_id=2, ff_activation="gelu",
+        initializer_range=0.02, layer_norm_eps=1e-12, mem_len=None, model_type="xlnet", n_head=2, n_layer=2,
+        pad_token_id=5, reuse_len=None, same_length=False, start_n_top=5, summary_activation="tanh",
+        summary_last_dropout=0.1, summary_type="last", summary_use_proj=True, untie_r=True, vocab_size=61,
+        task_specific_params={"text-generation": {"do_sample": True, "max_length": 250}},
     )),
     "t5-small": ("t5", dict(
         architectures=["T5EncoderModel"], d_ff=37, d_kv=8, d_model=19, decoder_start_token_id=0,

@@ -59,7 +59,7 @@ def test_spec(tmp_path):
     assert attention["op"] == {
         "op": "attention", "heads": 2, "kv_heads": 1, "head_dim": 8, "scale": pytest.approx(8**-0.5),
         "qkv_bias": False, "out_bias": False, "qk_norm": None, "softcap": 0.0, "causal": True,
-        "window": None, "keys": "self",
+        "window": None, "as_remembered": False, "keys": "self",
     }  # fmt: skip
     assert mlp["op"] == {
         "op": "mlp", "width": 37, "act": "silu", "gated": True, "bias": False, "down_bias": False,
@@ -81,6 +81,21 @@ def test_spec_of_relative_positions_and_a_convolution(tmp_path):
     assert convolution["slot"] == "conv"
     assert convolution["op"] == {"op": "conv", "length": 3, "act": "tanh"}
     assert len(stack["kinds"][0]) == 2
+
+
+def test_spec_of_waves(tmp_path):
+    extra = {"clamp_len": 9, "bi_data": True, "attn_type": "uni", "same_length": True}
+    save_tiny("xlnet", tmp_path, Tiny(extra=extra))
+    values = json.loads((tmp_path / "config.json").read_text())
+    description = _engine.describe("xlnet", "XLNetModel", engine_settings(values))
+    stack = description["encoder"]
+    attention = stack["kinds"][0][0]["branches"][0]["op"]
+    assert attention["score"] == {"kind": "relative_waves", "furthest": 9, "halves": True}
+    assert (attention["causal"], attention["as_remembered"]) == (True, True)
+    assert stack["embed"]["target"] is True and stack["embed"]["positions"] is None
+    stored = {w["slot"]: (w["stored"], w["shape"]) for w in description["weights"]}
+    assert stored["attention.query.weight"] == ("transposed", [16, 2, 8])
+    assert stored["attention.out.weight"] == ("as_is", [16, 2, 8])
 
 
 def test_spec_of_factorised_embeddings(tmp_path):

@@ -93,6 +93,8 @@ def check(got, want, keep=None):
         ours, theirs = (got[key], value) if isinstance(value, tuple) else ([got[key]], [value])
         for a, b in zip(ours, theirs, strict=True):
             a, b = np.asarray(a), np.asarray(b)
+            if key == "mems" and keep is not None:  # [columns, rows, width]
+                a, b = (x.swapaxes(0, 1).reshape(*keep.shape, -1) for x in (a, b))
             per_token = keep is not None and "attentions" not in key and a.shape[: keep.ndim] == keep.shape
             assert_layers([a], [b], keep if per_token else None, key)
 
@@ -197,7 +199,10 @@ def test_any_batch(name, pair):
             for row in (0, 2):
                 alone = model(**{key: value[row : row + 1] for key, value in given.items()})
                 for key, value in alone.items():
-                    if key != "cache":
+                    if key == "mems":
+                        rows = [mem[:, row : row + 1] for mem in whole[key]]
+                        assert all(map(np.array_equal, value, rows)), key
+                    elif key != "cache":
                         assert np.array_equal(value[0], whole[key][row]), key
     finally:
         fastplm.set_num_threads(before)
@@ -211,7 +216,7 @@ def test_bfloat16(name, tmp_path):
     theirs = results(reference.bfloat16(), given)
     ours = getattr(fastplm, name).from_pretrained(tmp_path, dtype="bfloat16")(**given)
     for key in ours:
-        if key == "cache":
+        if key in ("cache", "mems"):
             continue
         want = exact[key].numpy()
         error, limit = (
@@ -241,7 +246,7 @@ AUTO = {
     ),
     "AutoModelForCausalLM": (
         *(n for n in CLASSES if n.endswith("ForCausalLM")),
-        "GPT2LMHeadModel", "BertLMHeadModel", "XLMWithLMHeadModel",
+        "GPT2LMHeadModel", "BertLMHeadModel", "XLMWithLMHeadModel", "XLNetLMHeadModel",
     ),
     "AutoModelForSeq2SeqLM": tuple(n for n in CLASSES if n.endswith(("ForConditionalGeneration", "MTModel"))),
     "AutoModelForSequenceClassification": tuple(n for n in CLASSES if n.endswith("SequenceClassification")),
@@ -251,6 +256,7 @@ AUTO = {
     "AutoModelForPreTraining": (
         *(n for n in CLASSES if n.endswith("ForPreTraining")),
         "GPT2LMHeadModel", "T5ForConditionalGeneration", "BartForConditionalGeneration", "RobertaForMaskedLM",
+        "XLNetLMHeadModel",
     ),
     "AutoModelForMultipleChoice": tuple(n for n in CLASSES if n.endswith("ForMultipleChoice")),
     "AutoModel": tuple(

@@ -43,6 +43,7 @@ VARIANTS = [
     ("deberta-v2", {"position_biased_input": True}), ("deberta-v2", {"embedding_size": 11}),
     ("nomic_bert", {"head_dim": 12}), ("gte", {"type_vocab_size": 0}),
     ("jina_embeddings_v3", {"hidden_act": "relu"}),
+    ("xlnet", {"clamp_len": 5}), ("xlnet", {"ff_activation": "relu"}),
     ("eurobert", {"attention_bias": True, "mlp_bias": True}), ("eurobert", {"num_key_value_heads": 2}),
 ]  # fmt: skip
 
@@ -77,7 +78,8 @@ def check(reference, folder: Path, mask: np.ndarray, **batch) -> None:
 
 
 def needs_even_heads(family: str, tiny: Tiny) -> bool:
-    return family in ROTARY and tiny.head_dim % 2 == 1  # rotary positions turn pairs
+    # rotary positions turn pairs; XLNet's waves are sines and cosines
+    return family in (*ROTARY, "xlnet") and tiny.head_dim % 2 == 1
 
 
 @pytest.mark.parametrize("tiny", SHAPES, ids=str)

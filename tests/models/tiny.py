@@ -65,6 +65,16 @@ def _xlm(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _xlnet(t: Tiny) -> dict[str, Any]:
+    return dict(
+        d_model=t.heads * t.head_dim,
+        n_head=t.heads,
+        n_layer=t.layers,
+        d_inner=t.mlp,
+        vocab_size=t.vocab,
+    )
+
+
 def _deberta(t: Tiny) -> dict[str, Any]:
     return {
         **_bert(t), "type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["c2p", "p2c"],
@@ -125,6 +135,7 @@ FAMILIES = {
     "electra": ("ElectraModel", _electra),
     "albert": ("AlbertModel", _albert),
     "xlm": ("XLMModel", _xlm),
+    "xlnet": ("XLNetModel", _xlnet),
     "deberta": ("DebertaModel", _deberta),
     "deberta-v2": ("DebertaV2Model", _deberta_v2),
     "nomic_bert": ("NomicBertModel", _rotary_bert),
@@ -350,6 +361,11 @@ CLASSES = {
         ("XLMWithLMHeadModel", "XLMForSequenceClassification", "XLMForTokenClassification",
          "XLMForQuestionAnsweringSimple", "XLMForMultipleChoice"),
         _xlm,
+    ),
+    **dict.fromkeys(
+        ("XLNetLMHeadModel", "XLNetForSequenceClassification", "XLNetForTokenClassification",
+         "XLNetForQuestionAnsweringSimple", "XLNetForMultipleChoice"),
+        _xlnet,
     ),
     **dict.fromkeys(
         ("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "GPT2DoubleHeadsModel",

@@ -134,18 +134,39 @@ class Seen:
 
 @dataclass(frozen=True)
 class Relative:
-    """Keys and queries of relative positions [count, heads * dim], and the position of each distance."""
+    """Keys and queries of relative positions [count, heads * dim], and the position of each distance.
+
+    bias: [heads, count], added to what keys give. backward: [sequences], 1 where distances count backwards.
+    """
 
     keys: torch.Tensor
     queries: torch.Tensor
     place: torch.Tensor
+    bias: torch.Tensor | None = None
+    backward: torch.Tensor | None = None
 
 
-def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative):  # type: ignore[no-untyped-def]
+@dataclass(frozen=True)
+class Other:
+    """What queries add for keys of another segment: a product with key [heads, dim], and bias [heads].
+
+    at: where queries stand, in place of the last keys.
+    """
+
+    key: torch.Tensor
+    bias: torch.Tensor
+    of_queries: torch.Tensor
+    of_keys: torch.Tensor
+    at: torch.Tensor
+
+
+def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative, other):  # type: ignore[no-untyped-def]
     dim = q.shape[1] // heads
-    count, keys, queries, place = 0, None, None, None
+    count, keys, queries, place, further = 0, None, None, None, (None, None, None)
     if relative is not None:
         count, queries, place = len(relative.queries), relative.queries, relative.place
+        mirrored = None if relative.backward is None else place.flip(0).contiguous()
+        further = (relative.bias, mirrored, relative.backward)
         form = str(q.dtype).removeprefix("torch.")
         size = _ops.packed_bytes(form, count, dim)
         keys = torch.cat([pack(part.contiguous(), form)[:size] for part in relative.keys.split(dim, 1)])
@@ -158,12 +179,18 @@ def attention(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative
     space = space[-space.data_ptr() % 64 :]
     _ops.attention(
         q, k, v, cu, cu_k, heads, seen.kv_heads, scale, seen.softcap, seen.back, seen.ahead, bias, index,
-        mask, keys, queries, place, out, None, space,
+        mask, keys, queries, place, *further, *_others(other), out, None, space,
     )  # fmt: skip
     return out
 
 
-def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative):  # type: ignore[no-untyped-def]
+def _others(other):  # type: ignore[no-untyped-def]
+    return (
+        (None,) * 5 if other is None else (other.at, other.key, other.bias, other.of_queries, other.of_keys)
+    )
+
+
+def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask, relative, other):  # type: ignore[no-untyped-def]
     dim, group = q.shape[1] // heads, heads // seen.kv_heads
     starts = cu if cu_k is None else cu_k
     out = torch.empty(q.shape, dtype=torch.float64)
@@ -176,12 +203,20 @@ def attention_reference(q, k, v, cu, cu_k, heads, seen, scale, bias, index, mask
         )
         scores = query @ key.transpose(1, 2)
         place = torch.arange(d - c) if index is None else index[c:d].long()
-        distance = place[None, :] - place[d - c - (b - a) :, None]
+        stands = place[d - c - (b - a) :] if other is None else other.at[a:b].long()
+        distance = place[None, :] - stands[:, None]
         if relative is not None:
-            at = relative.place[distance + len(relative.place) // 2].long()
+            turned = -distance if relative.backward is not None and relative.backward[i] else distance
+            at = relative.place[turned + len(relative.place) // 2].long()
             keys, queries = (t.double().view(len(t), heads, dim) for t in (relative.keys, relative.queries))
             scores = scores + torch.einsum("hqd,qkhd->hqk", query, keys[at])
             scores = scores + torch.einsum("hkd,qkhd->hqk", key, queries[at])
+            if relative.bias is not None:
+                scores = scores + relative.bias.double()[:, at]
+        if other is not None:
+            added = torch.einsum("hqd,hd->hq", query, other.key.double()) + other.bias.double()[:, None]
+            differ = other.of_queries[a:b, None] != other.of_keys[None, c:d]
+            scores = scores + added[..., None] * differ
         scores = scores * scale
         if seen.softcap:
             scores = seen.softcap * (scores / seen.softcap).tanh()
@@ -213,9 +248,11 @@ def attention_case(
     softcap: float = 0.0,
     positions: int = 0,
     buckets: int = 0,
+    streams: bool = False,
 ) -> Case:
     """lengths: of keys; queries: of the queries, the last tokens; default: as many. positions: relative ones,
-    which distances share from buckets / 2 on.
+    which distances share from buckets / 2 on. streams: queries stand anywhere, keys have segments, and every
+    other sequence's distances count backwards.
     """
     seen = Seen(kv_heads or heads, window, 0 if causal else window, softcap)
 
@@ -230,6 +267,19 @@ def attention_case(
             _ops.place_positions(positions, buckets, 4 * longest, place)
             made = (normal(g, positions, heads * dim, dtype=dtype) for _ in range(2))
             relative = Relative(*made, place)
+            if streams:
+                backward = torch.arange(len(lengths)).to(torch.uint8) % 2
+                relative = Relative(*made, place, normal(g, heads, positions), backward)
+        other = None
+        if streams:
+            columns = gaps if holes else [torch.arange(n) for n in lengths]
+            stands = [
+                row[torch.randperm(len(row), generator=g)[:m].sort()[0]]
+                for row, m in zip(columns, queries or lengths, strict=True)
+            ]
+            of_queries, of_keys = (torch.randint(0, 3, (n,), generator=g).int() for n in (tokens, keys))
+            added = normal(g, heads, dim), normal(g, heads)
+            other = Other(*added, of_queries, of_keys, torch.cat(stands).int())
         return (
             normal(g, tokens, heads * dim, dtype=dtype),
             normal(g, keys, seen.kv_heads * dim, dtype=dtype),
@@ -243,6 +293,7 @@ def attention_case(
             torch.cat(gaps).to(torch.int32) if holes else None,
             visible if mask else None,
             relative,
+            other,
         )
 
     return Case(f"attention-{name}", inputs, attention, attention_reference)
@@ -434,6 +485,8 @@ CASES = [
     attention_case("positions-long", (577, 1200), 1, 33, positions=512, buckets=256),
     attention_case("positions-holes", (5, 61, 600), 2, 13, positions=22, buckets=9, holes=True, mask=True),
     attention_case("positions-queries", (9, 650), 2, 24, positions=64, buckets=32, queries=(1, 40)),
+    attention_case("streams", (1, 7, 61, 600), 2, 16, positions=40, queries=(1, 3, 61, 90), streams=True),
+    attention_case("streams-window", (61, 130), 2, 20, positions=40, window=9, holes=True, streams=True),
     attention_case("positions-softcap", (61,), 2, 16, positions=40, softcap=2.0),
     *(
         Case(

@@ -23,10 +23,12 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
           load.vectors({{name + ".query_bias", inner}, {name + ".key_bias", kv}, {name + ".value_bias", kv}}, layer);
     }
   } else {
-    weights.in = load.linear({{name + ".query", inner}, {name + ".key", kv}, {name + ".value", kv}}, layer, width,
-                             spec.qkv_bias);
+    weights.in = load.linear({{name + ".query", inner, spec.head_dim},
+                              {name + ".key", kv, spec.head_dim},
+                              {name + ".value", kv, spec.head_dim}},
+                             layer, width, spec.qkv_bias);
   }
-  weights.out = load.linear({{name + ".out", width}}, layer, inner, spec.out_bias);
+  weights.out = load.linear({{name + ".out", width, spec.head_dim}}, layer, inner, spec.out_bias);
   if (spec.qk_norm) {
     const bool whole = spec.qk_norm->whole_row;
     weights.query_norm = load.norm(name + ".query_norm", layer, whole ? inner : spec.head_dim, false);
@@ -34,6 +36,10 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
   }
   if (const auto* relative = std::get_if<RelativeKeys>(&spec.score))
     weights.relative = load_relative(load, spec, *relative, weights.in, positions, width, layer);
+  if (std::holds_alternative<RelativeWaves>(spec.score)) {
+    weights.waves = load_waves(load, spec, width, layer);
+    weights.in.bias = weights.waves.query_bias;
+  }
   return weights;
 }
 
@@ -49,9 +55,13 @@ void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, i
 }
 
 void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Batch& batch, const Sequences& queries,
-            const KeyView& keys, int64_t layer, const BatchRopes::View& rope, Space& a, float* weights_out) {
-  ops::RelativePositions relative = weights.relative;
+            const KeyView& keys, int64_t layer, const BatchRopes::View& rope, ops::RelativePositions relative, Space& a,
+            float* weights_out) {
   if (relative.count) relative.place = a.place;
+  if (batch.backward && a.mirrored) {
+    relative.mirrored = a.mirrored;
+    relative.backward = batch.backward;
+  }
   const bool cross = spec.keys == Source::kEncoder;
   const int64_t inner = spec.inner(), kv = spec.kv_inner(), width = cross ? inner : inner + 2 * kv;
   const TensorView qkv = of_width(a.qkv, width), context = of_width(a.context, inner);
@@ -72,21 +82,37 @@ void attend(const AttentionSpec& spec, const AttentionWeights& weights, const Ba
     pages = keys.store->keys(layer, keys.first);
   }
   const int64_t window = spec.see.window < 0 ? kFar : spec.see.window;
-  const ops::AttentionOptions options{
+  ops::OtherSegments other;
+  if (batch.segment_ids) {
+    other = weights.waves.other;
+    other.of_queries = batch.segment_ids;
+    other.of_keys = batch.key_segments ? batch.key_segments : batch.segment_ids;
+  }
+  ops::AttentionOptions options{
       .dtype = qkv.dtype,
       .heads = spec.heads,
       .kv_heads = spec.kv_heads,
       .head_dim = spec.head_dim,
       .scale = spec.scale,
       .softcap = spec.softcap,
-      .back = window,
+      .back = spec.see.as_remembered ? std::min(window, batch.remembered) : window,
       .ahead = spec.see.causal ? 0 : window,
       .distance_bias = std::holds_alternative<Buckets>(spec.score) ? a.distance_bias : TensorView{},
       .index = cross ? TensorView{} : batch.index,
+      .at = {},
       .mask = cross ? TensorView{} : batch.mask,
-      .relative = relative};
-  ops::attention({rows, width}, queries, {keys.sequences, k, v, keys.store ? &pages : nullptr}, options,
-                 {context.data, inner}, weights_out, a.attention_workspace);
+      .relative = relative,
+      .other = other};
+  const ops::Keys seen{keys.sequences, k, v, keys.store ? &pages : nullptr};
+  ops::attention({rows, width}, queries, seen, options, {context.data, inner}, weights_out, a.attention_workspace);
+  if (batch.targets.count() == 0) return;
+  const int64_t tokens = batch.tokens();
+  options.at = batch.targets.at;
+  options.mask = batch.targets.mask;
+  options.other.of_queries = batch.targets.segment_ids;
+  ops::attention({rows + tokens * width * size, width},
+                 Sequences{batch.targets.cu_seqlens.as<int32_t>()}.part(0, queries.count), seen, options,
+                 {context.as<std::byte>() + tokens * inner * size, inner}, nullptr, a.attention_workspace);
 }
 
 void leave_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end, TensorView residual,

@@ -39,6 +39,7 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width
   const int64_t width = spec.width ? spec.width : stack_width;
   weights.tokens = load.tokens(spec.vocab, width);
   if (spec.segments) weights.segments = load.table("embed.segments", {spec.segments, width});
+  if (spec.target) weights.target = load.table("embed.target", {1, 1, width});
   if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
   if (spec.positions) {
     const Shape shape{spec.positions->count, width};
@@ -82,7 +83,9 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
                  Space& a) {
   fill_positions(spec, batch, past, a.position_ids.as<int32_t>());
   const bool projects = spec.project != Project::kNone;
-  const TensorView sum = projects ? a.embedded : a.x;
+  const TensorView sum = slice(projects ? a.embedded : a.x, 0, batch.tokens());
+  for (int64_t t = batch.tokens(); t < batch.rows(); ++t)
+    std::memcpy(slice(a.x, t, t + 1).data, weights.target.data, size_t(a.x.shape[1]) * sizeof(float));
   const bool named = spec.languages && batch.language_ids;  // no family has languages and segments of their own table
   ops::embed({.tokens = weights.tokens.rows,
               .packed = weights.tokens.packed,

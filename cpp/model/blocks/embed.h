@@ -8,10 +8,10 @@
 namespace fastplm {
 
 // Slots: embed.tokens, embed.positions (but for positions made of waves), embed.segments, embed.languages, embed.norm,
-// embed.project.
+// embed.project, embed.target.
 struct EmbedWeights {
   TokenTable tokens;
-  TensorView segments, positions, languages;   // f32, or empty
+  TensorView segments, positions, languages, target;   // f32, or empty
   NormWeights norm;
   LinearWeights project;
 };

@@ -62,8 +62,11 @@ static TensorView shaped(TensorView space, int64_t rows, int64_t width) {
   return space;
 }
 
-void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out) {
-  TensorView x = a.x;   // never written: other heads read it too
+void head_block(const LoadedHead& head, const Batch& whole, Space& a, bool last_rows, TensorView out) {
+  Batch batch = whole;
+  if (whole.targets.cu_seqlens) batch.cu_seqlens = whole.targets.cu_seqlens;
+  const int64_t first = whole.targets.cu_seqlens ? whole.tokens() : 0;
+  TensorView x = slice(a.x, first, first + batch.tokens());   // never written: other heads read it too
   int64_t rows = x.shape[0], spare = 0;
   const TensorView spaces[2] = {a.rows, a.next};
   if (last_rows && !head.spec.per_sequence()) {

@@ -32,14 +32,16 @@ bool any_branch(const StackSpec& spec, const Is& is) {
 void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const Space::Size& size) {
   const int64_t tokens = size.tokens;
   int64_t inner = 0, qkv = 0, share = 0, biased = 0, up = 0, gated = 0, unfolded = 0;
-  bool placed = false;
+  bool placed = false, mirrored = false;
   for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) {
     inner = std::max(inner, attention.inner());
     qkv = std::max(qkv, attention.inner() + 2 * attention.kv_inner());
     const auto* relative = std::get_if<RelativeKeys>(&attention.score);
-    placed |= relative != nullptr;
-    share = std::max(share,
-                     ops::attention_workspace(dtype, attention.head_dim, size.longest, relative ? relative->count : 0));
+    const auto* waves = std::get_if<RelativeWaves>(&attention.score);
+    placed |= relative || waves;
+    mirrored |= waves && waves->halves;
+    const int64_t positions = relative ? relative->count : waves ? size.waves : 0;
+    share = std::max(share, ops::attention_workspace(dtype, attention.head_dim, size.longest, positions));
     if (std::holds_alternative<Buckets>(attention.score)) biased = std::max(biased, attention.heads);
   });
   for_each<MlpSpec>(spec, [&](const MlpSpec& mlp) {
@@ -68,6 +70,7 @@ void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const
   take(a.position_ids, DType::kI32, {tokens});
   if (unfolded) take(a.unfolded, dtype, {tokens, unfolded});
   if (placed) take(a.place, DType::kI32, {2 * size.reach - 1});
+  if (mirrored) take(a.mirrored, DType::kI32, {2 * size.reach - 1});
   if (biased) take(a.distance_bias, DType::kF32, {biased, 2 * size.reach - 1});
   take(a.attention_workspace, DType::kU8, {size.threads * share});
   if (size.head_rows == 0) return;

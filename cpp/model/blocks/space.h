@@ -18,13 +18,15 @@ struct Space {
   TensorView position_ids;  // [tokens] i32
   TensorView unfolded;      // [tokens, width length]: see conv.h; or empty
   TensorView distance_bias; // [heads, 2 reach - 1] f32, or empty
-  TensorView place;         // [2 reach - 1] i32: of RelativeKeys, or empty
+  TensorView place;         // [2 reach - 1] i32: of RelativeKeys and RelativeWaves, or empty
+  TensorView mirrored;      // the same, of sequences that are read backwards
   TensorView attention_workspace;   // u8
   TensorView rows, next;    // [rows, widest head step] f32: see head.h
   TensorView narrow;        // the same in the model's dtype
 
   struct Size {
-    int64_t tokens, longest, reach, mlp_rows, threads;   // longest: of keys
+    int64_t tokens, longest, reach, mlp_rows, threads;   // tokens: with targets; longest: of keys
+    int64_t waves = 0;   // distances that have keys
     int64_t head_rows = 0, head_width = 0;
   };
   static int64_t bytes(const StackSpec& spec, DType dtype, const Size& size);   // that take() will need

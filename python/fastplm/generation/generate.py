@@ -8,6 +8,7 @@ import numpy as np
 
 from fastplm import _engine, arrays
 from fastplm.errors import UnsupportedError
+from fastplm.families import family_of
 from fastplm.generation import given as own_functions
 from fastplm.generation import inputs as prompts
 from fastplm.generation import processors, stopping
@@ -71,9 +72,10 @@ def resolve(
 def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """See `GenerationMixin.generate`."""
     if model.stacks == "encoder":
+        decodes = "is_decoder" in family_of(model.model_type).keys
         raise UnsupportedError(
             f"generate(): {type(model).__name__} runs as an encoder, whose tokens see those that follow; "
-            "expected a decoder: is_decoder in config.json"
+            f"expected a decoder{': is_decoder in config.json' if decodes else ''}"
         )
     kwargs = dict(kwargs)
     streamer, tokenizer = kwargs.pop("streamer", None), kwargs.pop("tokenizer", None)

@@ -63,8 +63,10 @@ def _kind(model: PreTrainedModel, row: Row) -> int | None:
     """Rows of a kind can be in one batch; None: in none with others.
 
     The classifier of a decoder takes the last token before the padding, which must be known; that of an
-    encoder-decoder the last end of text, of which all rows must have as many.
+    encoder-decoder the last end of text, of which all rows must have as many. A summary counts padding too.
     """
+    if model.kind.pick == "summary":
+        return len(row)
     if model.task != "ForSequenceClassification" or model.stacks == "encoder":
         return 0
     if model.stacks == "both":
@@ -78,6 +80,8 @@ def _forward(model: PreTrainedModel, rows: list[Row]) -> Any:
     arguments["output_attentions"] = False
     if model.stacks != "encoder":
         arguments["use_cache"] = False
+    if "mems" in model.kind.arguments:
+        arguments["use_mems"] = False
     padding = {"input_ids": model.config.get("pad_token_id") or 0}
     mask = np.zeros((len(rows), longest), np.uint8)
     for name in rows[0].inputs:
