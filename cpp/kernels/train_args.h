@@ -10,7 +10,8 @@ struct Dropout {
   uint32_t key[2], offset[2];
   float threshold;          // of 2^16 values; 0: nothing is dropped
   float scale;              // of what is kept
-  explicit operator bool() const { return threshold > 0; }
+  const int64_t* seed = nullptr;   // CUDA: the four words above lie there, in the device's memory
+  constexpr explicit operator bool() const { return threshold > 0; }
 };
 
 template <class T>
