@@ -44,12 +44,13 @@ void fill(CudaKernels<T>& k) {
 }
 
 CudaTable made() {
-  CudaTable table{.version = kCudaTableVersion,
-                  .bytes = sizeof(CudaTable),
-                  .devices = devices,
-                  .error_text = [](int error) { return cudaGetErrorString(cudaError_t(error)); },
-                  .product_library = library_in_use,
-                  .norm_of_parts = norm_of_parts};
+  CudaTable table{};
+  table.version = kCudaTableVersion;
+  table.bytes = sizeof(CudaTable);
+  table.devices = devices;
+  table.error_text = [](int error) { return cudaGetErrorString(cudaError_t(error)); };
+  table.product_library = library_in_use;
+  table.norm_of_parts = norm_of_parts;
   fill(table.f32);
   fill(table.half);
   fill(table.bf);

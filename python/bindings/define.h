@@ -19,6 +19,7 @@ using namespace fastplm;
 
 struct Place {   // of an argument, for errors
   const char *op, *name;
+  bool cuda = false;   // the op has kernels for it
   friend std::ostream& operator<<(std::ostream& out, const Place& p) { return out << p.op << ": " << p.name; }
 };
 
@@ -47,10 +48,13 @@ inline bool is_contiguous(const nb::ndarray<>& a) {
 }
 
 inline TensorView view_of(const nb::ndarray<>& a, const Place& place) {
-  if (a.device_type() != nb::device::cpu::value) {
-    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU");
+  const bool on_cuda = a.device_type() == nb::device::cuda::value;
+  if (a.device_type() != nb::device::cpu::value && !(place.cuda && on_cuda)) {
+    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU",
+         place.cuda ? ", or 2, CUDA" : "");
   }
-  TensorView view{a.data(), dtype_of(a.dtype(), place), Device::kCpu, {}};
+  TensorView view{a.data(), dtype_of(a.dtype(), place), on_cuda ? Device::kCuda : Device::kCpu, {}};
+  if (on_cuda) view.device_index = a.device_id();
   if (a.ndim() > size_t(Shape::kMaxRank)) {
     fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
   }
@@ -118,6 +122,49 @@ class Parameter<TensorList> {
   TensorList value;
 };
 
+struct OnHost : TensorView {};   // always on the CPU
+
+template <>
+class Parameter<OnHost> {
+  Parameter<TensorView> tensor_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) : tensor_({place.op, place.name}, given) {
+    value = {tensor_.value};
+  }
+  OnHost value;
+};
+
+// All tensors of a call lie on one device. Those without memory may be anywhere.
+class OneDevice {
+  const char *op_, *first_name_ = nullptr;
+  TensorView first_;
+
+ public:
+  explicit OneDevice(const char* op) : op_(op) {}
+  void see(const char* name, const TensorView& t) {
+    if (!t) return;
+    if (!first_name_) {
+      first_name_ = name;
+      first_ = t;
+    }
+    if (t.device == first_.device && t.device_index == first_.device_index) return;
+    const auto where = [](const TensorView& v) {
+      return v.on_cuda() ? "cuda:" + std::to_string(v.device_index) : std::string("cpu");
+    };
+    fail(ErrorKind::kUnsupported, op_, ": ", name, " is on ", where(t), "; expected ", where(first_), ", as ",
+         first_name_);
+  }
+  void see(const char* name, const TensorList& list) {
+    for (const TensorView& t : list) see(name, t);
+  }
+  void see(const char*, const OnHost&) {}
+  template <class Other>
+  void see(const char*, const Other&) {}
+  void see(const char* name, const Maybe& t) { see(name, static_cast<const TensorView&>(t)); }
+};
+
 template <class T>
 using ParameterOf = Parameter<std::remove_cvref_t<T>>;
 
@@ -133,12 +180,16 @@ template <class... Args>
 using Names = std::array<const char*, sizeof...(Args)>;
 
 template <class Result, class... Args, size_t... kAt>
-void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names,
+void define(nb::module_& m, const char* op, bool cuda, Result (*run)(Args...), const Names<Args...>& names,
             std::index_sequence<kAt...>) {
   m.def(
       op,
       [=](typename ParameterOf<Args>::Given... given) {
-        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt]}, given)...};
+        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt], cuda}, given)...};
+        if (cuda) {
+          OneDevice device(op);
+          (device.see(names[kAt], std::get<kAt>(parameters).value), ...);
+        }
         const ReleaseGil released;
         return run(std::get<kAt>(parameters).value...);
       },
@@ -147,5 +198,11 @@ void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<
 
 template <class Result, class... Args>
 void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
-  define(m, op, run, names, std::index_sequence_for<Args...>());
+  define(m, op, false, run, names, std::index_sequence_for<Args...>());
+}
+
+// An op that has CUDA kernels too.
+template <class Result, class... Args>
+void define_everywhere(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
+  define(m, op, true, run, names, std::index_sequence_for<Args...>());
 }
