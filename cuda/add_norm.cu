@@ -10,6 +10,7 @@ template <class T>
 struct AddNormCall {
   AddNormArgs<T> args;
   int64_t rows;
+  const int64_t* seed;
 };
 
 template <class T>
@@ -17,7 +18,7 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_kernel(AddNormCall<T> ca
   const AddNormArgs<T>& a = call.args;
   const int64_t row = row_of_warp();
   if (row >= call.rows) return;
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, call.seed);
   const int64_t at = row * a.dim;
   const T* s = a.sum ? a.sum + at : a.x + at;
   float total = 0.0f;
@@ -64,6 +65,7 @@ template <class T>
 struct AddNormGradCall {
   AddNormGradArgs<T> args;
   int64_t rows;
+  const int64_t* seed;
 };
 
 // With n = (s - mean) scale and g = dy weight: ds = scale (g - mean(g) - n mean(g n)), without mean(g) for RMSNorm.
@@ -72,7 +74,7 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradC
   const AddNormGradArgs<T>& a = call.args;
   const int64_t row = row_of_warp();
   if (row >= call.rows) return;
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, call.seed);
   const int64_t at = row * a.dim;
   const float mean = a.stats[2 * row], scale = a.stats[2 * row + 1];
   const auto load_both = [&](int64_t i, int n, float (&g)[kEight], float (&normal)[kEight]) {
@@ -188,8 +190,9 @@ int add_parts(CudaStream on, const float* parts, int64_t stride, int64_t dim, in
 }
 
 template <class T>
-int add_norm_grad(CudaStream on, const AddNormGradArgs<T>& a, RowCut rows, float* dweight, float* dbias, float* parts) {
-  int error = launch(add_norm_grad_kernel<T>, on, blocks_of_rows(rows.rows), kRowThreads, 0, {a, rows.rows});
+int add_norm_grad(CudaStream on, const AddNormGradArgs<T>& a, RowCut rows, const int64_t* seed, float* dweight,
+                  float* dbias, float* parts) {
+  int error = launch(add_norm_grad_kernel<T>, on, blocks_of_rows(rows.rows), kRowThreads, 0, {a, rows.rows, seed});
   if (error || !(dweight || dbias)) return error;
   const VectorGradCall<T> call{a.dy, a.sum, a.stats, a.dim, rows, dweight != nullptr, dbias != nullptr, parts};
   error = launch(vector_grad_kernel<T>, on, blocks_of_columns(a.dim, rows.count), kColumnThreads, 0, call);
@@ -209,8 +212,8 @@ int column_sums(CudaStream on, const T* x, int64_t dim, RowCut rows, float* sums
 
 template <class T>
 void fill_add_norm(CudaKernels<T>& k) {
-  k.add_norm = [](CudaStream on, const AddNormArgs<T>& a, int64_t rows) {
-    return launch(add_norm_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows});
+  k.add_norm = [](CudaStream on, const AddNormArgs<T>& a, int64_t rows, const int64_t* seed) {
+    return launch(add_norm_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows, seed});
   };
   k.add_norm_grad = add_norm_grad<T>;
   k.column_sums = column_sums<T>;

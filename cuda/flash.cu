@@ -32,7 +32,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
   if (tile.sequence < 0) return;
   const FlashSequence s = sequence_of(a, tile.sequence);
   const int head = int(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, a.seed);
   const int64_t ldq = int64_t(a.heads) * a.head_dim, ldk = int64_t(a.kv_heads) * a.head_dim;
   const int64_t rows = clamp(s.queries - tile.first, 0, kQueries), query = s.query + tile.first;
   const T* const k = a.k + (s.key * a.kv_heads + kv_head) * a.head_dim;
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
     wait_for_groups<0>();
     sync_block();   // the keys are there; nobody reads the values and the bits of dropout of the step before
     load_keys(tiles.v, v, key);
-    if (dropout && (key == first || key % kDropGroup == 0)) {
+    if (drops(dropout) && (key == first || key % kDropGroup == 0)) {
       fill_kept<kQueries, kThreads>(tiles.kept, dropout, query * a.heads + head, a.heads, key / kDropGroup);
     }
     Sums<1, kKeys / 8> scores;
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
       for (int e = 0; e < 2; ++e) {
         weight[e] = x[e] == -INFINITY ? 0.0f : exp2f((x[e] - top[r / 8]) * kLog2E);
         total[r / 8] += weight[e];
-        if (dropout) weight[e] = is_kept(tiles.kept, warp() * 16 + r, key + c + e) ? weight[e] * dropout.scale : 0.0f;
+        if (drops(dropout)) weight[e] = is_kept(tiles.kept, warp() * 16 + r, key + c + e) ? weight[e] * dropout.scale : 0.0f;
       }
       store_pair(tiles.weights + (warp() * 16 + r) * Tiles::kWeightPitch + c, 2, true, weight);
     });

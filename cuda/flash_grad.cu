@@ -77,7 +77,7 @@ __global__ void __launch_bounds__((GradTiles<T, kDim, kOwnsKeys>::kThreads)) fla
                                    : find_tile(a.query_start, a.sequences, a.queries, kTile, blockIdx.x);
   if (tile.sequence < 0) return;
   const FlashSequence s = sequence_of(a, tile.sequence);
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, a.seed);
   const int64_t ldq = int64_t(a.heads) * a.head_dim, ldk = int64_t(a.kv_heads) * a.head_dim;
   const int64_t rows = clamp((kOwnsKeys ? s.keys : s.queries) - tile.first, 0, kTile);
   const int warp_row = warp() / 2 * 16, warp_half = warp() % 2;
@@ -119,7 +119,7 @@ __global__ void __launch_bounds__((GradTiles<T, kDim, kOwnsKeys>::kThreads)) fla
         load_queries(tiles.other_first, tiles.other_second, other, head);
       else
         load_keys(tiles.other_first, tiles.other_second, other, head / group);
-      if (dropout) {
+      if (drops(dropout)) {
         fill_kept<kTile, kThreads>(tiles.kept, dropout, (s.query + first_query) * a.heads + head, a.heads,
                                    first_key / kDropGroup);
       }
@@ -147,7 +147,7 @@ __global__ void __launch_bounds__((GradTiles<T, kDim, kOwnsKeys>::kThreads)) fla
             if (sees(s, a.back, a.ahead, query, key)) {
               const float score = scores.v[0][n][half * 2 + e] * a.scale + (bias ? bias[key - s.place(query)] : 0.0f);
               const float probability = exp2f((score - tiles.lse[q]) * kLog2E);
-              const float keep = !dropout ? 1.0f : is_kept(tiles.kept, q, key) ? dropout.scale : 0.0f;
+              const float keep = !drops(dropout) ? 1.0f : is_kept(tiles.kept, q, key) ? dropout.scale : 0.0f;
               weight[e] = probability * keep;
               dscore[e] = probability * (dweights.v[0][n][half * 2 + e] * keep - tiles.shares[q]);
             }

@@ -10,6 +10,7 @@ template <class T>
 struct GatedCall {
   GatedArgs<T> args;
   int64_t rows;
+  const int64_t* seed;
 };
 
 template <class T>
@@ -17,7 +18,7 @@ __global__ void __launch_bounds__(kRowThreads) gated_kernel(GatedCall<T> call) {
   const GatedArgs<T>& a = call.args;
   const int64_t row = row_of_warp();
   if (row >= call.rows) return;
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, call.seed);
   for_eights(a.dim, [&](int64_t i, int n) {
     const int64_t at = row * a.dim + i;
     float x[kEight], up[kEight], keep[kEight];
@@ -34,6 +35,7 @@ template <class T>
 struct GatedGradCall {
   GatedGradArgs<T> args;
   int64_t rows;
+  const int64_t* seed;
 };
 
 template <class T>
@@ -41,7 +43,7 @@ __global__ void __launch_bounds__(kRowThreads) gated_grad_kernel(GatedGradCall<T
   const GatedGradArgs<T>& a = call.args;
   const int64_t row = row_of_warp();
   if (row >= call.rows) return;
-  const Dropout dropout = with_seed(a.dropout);
+  const Dropout dropout = with_seed(a.dropout, call.seed);
   for_eights(a.dim, [&](int64_t i, int n) {
     const int64_t at = row * a.dim + i;
     float dy[kEight], x[kEight], up[kEight], keep[kEight];
@@ -87,11 +89,11 @@ __global__ void __launch_bounds__(kRowThreads) glu_kernel(GluCall<T> call) {
 
 template <class T>
 void fill_gated(CudaKernels<T>& k) {
-  k.gated = [](CudaStream on, const GatedArgs<T>& a, int64_t rows) {
-    return launch(gated_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows});
+  k.gated = [](CudaStream on, const GatedArgs<T>& a, int64_t rows, const int64_t* seed) {
+    return launch(gated_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows, seed});
   };
-  k.gated_grad = [](CudaStream on, const GatedGradArgs<T>& a, int64_t rows) {
-    return launch(gated_grad_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows});
+  k.gated_grad = [](CudaStream on, const GatedGradArgs<T>& a, int64_t rows, const int64_t* seed) {
+    return launch(gated_grad_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows, seed});
   };
   k.glu = [](CudaStream on, const GluArgs<T>& a, int64_t rows) {
     return launch(glu_kernel<T>, on, blocks_of_rows(rows), kRowThreads, 0, {a, rows});

@@ -6,13 +6,15 @@ namespace fastplm::cuda {
 
 constexpr int kDropGroup = 128;
 
+__device__ inline bool drops(const Dropout& d) { return d.threshold > 0; }
+
 // The seed lies in the device's memory.
-__device__ inline Dropout with_seed(Dropout d) {
-  if (!d) return d;
+__device__ inline Dropout with_seed(Dropout d, const int64_t* seed) {
+  if (!drops(d)) return d;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    d.key[i] = uint32_t(uint64_t(d.seed[0]) >> 32 * i);
-    d.offset[i] = uint32_t(uint64_t(d.seed[1]) >> 32 * i);
+    d.key[i] = uint32_t(uint64_t(seed[0]) >> 32 * i);
+    d.offset[i] = uint32_t(uint64_t(seed[1]) >> 32 * i);
   }
   return d;
 }
@@ -51,7 +53,7 @@ __device__ inline uint32_t kept_of_residue(const Dropout& d, int64_t row, int64_
 // keep[j]: what element i + j of the row is multiplied by, where i is this lane's in a call of for_eights. A lane draws
 // the numbers of one residue, and all take from each other what they need; so all lanes call it together.
 __device__ inline void keep_eight(const Dropout& d, int64_t row, int64_t i, float (&keep)[kEight]) {
-  if (!d) {
+  if (!drops(d)) {
 #pragma unroll
     for (int j = 0; j < kEight; ++j) keep[j] = 1.0f;
     return;

@@ -53,6 +53,7 @@ struct CudaFlashArgs {
   const float* bias;       // [heads, 2 reach - 1] or null
   int64_t reach;
   Dropout dropout;
+  const int64_t* seed;
   T* out;                  // as q
   float* lse;              // [queries, heads]
 };
@@ -76,11 +77,13 @@ struct CudaAdamWTensor {
 
 template <class T>
 struct CudaKernels {       // each returns 0, or an error of the CUDA runtime
-  int (*add_norm)(CudaStream, const AddNormArgs<T>&, int64_t rows);
+  // seed: [2] of dropout, whose key and offset are not filled in; not read without dropout
+  int (*add_norm)(CudaStream, const AddNormArgs<T>&, int64_t rows, const int64_t* seed);
   // parts: [rows.count, 2, dim], where dweight or dbias is wanted
-  int (*add_norm_grad)(CudaStream, const AddNormGradArgs<T>&, RowCut rows, float* dweight, float* dbias, float* parts);
-  int (*gated)(CudaStream, const GatedArgs<T>&, int64_t rows);
-  int (*gated_grad)(CudaStream, const GatedGradArgs<T>&, int64_t rows);
+  int (*add_norm_grad)(CudaStream, const AddNormGradArgs<T>&, RowCut rows, const int64_t* seed, float* dweight,
+                       float* dbias, float* parts);
+  int (*gated)(CudaStream, const GatedArgs<T>&, int64_t rows, const int64_t* seed);
+  int (*gated_grad)(CudaStream, const GatedGradArgs<T>&, int64_t rows, const int64_t* seed);
   int (*column_sums)(CudaStream, const T* x, int64_t dim, RowCut rows, float* sums, float* parts);   // [rows.count, dim]
   int (*cross_entropy)(CudaStream, const LossArgs<T>&, int64_t rows);
   int (*cross_entropy_grad)(CudaStream, const LossGradArgs<T>&, int64_t rows);

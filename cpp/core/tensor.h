@@ -43,10 +43,8 @@ struct TensorView {   // contiguous, row-major
   DType dtype = DType::kF32;
   Device device = Device::kCpu;
   Shape shape;
-  int device_index = 0;   // which of the GPUs
 
   explicit operator bool() const { return data; }
-  bool on_cuda() const { return device == Device::kCuda; }
   template <class T>
   T* as() const {
     return static_cast<T*>(data);

@@ -10,8 +10,7 @@ struct Dropout {
   uint32_t key[2], offset[2];
   float threshold;          // of 2^16 values; 0: nothing is dropped
   float scale;              // of what is kept
-  const int64_t* seed = nullptr;   // CUDA: the four words above lie there, in the device's memory
-  constexpr explicit operator bool() const { return threshold > 0; }
+  explicit operator bool() const { return threshold > 0; }
 };
 
 template <class T>

@@ -11,7 +11,7 @@
 namespace fastplm::ops {
 namespace {
 
-thread_local Stream current_stream = 0;
+thread_local CudaStream current{};
 
 // The library lies beside this one.
 const CudaTable* open_table(std::string& reason) {
@@ -83,7 +83,8 @@ void check_cuda(const char* op, int error) {
   if (error) fail(ErrorKind::kInternal, op, ": CUDA says: ", door().table->error_text(error));
 }
 
-void set_cuda_stream(Stream stream) { current_stream = stream; }
-Stream cuda_stream() { return current_stream; }
+void set_cuda_device(int index) { current.device = index; }
+void set_cuda_stream(Stream stream) { current.stream = stream; }
+CudaStream cuda_stream() { return current; }
 
 }  // namespace fastplm::ops

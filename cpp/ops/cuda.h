@@ -31,8 +31,14 @@ const CudaTable& cuda_table(const char* op);
 // Throws kInternal for an error of the CUDA runtime; 0 is none.
 void check_cuda(const char* op, int error);
 
-// What this thread's operations on CUDA tensors run on: a cudaStream_t; 0, the default stream, at first.
+// What this thread's operations on CUDA tensors run on; at first the default stream of device 0. Whoever calls an
+// operation sets it to where the tensors are.
+FASTPLM_EXPORT void set_cuda_device(int index);
 FASTPLM_EXPORT void set_cuda_stream(Stream stream);
-Stream cuda_stream();
+CudaStream cuda_stream();
 
 }  // namespace fastplm::ops
+
+namespace fastplm {
+inline bool on_cuda(const TensorView& t) { return t.device == Device::kCuda; }
+}  // namespace fastplm

@@ -24,12 +24,12 @@ void with_stored_type(const char* op, DType dtype, Fn&& fn) {
   with_float_type(op, dtype, fn);
 }
 
-// Calls fn(kernels, stream) with the CUDA kernels of the type and device that x has; fn returns their error.
+// Calls fn(kernels, stream) with the CUDA kernels of x's type; fn returns their error.
 template <class Fn>
 void with_cuda(const char* op, const TensorView& x, Fn&& fn) {
   const CudaTable& table = ops::cuda_table(op);
   with_stored_type(op, x.dtype, [&]<class T>() {
-    ops::check_cuda(op, fn(table.of<T>(), CudaStream{x.device_index, ops::cuda_stream()}));
+    ops::check_cuda(op, fn(table.of<T>(), ops::cuda_stream()));
   });
 }
 

@@ -19,7 +19,7 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
   }
   if (!ids) check.matches("inputs_embeds", x, DType::kF32, y.shape);
   const auto check_ids = [&](const char* name, TensorView of, int64_t count) {
-    if (y.on_cuda())
+    if (on_cuda(y))
       check.matches(name, of, DType::kI32, {rows});   // the kernel looks at them
     else
       check.ids(name, of, rows, count);
@@ -42,7 +42,7 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
             .x_scale = float(tables.x_scale),
             .y = y.as<float>()};
   };
-  if (y.on_cuda()) {
+  if (on_cuda(y)) {
     if (tables.packed) fail(ErrorKind::kUnsupported, "embed: the table is packed; expected a plain one on CUDA");
     return with_cuda("embed", tables.tokens, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.embed(on, args(T{}), rows, vocab, tables.segments.shape[0], tables.positions.shape[0]);

@@ -15,7 +15,7 @@ void glu(TensorView x, Act act, TensorView y) {
   const auto args = [&]<class T>(T) -> GluArgs<T> {
     return {.x = x.as<T>(), .dim = dim, .act = act, .y = y.as<T>()};
   };
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("glu", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.glu(on, args(T{}), rows);
     });

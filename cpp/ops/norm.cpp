@@ -27,7 +27,7 @@ void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, doubl
             .y_f32 = y_copy.as<float>(),
             .y = y.as<T>()};
   };
-  if (y.on_cuda()) {
+  if (on_cuda(y)) {
     return with_cuda("norm", y, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.norm(on, args(T{}), x.shape.rows());
     });
@@ -51,7 +51,7 @@ void head_norm(TensorView x, int64_t heads, TensorView weight, double eps) {
     return {
         .x = x.as<T>(), .ldx = x.shape[1], .heads = heads, .dim = dim, .weight = weight.as<float>(), .eps = float(eps)};
   };
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("head_norm", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.head_norm(on, args(T{}), x.shape[0]);
     });

@@ -26,7 +26,7 @@ void rope(TensorView x, int64_t heads, int64_t head_dim, TensorView table, Tenso
   const Check check{"rope"};
   check.rank("x", x, 2);
   const int64_t rows = x.shape[0], dims = table.shape[1];
-  if (x.on_cuda())
+  if (on_cuda(x))
     check.matches("position_ids", position_ids, DType::kI32, {rows});   // the kernel looks at them
   else
     check.ids("position_ids", position_ids, rows, table.shape[0]);
@@ -43,7 +43,7 @@ void rope(TensorView x, int64_t heads, int64_t head_dim, TensorView table, Tenso
             .cos_sin = table.as<float>(),
             .position_ids = position_ids.as<int32_t>()};
   };
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("rope", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.rope(on, args(T{}), rows, table.shape[0]);
     });

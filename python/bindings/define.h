@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/tensor.h"
 #include "gil.h"
+#include "ops/cuda.h"
 
 namespace nb = nanobind;
 using namespace fastplm;
@@ -48,13 +49,12 @@ inline bool is_contiguous(const nb::ndarray<>& a) {
 }
 
 inline TensorView view_of(const nb::ndarray<>& a, const Place& place) {
-  const bool on_cuda = a.device_type() == nb::device::cuda::value;
-  if (a.device_type() != nb::device::cpu::value && !(place.cuda && on_cuda)) {
+  const bool is_cuda = a.device_type() == nb::device::cuda::value;
+  if (a.device_type() != nb::device::cpu::value && !(place.cuda && is_cuda)) {
     fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU",
          place.cuda ? ", or 2, CUDA" : "");
   }
-  TensorView view{a.data(), dtype_of(a.dtype(), place), on_cuda ? Device::kCuda : Device::kCpu, {}};
-  if (on_cuda) view.device_index = a.device_id();
+  TensorView view{a.data(), dtype_of(a.dtype(), place), is_cuda ? Device::kCuda : Device::kCpu, {}};
   if (a.ndim() > size_t(Shape::kMaxRank)) {
     fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
   }
@@ -85,6 +85,7 @@ class Parameter<TensorView> {
     }
     value = view_of(owner_, place);
   }
+  int device_index() const { return on_cuda(value) ? owner_.device_id() : 0; }
   TensorView value;
 };
 
@@ -100,6 +101,7 @@ class Parameter<Maybe> {
     if (given.is_none()) return;
     value = {tensor_.emplace(place, given).value};
   }
+  const std::optional<Parameter<TensorView>>& given() const { return tensor_; }
   Maybe value;
 };
 
@@ -119,6 +121,7 @@ class Parameter<TensorList> {
     tensors_.reserve(list.size());
     for (nb::handle each : list) value.push_back(tensors_.emplace_back(place, nb::borrow(each)).value);
   }
+  const std::vector<Parameter<TensorView>>& given() const { return tensors_; }
   TensorList value;
 };
 
@@ -136,33 +139,38 @@ class Parameter<OnHost> {
   OnHost value;
 };
 
-// All tensors of a call lie on one device. Those without memory may be anywhere.
+// All tensors of a call lie on one device, where it runs. Those without memory may be anywhere.
 class OneDevice {
   const char *op_, *first_name_ = nullptr;
-  TensorView first_;
+  Device device_ = Device::kCpu;
+  int index_ = 0;
 
  public:
   explicit OneDevice(const char* op) : op_(op) {}
-  void see(const char* name, const TensorView& t) {
+  ~OneDevice() { ops::set_cuda_device(index_); }
+  void see(const char* name, const Parameter<TensorView>& tensor) {
+    const TensorView& t = tensor.value;
     if (!t) return;
     if (!first_name_) {
       first_name_ = name;
-      first_ = t;
+      device_ = t.device;
+      index_ = tensor.device_index();
     }
-    if (t.device == first_.device && t.device_index == first_.device_index) return;
-    const auto where = [](const TensorView& v) {
-      return v.on_cuda() ? "cuda:" + std::to_string(v.device_index) : std::string("cpu");
+    if (t.device == device_ && tensor.device_index() == index_) return;
+    const auto where = [](Device device, int index) {
+      return device == Device::kCuda ? "cuda:" + std::to_string(index) : std::string("cpu");
     };
-    fail(ErrorKind::kUnsupported, op_, ": ", name, " is on ", where(t), "; expected ", where(first_), ", as ",
-         first_name_);
+    fail(ErrorKind::kUnsupported, op_, ": ", name, " is on ", where(t.device, tensor.device_index()), "; expected ",
+         where(device_, index_), ", as ", first_name_);
   }
-  void see(const char* name, const TensorList& list) {
-    for (const TensorView& t : list) see(name, t);
+  void see(const char* name, const Parameter<Maybe>& tensor) {
+    if (tensor.given()) see(name, *tensor.given());
   }
-  void see(const char*, const OnHost&) {}
+  void see(const char* name, const Parameter<TensorList>& list) {
+    for (const Parameter<TensorView>& t : list.given()) see(name, t);
+  }
   template <class Other>
   void see(const char*, const Other&) {}
-  void see(const char* name, const Maybe& t) { see(name, static_cast<const TensorView&>(t)); }
 };
 
 template <class T>
@@ -188,7 +196,7 @@ void define(nb::module_& m, const char* op, bool cuda, Result (*run)(Args...), c
         const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt], cuda}, given)...};
         if (cuda) {
           OneDevice device(op);
-          (device.see(names[kAt], std::get<kAt>(parameters).value), ...);
+          (device.see(names[kAt], std::get<kAt>(parameters)), ...);
         }
         const ReleaseGil released;
         return run(std::get<kAt>(parameters).value...);

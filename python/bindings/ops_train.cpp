@@ -94,7 +94,7 @@ void bind_training(nb::module_& m) {
       +[](TensorView q, TensorView k, TensorView v, TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale,
           int64_t back, int64_t ahead, Maybe seed, double p, TensorView out, TensorView lse, TensorView workspace) {
         const ops::Flash options = flash_options(scale, back, ahead, seed, p);
-        if (q.on_cuda()) {
+        if (on_cuda(q)) {
           const TensorView key_start = cu_seqlens_k ? cu_seqlens_k : cu_seqlens;
           return ops::flash_on_cuda(q, k, v, cu_seqlens, key_start, bias, options, out, lse);
         }
@@ -108,7 +108,7 @@ void bind_training(nb::module_& m) {
              TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale, int64_t back, int64_t ahead,
              Maybe seed, double p, TensorView dq, TensorView dk, TensorView dv, Maybe dbias, TensorView workspace) {
            const ops::Flash options = flash_options(scale, back, ahead, seed, p);
-           if (q.on_cuda()) {
+           if (on_cuda(q)) {
              const TensorView key_start = cu_seqlens_k ? cu_seqlens_k : cu_seqlens;
              return ops::flash_grad_on_cuda(dout, q, k, v, out, lse, cu_seqlens, key_start, bias, options, dq, dk, dv,
                                             dbias, workspace);

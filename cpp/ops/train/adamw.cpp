@@ -91,7 +91,7 @@ void adamw_on_cuda(std::span<const Adapted> tensors, const AdamW& o) {
 void adamw(std::span<const Adapted> tensors, const AdamW& o) {
   const Check check{"adamw"};
   for (const Adapted& t : tensors) {
-    if (t.param.on_cuda())
+    if (on_cuda(t.param))
       with_stored_type("adamw", t.param.dtype, []<class T>() {});
     else
       with_float_type("adamw", t.param.dtype, []<class T>() {});
@@ -103,7 +103,7 @@ void adamw(std::span<const Adapted> tensors, const AdamW& o) {
     check.positive("step", double(t.step));
   }
   check.optional("device_scale", o.device_scale, DType::kF32, {1});
-  if (!tensors.empty() && tensors[0].param.on_cuda()) return adamw_on_cuda(tensors, o);
+  if (!tensors.empty() && on_cuda(tensors[0].param)) return adamw_on_cuda(tensors, o);
   const std::vector<Piece> pieces = pieces_of(tensors.size(), [&](size_t t) { return tensors[t].param.shape.count(); });
   parallel_for(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -144,8 +144,8 @@ void global_norm_on_cuda(std::span<const TensorView> tensors, TensorView norm, T
     parts += blocks;
   }
   const CudaTable& table = cuda_table("global_norm");
-  const CudaStream on{norm.device_index, cuda_stream()};
-  check_cuda("global_norm", table.norm_of_parts(on, workspace.as<double>(), parts - workspace.as<double>(), norm.as<float>()));
+  const int64_t count = parts - workspace.as<double>();
+  check_cuda("global_norm", table.norm_of_parts(cuda_stream(), workspace.as<double>(), count, norm.as<float>()));
 }
 
 double global_norm(std::span<const TensorView> tensors) {

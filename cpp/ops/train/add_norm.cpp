@@ -34,9 +34,9 @@ void add_norm(TensorView x, TensorView residual, TensorView weight, TensorView b
             .y = y.as<T>(),
             .stats = stats.as<float>()};
   };
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("add_norm", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-      return cuda.add_norm(on, args(T{}), rows);
+      return cuda.add_norm(on, args(T{}), rows, options.seed.as<int64_t>());
     });
   }
   with_float_type("add_norm", x.dtype, [&]<class T>() {
@@ -78,9 +78,10 @@ void add_norm_grad(TensorView dy, TensorView dsum, TensorView sum, TensorView st
             .dx = dx.as<T>(),
             .dresidual = dresidual.as<T>()};
   };
-  if (dy.on_cuda()) {
+  if (on_cuda(dy)) {
     return with_cuda("add_norm_grad", dy, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-      return cuda.add_norm_grad(on, args(T{}), blocks.cut(), dweight.as<float>(), dbias.as<float>(), parts);
+      return cuda.add_norm_grad(on, args(T{}), blocks.cut(), options.seed.as<int64_t>(), dweight.as<float>(),
+                                dbias.as<float>(), parts);
     });
   }
   with_float_type("add_norm_grad", dy.dtype, [&]<class T>() {

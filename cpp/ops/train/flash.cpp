@@ -137,6 +137,7 @@ CudaFlashArgs<T> cuda_args(const FlashShape& s, TensorView q, TensorView k, Tens
           .bias = bias.as<float>(),
           .reach = s.reach,
           .dropout = dropout,
+          .seed = o.seed.as<int64_t>(),
           .out = out.as<T>(),
           .lse = lse.as<float>()};
 }
@@ -158,7 +159,7 @@ FlashShape checked_on_cuda(const Check& check, TensorView q, TensorView k, Tenso
 }  // namespace
 
 int64_t flash_bias_shares(TensorView q, int64_t sequences) {
-  if (!q.on_cuda()) return sequences;
+  if (!on_cuda(q)) return sequences;
   return flash_tiles(q.shape[0], sequences, flash_grad_tile(int(size_of(q.dtype)), flash_dim(int(q.shape.last()))));
 }
 

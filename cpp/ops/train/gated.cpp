@@ -17,9 +17,9 @@ void gated(TensorView x, TensorView up, Act act, TensorView seed, double p, Tens
   const auto args = [&]<class T>(T) -> GatedArgs<T> {
     return {.x = x.as<T>(), .up = up.as<T>(), .dropout = dropout, .dim = dim, .act = act, .y = y.as<T>()};
   };
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("gated", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-      return cuda.gated(on, args(T{}), x.shape[0]);
+      return cuda.gated(on, args(T{}), x.shape[0], seed.as<int64_t>());
     });
   }
   with_float_type("gated", x.dtype, [&]<class T>() {
@@ -47,9 +47,9 @@ void gated_grad(TensorView dy, TensorView x, TensorView up, Act act, TensorView 
             .dx = dx.as<T>(),
             .dup = dup.as<T>()};
   };
-  if (dy.on_cuda()) {
+  if (on_cuda(dy)) {
     return with_cuda("gated_grad", dy, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-      return cuda.gated_grad(on, args(T{}), dy.shape[0]);
+      return cuda.gated_grad(on, args(T{}), dy.shape[0], seed.as<int64_t>());
     });
   }
   with_float_type("gated_grad", dy.dtype, [&]<class T>() {
@@ -69,7 +69,7 @@ void column_sums(TensorView x, TensorView sums, TensorView workspace) {
   check.at_least("workspace", workspace, column_sums_workspace(rows, dim));
   const RowBlocks blocks{rows};
   float* const parts = workspace.as<float>();
-  if (x.on_cuda()) {
+  if (on_cuda(x)) {
     return with_cuda("column_sums", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.column_sums(on, x.as<T>(), dim, blocks.cut(), sums.as<float>(), parts);
     });

@@ -16,7 +16,7 @@ void check_rows(const Check& check, TensorView logits, TensorView labels, const 
   if (!(o.smoothing >= 0 && o.smoothing <= 1)) {
     fail(ErrorKind::kValue, check.op, ": label_smoothing is ", o.smoothing, "; expected 0 to 1");
   }
-  if (labels.on_cuda()) return;   // the kernel makes such a row's loss NaN
+  if (on_cuda(labels)) return;   // the kernel makes such a row's loss NaN
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t label = labels.as<int64_t>()[r];
     if (label == o.ignored || (label >= 0 && label < vocab)) continue;
@@ -42,7 +42,7 @@ void cross_entropy(TensorView logits, TensorView labels, const Loss& o, TensorVi
             .losses = losses.as<float>(),
             .lse = lse.as<float>()};
   };
-  if (logits.on_cuda()) {
+  if (on_cuda(logits)) {
     return with_cuda("cross_entropy", logits, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.cross_entropy(on, args(T{}), logits.shape[0]);
     });
@@ -70,7 +70,7 @@ void cross_entropy_grad(TensorView logits, TensorView labels, const Loss& o, Ten
             .dlosses = dlosses.as<float>(),
             .grad = grad.as<T>()};
   };
-  if (logits.on_cuda()) {
+  if (on_cuda(logits)) {
     return with_cuda("cross_entropy_grad", logits, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
       return cuda.cross_entropy_grad(on, args(T{}), logits.shape[0]);
     });

@@ -113,7 +113,7 @@ int64_t product_workspace(TensorView a, TensorView b, const ProductOptions& opti
   const Check check{"product"};
   check.rank("a", a, 2);
   check.rank("b", b, 2);
-  if (a.on_cuda()) return kCudaWorkspace;
+  if (on_cuda(a)) return kCudaWorkspace;
   int64_t bytes = 0;
   with_float_type("product", a.dtype, [&]<class T>() { bytes = Plan<T>(a, b, options, out).bytes(); });
   return bytes;
@@ -124,7 +124,7 @@ void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& 
   const Check check{"product"};
   check.rank("a", a, 2);
   check.rank("b", b, 2);
-  if (a.on_cuda()) return product_on_cuda(a, b, bias, o, before, out, workspace);
+  if (on_cuda(a)) return product_on_cuda(a, b, bias, o, before, out, workspace);
   with_float_type("product", a.dtype, [&]<class T>() {
     const Plan<T> plan(a, b, o, out);
     check.matches("b", b, a.dtype, o.b_transposed ? Shape{plan.n, plan.k} : Shape{plan.k, plan.n});
