@@ -22,7 +22,7 @@ ROUNDS, BURST = 7, 0.02  # rounds of each contender; seconds of one
 
 @dataclass
 class Row:
-    """Median microseconds of fastplm and torch; amount: floating-point operations, or bytes that must move."""
+    """Median microseconds of fastplm and torch."""
 
     name: str
     part: str  # forward | backward
@@ -58,8 +58,12 @@ def works() -> Iterator[Callable[[], Work]]:
         ([8192], 16, 128, {"causal": True}),
         ([512] * 16, 12, 64, {"bias": True}),
     ):
-        yield lambda l=lengths, h=heads, d=dim, o=options: attention(l, h, d, **o)
-    for rows, inner, outer, act in ((8192, 768, 768, "none"), (8192, 768, 3072, "gelu"), (8192, 4096, 4096, "none")):
+        yield lambda n=lengths, h=heads, d=dim, o=options: attention(n, h, d, **o)
+    for rows, inner, outer, act in (
+        (8192, 768, 768, "none"),
+        (8192, 768, 3072, "gelu"),
+        (8192, 4096, 4096, "none"),
+    ):
         yield lambda m=rows, k=inner, n=outer, a=act: linear(m, k, n, a, bf16)
     yield lambda: linear(8192, 768, 768, "none", "float32")
     for rows, dim, p in ((8192, 768, 0.0), (8192, 768, 0.1), (16384, 4096, 0.0)):
@@ -100,7 +104,8 @@ def attention(
         return y.transpose(1, 2).reshape(q.shape)
 
     work = 4.0 * batch * length * length * heads * dim * (0.5 if causal else 1.0)
-    name = f"attention {batch}x{length} h{heads} d{dim}{' causal' * causal}{' bias' * bias}{' dropout' * (p > 0)}"
+    marks = " causal" * causal + " bias" * bias + " dropout" * (p > 0)
+    name = f"attention {batch}x{length} h{heads} d{dim}{marks}"
     return Work(
         name,
         lambda: ops.attention(
@@ -274,14 +279,14 @@ def measure(work: Work) -> Iterator[Row]:
         return
     results = [call() for call in (work.ours, work.theirs)]
     grad = torch.randn_like(results[0])
-    both = [
-        lambda y=y: torch.autograd.grad(y, work.inputs, grad, retain_graph=True)[0] for y in results
-    ]
+    both = [lambda y=y: torch.autograd.grad(y, work.inputs, grad, retain_graph=True)[0] for y in results]
     yield row("backward", *both, work.backward_amount)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", default="")
     options = parser.parse_args()

@@ -10,7 +10,7 @@ struct ValueAndSlope {
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 __device__ inline float normal_cdf(float x) { return 0.5f * erfcf(x * -0.7071067811865476f); }   // 1 / sqrt 2
-__device__ inline float normal_density(float x) { return 0.3989422804014327f * expf(-0.5f * x * x); }   // 1 / sqrt(2 pi)
+__device__ inline float normal_density(float x) { return 0.3989422804014327f * expf(-0.5f * x * x); }  // 1 / sqrt(2 pi)
 
 // x s, where s is a sigmoid of z(x): the slope is s + x s (1 - s) z'.
 __device__ inline ValueAndSlope times_sigmoid(float x, float s, float z_slope) {
@@ -26,12 +26,12 @@ __device__ inline ValueAndSlope gelu_erf(float x) {
 // x sigmoid(2 z), z = sqrt(2 / pi) (x + 0.044715 x^3). arXiv:1606.08415.
 __device__ inline ValueAndSlope gelu_tanh(float x) {
   constexpr float kTwoSqrt2OverPi = 1.5957691216057308f, kCubic = 0.044715f;
-  const float square = x * x > 1e8f ? 1e8f : x * x;   // beyond, the sigmoid's own slope is 0, and 0 inf is NaN
+  const float square = x * x > 1e8f ? 1e8f : x * x;  // beyond, the sigmoid's own slope is 0, and 0 inf is NaN
   const float z = x * kTwoSqrt2OverPi * (1.0f + kCubic * square);
   return times_sigmoid(x, sigmoid(z), kTwoSqrt2OverPi * (1.0f + 3.0f * kCubic * square));
 }
 
-__device__ inline ValueAndSlope mish(float x) {   // x tanh(log(1 + e^x)). arXiv:1908.08681
+__device__ inline ValueAndSlope mish(float x) {  // x tanh(log(1 + e^x)). arXiv:1908.08681
   const float e = expf(x > 20.0f ? 20.0f : x), n = e * (e + 2.0f), t = n / (n + 2.0f);
   return {x * t, x * (1.0f - t * t) * sigmoid(x) + t};
 }
@@ -48,7 +48,7 @@ __device__ __noinline__ inline ValueAndSlope rare_act(Act act, float x) {
       if (x <= -3.0f) return {0.0f, 0.0f};
       if (x >= 3.0f) return {x, 1.0f};
       return {x * (x + 3.0f) * (1.0f / 6.0f), x * (1.0f / 3.0f) + 0.5f};
-    case Act::kLaplace: {   // the normal distribution's with this mean and deviation. arXiv:2209.10655
+    case Act::kLaplace: {  // the normal distribution's with this mean and deviation. arXiv:2209.10655
       constexpr float kScale = 1.0f / 0.282095f;
       const float z = (x - 0.707107f) * kScale;
       return {normal_cdf(z), normal_density(z) * kScale};

@@ -115,7 +115,8 @@ __global__ void __launch_bounds__(kRowThreads) add_norm_grad_kernel(AddNormGradC
   });
 }
 
-// A block of threads has as many columns, of some rows: parts[block of rows][0 or 1][column] are the sums of dy n and dy.
+// A block of threads has as many columns, of some rows: parts[block of rows][0 or 1][column] are the sums of dy n and
+// dy.
 template <class T>
 struct VectorGradCall {
   const T *dy, *sum;

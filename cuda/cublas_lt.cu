@@ -180,7 +180,8 @@ bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error) 
   const int64_t a_row = (p.a_transposed ? p.m : p.k) * size, b_row = (p.b_transposed ? p.k : p.n) * size;
   const int64_t out_row = p.n * (p.out_f32 ? 4 : size);
   if (p.m * p.n * p.k < kFewest || (p.act != Act::kNone && p.out_f32)) return false;
-  if (!is_aligned_for_library({p.a, p.b, p.out, p.out_f32, p.before, p.workspace}, {a_row, b_row, out_row})) return false;
+  if (!is_aligned_for_library({p.a, p.b, p.out, p.out_f32, p.before, p.workspace}, {a_row, b_row, out_row}))
+    return false;
   const Library& lt = library();
   if (!lt.usable) return false;
   const OnDevice guard(on.device);
@@ -205,7 +206,7 @@ bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error) 
     status |= lt.desc_set(desc.handle, kEpilogue, &epilogue, sizeof epilogue);
     status |= lt.desc_set(desc.handle, kBiasPointer, &bias, sizeof bias);
   }
-  const auto layout = [&](Owned& of, int type, int64_t rows, int64_t columns) {   // as stored: rows of `columns` values
+  const auto layout = [&](Owned& of, int type, int64_t rows, int64_t columns) {  // as stored: rows of `columns` values
     status |= lt.layout_create(&of.handle, type, uint64_t(columns), uint64_t(rows), columns);
   };
   layout(a_layout, kDataType<T>, p.a_transposed ? p.k : p.m, p.a_transposed ? p.m : p.k);
@@ -214,7 +215,7 @@ bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error) 
   if (status != 0) return false;
 
   static std::mutex mutex;
-  static std::map<Key, Heuristic> known;   // state != 0: the library has no way
+  static std::map<Key, Heuristic> known;  // state != 0: the library has no way
   const Key key{on.device, kDataType<T>, out_type, first, second, p.bias != nullptr, p.m, p.n, p.k, p.workspace_bytes};
   Heuristic way{};
   {

@@ -4,8 +4,8 @@
 
 namespace fastplm::cuda {
 
-// Computes the product if the library is there and takes it, and writes the CUDA runtime's error or 0; else returns false.
-// FASTPLM_CUBLAS=0 keeps to fastplm's own kernel, whose rows do not depend on how many there are.
+// Computes the product if the library is there and takes it, and writes the CUDA runtime's error or 0; else returns
+// false. FASTPLM_CUBLAS=0 keeps to fastplm's own kernel, whose rows do not depend on how many there are.
 template <class T>
 bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error);
 

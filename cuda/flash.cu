@@ -1,5 +1,5 @@
-// Attention of packed queries to packed keys (arXiv:2205.14135, 2307.08691). Contract: cpp/ops/train/flash.h. A block has
-// some queries of one head and walks over the keys they see; a warp has 16 of the queries.
+// Attention of packed queries to packed keys (arXiv:2205.14135, 2307.08691). Contract: cpp/ops/train/flash.h. A block
+// has some queries of one head and walks over the keys they see; a warp has 16 of the queries.
 #include "cuda/flash.cuh"
 #include "cuda/kernels.cuh"
 
@@ -50,11 +50,11 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
 
   Sums<1, kDim / 8> out;
   out.clear();
-  float top[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};   // of this lane's two rows; its share of the total
+  float top[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};  // of this lane's two rows; its share of the total
   const int own_row = warp() * 16 + lane() / 4;
   for (int64_t key = first; key < seen.end; key += kKeys) {
     wait_for_groups<0>();
-    sync_block();   // the keys are there; nobody reads the values and the bits of dropout of the step before
+    sync_block();  // the keys are there; nobody reads the values and the bits of dropout of the step before
     load_keys(tiles.v, v, key);
     if (drops(dropout) && (key == first || key % kDropGroup == 0)) {
       fill_kept<kQueries, kThreads>(tiles.kept, dropout, query * a.heads + head, a.heads, key / kDropGroup);
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
     scores.clear();
     multiply<kDim, false, false>(scores, tiles.q + warp() * 16 * kPitch, kPitch, tiles.k, kPitch);
     wait_for_groups<0>();
-    sync_block();   // the values are there; nobody reads the keys
+    sync_block();  // the values are there; nobody reads the keys
     if (key + kKeys < seen.end) load_keys(tiles.k, k, key + kKeys);
 
     float new_top[2] = {top[0], top[1]};
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
     });
     float shrink[2];
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {   // four lanes share a row
+    for (int half = 0; half < 2; ++half) {  // four lanes share a row
       new_top[half] = fmaxf(new_top[half], of_partner(new_top[half], 1));
       new_top[half] = fmaxf(new_top[half], of_partner(new_top[half], 2));
       shrink[half] = new_top[half] == -INFINITY ? 1.0f : exp2f((top[half] - new_top[half]) * kLog2E);
@@ -94,7 +94,8 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
       for (int e = 0; e < 2; ++e) {
         weight[e] = x[e] == -INFINITY ? 0.0f : exp2f((x[e] - top[r / 8]) * kLog2E);
         total[r / 8] += weight[e];
-        if (drops(dropout)) weight[e] = is_kept(tiles.kept, warp() * 16 + r, key + c + e) ? weight[e] * dropout.scale : 0.0f;
+        if (drops(dropout))
+          weight[e] = is_kept(tiles.kept, warp() * 16 + r, key + c + e) ? weight[e] * dropout.scale : 0.0f;
       }
       store_pair(tiles.weights + (warp() * 16 + r) * Tiles::kWeightPitch + c, 2, true, weight);
     });
@@ -102,11 +103,11 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
       x[0] *= shrink[r / 8];
       x[1] *= shrink[r / 8];
     });
-    sync_warp();   // a warp reads only the weights that it wrote
+    sync_warp();  // a warp reads only the weights that it wrote
     multiply<kKeys, false, true>(out, tiles.weights + warp() * 16 * Tiles::kWeightPitch, Tiles::kWeightPitch, tiles.v,
                                  kPitch);
   }
-  end_of_group();   // where nothing is seen, the queries are still under way
+  end_of_group();  // where nothing is seen, the queries are still under way
   wait_for_groups<0>();
 #pragma unroll
   for (int half = 0; half < 2; ++half) {

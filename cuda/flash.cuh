@@ -58,7 +58,8 @@ struct FlashRange {
 };
 
 // Keys that the queries [first, last] see, some of them at least.
-__device__ inline FlashRange keys_seen(const FlashSequence& s, int64_t back, int64_t ahead, int64_t first, int64_t last) {
+__device__ inline FlashRange keys_seen(const FlashSequence& s, int64_t back, int64_t ahead, int64_t first,
+                                       int64_t last) {
   return {back == kFar ? 0 : clamp(s.place(first) - back, 0, s.keys),
           ahead == kFar ? s.keys : clamp(s.place(last) + ahead + 1, 0, s.keys)};
 }
@@ -76,8 +77,8 @@ __device__ inline bool sees(const FlashSequence& s, int64_t back, int64_t ahead,
   return query < s.queries && key < s.keys && -distance <= back && distance <= ahead;
 }
 
-// Which probabilities dropout keeps, of kQueries rows of lse and one group of 128 keys: a byte for each row and residue of
-// the key by 16, whose bit m is the key 16 m further. Filled by a block; sync_block() before and after.
+// Which probabilities dropout keeps, of kQueries rows of lse and one group of 128 keys: a byte for each row and residue
+// of the key by 16, whose bit m is the key 16 m further. Filled by a block; sync_block() before and after.
 template <int kQueries, int kThreads>
 __device__ void fill_kept(uint8_t* kept, const Dropout& d, int64_t first_row, int64_t row_step, int64_t group) {
   for (int i = int(threadIdx.x); i < kQueries * 16; i += kThreads) {

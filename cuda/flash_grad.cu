@@ -1,8 +1,8 @@
 // The gradient of attention, which computes the probabilities again from lse. Contract: cpp/ops/train/flash.h.
 //
-// One kernel text, twice: a block owns some keys and walks over the queries that see them, for dk and dv; or it owns some
-// queries and walks over the keys they see, for dq and the bias. So every sum has one owner and one order, and there are
-// no atomics; the price is that scores are computed twice.
+// One kernel text, twice: a block owns some keys and walks over the queries that see them, for dk and dv; or it owns
+// some queries and walks over the keys they see, for dq and the bias. So every sum has one owner and one order, and
+// there are no atomics; the price is that scores are computed twice.
 #include "cuda/flash.cuh"
 #include "cuda/kernels.cuh"
 
@@ -208,8 +208,7 @@ int flash_grad(CudaStream on, const CudaFlashGradArgs<T>& g) {
     using OfQueries = GradTiles<T, dim(), false>;
     const dim3 key_grid(unsigned(flash_tiles(a.keys, a.sequences, OfKeys::kTile)), unsigned(a.kv_heads));
     const dim3 query_grid(unsigned(flash_tiles(a.queries, a.sequences, OfQueries::kTile)), unsigned(a.heads));
-    const int error =
-        launch(flash_grad_kernel<T, dim(), true>, on, key_grid, OfKeys::kThreads, OfKeys::kBytes, g);
+    const int error = launch(flash_grad_kernel<T, dim(), true>, on, key_grid, OfKeys::kThreads, OfKeys::kBytes, g);
     if (error) return error;
     return launch(flash_grad_kernel<T, dim(), false>, on, query_grid, OfQueries::kThreads, OfQueries::kBytes, g);
   });

@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(kLossThreads) cross_entropy_grad_kernel(LossGr
   const float lse = a.lse[row], dloss = ignored ? 0.0f : known ? a.dlosses[row] : NAN;
   const float factor = dloss * (1.0f + 2.0f * a.z * lse), even = dloss * a.smoothing / float(a.vocab);
   const float own = dloss * (1.0f - a.smoothing);
-  for_eights_of_block(a.vocab, [&](int64_t i, int n) {   // dx may be x: a thread reads what it will write
+  for_eights_of_block(a.vocab, [&](int64_t i, int n) {  // dx may be x: a thread reads what it will write
     float v[kEight];
     load8(x + i, n, v);
 #pragma unroll

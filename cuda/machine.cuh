@@ -39,7 +39,7 @@ int launch(void (*kernel)(Args), CudaStream on, dim3 grid, int threads, int shar
   if (grid.x == 0 || grid.y == 0) return 0;
   const OnDevice guard(on.device);
   if (guard.error() != cudaSuccess) return guard.error();
-  if (shared_bytes > 48 << 10) {   // more has to be asked for
+  if (shared_bytes > 48 << 10) {  // more has to be asked for
     const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                    cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
     if (error != cudaSuccess) return error;
@@ -48,7 +48,7 @@ int launch(void (*kernel)(Args), CudaStream on, dim3 grid, int threads, int shar
   return cudaGetLastError();
 }
 
-__device__ inline char* shared_memory() {   // of the launch, 128-byte aligned
+__device__ inline char* shared_memory() {  // of the launch, 128-byte aligned
   extern __shared__ __align__(128) char memory[];
   return memory;
 }
@@ -59,12 +59,12 @@ __device__ V of_lane(V v, int lane) {
   return __shfl_sync(~0u, v, lane);
 }
 template <class V>
-__device__ V of_partner(V v, int distance) {   // lane ^ distance
+__device__ V of_partner(V v, int distance) {  // lane ^ distance
   return __shfl_xor_sync(~0u, v, distance);
 }
 __device__ inline uint32_t lanes_where(bool v) { return __ballot_sync(~0u, v); }
 template <class V>
-__device__ V of_lane_before(V v, int distance) {   // lane - distance, or its own
+__device__ V of_lane_before(V v, int distance) {  // lane - distance, or its own
   return __shfl_up_sync(~0u, v, unsigned(distance));
 }
 __device__ inline void sync_block() { __syncthreads(); }
@@ -99,8 +99,8 @@ __device__ inline void load_matrices(const void* row, bool transposed, uint32_t 
 }
 
 // c [16, 8] += a [16, 16] b [16, 8] in f32, with the fragments of PTX's mma.m16n8k16: lane t has of c the values
-// (t / 4, 2 (t % 4) + {0, 1}) and those 8 rows below; of a, in pairs along k, (t / 4, 2 (t % 4)), 8 rows below, then both
-// 8 further along k; of b (2 (t % 4), t / 4) and 8 further along k.
+// (t / 4, 2 (t % 4) + {0, 1}) and those 8 rows below; of a, in pairs along k, (t / 4, 2 (t % 4)), 8 rows below, then
+// both 8 further along k; of b (2 (t % 4), t / 4) and 8 further along k.
 template <class T>
 __device__ void multiply_fragments(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 template <>

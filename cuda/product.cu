@@ -94,8 +94,8 @@ __global__ void __launch_bounds__(kThreads, 1) product_kernel(CudaProductArgs<T>
 template <class T, bool kATurned, bool kBTurned>
 int run(CudaStream on, const CudaProductArgs<T>& p) {
   const dim3 grid(unsigned((p.m + kRows - 1) / kRows), unsigned((p.n + kColumns - 1) / kColumns));
-  return launch(product_kernel<T, kATurned, kBTurned>, on, grid, kThreads,
-                ProductTiles<T, kATurned, kBTurned>::kBytes, p);
+  return launch(product_kernel<T, kATurned, kBTurned>, on, grid, kThreads, ProductTiles<T, kATurned, kBTurned>::kBytes,
+                p);
 }
 
 template <class T>

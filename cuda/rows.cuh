@@ -25,7 +25,8 @@ __device__ inline float warp_max(float v) {
   return v;
 }
 
-// Calls body(i, n): this lane has the values i to i + n - 1 of a row of dim; n may be 0. All lanes call it equally often.
+// Calls body(i, n): this lane has the values i to i + n - 1 of a row of dim; n may be 0. All lanes call it equally
+// often.
 template <class Body>
 __device__ void for_eights(int64_t dim, Body body) {
   for (int64_t span = 0; span < dim; span += kSpan) {

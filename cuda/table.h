@@ -11,12 +11,12 @@ constexpr uint32_t kCudaTableVersion = 1;
 
 struct CudaStream {
   int device;
-  uintptr_t stream;   // cudaStream_t
+  uintptr_t stream;  // cudaStream_t
 };
 
 struct CudaDeviceInfo {
   char name[256];
-  int32_t major, minor;   // compute capability
+  int32_t major, minor;  // compute capability
   int64_t memory_bytes;
 };
 
@@ -26,57 +26,57 @@ struct RowCut {
 };
 
 template <class T>
-struct CudaProductArgs {   // out = act(a b + bias), or out_f32 += a b
-  const T *a, *b;          // [m, k] and [k, n]; transposed: [k, m] and [n, k]
+struct CudaProductArgs {  // out = act(a b + bias), or out_f32 += a b
+  const T *a, *b;  // [m, k] and [k, n]; transposed: [k, m] and [n, k]
   bool a_transposed, b_transposed;
   int64_t m, n, k;
-  const float* bias;       // [n] or null
+  const float* bias;  // [n] or null
   Act act;
   bool accumulate;
-  T* before;               // [m, n] or null: what act is applied to
-  float* out_f32;          // [m, n]; or null, and then
-  T* out;                  // [m, n]
-  void* workspace;         // 256-byte aligned
+  T* before;  // [m, n] or null: what act is applied to
+  float* out_f32;  // [m, n]; or null, and then
+  T* out;  // [m, n]
+  void* workspace;  // 256-byte aligned
   int64_t workspace_bytes;
 };
 
-// Attention of packed queries to packed keys. Sequence s has the queries query_start[s] to query_start[s + 1] - 1 and the
-// keys likewise; starts are clamped to what there is, so that wrong ones read nothing else.
+// Attention of packed queries to packed keys. Sequence s has the queries query_start[s] to query_start[s + 1] - 1 and
+// the keys likewise; starts are clamped to what there is, so that wrong ones read nothing else.
 template <class T>
 struct CudaFlashArgs {
-  const T *q, *k, *v;      // [queries, heads, head_dim], [keys, kv_heads, head_dim]
-  const int32_t *query_start, *key_start;   // [sequences + 1]
+  const T *q, *k, *v;  // [queries, heads, head_dim], [keys, kv_heads, head_dim]
+  const int32_t *query_start, *key_start;  // [sequences + 1]
   int64_t sequences, queries, keys;
   int heads, kv_heads, head_dim;
   float scale;
-  int64_t back, ahead;     // as in FlashArgs
-  const float* bias;       // [heads, 2 reach - 1] or null
+  int64_t back, ahead;  // as in FlashArgs
+  const float* bias;  // [heads, 2 reach - 1] or null
   int64_t reach;
   Dropout dropout;
   const int64_t* seed;
-  T* out;                  // as q
-  float* lse;              // [queries, heads]
+  T* out;  // as q
+  float* lse;  // [queries, heads]
 };
 
 template <class T>
 struct CudaFlashGradArgs {
   CudaFlashArgs<T> forward;
-  const T* dout;           // as out
-  float* shares;           // [queries, heads]: workspace
+  const T* dout;  // as out
+  float* shares;  // [queries, heads]: workspace
   T *dq, *dk, *dv;
-  float* dbias;            // [flash_tiles(queries, ...), heads, 2 reach - 1]: shares of the gradient; or null
+  float* dbias;  // [flash_tiles(queries, ...), heads, 2 reach - 1]: shares of the gradient; or null
 };
 
 struct CudaAdamWTensor {
   void *param, *mean, *square;
   const void* grad;
-  float* master;           // or null
+  float* master;  // or null
   int64_t count;
-  float step_size, root_factor;   // as in AdamWArgs
+  float step_size, root_factor;  // as in AdamWArgs
 };
 
 template <class T>
-struct CudaKernels {       // each returns 0, or an error of the CUDA runtime
+struct CudaKernels {  // each returns 0, or an error of the CUDA runtime
   // seed: [2] of dropout, whose key and offset are not filled in; not read without dropout
   int (*add_norm)(CudaStream, const AddNormArgs<T>&, int64_t rows, const int64_t* seed);
   // parts: [rows.count, 2, dim], where dweight or dbias is wanted
@@ -84,7 +84,7 @@ struct CudaKernels {       // each returns 0, or an error of the CUDA runtime
                        float* dbias, float* parts);
   int (*gated)(CudaStream, const GatedArgs<T>&, int64_t rows, const int64_t* seed);
   int (*gated_grad)(CudaStream, const GatedGradArgs<T>&, int64_t rows, const int64_t* seed);
-  int (*column_sums)(CudaStream, const T* x, int64_t dim, RowCut rows, float* sums, float* parts);   // [rows.count, dim]
+  int (*column_sums)(CudaStream, const T* x, int64_t dim, RowCut rows, float* sums, float* parts);  // [rows.count, dim]
   int (*cross_entropy)(CudaStream, const LossArgs<T>&, int64_t rows);
   int (*cross_entropy_grad)(CudaStream, const LossGradArgs<T>&, int64_t rows);
   int (*product)(CudaStream, const CudaProductArgs<T>&);
@@ -105,12 +105,12 @@ struct CudaKernels {       // each returns 0, or an error of the CUDA runtime
 
 struct CudaTable {
   uint32_t version;
-  uint32_t bytes;          // of this struct
+  uint32_t bytes;  // of this struct
   // Writes up to `capacity` devices and returns how many there are; or returns -1 and writes the reason.
   int (*devices)(CudaDeviceInfo* devices, int capacity, char* reason, int reason_bytes);
   const char* (*error_text)(int error);
-  const char* (*product_library)();   // which cuBLASLt was found, or why none
-  int (*norm_of_parts)(CudaStream, const double* parts, int64_t count, float* norm);   // sqrt of the sum
+  const char* (*product_library)();  // which cuBLASLt was found, or why none
+  int (*norm_of_parts)(CudaStream, const double* parts, int64_t count, float* norm);  // sqrt of the sum
   CudaKernels<float> f32;
   CudaKernels<f16> half;
   CudaKernels<bf16> bf;
@@ -143,12 +143,14 @@ constexpr int flash_grad_tile(int value_bytes, int dim) {
   return 16;
 }
 // The width a head of attention is computed in.
-constexpr int flash_dim(int head_dim) { return head_dim <= 32 ? 32 : head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256; }
+constexpr int flash_dim(int head_dim) {
+  return head_dim <= 32 ? 32 : head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256;
+}
 constexpr int kFlashMostDim = 256;
 // Tiles of packed sequences are at most this many; some may be empty.
 constexpr int64_t flash_tiles(int64_t rows, int64_t sequences, int tile) { return rows / tile + sequences; }
 
-constexpr int64_t kAdamWBlock = 8192;   // values that a block of threads updates
+constexpr int64_t kAdamWBlock = 8192;  // values that a block of threads updates
 constexpr int64_t adamw_blocks(int64_t count) { return (count + kAdamWBlock - 1) / kAdamWBlock; }
 
 }  // namespace fastplm

@@ -28,9 +28,7 @@ void with_stored_type(const char* op, DType dtype, Fn&& fn) {
 template <class Fn>
 void with_cuda(const char* op, const TensorView& x, Fn&& fn) {
   const CudaTable& table = ops::cuda_table(op);
-  with_stored_type(op, x.dtype, [&]<class T>() {
-    ops::check_cuda(op, fn(table.of<T>(), ops::cuda_stream()));
-  });
+  with_stored_type(op, x.dtype, [&]<class T>() { ops::check_cuda(op, fn(table.of<T>(), ops::cuda_stream())); });
 }
 
 // The weight format of that type. What a format does is a row of kernels().formats, so that nothing switches on it.

@@ -25,13 +25,13 @@ NB_MODULE(_ops, m) {
   define(m, "convert", &ops::convert, {"x", "y"});
   define(m, "softmax", &ops::softmax, {"x", "y"});
   define_everywhere(m, "norm",
-         +[](TensorView x, const std::string& kind, Maybe weight, Maybe bias, double eps, TensorView y) {
-           ops::norm(x, norm_kind(kind), weight, bias, eps, y);
-         },
-         {"x", "kind", "weight", "bias", "eps", "y"});
+                    +[](TensorView x, const std::string& kind, Maybe weight, Maybe bias, double eps, TensorView y) {
+                      ops::norm(x, norm_kind(kind), weight, bias, eps, y);
+                    },
+                    {"x", "kind", "weight", "bias", "eps", "y"});
   define_everywhere(m, "head_norm", &ops::head_norm, {"x", "heads", "weight", "eps"});
   define_everywhere(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
-         {"x", "act", "y"});
+                    {"x", "act", "y"});
   define(m, "rope_table",
          +[](TensorView frequencies, double factor, TensorView table) {
            Check{"rope_table"}.matches("frequencies", frequencies, DType::kF32, {table.shape.last() / 2});
@@ -45,12 +45,12 @@ NB_MODULE(_ops, m) {
          },
          {"x", "cu_seqlens", "kind", "normalize", "y"});
   define_everywhere(m, "embed",
-         +[](TensorView tokens, Maybe segments, Maybe positions, double scale, Maybe ids, Maybe x, Maybe segment_ids,
-             Maybe position_ids, TensorView y) {
-           ops::embed({.tokens = tokens, .segments = segments, .positions = positions, .scale = scale}, ids, x,
-                      segment_ids, position_ids, y);
-         },
-         {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
+                    +[](TensorView tokens, Maybe segments, Maybe positions, double scale, Maybe ids, Maybe x,
+                        Maybe segment_ids, Maybe position_ids, TensorView y) {
+                      ops::embed({.tokens = tokens, .segments = segments, .positions = positions, .scale = scale}, ids,
+                                 x, segment_ids, position_ids, y);
+                    },
+                    {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
 
   // A packed weight crosses as the u8 buffer it lies in, packed_bytes(format, n, k) long.
   define(m, "packed_bytes",

@@ -32,56 +32,60 @@ void bind_training(nb::module_& m) {
   m.def("num_threads", &num_threads);
 
   define_everywhere(m, "add_norm",
-         +[](TensorView x, Maybe residual, Maybe weight, Maybe bias, const std::string& kind, double eps, Maybe seed,
-             double p, Maybe sum, TensorView y, TensorView stats) {
-           ops::add_norm(x, residual, weight, bias, {norm_kind(kind), eps, seed, p}, sum, y, stats);
-         },
-         {"x", "residual", "weight", "bias", "kind", "eps", "seed", "p", "sum", "y", "stats"});
+                    +[](TensorView x, Maybe residual, Maybe weight, Maybe bias, const std::string& kind, double eps,
+                        Maybe seed, double p, Maybe sum, TensorView y, TensorView stats) {
+                      ops::add_norm(x, residual, weight, bias, {norm_kind(kind), eps, seed, p}, sum, y, stats);
+                    },
+                    {"x", "residual", "weight", "bias", "kind", "eps", "seed", "p", "sum", "y", "stats"});
   define(m, "add_norm_workspace", &ops::add_norm_workspace, {"rows", "dim"});
-  define_everywhere(m, "add_norm_grad",
-         +[](TensorView dy, Maybe dsum, TensorView sum, TensorView stats, Maybe weight, const std::string& kind,
-             Maybe seed, double p, Maybe dx, TensorView dresidual, Maybe dweight, Maybe dbias, TensorView workspace) {
-           ops::add_norm_grad(dy, dsum, sum, stats, weight, {norm_kind(kind), 0.0, seed, p}, dx, dresidual, dweight,
-                              dbias, workspace);
-         },
-         {"dy", "dsum", "sum", "stats", "weight", "kind", "seed", "p", "dx", "dresidual", "dweight", "dbias",
-          "workspace"});
+  define_everywhere(
+      m, "add_norm_grad",
+      +[](TensorView dy, Maybe dsum, TensorView sum, TensorView stats, Maybe weight, const std::string& kind,
+          Maybe seed, double p, Maybe dx, TensorView dresidual, Maybe dweight, Maybe dbias, TensorView workspace) {
+        ops::add_norm_grad(dy, dsum, sum, stats, weight, {norm_kind(kind), 0.0, seed, p}, dx, dresidual, dweight, dbias,
+                           workspace);
+      },
+      {"dy", "dsum", "sum", "stats", "weight", "kind", "seed", "p", "dx", "dresidual", "dweight", "dbias",
+       "workspace"});
 
   define_everywhere(m, "gated",
-         +[](TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView y) {
-           ops::gated(x, up, act(name), seed, p, y);
-         },
-         {"x", "up", "act", "seed", "p", "y"});
+                    +[](TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView y) {
+                      ops::gated(x, up, act(name), seed, p, y);
+                    },
+                    {"x", "up", "act", "seed", "p", "y"});
   define_everywhere(m, "gated_grad",
-         +[](TensorView dy, TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView dx,
-             Maybe dup) { ops::gated_grad(dy, x, up, act(name), seed, p, dx, dup); },
-         {"dy", "x", "up", "act", "seed", "p", "dx", "dup"});
+                    +[](TensorView dy, TensorView x, Maybe up, const std::string& name, Maybe seed, double p,
+                        TensorView dx, Maybe dup) { ops::gated_grad(dy, x, up, act(name), seed, p, dx, dup); },
+                    {"dy", "x", "up", "act", "seed", "p", "dx", "dup"});
   define(m, "column_sums_workspace", &ops::column_sums_workspace, {"rows", "dim"});
   define_everywhere(m, "column_sums", &ops::column_sums, {"x", "sums", "workspace"});
 
   define_everywhere(m, "product_workspace",
-         +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, TensorView out) {
-           const ops::ProductOptions options{.a_transposed = a_transposed, .b_transposed = b_transposed};
-           return ops::product_workspace(a, b, options, out);
-         },
-         {"a", "a_transposed", "b", "b_transposed", "out"});
-  define_everywhere(m, "product",
-         +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, Maybe bias, const std::string& name,
-             bool accumulate, Maybe before, TensorView out, TensorView workspace) {
-           const ops::ProductOptions options{a_transposed, b_transposed, act(name), accumulate};
-           ops::product(a, b, bias, options, before, out, workspace);
-         },
-         {"a", "a_transposed", "b", "b_transposed", "bias", "act", "accumulate", "before", "out", "workspace"});
+                    +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, TensorView out) {
+                      const ops::ProductOptions options{.a_transposed = a_transposed, .b_transposed = b_transposed};
+                      return ops::product_workspace(a, b, options, out);
+                    },
+                    {"a", "a_transposed", "b", "b_transposed", "out"});
+  define_everywhere(
+      m, "product",
+      +[](TensorView a, bool a_transposed, TensorView b, bool b_transposed, Maybe bias, const std::string& name,
+          bool accumulate, Maybe before, TensorView out, TensorView workspace) {
+        const ops::ProductOptions options{a_transposed, b_transposed, act(name), accumulate};
+        ops::product(a, b, bias, options, before, out, workspace);
+      },
+      {"a", "a_transposed", "b", "b_transposed", "bias", "act", "accumulate", "before", "out", "workspace"});
 
-  define_everywhere(m, "cross_entropy",
-         +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView losses,
-             TensorView lse) { ops::cross_entropy(logits, labels, {ignored, smoothing, z}, losses, lse); },
-         {"logits", "labels", "ignored", "label_smoothing", "z", "losses", "lse"});
+  define_everywhere(
+      m, "cross_entropy",
+      +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView losses,
+          TensorView lse) { ops::cross_entropy(logits, labels, {ignored, smoothing, z}, losses, lse); },
+      {"logits", "labels", "ignored", "label_smoothing", "z", "losses", "lse"});
   define_everywhere(m, "cross_entropy_grad",
-         +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z, TensorView lse,
-             TensorView dlosses,
-             TensorView grad) { ops::cross_entropy_grad(logits, labels, {ignored, smoothing, z}, lse, dlosses, grad); },
-         {"logits", "labels", "ignored", "label_smoothing", "z", "lse", "dlosses", "grad"});
+                    +[](TensorView logits, TensorView labels, int64_t ignored, double smoothing, double z,
+                        TensorView lse, TensorView dlosses, TensorView grad) {
+                      ops::cross_entropy_grad(logits, labels, {ignored, smoothing, z}, lse, dlosses, grad);
+                    },
+                    {"logits", "labels", "ignored", "label_smoothing", "z", "lse", "dlosses", "grad"});
 
   define(m, "flash_workspace",
          +[](TensorView like, int64_t head_dim, int64_t longest) {
@@ -103,26 +107,28 @@ void bind_training(nb::module_& m) {
       },
       {"q", "k", "v", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p", "out", "lse",
        "workspace"});
-  define_everywhere(m, "flash_grad",
-         +[](TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out, TensorView lse,
-             TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale, int64_t back, int64_t ahead,
-             Maybe seed, double p, TensorView dq, TensorView dk, TensorView dv, Maybe dbias, TensorView workspace) {
-           const ops::Flash options = flash_options(scale, back, ahead, seed, p);
-           if (on_cuda(q)) {
-             const TensorView key_start = cu_seqlens_k ? cu_seqlens_k : cu_seqlens;
-             return ops::flash_grad_on_cuda(dout, q, k, v, out, lse, cu_seqlens, key_start, bias, options, dq, dk, dv,
-                                            dbias, workspace);
-           }
-           const HostSequences of(q, k, cu_seqlens, cu_seqlens_k);
-           ops::flash_grad(dout, q, k, v, out, lse, of.queries, of.keys, bias, options, dq, dk, dv, dbias, workspace);
-         },
-         {"dout", "q", "k", "v", "out", "lse", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed",
-          "p", "dq", "dk", "dv", "dbias", "workspace"});
+  define_everywhere(
+      m, "flash_grad",
+      +[](TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out, TensorView lse,
+          TensorView cu_seqlens, Maybe cu_seqlens_k, Maybe bias, double scale, int64_t back, int64_t ahead, Maybe seed,
+          double p, TensorView dq, TensorView dk, TensorView dv, Maybe dbias, TensorView workspace) {
+        const ops::Flash options = flash_options(scale, back, ahead, seed, p);
+        if (on_cuda(q)) {
+          const TensorView key_start = cu_seqlens_k ? cu_seqlens_k : cu_seqlens;
+          return ops::flash_grad_on_cuda(dout, q, k, v, out, lse, cu_seqlens, key_start, bias, options, dq, dk, dv,
+                                         dbias, workspace);
+        }
+        const HostSequences of(q, k, cu_seqlens, cu_seqlens_k);
+        ops::flash_grad(dout, q, k, v, out, lse, of.queries, of.keys, bias, options, dq, dk, dv, dbias, workspace);
+      },
+      {"dout", "q", "k", "v", "out", "lse", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p",
+       "dq", "dk", "dv", "dbias", "workspace"});
 
   // steps: how often each parameter has been updated, this time included. masters: empty, or one for each.
-  define_everywhere(m, "adamw",
-      +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters,
-          OnHost steps, double lr, double beta1, double beta2, double eps, double weight_decay, double grad_scale,
+  define_everywhere(
+      m, "adamw",
+      +[](TensorList params, TensorList grads, TensorList means, TensorList squares, TensorList masters, OnHost steps,
+          double lr, double beta1, double beta2, double eps, double weight_decay, double grad_scale,
           Maybe device_scale) {
         const size_t count = params.size();
         Check{"adamw"}.matches("steps", steps, DType::kI64, {int64_t(count)});

@@ -18,7 +18,8 @@ class AdamW(torch.optim.AdamW):
     of all parameters are scaled down together to this norm, as torch.nn.utils.clip_grad_norm_ does, but
     they are not written; the last norm is `grad_norm`. skip_nonfinite: a step whose gradients hold NaN or
     infinity changes nothing and is counted in `skipped_steps` (on CUDA, each step then waits for the device).
-    master_weights: parameters in bfloat16 or float16 are kept in float32 too, as `master` in the state, with exp_avg and exp_avg_sq in float32.
+    master_weights: parameters in bfloat16 or float16 are kept in float32 too, as `master` in the state,
+    with exp_avg and exp_avg_sq in float32.
     """
 
     def __init__(

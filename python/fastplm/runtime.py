@@ -24,10 +24,14 @@ def cuda_status() -> dict[str, Any]:
 
     available: whether device="cuda" works. reason: why not, in words. operations: whether fastplm.ops and
     fastplm.optim take CUDA tensors. devices: the GPUs that were found: name, compute_capability (major,
-    minor), memory_bytes. product_library: which cuBLASLt they multiply with, or why with none; empty without GPU.
+    minor), memory_bytes. product_library: which cuBLASLt they multiply with, or why with none; empty
+    without GPU.
     """
     found = _engine.cuda_status()
-    reason = found["reason"] or "models compute on the CPU in this version; fastplm.ops and fastplm.optim use the GPU"
+    reason = (
+        found["reason"]
+        or "models compute on the CPU in this version; fastplm.ops and fastplm.optim use the GPU"
+    )
     return {
         "available": False,
         "reason": reason,

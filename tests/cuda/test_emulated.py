@@ -1,6 +1,8 @@
-"""The kernels of cuda/, run on the CPU by tests/cuda/emulation, against torch and against the CPU's own kernels.
+"""The kernels of cuda/, run on the CPU by tests/cuda/emulation, against torch and against the CPU's own
+kernels.
 
-Threads of a block run in an order that changes, shared memory begins as NaN and copies arrive only when they are waited
+Threads of a block run in an order that changes, shared memory begins as NaN and copies arrive only when
+they are waited
 for, so that a missing barrier or wait gives a wrong result.
 """
 

@@ -1,4 +1,6 @@
-"""What nvcc made of cuda/: tensor cores where they are meant, registers that suffice, nothing linked, a small file."""
+"""What nvcc made of cuda/: tensor cores where they are meant, registers that suffice, nothing linked, a
+small file.
+"""
 
 import re
 import shutil
@@ -11,7 +13,8 @@ import fastplm.runtime
 
 MOST_BYTES = 30 << 20
 NEEDED = re.compile(r"lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s)\.so|ld-linux")
-# Kernels whose inner loop the tensor cores carry in 16-bit types; the number of each kernel's registers is its own
+# Kernels whose inner loop the tensor cores carry in 16-bit types; the number of each kernel's registers is
+# its own
 # business, but what it keeps in local memory is slow: a few values that live across the loop are not.
 TENSOR_CORES = ("product_kernel", "flash_kernel", "flash_grad_kernel")
 MOST_STACK = 16  # bytes

@@ -107,7 +107,9 @@ def test_mixed_devices_are_refused() -> None:
 
 @on_cuda
 def test_cuda_runs_on_torchs_stream() -> None:
-    """What a stream of its own has not computed yet is waited for by what follows there, and by nothing else."""
+    """What a stream of its own has not computed yet is waited for by what follows there, and by nothing
+    else.
+    """
     x = torch.randn(64, 4096, device="cuda")
     torch.cuda.synchronize()
     with torch.cuda.stream(torch.cuda.Stream()):

@@ -187,14 +187,13 @@ void flash_grad_on_cuda(TensorView dout, TensorView q, TensorView k, TensorView 
   check.optional("dbias", dbias, DType::kF32, {shares, s.heads, 2 * s.reach - 1});
   check.at_least("workspace", workspace, lse.shape.count() * int64_t(sizeof(float)));
   with_cuda("flash_grad", q, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-    return cuda.flash_grad(
-        on, {.forward = cuda_args<T>(s, q, k, v, query_start, key_start, bias, o, dropout, out, lse),
-             .dout = dout.as<T>(),
-             .shares = workspace.as<float>(),
-             .dq = dq.as<T>(),
-             .dk = dk.as<T>(),
-             .dv = dv.as<T>(),
-             .dbias = dbias.as<float>()});
+    return cuda.flash_grad(on, {.forward = cuda_args<T>(s, q, k, v, query_start, key_start, bias, o, dropout, out, lse),
+                                .dout = dout.as<T>(),
+                                .shares = workspace.as<float>(),
+                                .dq = dq.as<T>(),
+                                .dk = dk.as<T>(),
+                                .dv = dv.as<T>(),
+                                .dbias = dbias.as<float>()});
   });
 }
 

@@ -74,7 +74,7 @@ void run(const ProductArgs<T>& all, const Plan<T>& plan, std::byte* workspace) {
   });
 }
 
-constexpr int64_t kCudaWorkspace = (32 << 20) + (1 << 20);   // what NVIDIA advises for cuBLASLt, and a bias before it
+constexpr int64_t kCudaWorkspace = (32 << 20) + (1 << 20);  // what NVIDIA advises for cuBLASLt, and a bias before it
 
 void product_on_cuda(TensorView a, TensorView b, TensorView bias, const ProductOptions& o, TensorView before,
                      TensorView out, TensorView workspace) {
@@ -141,7 +141,7 @@ void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& 
     const int64_t b_column = o.b_transposed ? plan.k : 1, b_depth = o.b_transposed ? 1 : plan.n;
     for (int64_t column = 0; column < plan.n; column += plan.width) {
       int64_t from = 0;
-      do {   // once also for k = 0
+      do {  // once also for k = 0
         const int64_t depth = std::min(plan.depth, plan.k - from);
         const bool last = from + depth == plan.k, begun = o.accumulate || from > 0;
         run<T>({.a = a.as<T>() + from * a_depth,

@@ -93,7 +93,9 @@ def describe(found: dict[str, Any]) -> str:
     lines.append(f"GPU         {'available' if cuda['available'] else 'not available'}: {cuda['reason']}")
     for device in cuda["devices"]:
         capability = ".".join(map(str, device["compute_capability"]))
-        lines.append(f"            {device['name']}, capability {capability}, {device['memory_bytes'] >> 30} GiB")
+        lines.append(
+            f"            {device['name']}, capability {capability}, {device['memory_bytes'] >> 30} GiB"
+        )
     if cuda["product_library"]:
         lines.append(f"            cuBLASLt: {cuda['product_library']}")
     lines += [f"{'libraries' if i == 0 else '':11} {path}" for i, path in enumerate(found["libraries"])]

@@ -7,7 +7,15 @@ import torch
 from fastplm import _ops
 from fastplm.devices import on_cuda
 from fastplm.ops.linears import column_sums, product
-from fastplm.ops.torch_op import Differentiable, Operator, as_float, autocast, check_same_device, nothing, rows
+from fastplm.ops.torch_op import (
+    Differentiable,
+    Operator,
+    as_float,
+    autocast,
+    check_same_device,
+    nothing,
+    rows,
+)
 
 _CHUNK_BYTES = 16 << 20  # of the logits that exist at a time
 _CHUNK_BYTES_ON_CUDA = 512 << 20  # whose products want thousands of rows
@@ -25,7 +33,8 @@ def cross_entropy(
     """torch.nn.functional.cross_entropy with class labels, in float32, plus z_loss * lse^2 for each row,
     where lse is the logarithm of the sum of exp(logits).
 
-    logits [..., vocab] is float32, bfloat16 or (on CUDA) float16, labels [...] int64; on CUDA the host does not
+    logits [..., vocab] is float32, bfloat16 or (on CUDA) float16, labels [...] int64; on CUDA the host does
+    not
     see them, and one that is out of range makes the loss NaN. reduction: mean over rows whose label is
     not ignore_index (NaN if there is none), sum or none.
     """

@@ -1,6 +1,6 @@
-// Runs kernels on the CPU: the functions of cuda/machine.cuh, with a fiber for each thread of a block. Threads run in an
-// order that changes, so that a missing barrier shows; a barrier that not all reach, a warp's instruction without all its
-// lanes, misaligned addresses and copies that nobody waited for end the process or spoil the result.
+// Runs kernels on the CPU: the functions of cuda/machine.cuh, with a fiber for each thread of a block. Threads run in
+// an order that changes, so that a missing barrier shows; a barrier that not all reach, a warp's instruction without
+// all its lanes, misaligned addresses and copies that nobody waited for end the process or spoil the result.
 #pragma once
 #include <cuda_runtime.h>
 
