@@ -10,7 +10,7 @@ from fastplm import _ops
 
 
 def on_cuda(t: torch.Tensor) -> bool:
-    return t.is_cuda
+    return bool(t.is_cuda)
 
 
 @contextmanager

@@ -30,12 +30,21 @@ def package() -> Path:
 
 # Of the cases of tests/training; all of them: -m slow.
 SOME = "float32 or bfloat16"
-FEW = (
-    "layer_norm-2x5x300-res or rms_norm-9x260 or layer_norm-70x129-res-drop or activation-silu-gated or "
-    "activation-gelu-gated-drop or activation-mish-wide or linear-2x5 or linear-67 or linear-13 or linear-0 or "
-    "cross_entropy-20x100 or cross_entropy-7x33 or linear_cross_entropy-9 or attention-head33 or attention-head128 or "
-    "attention-empty or attention-causal-window or attention-bias-grouped or attention-last-queries or "
-    "attention-other-keys"
+FEW = " or ".join(
+    [
+        *("layer_norm-2x5x300-res", "rms_norm-9x260", "layer_norm-70x129-res-drop", "activation-silu-gated"),
+        *(
+            "activation-gelu-gated-drop",
+            "activation-mish-wide",
+            "linear-2x5",
+            "linear-67",
+            "linear-13",
+            "linear-0",
+        ),
+        *("cross_entropy-20x100", "cross_entropy-7x33", "linear_cross_entropy-9", "attention-head33"),
+        *("attention-head128", "attention-empty", "attention-causal-window", "attention-bias-grouped"),
+        *("attention-last-queries", "attention-other-keys"),
+    ]
 )
 
 

@@ -33,9 +33,10 @@ def output_of(*command: object) -> str:
 
 
 def cuobjdump(*options: object) -> str:
-    if shutil.which("cuobjdump") is None:
+    found = shutil.which("cuobjdump") or shutil.which("cuobjdump", path="/usr/local/cuda/bin")
+    if found is None:
         pytest.skip("cuobjdump is not installed")
-    return output_of("cuobjdump", *options)
+    return output_of(found, *options)
 
 
 def test_size_and_what_it_needs(library: Path) -> None:
