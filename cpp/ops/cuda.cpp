@@ -1,52 +1,90 @@
 #include "ops/cuda.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
 
-#include "cuda/device.h"
+#include "core/error.h"
 
 namespace fastplm::ops {
+namespace {
+
+thread_local CudaStream current{};
 
 // The library lies beside this one.
-static void* open_library(std::string& reason) {
+const CudaTable* open_table(std::string& reason) {
   Dl_info self;
-  if (!dladdr(reinterpret_cast<void*>(&open_library), &self) || !self.dli_fname) {
+  if (!dladdr(reinterpret_cast<void*>(&open_table), &self) || !self.dli_fname) {
     reason = "the folder of libfastplm.so is unknown";
     return nullptr;
   }
   std::string path = self.dli_fname;
   path = path.substr(0, path.rfind('/') + 1) + "libfastplm_cuda.so";
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) reason = std::string("built without CUDA, or its library cannot be opened: ") + dlerror();
-  return library;
+  if (!library) {
+    reason = std::string("built without CUDA, or its library cannot be opened: ") + dlerror();
+    return nullptr;
+  }
+  const auto find = reinterpret_cast<decltype(&fastplm_cuda_table)>(dlsym(library, "fastplm_cuda_table"));
+  const CudaTable* table = find ? find() : nullptr;
+  if (!table || table->version != kCudaTableVersion || table->bytes != sizeof(CudaTable)) {
+    reason = path + " belongs to another version of fastplm";
+    return nullptr;
+  }
+  return table;
 }
+
+struct Door {
+  std::string reason;
+  const CudaTable* table;
+  Door() { table = open_table(reason); }
+};
+const Door& door() {
+  static const Door one;
+  return one;
+}
+
+}  // namespace
 
 CudaStatus cuda_status() {
   CudaStatus status;
-  static std::string open_reason;
-  static void* library = open_library(open_reason);
-  if (!library) {
-    status.reason = open_reason;
+  if (!door().table) {
+    status.reason = door().reason;
     return status;
   }
-  const auto list = reinterpret_cast<decltype(&fastplm_cuda_devices)>(dlsym(library, "fastplm_cuda_devices"));
-  if (!list) {
-    status.reason = "libfastplm_cuda.so belongs to another version";
-    return status;
-  }
-  std::array<FastplmCudaDevice, 16> devices;
+  std::array<CudaDeviceInfo, 16> devices;
   std::array<char, 256> reason{};
-  const int count = list(devices.data(), int(devices.size()), reason.data(), int(reason.size()));
+  const int count = door().table->devices(devices.data(), int(devices.size()), reason.data(), int(reason.size()));
   if (count < 0)
     status.reason = reason.data();
   else if (count == 0)
     status.reason = "no CUDA device was found";
   for (int i = 0; i < count && i < int(devices.size()); ++i) {
-    const FastplmCudaDevice& d = devices[size_t(i)];
+    const CudaDeviceInfo& d = devices[size_t(i)];
     status.devices.push_back({d.name, d.major, d.minor, d.memory_bytes});
   }
+  if (count > 0) status.product = door().table->product_library();
   return status;
 }
+
+const CudaTable& cuda_table(const char* op) {
+  if (!door().table) fail(ErrorKind::kUnsupported, op, ": a tensor is on CUDA: ", door().reason);
+  static std::atomic<pid_t> user{0};   // CUDA does not survive a fork
+  pid_t first = 0;
+  if (!user.compare_exchange_strong(first, getpid()) && first != getpid()) {
+    fail(ErrorKind::kUnsupported, op, ": CUDA was used before this process was forked; expected it to be spawned");
+  }
+  return *door().table;
+}
+
+void check_cuda(const char* op, int error) {
+  if (error) fail(ErrorKind::kInternal, op, ": CUDA says: ", door().table->error_text(error));
+}
+
+void set_cuda_device(int index) { current.device = index; }
+void set_cuda_stream(Stream stream) { current.stream = stream; }
+CudaStream cuda_stream() { return current; }
 
 }  // namespace fastplm::ops

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/tensor.h"
 #include "kernels/args.h"
+#include "ops/cuda.h"
 
 namespace fastplm {
 
@@ -21,6 +22,13 @@ template <class Fn>
 void with_stored_type(const char* op, DType dtype, Fn&& fn) {
   if (dtype == DType::kF16) return fn.template operator()<f16>();
   with_float_type(op, dtype, fn);
+}
+
+// Calls fn(kernels, stream) with the CUDA kernels of x's type; fn returns their error.
+template <class Fn>
+void with_cuda(const char* op, const TensorView& x, Fn&& fn) {
+  const CudaTable& table = ops::cuda_table(op);
+  with_stored_type(op, x.dtype, [&]<class T>() { ops::check_cuda(op, fn(table.of<T>(), ops::cuda_stream())); });
 }
 
 // The weight format of that type. What a format does is a row of kernels().formats, so that nothing switches on it.

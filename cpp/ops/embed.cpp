@@ -17,27 +17,39 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
   if (tables.packed ? tables.packed.k != dim : tables.tokens.shape != Shape{vocab, dim}) {
     fail(ErrorKind::kValue, "embed: the table of tokens has another width than y, ", dim);
   }
-  if (ids)
-    check.ids("input_ids", ids, rows, vocab);
-  else
-    check.matches("inputs_embeds", x, DType::kF32, y.shape);
-  if (tables.segments && segment_ids) check.ids("token_type_ids", segment_ids, rows, tables.segments.shape[0]);
-  if (tables.positions) check.ids("position_ids", position_ids, rows, tables.positions.shape[0]);
+  if (!ids) check.matches("inputs_embeds", x, DType::kF32, y.shape);
+  const auto check_ids = [&](const char* name, TensorView of, int64_t count) {
+    if (on_cuda(y))
+      check.matches(name, of, DType::kI32, {rows});   // the kernel looks at them
+    else
+      check.ids(name, of, rows, count);
+  };
+  if (ids) check_ids("input_ids", ids, vocab);
+  if (tables.segments && segment_ids) check_ids("token_type_ids", segment_ids, tables.segments.shape[0]);
+  if (tables.positions) check_ids("position_ids", position_ids, tables.positions.shape[0]);
 
+  const auto args = [&]<class T>(T) -> EmbedArgs<T> {
+    return {.tokens = tables.tokens.as<T>(),
+            .panels = static_cast<const T*>(tables.packed.panels),
+            .segments = tables.segments.as<float>(),
+            .positions = tables.positions.as<float>(),
+            .ids = ids.as<int32_t>(),
+            .x = x.as<float>(),
+            .segment_ids = segment_ids.as<int32_t>(),
+            .position_ids = position_ids.as<int32_t>(),
+            .dim = dim,
+            .scale = float(tables.scale),
+            .x_scale = float(tables.x_scale),
+            .y = y.as<float>()};
+  };
+  if (on_cuda(y)) {
+    if (tables.packed) fail(ErrorKind::kUnsupported, "embed: the table is packed; expected a plain one on CUDA");
+    return with_cuda("embed", tables.tokens, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.embed(on, args(T{}), rows, vocab, tables.segments.shape[0], tables.positions.shape[0]);
+    });
+  }
   with_float_type("embed", tables.packed ? activation_of(tables.packed.format) : tables.tokens.dtype, [&]<class T>() {
-    const EmbedArgs<T> args{.tokens = tables.tokens.as<T>(),
-                            .panels = static_cast<const T*>(tables.packed.panels),
-                            .segments = tables.segments.as<float>(),
-                            .positions = tables.positions.as<float>(),
-                            .ids = ids.as<int32_t>(),
-                            .x = x.as<float>(),
-                            .segment_ids = segment_ids.as<int32_t>(),
-                            .position_ids = position_ids.as<int32_t>(),
-                            .dim = dim,
-                            .scale = float(tables.scale),
-                            .x_scale = float(tables.x_scale),
-                            .y = y.as<float>()};
-    parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().embed(args, range); });
+    parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().embed(args(T{}), range); });
   });
 }
 

@@ -12,9 +12,13 @@ void glu(TensorView x, Act act, TensorView y) {
   check.rank("y", y, 2);
   const int64_t rows = y.shape[0], dim = y.shape[1];
   check.matches("x", x, y.dtype, {rows, 2 * dim});
+  const auto args = [&]<class T>(T) -> GluArgs<T> { return {.x = x.as<T>(), .dim = dim, .act = act, .y = y.as<T>()}; };
+  if (on_cuda(x)) {
+    return with_cuda("glu", x,
+                     [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) { return cuda.glu(on, args(T{}), rows); });
+  }
   with_float_type("glu", x.dtype, [&]<class T>() {
-    const GluArgs<T> args{.x = x.as<T>(), .dim = dim, .act = act, .y = y.as<T>()};
-    parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().glu(args, range); });
+    parallel_rows(rows, dim * 16, [&](Range range) { kernels().of<T>().glu(args(T{}), range); });
   });
 }
 

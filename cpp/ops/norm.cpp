@@ -17,16 +17,23 @@ void norm(TensorView x, NormKind kind, TensorView weight, TensorView bias, doubl
   check.shape("y", y, x.shape);
   check.optional("y_copy", y_copy, DType::kF32, x.shape);
   check.positive("eps", eps);
+  const auto args = [&]<class T>(T) -> NormArgs<T> {
+    return {.x = x.as<float>(),
+            .weight = weight.as<float>(),
+            .bias = bias.as<float>(),
+            .dim = dim,
+            .eps = float(eps),
+            .kind = kind,
+            .y_f32 = y_copy.as<float>(),
+            .y = y.as<T>()};
+  };
+  if (on_cuda(y)) {
+    return with_cuda("norm", y, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.norm(on, args(T{}), x.shape.rows());
+    });
+  }
   with_float_type("norm", y.dtype, [&]<class T>() {
-    const NormArgs<T> args{.x = x.as<float>(),
-                           .weight = weight.as<float>(),
-                           .bias = bias.as<float>(),
-                           .dim = dim,
-                           .eps = float(eps),
-                           .kind = kind,
-                           .y_f32 = y_copy.as<float>(),
-                           .y = y.as<T>()};
-    parallel_rows(x.shape.rows(), dim * 16, [&](Range rows) { kernels().of<T>().norm(args, rows); });
+    parallel_rows(x.shape.rows(), dim * 16, [&](Range rows) { kernels().of<T>().norm(args(T{}), rows); });
   });
 }
 
@@ -40,10 +47,17 @@ void head_norm(TensorView x, int64_t heads, TensorView weight, double eps) {
   if (heads < 0 || heads * dim > x.shape[1]) {
     fail(ErrorKind::kValue, "head_norm: ", heads, " heads of ", dim, " do not fit rows of ", x.shape[1]);
   }
-  with_float_type("head_norm", x.dtype, [&]<class T>() {
-    const HeadNormArgs<T> args{
+  const auto args = [&]<class T>(T) -> HeadNormArgs<T> {
+    return {
         .x = x.as<T>(), .ldx = x.shape[1], .heads = heads, .dim = dim, .weight = weight.as<float>(), .eps = float(eps)};
-    parallel_rows(x.shape[0], heads * dim * 16, [&](Range rows) { kernels().of<T>().head_norm(args, rows); });
+  };
+  if (on_cuda(x)) {
+    return with_cuda("head_norm", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.head_norm(on, args(T{}), x.shape[0]);
+    });
+  }
+  with_float_type("head_norm", x.dtype, [&]<class T>() {
+    parallel_rows(x.shape[0], heads * dim * 16, [&](Range rows) { kernels().of<T>().head_norm(args(T{}), rows); });
   });
 }
 

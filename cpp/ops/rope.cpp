@@ -26,20 +26,30 @@ void rope(TensorView x, int64_t heads, int64_t head_dim, TensorView table, Tenso
   const Check check{"rope"};
   check.rank("x", x, 2);
   const int64_t rows = x.shape[0], dims = table.shape[1];
-  check.ids("position_ids", position_ids, rows, table.shape[0]);
+  if (on_cuda(x))
+    check.matches("position_ids", position_ids, DType::kI32, {rows});   // the kernel looks at them
+  else
+    check.ids("position_ids", position_ids, rows, table.shape[0]);
   if (dims % 2 || dims > head_dim || heads * head_dim > x.shape[1]) {
     fail(ErrorKind::kValue, "rope: ", heads, " heads of ", head_dim, " with ", dims,
          " rotated values do not fit rows of ", x.shape[1], "; expected an even number of values and heads that fit");
   }
+  const auto args = [&]<class T>(T) -> RopeArgs<T> {
+    return {.x = x.as<T>(),
+            .ldx = x.shape[1],
+            .heads = heads,
+            .head_dim = head_dim,
+            .dims = dims,
+            .cos_sin = table.as<float>(),
+            .position_ids = position_ids.as<int32_t>()};
+  };
+  if (on_cuda(x)) {
+    return with_cuda("rope", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.rope(on, args(T{}), rows, table.shape[0]);
+    });
+  }
   with_float_type("rope", x.dtype, [&]<class T>() {
-    const RopeArgs<T> args{.x = x.as<T>(),
-                           .ldx = x.shape[1],
-                           .heads = heads,
-                           .head_dim = head_dim,
-                           .dims = dims,
-                           .cos_sin = table.as<float>(),
-                           .position_ids = position_ids.as<int32_t>()};
-    parallel_rows(rows, heads * head_dim * 16, [&](Range range) { kernels().of<T>().rope(args, range); });
+    parallel_rows(rows, heads * head_dim * 16, [&](Range range) { kernels().of<T>().rope(args(T{}), range); });
   });
 }
 

@@ -13,12 +13,14 @@
 #include "core/error.h"
 #include "core/tensor.h"
 #include "gil.h"
+#include "ops/cuda.h"
 
 namespace nb = nanobind;
 using namespace fastplm;
 
 struct Place {   // of an argument, for errors
   const char *op, *name;
+  bool cuda = false;   // the op has kernels for it
   friend std::ostream& operator<<(std::ostream& out, const Place& p) { return out << p.op << ": " << p.name; }
 };
 
@@ -47,10 +49,12 @@ inline bool is_contiguous(const nb::ndarray<>& a) {
 }
 
 inline TensorView view_of(const nb::ndarray<>& a, const Place& place) {
-  if (a.device_type() != nb::device::cpu::value) {
-    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU");
+  const bool is_cuda = a.device_type() == nb::device::cuda::value;
+  if (a.device_type() != nb::device::cpu::value && !(place.cuda && is_cuda)) {
+    fail(ErrorKind::kUnsupported, place, " is on device type ", a.device_type(), " of DLPack; expected 1, the CPU",
+         place.cuda ? ", or 2, CUDA" : "");
   }
-  TensorView view{a.data(), dtype_of(a.dtype(), place), Device::kCpu, {}};
+  TensorView view{a.data(), dtype_of(a.dtype(), place), is_cuda ? Device::kCuda : Device::kCpu, {}};
   if (a.ndim() > size_t(Shape::kMaxRank)) {
     fail(ErrorKind::kValue, place, " has ", a.ndim(), " dimensions; expected at most ", int(Shape::kMaxRank));
   }
@@ -81,6 +85,7 @@ class Parameter<TensorView> {
     }
     value = view_of(owner_, place);
   }
+  int device_index() const { return on_cuda(value) ? owner_.device_id() : 0; }
   TensorView value;
 };
 
@@ -96,6 +101,7 @@ class Parameter<Maybe> {
     if (given.is_none()) return;
     value = {tensor_.emplace(place, given).value};
   }
+  const std::optional<Parameter<TensorView>>& given() const { return tensor_; }
   Maybe value;
 };
 
@@ -115,7 +121,56 @@ class Parameter<TensorList> {
     tensors_.reserve(list.size());
     for (nb::handle each : list) value.push_back(tensors_.emplace_back(place, nb::borrow(each)).value);
   }
+  const std::vector<Parameter<TensorView>>& given() const { return tensors_; }
   TensorList value;
+};
+
+struct OnHost : TensorView {};   // always on the CPU
+
+template <>
+class Parameter<OnHost> {
+  Parameter<TensorView> tensor_;
+
+ public:
+  using Given = nb::object;
+  Parameter(const Place& place, const nb::object& given) : tensor_({place.op, place.name}, given) {
+    value = {tensor_.value};
+  }
+  OnHost value;
+};
+
+// All tensors of a call lie on one device, where it runs. Those without memory may be anywhere.
+class OneDevice {
+  const char *op_, *first_name_ = nullptr;
+  Device device_ = Device::kCpu;
+  int index_ = 0;
+
+ public:
+  explicit OneDevice(const char* op) : op_(op) {}
+  ~OneDevice() { ops::set_cuda_device(index_); }
+  void see(const char* name, const Parameter<TensorView>& tensor) {
+    const TensorView& t = tensor.value;
+    if (!t) return;
+    if (!first_name_) {
+      first_name_ = name;
+      device_ = t.device;
+      index_ = tensor.device_index();
+    }
+    if (t.device == device_ && tensor.device_index() == index_) return;
+    const auto where = [](Device device, int index) {
+      return device == Device::kCuda ? "cuda:" + std::to_string(index) : std::string("cpu");
+    };
+    fail(ErrorKind::kUnsupported, op_, ": ", name, " is on ", where(t.device, tensor.device_index()), "; expected ",
+         where(device_, index_), ", as ", first_name_);
+  }
+  void see(const char* name, const Parameter<Maybe>& tensor) {
+    if (tensor.given()) see(name, *tensor.given());
+  }
+  void see(const char* name, const Parameter<TensorList>& list) {
+    for (const Parameter<TensorView>& t : list.given()) see(name, t);
+  }
+  template <class Other>
+  void see(const char*, const Other&) {}
 };
 
 template <class T>
@@ -133,12 +188,16 @@ template <class... Args>
 using Names = std::array<const char*, sizeof...(Args)>;
 
 template <class Result, class... Args, size_t... kAt>
-void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names,
+void define(nb::module_& m, const char* op, bool cuda, Result (*run)(Args...), const Names<Args...>& names,
             std::index_sequence<kAt...>) {
   m.def(
       op,
       [=](typename ParameterOf<Args>::Given... given) {
-        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt]}, given)...};
+        const std::tuple<ParameterOf<Args>...> parameters{ParameterOf<Args>(Place{op, names[kAt], cuda}, given)...};
+        if (cuda) {
+          OneDevice device(op);
+          (device.see(names[kAt], std::get<kAt>(parameters)), ...);
+        }
         const ReleaseGil released;
         return run(std::get<kAt>(parameters).value...);
       },
@@ -147,5 +206,11 @@ void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<
 
 template <class Result, class... Args>
 void define(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
-  define(m, op, run, names, std::index_sequence_for<Args...>());
+  define(m, op, false, run, names, std::index_sequence_for<Args...>());
+}
+
+// An op that has CUDA kernels too.
+template <class Result, class... Args>
+void define_everywhere(nb::module_& m, const char* op, Result (*run)(Args...), const Names<Args...>& names) {
+  define(m, op, true, run, names, std::index_sequence_for<Args...>());
 }

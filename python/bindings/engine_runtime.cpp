@@ -48,6 +48,7 @@ void bind_runtime(py::module_& m) {
     py::dict d;
     d["devices"] = devices;
     d["reason"] = status.reason;
+    d["product_library"] = status.product;
     return d;
   });
   m.def("cpu_limits", [] {

@@ -20,35 +20,37 @@ NB_MODULE(_ops, m) {
   set_interrupt_check(signal_raised);
   bind_training(m);
 
+  m.def("set_cuda_stream", &ops::set_cuda_stream, nb::arg("stream"));   // of this thread; 0: the default one
+
   define(m, "convert", &ops::convert, {"x", "y"});
   define(m, "softmax", &ops::softmax, {"x", "y"});
-  define(m, "norm",
-         +[](TensorView x, const std::string& kind, Maybe weight, Maybe bias, double eps, TensorView y) {
-           ops::norm(x, norm_kind(kind), weight, bias, eps, y);
-         },
-         {"x", "kind", "weight", "bias", "eps", "y"});
-  define(m, "head_norm", &ops::head_norm, {"x", "heads", "weight", "eps"});
-  define(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
-         {"x", "act", "y"});
+  define_everywhere(m, "norm",
+                    +[](TensorView x, const std::string& kind, Maybe weight, Maybe bias, double eps, TensorView y) {
+                      ops::norm(x, norm_kind(kind), weight, bias, eps, y);
+                    },
+                    {"x", "kind", "weight", "bias", "eps", "y"});
+  define_everywhere(m, "head_norm", &ops::head_norm, {"x", "heads", "weight", "eps"});
+  define_everywhere(m, "glu", +[](TensorView x, const std::string& name, TensorView y) { ops::glu(x, act(name), y); },
+                    {"x", "act", "y"});
   define(m, "rope_table",
          +[](TensorView frequencies, double factor, TensorView table) {
            Check{"rope_table"}.matches("frequencies", frequencies, DType::kF32, {table.shape.last() / 2});
            ops::rope_table({frequencies.as<float>(), size_t(frequencies.shape.count())}, factor, 0, table);
          },
          {"frequencies", "factor", "table"});
-  define(m, "rope", &ops::rope, {"x", "heads", "head_dim", "table", "position_ids"});
+  define_everywhere(m, "rope", &ops::rope, {"x", "heads", "head_dim", "table", "position_ids"});
   define(m, "pool",
          +[](TensorView x, TensorView cu_seqlens, const std::string& kind, bool normalize, TensorView y) {
            ops::pool(x, cu_seqlens, pool_kind(kind), normalize, y);
          },
          {"x", "cu_seqlens", "kind", "normalize", "y"});
-  define(m, "embed",
-         +[](TensorView tokens, Maybe segments, Maybe positions, double scale, Maybe ids, Maybe x, Maybe segment_ids,
-             Maybe position_ids, TensorView y) {
-           ops::embed({.tokens = tokens, .segments = segments, .positions = positions, .scale = scale}, ids, x,
-                      segment_ids, position_ids, y);
-         },
-         {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
+  define_everywhere(m, "embed",
+                    +[](TensorView tokens, Maybe segments, Maybe positions, double scale, Maybe ids, Maybe x,
+                        Maybe segment_ids, Maybe position_ids, TensorView y) {
+                      ops::embed({.tokens = tokens, .segments = segments, .positions = positions, .scale = scale}, ids,
+                                 x, segment_ids, position_ids, y);
+                    },
+                    {"tokens", "segments", "positions", "scale", "ids", "x", "segment_ids", "position_ids", "y"});
 
   // A packed weight crosses as the u8 buffer it lies in, packed_bytes(format, n, k) long.
   define(m, "packed_bytes",

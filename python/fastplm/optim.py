@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import on_cuda, stream_of, workspace
 
 _FLOATS = ("exp_avg", "exp_avg_sq", "master")  # float32 with master_weights, whatever the parameter's type
 
@@ -16,8 +17,9 @@ class AdamW(torch.optim.AdamW):
     State and state_dict are those of torch.optim.AdamW, and either reads the other's. max_norm: gradients
     of all parameters are scaled down together to this norm, as torch.nn.utils.clip_grad_norm_ does, but
     they are not written; the last norm is `grad_norm`. skip_nonfinite: a step whose gradients hold NaN or
-    infinity changes nothing and is counted in `skipped_steps`. master_weights: parameters in bfloat16 are
-    kept in float32 too, as `master` in the state, with exp_avg and exp_avg_sq in float32.
+    infinity changes nothing and is counted in `skipped_steps` (on CUDA, each step then waits for the device).
+    master_weights: parameters in bfloat16 or float16 are kept in float32 too, as `master` in the state,
+    with exp_avg and exp_avg_sq in float32.
     """
 
     def __init__(
@@ -42,8 +44,13 @@ class AdamW(torch.optim.AdamW):
             raise ValueError(f"AdamW: max_norm is {max_norm}; expected a value > 0")
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self.max_norm, self.skip_nonfinite, self.master_weights = max_norm, skip_nonfinite, master_weights
-        self.grad_norm: float | None = None
+        self._norm: float | torch.Tensor | None = None
         self.skipped_steps = 0
+
+    @property
+    def grad_norm(self) -> float | None:
+        """The norm of all gradients in the last step; on CUDA, asking for it waits for the device."""
+        return None if self._norm is None else float(self._norm)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -61,18 +68,20 @@ class AdamW(torch.optim.AdamW):
         for i, p in zip(saved, params, strict=True):
             state = state_dict["state"].get(i, {})
             if "master" in state:
-                self.state[p].update({name: state[name].clone() for name in _FLOATS})
+                copies = {name: state[name].to(p.device, copy=True) for name in _FLOATS}
+                self.state[p].update(copies)
 
     def _update(self) -> None:
-        scale = 1.0
+        scale: float | torch.Tensor = 1.0
         if self.max_norm is not None or self.skip_nonfinite:
             every = [_grad(p) for group in self.param_groups for p in group["params"] if p.grad is not None]
-            self.grad_norm = _ops.global_norm(every)
-            if self.skip_nonfinite and not self.grad_norm < float("inf"):
+            norm = self._norm = _norm_of(every)
+            if self.skip_nonfinite and not norm < float("inf"):
                 self.skipped_steps += 1
                 return
-            if self.max_norm is not None:
-                scale = min(1.0, self.max_norm / (self.grad_norm + 1e-6))  # as clip_grad_norm_
+            if self.max_norm is not None:  # as clip_grad_norm_
+                scale = self.max_norm / (norm + 1e-6)
+                scale = min(1.0, scale) if isinstance(scale, float) else scale.clamp(max=1.0)
         for group in self.param_groups:
             for name in ("amsgrad", "maximize", "capturable", "differentiable"):
                 if group.get(name):
@@ -81,7 +90,9 @@ class AdamW(torch.optim.AdamW):
             if params:
                 self._update_group(group, params, scale)
 
-    def _update_group(self, group: dict[str, Any], params: list[torch.Tensor], scale: float) -> None:
+    def _update_group(
+        self, group: dict[str, Any], params: list[torch.Tensor], scale: float | torch.Tensor
+    ) -> None:
         states = [self._state_of(p) for p in params]
         for state in states:
             state["step"] += 1
@@ -92,35 +103,48 @@ class AdamW(torch.optim.AdamW):
         for chosen, copies in ((plain, []), (mixed, masters)):
             if not chosen:
                 continue
-            _ops.adamw(
-                [params[i].detach() for i in chosen],
-                [_grad(params[i]) for i in chosen],
-                [states[i]["exp_avg"] for i in chosen],
-                [states[i]["exp_avg_sq"] for i in chosen],
-                copies,
-                torch.tensor([int(states[i]["step"]) for i in chosen]),
-                float(group["lr"]),
-                float(beta1),
-                float(beta2),
-                group["eps"],
-                group["weight_decay"],
-                scale,
-            )
+            on_host = isinstance(scale, float)
+            with stream_of(params[0].device):
+                _ops.adamw(
+                    [params[i].detach() for i in chosen],
+                    [_grad(params[i]) for i in chosen],
+                    [states[i]["exp_avg"] for i in chosen],
+                    [states[i]["exp_avg_sq"] for i in chosen],
+                    copies,
+                    torch.tensor([int(states[i]["step"]) for i in chosen]),
+                    float(group["lr"]),
+                    float(beta1),
+                    float(beta2),
+                    group["eps"],
+                    group["weight_decay"],
+                    scale if on_host else 1.0,
+                    None if on_host else scale,
+                )
 
     def _state_of(self, p: torch.Tensor) -> dict[str, Any]:
         state: dict[str, Any] = self.state[p]
         if not state:
-            if not p.is_contiguous() or p.device.type != "cpu":
+            if not p.is_contiguous() or p.device.type not in ("cpu", "cuda"):
                 raise ValueError(
-                    f"AdamW: a parameter of shape {list(p.shape)} on {p.device} is not contiguous or not "
-                    "on the CPU; expected contiguous parameters on the CPU"
+                    f"AdamW: a parameter of shape {list(p.shape)} on {p.device} is not contiguous or neither "
+                    "on the CPU nor on CUDA; expected contiguous parameters there"
                 )
-            mixed = self.master_weights and p.dtype == torch.bfloat16
-            zeros = torch.zeros(p.shape, dtype=torch.float32 if mixed else p.dtype)
+            mixed = self.master_weights and p.dtype in (torch.bfloat16, torch.float16)
+            zeros = torch.zeros(p.shape, dtype=torch.float32 if mixed else p.dtype, device=p.device)
             state.update(step=torch.tensor(0.0), exp_avg=zeros, exp_avg_sq=zeros.clone())
             if mixed:
                 state["master"] = p.detach().float()
         return state
+
+
+def _norm_of(grads: list[torch.Tensor]) -> float | torch.Tensor:
+    """On CUDA a tensor of one value, which nobody has waited for."""
+    if not grads or not on_cuda(grads[0]):
+        return float(_ops.global_norm(grads))
+    norm = grads[0].new_empty(1, dtype=torch.float32)
+    with stream_of(norm.device):
+        _ops.global_norm_on_cuda(grads, norm, workspace(_ops.norm_workspace(grads), norm))
+    return norm
 
 
 def _grad(p: torch.Tensor) -> torch.Tensor:

@@ -22,12 +22,23 @@ def cpu_info() -> dict[str, Any]:
 def cuda_status() -> dict[str, Any]:
     """The GPU side, as plain values.
 
-    available: whether device="cuda" works. reason: why not, in words. devices: the GPUs that were found:
-    name, compute_capability (major, minor), memory_bytes.
+    available: whether device="cuda" works. reason: why not, in words. operations: whether fastplm.ops and
+    fastplm.optim take CUDA tensors. devices: the GPUs that were found: name, compute_capability (major,
+    minor), memory_bytes. product_library: which cuBLASLt they multiply with, or why with none; empty
+    without GPU.
     """
     found = _engine.cuda_status()
-    reason = found["reason"] or "this version of fastplm has no CUDA engine; it computes on the CPU"
-    return {"available": False, "reason": reason, "devices": found["devices"]}
+    reason = (
+        found["reason"]
+        or "models compute on the CPU in this version; fastplm.ops and fastplm.optim use the GPU"
+    )
+    return {
+        "available": False,
+        "reason": reason,
+        "operations": bool(found["devices"]),
+        "devices": found["devices"],
+        "product_library": found["product_library"],
+    }
 
 
 def num_threads() -> int:

@@ -36,6 +36,10 @@ class Case:
     reference: Callable[..., torch.Tensor]
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16)
 
+    @property
+    def has_cuda_kernel(self) -> bool:
+        return self.name.startswith(("norm-", "head_norm-", "glu-", "act-", "rope-", "embed-"))
+
 
 def normal(g: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.randn(shape, generator=g).to(dtype)
@@ -303,7 +307,7 @@ def attention_case(
 
 
 def into(like: torch.Tensor, *shape: int) -> torch.Tensor:
-    return torch.empty(shape or like.shape, dtype=like.dtype)
+    return torch.empty(shape or like.shape, dtype=like.dtype, device=like.device)
 
 
 def softmax(x: torch.Tensor) -> torch.Tensor:
@@ -313,7 +317,7 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
 
 
 def norm(x, kind, weight, bias, dtype):  # type: ignore[no-untyped-def]
-    y = torch.empty(x.shape, dtype=dtype)
+    y = torch.empty(x.shape, dtype=dtype, device=x.device)
     _ops.norm(x, kind, weight, bias, 1e-5, y)
     return y
 
@@ -384,7 +388,7 @@ def rope(x, heads, dims, factor, theta, positions):  # type: ignore[no-untyped-d
     table = torch.empty(int(positions.max()) + 1, dims)
     _ops.rope_table(frequencies(theta, dims), factor, table)
     y = x.clone()
-    _ops.rope(y, heads, x.shape[1] // heads, table, positions)
+    _ops.rope(y, heads, x.shape[1] // heads, table.to(x.device), positions)
     return y
 
 
@@ -416,7 +420,7 @@ def pool_reference(x, cu, kind, normalize):  # type: ignore[no-untyped-def]
 
 
 def embed(tokens, segments, positions, scale, ids, x, segment_ids, position_ids):  # type: ignore[no-untyped-def]
-    y = torch.empty(len(position_ids), tokens.shape[1])
+    y = torch.empty(len(position_ids), tokens.shape[1], device=tokens.device)
     _ops.embed(tokens, segments, positions, scale, ids, x, segment_ids, position_ids, y)
     return y
 

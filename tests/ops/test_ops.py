@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fastplm import _ops
+from tests.devices import every_device
 from tests.ops.cases import ACTS, CASES, Case, linear, normal, starts
 
 # float32: the project's parity tolerance. bfloat16: one rounding of the result (2^-8) and of attention's
@@ -15,13 +16,15 @@ TOLERANCE = {torch.float32: {"atol": 1e-5, "rtol": 1e-4}, torch.bfloat16: {"atol
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+@every_device
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_matches_definition(case: Case, dtype: torch.dtype) -> None:
-    if dtype not in case.dtypes:
-        pytest.skip("this op does not work in that dtype")
+def test_matches_definition(case: Case, device: str, dtype: torch.dtype) -> None:
+    if dtype not in case.dtypes or (device == "cuda" and not case.has_cuda_kernel):
+        pytest.skip("this op does not work in that dtype, or not there")
     inputs = case.inputs(torch.Generator().manual_seed(0), dtype)
-    want, got = case.reference(*inputs), case.ours(*inputs)
-    torch.testing.assert_close(got.double(), want, **TOLERANCE[dtype])
+    there = [t.to(device) if isinstance(t, torch.Tensor) else t for t in inputs]
+    want, got = case.reference(*inputs), case.ours(*there)
+    torch.testing.assert_close(got.cpu().double(), want, **TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])

@@ -32,7 +32,7 @@ def keep(shape: tuple[int, ...], p: float, like: torch.Tensor) -> torch.Tensor:
     """What dropout multiplies by, from the seed that torch's generator gives next: Philox4x32 with 7
     rounds.
     """
-    numbers = torch.randint(-(2**63), 2**63 - 1, (2,)).numpy().view(np.uint32)
+    numbers = torch.randint(-(2**63), 2**63 - 1, (2,), device=like.device).cpu().numpy().view(np.uint32)
     dim, rows = shape[-1], int(np.prod(shape[:-1]))
     groups = -(-dim // 128)
     first, row = np.meshgrid(np.arange(groups * 16), np.arange(rows))
@@ -53,7 +53,7 @@ def keep(shape: tuple[int, ...], p: float, like: torch.Tensor) -> torch.Tensor:
     halves = np.stack([lanes & np.uint64(0xFFFF), lanes >> np.uint64(16)], -1)  # row, group, lane, word, half
     values = halves.transpose(0, 1, 3, 4, 2).reshape(rows, groups * 128)[:, :dim]
     dropped = min(65535, round(p * 65536))
-    kept = torch.from_numpy(values >= dropped).to(like.dtype) * (65536 / (65536 - dropped))
+    kept = torch.from_numpy(values >= dropped).to(like) * (65536 / (65536 - dropped))
     return kept.reshape(shape)
 
 
@@ -215,7 +215,8 @@ def contrastive_case(anchors: int, candidates: int, dim: int) -> Case:
         return normal(g, anchors, dim, dtype=dtype), normal(g, candidates, dim, dtype=dtype)
 
     def reference(a: Any, c: Any) -> Any:
-        return torch_loss(20 * F.normalize(a) @ F.normalize(c).T, torch.arange(anchors), 0.0, 0.0, "mean")
+        labels = torch.arange(anchors, device=a.device)
+        return torch_loss(20 * F.normalize(a) @ F.normalize(c).T, labels, 0.0, 0.0, "mean")
 
     return Case(f"contrastive-{anchors}-{candidates}-{dim}", inputs, ops.contrastive, reference)
 
@@ -250,7 +251,8 @@ def attention_case(
 
     def ours(q: Any, k: Any, v: Any, b: Any) -> Any:
         return ops.attention(
-            q, k, v, starts(*lengths), cu_seqlens_k=starts(*keys) if keys else None,
+            q, k, v, starts(*lengths).to(q.device),
+            cu_seqlens_k=starts(*keys).to(q.device) if keys else None,
             max_seqlen=max(key_lengths),
             causal=causal, window=window, dropout=p, distance_bias=b,
         )  # fmt: skip
@@ -265,10 +267,10 @@ def attention_case(
                 t[first_key : first_key + m].transpose(0, 1).repeat_interleave(heads // kv, 0) for t in (k, v)
             )
             scores = query @ key.transpose(1, 2) * dim**-0.5
-            distance = torch.arange(m) - torch.arange(m - n, m)[:, None]
+            distance = (torch.arange(m) - torch.arange(m - n, m)[:, None]).to(q.device)
             if b is not None:
                 scores = scores + b[:, distance + reach - 1]
-            hidden = torch.zeros(n, m, dtype=torch.bool)
+            hidden = torch.zeros(n, m, dtype=torch.bool, device=q.device)
             if causal:
                 hidden |= distance > 0
             if window is not None:

@@ -8,6 +8,7 @@ from torch.library import opcheck
 
 import fastplm
 from fastplm import ops
+from tests.devices import devices, every_device, on_cuda
 from tests.ops.cases import starts
 from tests.training.cases import CASES, Case
 
@@ -21,13 +22,13 @@ def inputs_of(case: Case, dtype: torch.dtype) -> tuple[Any, ...]:
     return case.inputs(torch.Generator().manual_seed(0), dtype)
 
 
-def as_type(values: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
+def as_type(values: tuple[Any, ...], dtype: torch.dtype, device: str = "cpu") -> tuple[Any, ...]:
     """Copies, which want gradients."""
 
     def copy(v: Any) -> Any:
         if not isinstance(v, torch.Tensor) or not v.is_floating_point():
-            return v
-        return v.detach().to(dtype, copy=True).requires_grad_()
+            return v.to(device) if isinstance(v, torch.Tensor) else v
+        return v.detach().to(device, dtype, copy=True).requires_grad_()
 
     return tuple(map(copy, values))
 
@@ -38,7 +39,7 @@ def run(function: Any, values: tuple[Any, ...]) -> list[torch.Tensor]:
     outputs = function(*values)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     g = torch.Generator().manual_seed(2)
-    weights = [torch.randn(o.shape, generator=g).bfloat16().to(o.dtype) for o in outputs]
+    weights = [torch.randn(o.shape, generator=g).bfloat16().to(o) for o in outputs]
     wanted = [v for v in values if isinstance(v, torch.Tensor) and v.requires_grad]
     grads = torch.autograd.grad(outputs, wanted, weights)
     for value, grad in zip(wanted, grads, strict=True):
@@ -46,26 +47,79 @@ def run(function: Any, values: tuple[Any, ...]) -> list[torch.Tensor]:
     return [*(o.detach() for o in outputs), *grads]
 
 
+@every_device
 @every_case
-def test_float32(case: Case) -> None:
+def test_float32(case: Case, device: str) -> None:
     values = inputs_of(case, torch.float32)
-    got = run(case.ours, as_type(values, torch.float32))
-    want = run(case.reference, as_type(values, torch.float64))
+    got = run(case.ours, as_type(values, torch.float32, device))
+    want = run(case.reference, as_type(values, torch.float64, device))
     for ours, exact in zip(got, want, strict=True):
         scale = exact.abs().mean().clamp(min=1).item() if exact.numel() else 1
         torch.testing.assert_close(ours.double(), exact, atol=ABSOLUTE * scale, rtol=RELATIVE)
 
 
+@every_device
 @every_case
-def test_bfloat16(case: Case) -> None:
+def test_bfloat16(case: Case, device: str) -> None:
+    check_16_bits(case, torch.bfloat16, device)
+
+
+@on_cuda
+@every_case
+def test_float16(case: Case) -> None:
+    check_16_bits(case, torch.float16, "cuda")
+
+
+def check_16_bits(case: Case, dtype: torch.dtype, device: str) -> None:
     """At most twice as far from the exact result as torch is."""
-    values = inputs_of(case, torch.bfloat16)
-    got = run(case.ours, as_type(values, torch.bfloat16))
-    theirs = run(case.reference, as_type(values, torch.bfloat16))
-    want = run(case.reference, as_type(values, torch.float64))
+    values = inputs_of(case, dtype)
+    got = run(case.ours, as_type(values, dtype, device))
+    theirs = run(case.reference, as_type(values, dtype, device))
+    want = run(case.reference, as_type(values, torch.float64, device))
     for i, (ours, other, exact) in enumerate(zip(got, theirs, want, strict=True)):
         error, allowed = ((t.double() - exact).norm() for t in (ours, other))
         assert error <= 2 * allowed + 2**-9 * exact.norm(), (i, error.item(), allowed.item())
+
+
+@on_cuda
+@both_types
+@every_case
+def test_cuda_gives_the_same_bits_again(case: Case, dtype: torch.dtype) -> None:
+    values = inputs_of(case, dtype)
+    first, *others = (run(case.ours, as_type(values, dtype, "cuda")) for _ in range(3))
+    for other in others:
+        assert all(map(torch.equal, first, other))
+
+
+@on_cuda
+def test_cuda_drops_what_the_cpu_drops() -> None:
+    x = torch.ones(5, 300)
+    seed = torch.tensor([3, -11])
+    y = [torch.ops.fastplm.gated(x.to(d), None, "none", seed.to(d), 0.3).cpu() for d in devices()]
+    assert torch.equal(*y)
+
+
+@on_cuda
+def test_mixed_devices_are_refused() -> None:
+    with pytest.raises(fastplm.UnsupportedError, match="tensors are on cpu and cuda:0; expected one device"):
+        ops.linear(torch.ones(2, 4), torch.ones(3, 4, device="cuda"))
+
+
+@on_cuda
+def test_cuda_runs_on_torchs_stream() -> None:
+    """What a stream of its own has not computed yet is waited for by what follows there, and by nothing
+    else.
+    """
+    x = torch.randn(64, 4096, device="cuda")
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        torch.cuda._sleep(50_000_000)
+        y = ops.activation(x * 2, "none")
+        done = torch.cuda.Event()
+        done.record()
+    assert not done.query()
+    done.synchronize()
+    assert torch.equal(y, x * 2)
 
 
 @both_types

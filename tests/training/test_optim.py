@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from fastplm.optim import AdamW
+from tests.devices import every_device
 
 
-def parameters(dtype: torch.dtype = torch.float32) -> list[torch.nn.Parameter]:
+def parameters(dtype: torch.dtype = torch.float32, device: str = "cpu") -> list[torch.nn.Parameter]:
     g = torch.Generator().manual_seed(0)
     shapes = [(3,), (70_001,), (5, 7), (), (0, 4)]
-    return [torch.nn.Parameter(torch.randn(s, generator=g).to(dtype)) for s in shapes]
+    return [torch.nn.Parameter(torch.randn(s, generator=g).to(device, dtype)) for s in shapes]
 
 
 def set_grads(params: list[torch.nn.Parameter], step: int) -> None:
     g = torch.Generator().manual_seed(step)
     for p in params:
-        p.grad = (torch.randn(p.shape, generator=g) * 3).to(p.dtype)
+        p.grad = (torch.randn(p.shape, generator=g) * 3).to(p)
 
 
 def train(optimizer: torch.optim.Optimizer, steps: range, max_norm: float | None = None) -> None:
@@ -47,15 +48,17 @@ def assert_same(ours: list[torch.nn.Parameter], theirs: list[torch.nn.Parameter]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "other", "no-decay"])
-def test_is_torchs(settings: dict[str, Any]) -> None:
-    ours, theirs = parameters(), parameters()
+@every_device
+def test_is_torchs(settings: dict[str, Any], device: str) -> None:
+    ours, theirs = parameters(device=device), parameters(device=device)
     train(AdamW(ours, **settings), range(5))
     train(torch.optim.AdamW(theirs, **settings), range(5))
     assert_same(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
-def test_clips_as_torch_does() -> None:
-    ours, theirs = parameters(), parameters()
+@every_device
+def test_clips_as_torch_does(device: str) -> None:
+    ours, theirs = parameters(device=device), parameters(device=device)
     optimizer = AdamW(ours, lr=0.1, max_norm=1.5)
     train(optimizer, range(4))
     train(torch.optim.AdamW(theirs, lr=0.1), range(4), max_norm=1.5)
@@ -82,8 +85,9 @@ def test_state_dicts_interchange(begin: type[torch.optim.Optimizer]) -> None:
     assert second.state_dict()["param_groups"][0].keys() == first.state_dict()["param_groups"][0].keys()
 
 
-def test_bfloat16_states_are_torchs() -> None:
-    ours, theirs = parameters(torch.bfloat16), parameters(torch.bfloat16)
+@every_device
+def test_bfloat16_states_are_torchs(device: str) -> None:
+    ours, theirs = parameters(torch.bfloat16, device), parameters(torch.bfloat16, device)
     first = AdamW(ours, lr=0.1)
     train(first, range(3))
     train(torch.optim.AdamW(theirs, lr=0.1), range(3))
@@ -91,9 +95,10 @@ def test_bfloat16_states_are_torchs() -> None:
     assert_same(ours, theirs, atol=2**-5, rtol=2**-7)
 
 
-def test_master_weights_follow_float32() -> None:
+@every_device
+def test_master_weights_follow_float32(device: str) -> None:
     """Steps too small for bfloat16 add up; a saved state continues as if nothing had been saved."""
-    ours, exact = parameters(torch.bfloat16), parameters()
+    ours, exact = parameters(torch.bfloat16, device), parameters(device=device)
     for p, q in zip(ours, exact, strict=True):
         q.data.copy_(p.data)
     optimizer = AdamW(ours, lr=1e-4, master_weights=True)
@@ -113,9 +118,10 @@ def test_master_weights_follow_float32() -> None:
         assert torch.equal(p.data, optimizer.state[p]["master"].bfloat16())
 
 
-def test_nonfinite_gradients() -> None:
+@every_device
+def test_nonfinite_gradients(device: str) -> None:
     """As torch without the option; with it, the step is left out and counted."""
-    ours = parameters()
+    ours = parameters(device=device)
     optimizer = AdamW(ours, skip_nonfinite=True)
     train(optimizer, range(1))
     before = copy.deepcopy(ours)

@@ -51,12 +51,50 @@ void update(const Adapted& t, const AdamW& o, Range values) {
     train_kernels<T>().adamw_f32(args, values);
 }
 
+template <class T>
+AdamWArgs<T, float> common_args(const AdamW& o) {   // without what differs between tensors
+  return {.rest1 = float(1 - o.beta1),
+          .rest2 = float(1 - o.beta2),
+          .decay = float(1 - o.lr * o.weight_decay),
+          .beta1 = float(o.beta1),
+          .beta2 = float(o.beta2),
+          .eps = float(o.eps),
+          .grad_scale = float(o.grad_scale)};
+}
+
+// Tensors of one type and kind of state go together.
+void adamw_on_cuda(std::span<const Adapted> tensors, const AdamW& o) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const bool state_f32 : {false, true}) {
+      std::vector<CudaAdamWTensor> some;
+      const TensorView* any = nullptr;
+      for (const Adapted& t : tensors) {
+        const bool in_f32 = t.mean.dtype == DType::kF32 && dtype != DType::kF32;
+        if (t.param.dtype != dtype || in_f32 != state_f32 || t.param.shape.count() == 0) continue;
+        any = &t.param;
+        const double step = double(t.step);
+        some.push_back({t.param.data, t.mean.data, t.square.data, t.grad.data, t.master.as<float>(),
+                        t.param.shape.count(), float(o.lr / (1 - std::pow(o.beta1, step))),
+                        float(1 / std::sqrt(1 - std::pow(o.beta2, step)))});
+      }
+      if (!any) continue;
+      with_cuda("adamw", *any, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+        return cuda.adamw(on, some.data(), int64_t(some.size()), common_args<T>(o), state_f32,
+                          o.device_scale.as<float>());
+      });
+    }
+  }
+}
+
 }  // namespace
 
 void adamw(std::span<const Adapted> tensors, const AdamW& o) {
   const Check check{"adamw"};
   for (const Adapted& t : tensors) {
-    with_float_type("adamw", t.param.dtype, []<class T>() {});
+    if (on_cuda(t.param))
+      with_stored_type("adamw", t.param.dtype, []<class T>() {});
+    else
+      with_float_type("adamw", t.param.dtype, []<class T>() {});
     check.matches("grad", t.grad, t.param.dtype, t.param.shape);
     if (t.mean.dtype != DType::kF32) check.dtype("exp_avg", t.mean, t.param.dtype);
     check.shape("exp_avg", t.mean, t.param.shape);
@@ -64,6 +102,8 @@ void adamw(std::span<const Adapted> tensors, const AdamW& o) {
     check.optional("master", t.master, DType::kF32, t.param.shape);
     check.positive("step", double(t.step));
   }
+  check.optional("device_scale", o.device_scale, DType::kF32, {1});
+  if (!tensors.empty() && on_cuda(tensors[0].param)) return adamw_on_cuda(tensors, o);
   const std::vector<Piece> pieces = pieces_of(tensors.size(), [&](size_t t) { return tensors[t].param.shape.count(); });
   parallel_for(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -76,6 +116,36 @@ void adamw(std::span<const Adapted> tensors, const AdamW& o) {
       });
     }
   });
+}
+
+int64_t norm_workspace(std::span<const TensorView> tensors) {
+  int64_t parts = 0;
+  for (const TensorView& t : tensors) parts += adamw_blocks(t.shape.count());
+  return parts * int64_t(sizeof(double));
+}
+
+void global_norm_on_cuda(std::span<const TensorView> tensors, TensorView norm, TensorView workspace) {
+  const Check check{"global_norm"};
+  check.matches("norm", norm, DType::kF32, {1});
+  check.at_least("workspace", workspace, norm_workspace(tensors));
+  double* parts = workspace.as<double>();
+  for (size_t from = 0; from < tensors.size();) {   // in the order of the list, those of one type together
+    std::vector<CudaAdamWTensor> some;
+    const TensorView& first = tensors[from];
+    int64_t blocks = 0;
+    for (; from < tensors.size() && tensors[from].dtype == first.dtype; ++from) {
+      const int64_t count = tensors[from].shape.count();
+      if (count) some.push_back({.grad = tensors[from].data, .count = count});
+      blocks += adamw_blocks(count);
+    }
+    with_cuda("global_norm", first, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.sum_squares(on, some.data(), int64_t(some.size()), parts);
+    });
+    parts += blocks;
+  }
+  const CudaTable& table = cuda_table("global_norm");
+  const int64_t count = parts - workspace.as<double>();
+  check_cuda("global_norm", table.norm_of_parts(cuda_stream(), workspace.as<double>(), count, norm.as<float>()));
 }
 
 double global_norm(std::span<const TensorView> tensors) {

@@ -21,19 +21,26 @@ void add_norm(TensorView x, TensorView residual, TensorView weight, TensorView b
   check.matches("stats", stats, DType::kF32, {rows, 2});
   const Dropout dropout = dropout_of(check, options.seed, options.p);
   if (!sum && x && (residual || dropout)) fail(ErrorKind::kValue, "add_norm: no sum; expected one to write");
+  const auto args = [&]<class T>(T) -> AddNormArgs<T> {
+    return {.x = x.as<T>(),
+            .residual = residual.as<T>(),
+            .weight = weight.as<float>(),
+            .bias = bias.as<float>(),
+            .dropout = dropout,
+            .dim = dim,
+            .eps = float(options.eps),
+            .kind = options.kind,
+            .sum = sum.as<T>(),
+            .y = y.as<T>(),
+            .stats = stats.as<float>()};
+  };
+  if (on_cuda(x)) {
+    return with_cuda("add_norm", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.add_norm(on, args(T{}), rows, options.seed.as<int64_t>());
+    });
+  }
   with_float_type("add_norm", x.dtype, [&]<class T>() {
-    const AddNormArgs<T> args{.x = x.as<T>(),
-                              .residual = residual.as<T>(),
-                              .weight = weight.as<float>(),
-                              .bias = bias.as<float>(),
-                              .dropout = dropout,
-                              .dim = dim,
-                              .eps = float(options.eps),
-                              .kind = options.kind,
-                              .sum = sum.as<T>(),
-                              .y = y.as<T>(),
-                              .stats = stats.as<float>()};
-    parallel_rows(rows, dim * 16, [&](Range range) { train_kernels<T>().add_norm(args, range); });
+    parallel_rows(rows, dim * 16, [&](Range range) { train_kernels<T>().add_norm(args(T{}), range); });
   });
 }
 
@@ -58,21 +65,29 @@ void add_norm_grad(TensorView dy, TensorView dsum, TensorView sum, TensorView st
   check.at_least("workspace", workspace, add_norm_workspace(rows, dim));
   const Dropout dropout = dropout_of(check, options.seed, options.p);
   const RowBlocks blocks{rows};
+  float* const parts = workspace.as<float>();
+  const auto args = [&]<class T>(T) -> AddNormGradArgs<T> {
+    return {.dy = dy.as<T>(),
+            .dsum = dsum.as<T>(),
+            .sum = sum.as<T>(),
+            .stats = stats.as<float>(),
+            .weight = weight.as<float>(),
+            .dropout = dropout,
+            .dim = dim,
+            .kind = options.kind,
+            .dx = dx.as<T>(),
+            .dresidual = dresidual.as<T>()};
+  };
+  if (on_cuda(dy)) {
+    return with_cuda("add_norm_grad", dy, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.add_norm_grad(on, args(T{}), blocks.cut(), options.seed.as<int64_t>(), dweight.as<float>(),
+                                dbias.as<float>(), parts);
+    });
+  }
   with_float_type("add_norm_grad", dy.dtype, [&]<class T>() {
-    const AddNormGradArgs<T> args{.dy = dy.as<T>(),
-                                  .dsum = dsum.as<T>(),
-                                  .sum = sum.as<T>(),
-                                  .stats = stats.as<float>(),
-                                  .weight = weight.as<float>(),
-                                  .dropout = dropout,
-                                  .dim = dim,
-                                  .kind = options.kind,
-                                  .dx = dx.as<T>(),
-                                  .dresidual = dresidual.as<T>()};
-    float* const parts = workspace.as<float>();
     blocks.each([&](int64_t block, Range range) {
       float* const mine = parts + block * 2 * dim;
-      train_kernels<T>().add_norm_grad(args, range, dweight ? mine : nullptr, dbias ? mine + dim : nullptr);
+      train_kernels<T>().add_norm_grad(args(T{}), range, dweight ? mine : nullptr, dbias ? mine + dim : nullptr);
     });
     if (dweight) blocks.add(parts, 2 * dim, dim, dweight.as<float>());
     if (dbias) blocks.add(parts + dim, 2 * dim, dim, dbias.as<float>());

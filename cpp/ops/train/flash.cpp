@@ -11,6 +11,32 @@
 namespace fastplm::ops {
 namespace {
 
+struct FlashShape {
+  int64_t heads, kv_heads, head_dim, reach;   // reach: 0 without bias
+};
+
+FlashShape checked_shape(const Check& check, TensorView q, TensorView k, TensorView v, int64_t query_tokens,
+                         int64_t key_tokens, TensorView bias, const Flash& o, TensorView out, TensorView lse) {
+  check.rank("q", q, 3);
+  check.rank("k", k, 3);
+  FlashShape s{q.shape[1], k.shape[1], q.shape[2], 0};
+  check.shape("q", q, {query_tokens, s.heads, s.head_dim});
+  check.matches("k", k, q.dtype, {key_tokens, s.kv_heads, s.head_dim});
+  check.matches("v", v, q.dtype, k.shape);
+  check.matches("out", out, q.dtype, q.shape);
+  check.matches("lse", lse, DType::kF32, {query_tokens, s.heads});
+  check.positive("scale", o.scale);
+  if (s.kv_heads < 1 || s.heads % s.kv_heads) {
+    fail(ErrorKind::kValue, check.op, ": ", s.heads, " heads over ", s.kv_heads,
+         " key heads; expected the same number for each");
+  }
+  if (bias) {
+    s.reach = (bias.shape.last() + 1) / 2;
+    check.matches("bias", bias, DType::kF32, {s.heads, 2 * s.reach - 1});
+  }
+  return s;
+}
+
 // What both passes check and share.
 struct Call {
   Check check;
@@ -23,29 +49,17 @@ struct Call {
   Call(const char* op, TensorView q_, TensorView k_, TensorView v, const Sequences& queries_, const Sequences& keys_,
        TensorView bias_, const Flash& options, TensorView out, TensorView lse)
       : check{op}, q(q_), k(k_), bias(bias_), queries(queries_), keys(keys_), o(options) {
-    check.rank("q", q, 3);
-    check.rank("k", k, 3);
-    heads = q.shape[1];
-    kv_heads = k.shape[1];
-    head_dim = q.shape[2];
-    check.shape("q", q, {queries.tokens(), heads, head_dim});
-    check.matches("k", k, q.dtype, {keys.tokens(), kv_heads, head_dim});
-    check.matches("v", v, q.dtype, k.shape);
-    check.matches("out", out, q.dtype, q.shape);
-    check.matches("lse", lse, DType::kF32, {queries.tokens(), heads});
-    check.positive("scale", o.scale);
-    if (kv_heads < 1 || heads % kv_heads) {
-      fail(ErrorKind::kValue, op, ": ", heads, " heads over ", kv_heads,
-           " key heads; expected the same number for each");
-    }
+    const FlashShape shape = checked_shape(check, q, k, v, queries.tokens(), keys.tokens(), bias, o, out, lse);
+    heads = shape.heads;
+    kv_heads = shape.kv_heads;
+    head_dim = shape.head_dim;
+    reach = shape.reach;
     if (queries.count != keys.count) {
       fail(ErrorKind::kValue, op, ": ", queries.count, " sequences of queries, ", keys.count,
            " of keys; expected the same");
     }
     dropout = dropout_of(check, o.seed, o.p);
     if (!bias) return;
-    reach = (bias.shape.last() + 1) / 2;
-    check.matches("bias", bias, DType::kF32, {heads, 2 * reach - 1});
     for (int64_t s = 0; s < keys.count; ++s) {   // of the last query to the first key, or the other way round
       const int64_t distance = std::max(keys.length(s), queries.length(s)) - 1;
       if (distance < reach) continue;
@@ -102,7 +116,86 @@ struct Call {
   }
 };
 
+template <class T>
+CudaFlashArgs<T> cuda_args(const FlashShape& s, TensorView q, TensorView k, TensorView v, TensorView query_start,
+                           TensorView key_start, TensorView bias, const Flash& o, const Dropout& dropout,
+                           TensorView out, TensorView lse) {
+  return {.q = q.as<T>(),
+          .k = k.as<T>(),
+          .v = v.as<T>(),
+          .query_start = query_start.as<int32_t>(),
+          .key_start = key_start.as<int32_t>(),
+          .sequences = query_start.shape[0] - 1,
+          .queries = q.shape[0],
+          .keys = k.shape[0],
+          .heads = int(s.heads),
+          .kv_heads = int(s.kv_heads),
+          .head_dim = int(s.head_dim),
+          .scale = float(o.scale),
+          .back = o.back,
+          .ahead = o.ahead,
+          .bias = bias.as<float>(),
+          .reach = s.reach,
+          .dropout = dropout,
+          .seed = o.seed.as<int64_t>(),
+          .out = out.as<T>(),
+          .lse = lse.as<float>()};
+}
+
+FlashShape checked_on_cuda(const Check& check, TensorView q, TensorView k, TensorView v, TensorView query_start,
+                           TensorView key_start, TensorView bias, const Flash& o, TensorView out, TensorView lse) {
+  const FlashShape s = checked_shape(check, q, k, v, q.shape[0], k.shape[0], bias, o, out, lse);
+  if (s.head_dim > kFlashMostDim) {
+    fail(ErrorKind::kUnsupported, check.op, ": heads have ", s.head_dim, " values; expected at most ", kFlashMostDim,
+         " on CUDA");
+  }
+  check.rank("cu_seqlens", query_start, 1);
+  check.dtype("cu_seqlens", query_start, DType::kI32);
+  check.matches("cu_seqlens_k", key_start, DType::kI32, query_start.shape);
+  if (query_start.shape[0] < 1) fail(ErrorKind::kValue, check.op, ": cu_seqlens is empty; expected 0 first");
+  return s;
+}
+
 }  // namespace
+
+int64_t flash_bias_shares(TensorView q, int64_t sequences) {
+  if (!on_cuda(q)) return sequences;
+  return flash_tiles(q.shape[0], sequences, flash_grad_tile(int(size_of(q.dtype)), flash_dim(int(q.shape.last()))));
+}
+
+void flash_on_cuda(TensorView q, TensorView k, TensorView v, TensorView query_start, TensorView key_start,
+                   TensorView bias, const Flash& o, TensorView out, TensorView lse) {
+  const Check check{"flash"};
+  const FlashShape s = checked_on_cuda(check, q, k, v, query_start, key_start, bias, o, out, lse);
+  const Dropout dropout = dropout_of(check, o.seed, o.p);
+  with_cuda("flash", q, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+    return cuda.flash(on, cuda_args<T>(s, q, k, v, query_start, key_start, bias, o, dropout, out, lse));
+  });
+}
+
+void flash_grad_on_cuda(TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out, TensorView lse,
+                        TensorView query_start, TensorView key_start, TensorView bias, const Flash& o, TensorView dq,
+                        TensorView dk, TensorView dv, TensorView dbias, TensorView workspace) {
+  const Check check{"flash_grad"};
+  const FlashShape s = checked_on_cuda(check, q, k, v, query_start, key_start, bias, o, out, lse);
+  const Dropout dropout = dropout_of(check, o.seed, o.p);
+  check.matches("dout", dout, q.dtype, q.shape);
+  check.matches("dq", dq, q.dtype, q.shape);
+  check.matches("dk", dk, q.dtype, k.shape);
+  check.matches("dv", dv, q.dtype, k.shape);
+  const int64_t shares = flash_bias_shares(q, query_start.shape[0] - 1);
+  check.optional("dbias", dbias, DType::kF32, {shares, s.heads, 2 * s.reach - 1});
+  check.at_least("workspace", workspace, lse.shape.count() * int64_t(sizeof(float)));
+  with_cuda("flash_grad", q, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+    return cuda.flash_grad(on, {.forward = cuda_args<T>(s, q, k, v, query_start, key_start, bias, o, dropout, out, lse),
+                                .dout = dout.as<T>(),
+                                .shares = workspace.as<float>(),
+                                .dq = dq.as<T>(),
+                                .dk = dk.as<T>(),
+                                .dv = dv.as<T>(),
+                                .dbias = dbias.as<float>()});
+  });
+}
 
 int64_t flash_workspace(DType dtype, int64_t head_dim, int64_t longest) {
   int64_t bytes = 0;

@@ -35,6 +35,21 @@ FASTPLM_EXPORT void flash_grad(TensorView dout, TensorView q, TensorView k, Tens
                                const Flash& options, TensorView dq, TensorView dk, TensorView dv, TensorView dbias,
                                TensorView workspace);
 
+// The same on CUDA: query_start and key_start [sequences + 1] i32 lie there, and are clamped instead of checked.
+FASTPLM_EXPORT void flash_on_cuda(TensorView q, TensorView k, TensorView v, TensorView query_start,
+                                  TensorView key_start, TensorView bias, const Flash& options, TensorView out,
+                                  TensorView lse);
+
+//   dbias       [flash_bias_shares(), heads, 2 reach - 1]  f32: the shares of tiles of queries; or empty
+//   workspace   4 bytes of u8 for each value of lse, 4-byte aligned
+FASTPLM_EXPORT void flash_grad_on_cuda(TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out,
+                                       TensorView lse, TensorView query_start, TensorView key_start, TensorView bias,
+                                       const Flash& options, TensorView dq, TensorView dk, TensorView dv,
+                                       TensorView dbias, TensorView workspace);
+
+// How many shares of the gradient of bias flash_grad writes.
+FASTPLM_EXPORT int64_t flash_bias_shares(TensorView q, int64_t sequences);
+
 FASTPLM_EXPORT int64_t flash_workspace(DType dtype, int64_t head_dim, int64_t longest);   // one share, in bytes
 
 }  // namespace fastplm::ops

@@ -14,10 +14,16 @@ void gated(TensorView x, TensorView up, Act act, TensorView seed, double p, Tens
   check.matches("y", y, x.dtype, x.shape);
   const Dropout dropout = dropout_of(check, seed, p);
   const int64_t dim = x.shape[1];
+  const auto args = [&]<class T>(T) -> GatedArgs<T> {
+    return {.x = x.as<T>(), .up = up.as<T>(), .dropout = dropout, .dim = dim, .act = act, .y = y.as<T>()};
+  };
+  if (on_cuda(x)) {
+    return with_cuda("gated", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.gated(on, args(T{}), x.shape[0], seed.as<int64_t>());
+    });
+  }
   with_float_type("gated", x.dtype, [&]<class T>() {
-    const GatedArgs<T> args{
-        .x = x.as<T>(), .up = up.as<T>(), .dropout = dropout, .dim = dim, .act = act, .y = y.as<T>()};
-    parallel_rows(x.shape[0], dim * 16, [&](Range rows) { train_kernels<T>().gated(args, rows); });
+    parallel_rows(x.shape[0], dim * 16, [&](Range rows) { train_kernels<T>().gated(args(T{}), rows); });
   });
 }
 
@@ -31,16 +37,23 @@ void gated_grad(TensorView dy, TensorView x, TensorView up, Act act, TensorView 
   if (up) check.matches("dup", dup, dy.dtype, dy.shape);
   const Dropout dropout = dropout_of(check, seed, p);
   const int64_t dim = dy.shape[1];
+  const auto args = [&]<class T>(T) -> GatedGradArgs<T> {
+    return {.dy = dy.as<T>(),
+            .x = x.as<T>(),
+            .up = up.as<T>(),
+            .dropout = dropout,
+            .dim = dim,
+            .act = act,
+            .dx = dx.as<T>(),
+            .dup = dup.as<T>()};
+  };
+  if (on_cuda(dy)) {
+    return with_cuda("gated_grad", dy, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.gated_grad(on, args(T{}), dy.shape[0], seed.as<int64_t>());
+    });
+  }
   with_float_type("gated_grad", dy.dtype, [&]<class T>() {
-    const GatedGradArgs<T> args{.dy = dy.as<T>(),
-                                .x = x.as<T>(),
-                                .up = up.as<T>(),
-                                .dropout = dropout,
-                                .dim = dim,
-                                .act = act,
-                                .dx = dx.as<T>(),
-                                .dup = dup.as<T>()};
-    parallel_rows(dy.shape[0], dim * 16, [&](Range rows) { train_kernels<T>().gated_grad(args, rows); });
+    parallel_rows(dy.shape[0], dim * 16, [&](Range rows) { train_kernels<T>().gated_grad(args(T{}), rows); });
   });
 }
 
@@ -56,6 +69,11 @@ void column_sums(TensorView x, TensorView sums, TensorView workspace) {
   check.at_least("workspace", workspace, column_sums_workspace(rows, dim));
   const RowBlocks blocks{rows};
   float* const parts = workspace.as<float>();
+  if (on_cuda(x)) {
+    return with_cuda("column_sums", x, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.column_sums(on, x.as<T>(), dim, blocks.cut(), sums.as<float>(), parts);
+    });
+  }
   with_float_type("column_sums", x.dtype, [&]<class T>() {
     blocks.each([&](int64_t block, Range range) {
       train_kernels<T>().column_sums(x.as<T>(), dim, range, parts + block * dim);

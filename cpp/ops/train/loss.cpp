@@ -16,6 +16,7 @@ void check_rows(const Check& check, TensorView logits, TensorView labels, const 
   if (!(o.smoothing >= 0 && o.smoothing <= 1)) {
     fail(ErrorKind::kValue, check.op, ": label_smoothing is ", o.smoothing, "; expected 0 to 1");
   }
+  if (on_cuda(labels)) return;   // the kernel makes such a row's loss NaN
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t label = labels.as<int64_t>()[r];
     if (label == o.ignored || (label >= 0 && label < vocab)) continue;
@@ -31,16 +32,23 @@ void cross_entropy(TensorView logits, TensorView labels, const Loss& o, TensorVi
   check_rows(check, logits, labels, o, lse);
   check.matches("losses", losses, DType::kF32, lse.shape);
   const int64_t vocab = logits.shape[1];
+  const auto args = [&]<class T>(T) -> LossArgs<T> {
+    return {.logits = logits.as<T>(),
+            .vocab = vocab,
+            .labels = labels.as<int64_t>(),
+            .ignored = o.ignored,
+            .smoothing = float(o.smoothing),
+            .z = float(o.z),
+            .losses = losses.as<float>(),
+            .lse = lse.as<float>()};
+  };
+  if (on_cuda(logits)) {
+    return with_cuda("cross_entropy", logits, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.cross_entropy(on, args(T{}), logits.shape[0]);
+    });
+  }
   with_float_type("cross_entropy", logits.dtype, [&]<class T>() {
-    const LossArgs<T> args{.logits = logits.as<T>(),
-                           .vocab = vocab,
-                           .labels = labels.as<int64_t>(),
-                           .ignored = o.ignored,
-                           .smoothing = float(o.smoothing),
-                           .z = float(o.z),
-                           .losses = losses.as<float>(),
-                           .lse = lse.as<float>()};
-    parallel_rows(logits.shape[0], vocab * 16, [&](Range rows) { train_kernels<T>().cross_entropy(args, rows); });
+    parallel_rows(logits.shape[0], vocab * 16, [&](Range rows) { train_kernels<T>().cross_entropy(args(T{}), rows); });
   });
 }
 
@@ -51,17 +59,25 @@ void cross_entropy_grad(TensorView logits, TensorView labels, const Loss& o, Ten
   check.matches("dlosses", dlosses, DType::kF32, lse.shape);
   check.matches("grad", grad, logits.dtype, logits.shape);
   const int64_t vocab = logits.shape[1];
+  const auto args = [&]<class T>(T) -> LossGradArgs<T> {
+    return {.logits = logits.as<T>(),
+            .vocab = vocab,
+            .labels = labels.as<int64_t>(),
+            .ignored = o.ignored,
+            .smoothing = float(o.smoothing),
+            .z = float(o.z),
+            .lse = lse.as<float>(),
+            .dlosses = dlosses.as<float>(),
+            .grad = grad.as<T>()};
+  };
+  if (on_cuda(logits)) {
+    return with_cuda("cross_entropy_grad", logits, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+      return cuda.cross_entropy_grad(on, args(T{}), logits.shape[0]);
+    });
+  }
   with_float_type("cross_entropy_grad", logits.dtype, [&]<class T>() {
-    const LossGradArgs<T> args{.logits = logits.as<T>(),
-                               .vocab = vocab,
-                               .labels = labels.as<int64_t>(),
-                               .ignored = o.ignored,
-                               .smoothing = float(o.smoothing),
-                               .z = float(o.z),
-                               .lse = lse.as<float>(),
-                               .dlosses = dlosses.as<float>(),
-                               .grad = grad.as<T>()};
-    parallel_rows(logits.shape[0], vocab * 16, [&](Range rows) { train_kernels<T>().cross_entropy_grad(args, rows); });
+    parallel_rows(logits.shape[0], vocab * 16,
+                  [&](Range rows) { train_kernels<T>().cross_entropy_grad(args(T{}), rows); });
   });
 }
 

@@ -74,12 +74,46 @@ void run(const ProductArgs<T>& all, const Plan<T>& plan, std::byte* workspace) {
   });
 }
 
+constexpr int64_t kCudaWorkspace = (32 << 20) + (1 << 20);  // what NVIDIA advises for cuBLASLt, and a bias before it
+
+void product_on_cuda(TensorView a, TensorView b, TensorView bias, const ProductOptions& o, TensorView before,
+                     TensorView out, TensorView workspace) {
+  const int64_t m = a.shape[o.a_transposed ? 1 : 0], k = a.shape[o.a_transposed ? 0 : 1];
+  const int64_t n = b.shape[o.b_transposed ? 0 : 1];
+  const Check check{"product"};
+  check.matches("b", b, a.dtype, o.b_transposed ? Shape{n, k} : Shape{k, n});
+  check.optional("bias", bias, DType::kF32, {n});
+  check.optional("before", before, a.dtype, {m, n});
+  check.shape("out", out, {m, n});
+  const bool to_f32 = out.dtype == DType::kF32;
+  if (!to_f32) check.dtype("out", out, o.accumulate ? DType::kF32 : a.dtype);
+  check.at_least("workspace", workspace, kCudaWorkspace);
+  with_cuda("product", a, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
+    return cuda.product(on, {.a = a.as<T>(),
+                             .b = b.as<T>(),
+                             .a_transposed = o.a_transposed,
+                             .b_transposed = o.b_transposed,
+                             .m = m,
+                             .n = n,
+                             .k = k,
+                             .bias = bias.as<float>(),
+                             .act = o.act,
+                             .accumulate = o.accumulate,
+                             .before = before.as<T>(),
+                             .out_f32 = to_f32 ? out.as<float>() : nullptr,
+                             .out = to_f32 ? nullptr : out.as<T>(),
+                             .workspace = workspace.data,
+                             .workspace_bytes = kCudaWorkspace});
+  });
+}
+
 }  // namespace
 
 int64_t product_workspace(TensorView a, TensorView b, const ProductOptions& options, TensorView out) {
   const Check check{"product"};
   check.rank("a", a, 2);
   check.rank("b", b, 2);
+  if (on_cuda(a)) return kCudaWorkspace;
   int64_t bytes = 0;
   with_float_type("product", a.dtype, [&]<class T>() { bytes = Plan<T>(a, b, options, out).bytes(); });
   return bytes;
@@ -90,6 +124,7 @@ void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& 
   const Check check{"product"};
   check.rank("a", a, 2);
   check.rank("b", b, 2);
+  if (on_cuda(a)) return product_on_cuda(a, b, bias, o, before, out, workspace);
   with_float_type("product", a.dtype, [&]<class T>() {
     const Plan<T> plan(a, b, o, out);
     check.matches("b", b, a.dtype, o.b_transposed ? Shape{plan.n, plan.k} : Shape{plan.k, plan.n});
@@ -106,7 +141,7 @@ void product(TensorView a, TensorView b, TensorView bias, const ProductOptions& 
     const int64_t b_column = o.b_transposed ? plan.k : 1, b_depth = o.b_transposed ? 1 : plan.n;
     for (int64_t column = 0; column < plan.n; column += plan.width) {
       int64_t from = 0;
-      do {   // once also for k = 0
+      do {  // once also for k = 0
         const int64_t depth = std::min(plan.depth, plan.k - from);
         const bool last = from + depth == plan.k, begun = o.accumulate || from > 0;
         run<T>({.a = a.as<T>() + from * a_depth,

@@ -1,6 +1,7 @@
 // Sums over rows that do not depend on the threads: rows are cut into blocks by their number alone, each block's sums
 // go to a place of their own, and the blocks are added in ascending order.
 #pragma once
+#include "cuda/table.h"
 #include "ops/rows.h"
 
 namespace fastplm::ops {
@@ -12,6 +13,7 @@ struct RowBlocks {
   int64_t rows;
   int64_t size() const { return std::max<int64_t>(kFewest, (rows + kMost - 1) / kMost); }
   int64_t count() const { return (rows + size() - 1) / size(); }
+  RowCut cut() const { return {rows, size(), count()}; }
 
   // Calls body(block, its rows) for each, on all threads.
   template <class Body>

@@ -91,6 +91,13 @@ def describe(found: dict[str, Any]) -> str:
     ):
         lines.append(f"            {meaning:15} {limits[name] or 'no limit'}")
     lines.append(f"GPU         {'available' if cuda['available'] else 'not available'}: {cuda['reason']}")
+    for device in cuda["devices"]:
+        capability = ".".join(map(str, device["compute_capability"]))
+        lines.append(
+            f"            {device['name']}, capability {capability}, {device['memory_bytes'] >> 30} GiB"
+        )
+    if cuda["product_library"]:
+        lines.append(f"            cuBLASLt: {cuda['product_library']}")
     lines += [f"{'libraries' if i == 0 else '':11} {path}" for i, path in enumerate(found["libraries"])]
     lines += [
         f"{'settings' if i == 0 else '':11} {k}={v}" for i, (k, v) in enumerate(found["settings"].items())

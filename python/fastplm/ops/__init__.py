@@ -1,7 +1,9 @@
-"""Fused operations for training with torch, on the CPU: float32 and bfloat16, each with its gradient.
+"""Fused operations for training with torch, each with its gradient: on the CPU in float32 and bfloat16, on
+CUDA in float16 too.
 
 They run as plain autograd functions, under torch.compile and under autocast. Gradients are deterministic
-and do not depend on the number of threads; dropout draws its seed from torch's generator. A second
+and do not depend on the number of threads; on CUDA they run on torch's current stream. Dropout draws its
+seed from torch's generator. A second
 derivative is refused.
 """
 

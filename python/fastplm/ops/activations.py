@@ -11,15 +11,15 @@ from fastplm.ops.torch_op import Differentiable, Operator, check_same_device, no
 def activation(
     x: torch.Tensor, act: str, *, up: torch.Tensor | None = None, dropout: float = 0.0
 ) -> torch.Tensor:
-    """dropout(act(x) * up), without up: dropout(act(x)); of float32 or bfloat16 tensors of one shape and
-    type.
+    """dropout(act(x) * up), without up: dropout(act(x)); of float32, bfloat16 or (on CUDA) float16
+    tensors of one shape and type.
 
     act: none, relu, gelu, gelu_tanh, silu, tanh, gelu_10, hardswish, laplace, leaky_relu, mish, quick_gelu,
     relu2, relu6, sigmoid.
     """
     check_same_device("activation", x, up)
     y: torch.Tensor = _GATED(
-        x.contiguous(), None if up is None else up.contiguous(), act, seed(dropout), dropout
+        x.contiguous(), None if up is None else up.contiguous(), act, seed(dropout, x), dropout
     )
     return y
 

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import on_cuda, workspace
 from fastplm.ops.linears import column_sums
-from fastplm.ops.torch_op import Differentiable, Operator, check_same_device, nothing, seed, workspace
+from fastplm.ops.torch_op import Differentiable, Operator, autocast, check_same_device, nothing, seed
 
 
 def attention(
@@ -25,19 +26,22 @@ def attention(
 ) -> torch.Tensor:
     """softmax(scale q k^T + bias) v within each sequence; the result has the shape of q.
 
-    q [tokens, heads, head_dim], k and v [key tokens, kv_heads, head_dim] of one type, float32 or bfloat16;
+    q [tokens, heads, head_dim], k and v [key tokens, kv_heads, head_dim] of one type, float32, bfloat16 or
+    (on CUDA) float16;
     heads is a multiple of kv_heads. cu_seqlens [sequences + 1] int32: where each sequence begins, and the
     number of tokens; cu_seqlens_k: those of the keys, where they are others; the last query then stands
     where the last key does. max_seqlen: at least the longest sequence of keys; None: it is looked up.
     scale: 1 / sqrt(head_dim) unless given. causal: a token sees none behind it; window: none further away
-    than that. distance_bias [heads, 2 n - 1]: what is added to the score of query i and key j is at j - i +
+    than that. On CUDA cu_seqlens is not looked at by the host, and max_seqlen is not used. distance_bias
+    [heads, 2 n - 1]: what is added to the score of query i and key j is at j - i +
     n - 1 (T5's buckets, ALiBi); it gets a gradient.
     """
-    check_same_device("attention", q, k, v, cu_seqlens, distance_bias)
-    if torch.is_autocast_enabled("cpu"):
-        q, k, v = (t.to(torch.get_autocast_dtype("cpu")) for t in (q, k, v))
+    check_same_device("attention", q, k, v, cu_seqlens, cu_seqlens_k, distance_bias)
+    q, k, v = autocast(q, k, v)
     starts = cu_seqlens if cu_seqlens_k is None else cu_seqlens_k
-    if max_seqlen is None:
+    if on_cuda(q):
+        max_seqlen = 0  # nothing there depends on it
+    elif max_seqlen is None:
         max_seqlen = int((starts[1:] - starts[:-1]).max()) if len(starts) > 1 else 0
     if window is not None and window < 0:
         raise ValueError(f"attention: window is {window}; expected 0 or more")
@@ -53,15 +57,17 @@ def attention(
         q.shape[-1] ** -0.5 if scale is None else scale,
         far,
         0 if causal else far,
-        seed(dropout),
+        seed(dropout, q),
         dropout,
     )[0]
     return out
 
 
 def _space(q: torch.Tensor, max_seqlen: int) -> torch.Tensor:
+    if on_cuda(q):
+        return workspace(q.shape[0] * q.shape[1] * 4, q)  # a float for each row of scores
     share = _ops.flash_workspace(q.new_empty(0), q.shape[2], max_seqlen)
-    return workspace(share * _ops.num_threads())
+    return workspace(share * _ops.num_threads(), q)
 
 
 def _run(
@@ -124,7 +130,7 @@ def _run_grad(
     dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
     shares = None
     if bias is not None and bias_grad:
-        shares = q.new_empty((len(cu) - 1, *bias.shape), dtype=torch.float32)
+        shares = q.new_empty((_ops.flash_bias_shares(q, len(cu) - 1), *bias.shape), dtype=torch.float32)
     floats = None if bias is None else bias.float()
     _ops.flash_grad(
         dout, q, k, v, out, lse, cu, cu_k, floats, scale, back, ahead, seed, p, dq, dk, dv, shares,

@@ -5,14 +5,15 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import workspace
 from fastplm.ops.torch_op import (
     Differentiable,
     Operator,
     as_float,
+    autocast,
     check_same_device,
     nothing,
     rows,
-    workspace,
 )
 
 
@@ -26,13 +27,13 @@ def linear(
 ) -> torch.Tensor:
     """act(x weight^T + bias); transposed: act(x weight + bias), as GPT-2's Conv1D has its weight.
 
-    x [..., in] is float32 or bfloat16, weight [out, in], bias [out]. Under autocast to bfloat16, x and
+    x [..., in] is float32, bfloat16 or (on CUDA) float16, weight [out, in], bias [out]. Under autocast to
+    bfloat16, x and
     weight are rounded to it, as torch does; a float32 weight then gets its gradient in float32, without a
     rounding between.
     """
     check_same_device("linear", x, weight, bias)
-    if torch.is_autocast_enabled("cpu"):
-        x = x.to(torch.get_autocast_dtype("cpu"))
+    (x,) = autocast(x)
     y: torch.Tensor = _LINEAR(x.contiguous(), weight.contiguous(), bias, act, transposed)[0]
     return y
 
@@ -50,7 +51,7 @@ def product(
     before: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """out = act(a b + bias), or out += a b; without a gradient. `cpp/ops/train/product.h`."""
-    space = workspace(_ops.product_workspace(a, a_transposed, b, b_transposed, out))
+    space = workspace(_ops.product_workspace(a, a_transposed, b, b_transposed, out), a)
     _ops.product(a, a_transposed, b, b_transposed, bias, act, accumulate, before, out, space)
     return out
 
@@ -58,7 +59,7 @@ def product(
 def column_sums(x: torch.Tensor) -> torch.Tensor:
     """The sum over rows of [rows, dim], in float32."""
     sums = x.new_empty(x.shape[1], dtype=torch.float32)
-    _ops.column_sums(x, sums, workspace(_ops.column_sums_workspace(*x.shape)))
+    _ops.column_sums(x, sums, workspace(_ops.column_sums_workspace(*x.shape), x))
     return sums
 
 

@@ -5,10 +5,20 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import on_cuda
 from fastplm.ops.linears import column_sums, product
-from fastplm.ops.torch_op import Differentiable, Operator, as_float, check_same_device, nothing, rows
+from fastplm.ops.torch_op import (
+    Differentiable,
+    Operator,
+    as_float,
+    autocast,
+    check_same_device,
+    nothing,
+    rows,
+)
 
 _CHUNK_BYTES = 16 << 20  # of the logits that exist at a time
+_CHUNK_BYTES_ON_CUDA = 512 << 20  # whose products want thousands of rows
 
 
 def cross_entropy(
@@ -23,7 +33,9 @@ def cross_entropy(
     """torch.nn.functional.cross_entropy with class labels, in float32, plus z_loss * lse^2 for each row,
     where lse is the logarithm of the sum of exp(logits).
 
-    logits [..., vocab] is float32 or bfloat16, labels [...] int64. reduction: mean over rows whose label is
+    logits [..., vocab] is float32, bfloat16 or (on CUDA) float16, labels [...] int64; on CUDA the host does
+    not
+    see them, and one that is out of range makes the loss NaN. reduction: mean over rows whose label is
     not ignore_index (NaN if there is none), sum or none.
     """
     check_same_device("cross_entropy", logits, labels)
@@ -54,8 +66,7 @@ def linear_cross_entropy(
     rounded to bfloat16.
     """
     check_same_device("linear_cross_entropy", x, weight, labels, bias)
-    if torch.is_autocast_enabled("cpu"):
-        x = x.to(torch.get_autocast_dtype("cpu"))
+    (x,) = autocast(x)
     if labels.shape != x.shape[:-1]:
         raise ValueError(
             f"linear_cross_entropy: labels has shape {list(labels.shape)}; expected {list(x.shape[:-1])}"
@@ -182,7 +193,8 @@ def _run_linear(
     dweight.zero_()
     dbias.zero_()
     vocab, w, b = len(weight), weight.to(x.dtype), as_float(bias)
-    size = max(64, _CHUNK_BYTES // (vocab * x.element_size()))
+    chunk = _CHUNK_BYTES_ON_CUDA if on_cuda(x) else _CHUNK_BYTES
+    size = max(64, chunk // max(1, vocab * x.element_size()))
     losses, lse = (x.new_empty(len(x), dtype=torch.float32) for _ in range(2))
     dlosses = (1 / count).expand(len(x)).contiguous()
     buffer = x.new_empty((min(size, len(x)), vocab))
@@ -232,9 +244,8 @@ def _save_linear(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward_linear(ctx: Any, dloss: Any, *_: Any) -> Any:
     needs = ctx.needs_input_grad[:3]
-    scaled = (
-        type(dloss) is not torch.Tensor or float(dloss) != 1
-    )  # seldom: saves a pass over the weight's gradient
+    # Seldom: saves a pass over the weight's gradient. On CUDA, looking would wait for the device.
+    scaled = type(dloss) is not torch.Tensor or on_cuda(dloss) or float(dloss) != 1
     grads = [
         (grad * dloss if scaled else grad).to(dtype) if need else None
         for grad, dtype, need in zip(ctx.saved_tensors, ctx.types, needs, strict=True)

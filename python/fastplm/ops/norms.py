@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import workspace
 from fastplm.ops.torch_op import (
     Differentiable,
     Operator,
@@ -13,7 +14,6 @@ from fastplm.ops.torch_op import (
     nothing,
     rows,
     seed,
-    workspace,
 )
 
 
@@ -61,7 +61,7 @@ def _add_norm(
         common = torch.promote_types(x.dtype, residual.dtype)
         x, residual = x.to(common), residual.to(common).contiguous()
     x = x.contiguous()
-    y, s, _ = _ADD_NORM(x, residual, weight, bias, kind, eps, seed(p), p)
+    y, s, _ = _ADD_NORM(x, residual, weight, bias, kind, eps, seed(p, x), p)
     return y, (s if residual is not None or p else x)
 
 
@@ -154,7 +154,7 @@ def _run_grad(
         rows(dresidual),
         dweight if needs[0] else None,
         dbias if needs[1] else None,
-        workspace(_ops.add_norm_workspace(len(stats), dim)),
+        workspace(_ops.add_norm_workspace(len(stats), dim), dy),
     )
     return dx, dresidual, dweight, dbias
 

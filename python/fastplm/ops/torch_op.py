@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from fastplm import _ops
+from fastplm.devices import stream_of
 from fastplm.errors import UnsupportedError
 
 LIBRARY: Any = torch.library.Library("fastplm", "DEF")
@@ -30,15 +31,19 @@ def _traced(args: tuple[Any, ...]) -> bool:
 
 
 class Operator:
-    """`schema` as torch.library has it, the function that computes it, and what shapes it returns."""
+    """`schema` as torch.library has it, the function that computes it, and what shapes it returns. The first
+    argument is a tensor.
+    """
 
     def __init__(self, schema: str, run: Callable[..., Any], fake: Callable[..., Any]) -> None:
         def detached(*args: Any) -> Any:  # DLPack refuses tensors that require a gradient
-            return run(*(a.detach() if isinstance(a, torch.Tensor) else a for a in args))
+            with stream_of(args[0].device):
+                return run(*(a.detach() if isinstance(a, torch.Tensor) else a for a in args))
 
         self.name = schema.split("(")[0]
         LIBRARY.define(schema)
         LIBRARY.impl(self.name, detached, "CPU")
+        LIBRARY.impl(self.name, detached, "CUDA")
         torch.library.register_fake(f"fastplm::{self.name}", fake, lib=LIBRARY)
         self.run = detached
         self.registered = getattr(torch.ops.fastplm, self.name).default
@@ -95,11 +100,6 @@ class Differentiable(Operator):
         return self.run(*args)
 
 
-def workspace(size: int) -> torch.Tensor:
-    """Memory of torch's allocator, which keeps it for the next call; 64-byte aligned as all of its blocks."""
-    return torch.empty(size, dtype=torch.uint8)
-
-
 def rows(x: torch.Tensor) -> torch.Tensor:
     """As [rows, last dimension]."""
     return x.view(-1, x.shape[-1]) if x.numel() else x.reshape(x.shape[:-1].numel(), x.shape[-1])
@@ -114,14 +114,31 @@ def as_float(t: torch.Tensor | None) -> torch.Tensor | None:
     return None if t is None else t.float()
 
 
-def seed(p: float) -> torch.Tensor | None:
-    """Two 64-bit numbers of torch's generator, for one dropout: follows torch.manual_seed and
+def seed(p: float, like: torch.Tensor) -> torch.Tensor | None:
+    """Two 64-bit numbers of torch's generator for that device, for one dropout: follows torch.manual_seed and
     checkpointing.
     """
-    return torch.randint(-(2**63), 2**63 - 1, (2,)) if p else None
+    return torch.randint(-(2**63), 2**63 - 1, (2,), device=like.device) if p else None
+
+
+def autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """In the type that torch's autocast has for their device, if it is on."""
+    kind = tensors[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return tensors
+    dtype = torch.get_autocast_dtype(kind)
+    return tuple(t.to(dtype) for t in tensors)
 
 
 def check_same_device(name: str, *tensors: torch.Tensor | None) -> None:
+    first: torch.Tensor | None = None
     for t in tensors:
-        if t is not None and t.device.type != "cpu":
-            raise UnsupportedError(f"{name}: a tensor is on {t.device}; expected cpu")
+        if t is None:
+            continue
+        if t.device.type not in ("cpu", "cuda"):
+            raise UnsupportedError(f"{name}: a tensor is on {t.device}; expected cpu or cuda")
+        first = t if first is None else first
+        if t.device != first.device:
+            raise UnsupportedError(
+                f"{name}: tensors are on {first.device} and {t.device}; expected one device"
+            )

@@ -1,0 +1,90 @@
+"""The kernels of cuda/, run on the CPU by tests/cuda/emulation, against torch and against the CPU's own
+kernels.
+
+Threads of a block run in an order that changes, shared memory begins as NaN and copies arrive only when
+they are waited
+for, so that a missing barrier or wait gives a wrong result.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cuda.build import ROOT, build, environment
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def package() -> Path:
+    try:
+        return build()
+    except FileNotFoundError:
+        pytest.skip("CMake or a C++ compiler is missing")
+    except subprocess.CalledProcessError as error:
+        pytest.fail(error.stdout.decode(errors="replace")[-4000:])
+
+
+# Of the cases of tests/training; all of them: -m slow.
+SOME = "float32 or bfloat16"
+FEW = " or ".join(
+    [
+        *("layer_norm-2x5x300-res", "rms_norm-9x260", "layer_norm-70x129-res-drop", "activation-silu-gated"),
+        *(
+            "activation-gelu-gated-drop",
+            "activation-mish-wide",
+            "linear-2x5",
+            "linear-67",
+            "linear-13",
+            "linear-0",
+        ),
+        *("cross_entropy-20x100", "cross_entropy-7x33", "linear_cross_entropy-9", "attention-head33"),
+        *("attention-head128", "attention-empty", "attention-causal-window", "attention-bias-grouped"),
+        *("attention-last-queries", "attention-other-keys"),
+    ]
+)
+
+
+def run(package: Path, *arguments: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.cuda.pretend", *arguments],
+        env=environment(package),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
+    assert " passed" in result.stdout
+
+
+def test_training_operations(package: Path) -> None:
+    run(package, "tests/training/test_ops.py", "-k", f"({SOME}) and ({FEW})")
+
+
+def test_optimizer(package: Path) -> None:
+    run(package, "tests/training/test_optim.py", "-k", "torchs or clips or master or nonfinite")
+
+
+def test_operations_of_inference(package: Path) -> None:
+    run(package, "tests/ops/test_ops.py", "-k", "definition and (norm or glu or act or rope or embed)")
+
+
+@pytest.mark.slow
+def test_every_training_operation(package: Path) -> None:
+    run(package, "tests/training/test_ops.py", "-k", SOME)
+
+
+def test_the_table_is_found(package: Path) -> None:
+    program = "import json, fastplm; print(json.dumps(fastplm.cuda_status()))"
+    output = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(package),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (device,) = json.loads(output)["devices"]
+    assert device["compute_capability"] == [8, 0]
