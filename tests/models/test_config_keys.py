@@ -497,7 +497,7 @@ def test_dtype(name, family, folder, tmp_path):
     path = with_settings(folder, tmp_path, **{"dtype": ABSENT, name: "bfloat16"})
     assert fastplm.AutoModel.from_pretrained(path, dtype="auto").engine.dtype == "bfloat16"
     reference = getattr(transformers, MODELS[family]).from_pretrained(path, dtype="auto")
-    assert reference.dtype == torch.bfloat16
+    assert reference.get_input_embeddings().weight.dtype == torch.bfloat16
     with pytest.raises(CheckpointError, match=f"{name} is 5"):
         fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: 5}))
 
