@@ -79,7 +79,7 @@ def test_a_length_without_end(folder: Any, written: Any) -> None:
         assert ours(TEXTS, **options).data == reference(TEXTS, **options).data
 
 
-@pytest.mark.parametrize("written", ["long", "", "1e30", "9" * 5000, 9.5, float("nan"), True, [9]], ids=repr)
+@pytest.mark.parametrize("written", ["long", "", "1e30", "9" * 101, 9.5, float("nan"), True, [9]], ids=repr)
 def test_what_is_no_length(folder: Any, tmp_path: Path, written: Any) -> None:
     for key in ("model_max_length", "max_len"):
         with pytest.raises(

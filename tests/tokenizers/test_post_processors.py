@@ -157,6 +157,7 @@ def test_overflowing_rows(
         ({"type": "ByteLevel", "add_prefix_space": True}, CheckpointError, "trim_offsets"),
         ({**roberta(True, True), "sep": ["</s>"]}, CheckpointError, "post_processor.sep"),
         ({**roberta(True, True), "cls": ["<s>", -1]}, CheckpointError, "token id -1"),
+        ({**roberta(True, True), "cls": ["<s>", 2**31]}, CheckpointError, "token id 2147483648"),
         ({**roberta(True, True), "trim_offsets": None}, CheckpointError, "trim_offsets"),
         ({"type": "Sequence"}, CheckpointError, "processors"),
         (sequence({"type": "Evil"}), UnsupportedError, '"Evil" is unknown'),

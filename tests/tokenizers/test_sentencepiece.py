@@ -12,6 +12,7 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 from fastplm.tokenizers.base.recovered_merges import recover_merges
 from fastplm.tokenizers.files.sentencepiece import read_sentencepiece
+from fastplm.tokenizers.files.sentencepiece_file import read_model
 
 FILES = [
     "unigram/t5-small/spiece.model",
@@ -239,3 +240,11 @@ def test_mutated_files_never_crash(tmp_path: Path) -> None:
         assert tok("ab a<s>USER", return_offsets_mapping=True)["input_ids"] is not None
         loaded += 1
     assert loaded > 0
+
+
+def test_fields_of_a_piece_in_another_order(data: Path, tmp_path: Path) -> None:
+    """Its kind before its score, which SentencePiece does not write and protobuf allows."""
+    piece = b"\x0a\x04zzzz" + b"\x18\x01" + b"\x15" + struct.pack("<f", -3.0)
+    whole = (data / "tokenizers/unigram/t5-small/spiece.model").read_bytes()
+    (tmp_path / "spiece.model").write_bytes(whole + b"\x0a" + bytes([len(piece)]) + piece)
+    assert read_model(tmp_path / "spiece.model").pieces[-1] == ("zzzz", -3.0, 1)
