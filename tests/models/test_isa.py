@@ -23,8 +23,9 @@ TESTS = [
 ]
 TESTS.append(HERE.parent / "ops")
 FAST = (
-    "test_ops or test_int8 or test_activation or shapes or variants or holes or rows_of_a_batch or minilm "
-    "or thousand or bfloat16 or test_sentences or (test_results and (CausalLM or Generation or MTModel))"
+    "test_ops or test_int8 or test_int4 or test_activation or shapes or variants or holes or rows_of_a_batch "
+    "or minilm or thousand or bfloat16 or test_sentences "
+    "or (test_results and (CausalLM or Generation or MTModel))"
 )
 
 
