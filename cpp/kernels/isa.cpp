@@ -129,11 +129,11 @@ constinit const Kernels kTable{
     .name = FASTPLM_TEXT(FASTPLM_ISA),
     .f32 = float_kernels<float>(),
     .bf = float_kernels<bf16>(),
-    .formats = {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(),
-                format_kernels<Int8Format>(), format_kernels<Int4Format<32, false>>(),
-                format_kernels<Int4Format<64, false>>(), format_kernels<Int4Format<128, false>>(),
-                format_kernels<Int4Format<32, true>>(), format_kernels<Int4Format<64, true>>(),
-                format_kernels<Int4Format<128, true>>()},   // in Format's order
+    .formats =   // in Format's order
+    {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(), format_kernels<Int8Format>(),
+     format_kernels<Int4Format<32, false>>(), format_kernels<Int4Format<64, false>>(),
+     format_kernels<Int4Format<128, false>>(), format_kernels<Int4Format<32, true>>(),
+     format_kernels<Int4Format<64, true>>(), format_kernels<Int4Format<128, true>>()},
     .train = &kTrain,
     .pool = pool,
     .softmax = softmax,

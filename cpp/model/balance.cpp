@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace fastplm {
 
@@ -15,7 +16,8 @@ std::vector<int8_t> balance_of(std::vector<float> sizes) {
   std::vector<int8_t> exponents;
   for (float size : sizes) {
     const long exponent = usable(size) ? std::lround(std::log2(double(*middle) / double(size))) : 0;
-    exponents.push_back(int8_t(std::clamp(exponent, -long{kMostBalance}, long{kMostBalance})));
+    const bool odd = std::abs(exponent) >= kLeastBalance;
+    exponents.push_back(int8_t(odd ? std::clamp(exponent, -long{kMostBalance}, long{kMostBalance}) : 0));
   }
   if (std::ranges::all_of(exponents, [](int8_t e) { return e == 0; })) return {};
   return exponents;

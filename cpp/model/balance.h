@@ -11,14 +11,18 @@
 
 namespace fastplm {
 
-constexpr int kMostBalance = 12;   // of exponents: an f16 scale of weights near 1 stays a normal number
+// Of exponents. Columns that differ less are left alone: weights in four bits lose by evening out what is meant to be
+// uneven (a perplexity of 1.13 instead of 1.08 times that of floats, for a Llama of 64 channels). With the largest, an
+// f16 scale of weights near 1 stays a normal number.
+constexpr int kLeastBalance = 3, kMostBalance = 12;
 
-// The exponents of the columns whose largest magnitudes are `sizes`: their median's size for all. Empty: all zero.
+// The exponents of the columns whose largest magnitudes are `sizes`: those far from the median are brought to it.
+// Empty: all zero.
 std::vector<int8_t> balance_of(std::vector<float> sizes);
 
 // What a norm gives, divided by `factors` [width], or unchanged if they are empty.
 void divide(const NormWeights& norm, std::span<const float> factors);
-void multiply(TensorView vector, std::span<const float> factors);   // f32, in place
+void multiply(TensorView vector, std::span<const float> factors);  // f32, in place
 
 // Factors of n rows that make what a matrix's columns take: row `from` + (h, d) is divided by the factor of the columns
 // (h share + s, d), the same for all s; the other rows stay. Empty if `columns` is.

@@ -94,8 +94,7 @@ std::vector<float> Checkpoint::balance(const std::vector<Part>& parts, int64_t l
     for (const Part& part : parts) {
       const TensorEntry* entry;
       if (!row_of(part.slot, layer, kWeight.data(), &entry)) return {};   // linear() says so
-      const TensorView weight =
-          view_of(checked(*entry, transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
+      const TensorView weight = view_of(checked(*entry, transposed ? Shape{k, part.rows} : Shape{part.rows, k}));
       const std::vector<float> own = ops::column_sizes(weight, transposed);
       for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = std::max(sizes[i], own[i]);
     }
@@ -107,8 +106,7 @@ std::vector<float> Checkpoint::balance(const std::vector<Part>& parts, int64_t l
     if (coded_ && !exponents.empty()) {
       const TensorEntry* entry;
       row_of(parts[0].slot, layer, kWeight.data(), &entry);
-      CodedTensor& made = coded_->emplace_back(
-          CodedTensor{beside(entry->name, ".balance"), "", "I8", {k}, Buffer(k)});
+      CodedTensor& made = coded_->emplace_back(CodedTensor{beside(entry->name, ".balance"), "", "I8", {k}, Buffer(k)});
       std::memcpy(made.values.data(), exponents.data(), size_t(k));
     }
   }

@@ -226,7 +226,7 @@ class Checkpoint final : public Loader {
   ops::PackedWeight matrix(Format format, int64_t n, int64_t k, Memory& memory);
   void pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
                   const ops::PackedWeight& weight, const ops::Factors& factors);
-  const TensorEntry* coded(const std::string& slot, int64_t layer) const;   // its codes; null: stored as floats
+  const TensorEntry* coded(const std::string& slot, int64_t layer) const;  // its codes; null: stored as floats
   const TensorEntry& coded_part(const TensorEntry& codes, const char* kind, DType dtype, const Shape& shape) const;
   void pack_coded(const std::vector<Part>& parts, int64_t layer, const ops::PackedWeight& weight);
   void record(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
@@ -235,7 +235,7 @@ class Checkpoint final : public Loader {
   Format format_;
   DType dtype_;  // of activations
   Memory& memory_;
-  bool holds_codes_;   // its matrices are integers already; those that are not stay floats
+  bool holds_codes_;  // its matrices are integers already; those that are not stay floats
   std::vector<CodedTensor>* coded_ = nullptr;
   double deviation_ = 0.02;
   std::vector<std::string> missing_;

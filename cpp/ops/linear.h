@@ -45,15 +45,15 @@ struct CodedRows {
   std::vector<void*> codes, scales, zeros;   // [n]; zeros: or empty
 };
 FASTPLM_EXPORT void pack_codes(const CodedRows& rows, const PackedWeight& out);
-FASTPLM_EXPORT void unpack_codes(const PackedWeight& w, const CodedRows& out);   // written: what pack_codes would take
+FASTPLM_EXPORT void unpack_codes(const PackedWeight& w, const CodedRows& out);  // written: what pack_codes would take
 
 //   a          [m, w.k]  of activation_of(w.format)
 //   bias       [w.n]     f32, or empty
 //   residual   [m, w.n]  f32, or empty; added last; may be out
 //   out        [m, w.n]  f32 or as a
 //
-// Sums run in f32 over ascending k, so a row does not depend on the other rows; those of int8 are exact, as are those of
-// a group of int4 (their rounding of a and w: kernels/format). Throws kValue, kType.
+// Sums run in f32 over ascending k, so a row does not depend on the other rows; those of int8 are exact, as are those
+// of a group of int4 (their rounding of a and w: kernels/format). Throws kValue, kType.
 FASTPLM_EXPORT void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, TensorView residual,
                            TensorView out);
 

@@ -1,12 +1,12 @@
 // Weights in four bits: q of 0 to 15 stands for  scale (q - zero).  kGroup values of a row of the matrix share a scale
-// (f16, as GPTQ's and AWQ's checkpoints have them) and, with kZeros, a zero; else zero is 8. The same places of a row of
-// activations are rounded to int8 as they are packed, with a scale of their own. Products and their sums over a group
-// are exact integers, so that
+// (f16, as GPTQ's and AWQ's checkpoints have them) and, with kZeros, a zero; else zero is 8. The same places of a row
+// of activations are rounded to int8 as they are packed, with a scale of their own. Products and their sums over a
+// group are exact integers, so that
 //   y = sum over groups, in order, of  float(sum of (q - zero) a) * (weights' scale * activations' scale)
 // has the same bits on every ISA. What a k that is no multiple of kGroup lacks counts as activations of 0.
 //
-// A panel is for each group [kGroup / 8][panel][4] of bytes, whose low halves are four values of k and whose high halves
-// are the next four; then its columns' scales and zeros, both f16.
+// A panel is for each group [kGroup / 8][panel][4] of bytes, whose low halves are four values of k and whose high
+// halves are the next four; then its columns' scales and zeros, both f16.
 template <int kGroup, bool kZeros>
 struct Int4Format {
   using Activation = bf16;

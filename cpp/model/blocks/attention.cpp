@@ -28,8 +28,8 @@ AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t
   if (cross) {
     const std::vector<float> rows = rows_against(context, 2 * kv, kv, share, spec.head_dim);
     weights.in = load.linear(in, layer, width, spec.qkv_bias, {.columns = columns});
-    weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias,
-                               {.rows = rows});
+    weights.keys =
+        load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias, {.rows = rows});
   } else {
     const bool apart = as_one && load.has_vector(name + ".query_bias", layer);
     const std::vector<float> rows = rows_against(context, inner + 2 * kv, inner + kv, share, spec.head_dim);

@@ -23,8 +23,8 @@ struct AttentionWeights {
   ops::RelativePositions relative;   // without `place`
 };
 
-// positions: of load_positions, for RelativeKeys. before: the norm whose result is all that comes in, or null; it may be
-// changed (balance.h).
+// positions: of load_positions, for RelativeKeys. before: the norm whose result is all that comes in, or null; it may
+// be changed (balance.h).
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
                                 int64_t layer, TensorView positions, const NormWeights* before);
 
