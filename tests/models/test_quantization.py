@@ -377,7 +377,10 @@ def gptq_folder(tmp_path_factory):
         (config_of("gptq", 32, lm_head=True), "lm_head is True"),
         (config_of("gptq", 32, riddle=1), "unknown key 'riddle' of quant_method 'gptq'"),
         (config_of("awq", 32, version="gemv"), "version is 'gemv'; expected 'gemm'"),
-        (config_of("bitsandbytes", 32), "quant_method is 'bitsandbytes'; expected one of fastplm, gptq, awq"),
+        (
+            config_of("bitsandbytes", 32),
+            "is of the quant_method 'bitsandbytes'; expected one of fastplm, gptq",
+        ),
         ([4], "quantization_config is a list; expected an object"),
         (config_of("gptq", 64), r"scales' is F16 \[4, 64\]; expected floats \[2, 64\]"),
         (config_of("fastplm", 32), "qweight"),

@@ -81,7 +81,7 @@ def read_codes(config: dict[str, Any], file: str, tensors: list[Tensor]) -> Stor
         return StoredCodes(WeightFormat.of(given, where), {})
     if method not in _ONLY:
         known = ", ".join((METHOD, *_ONLY))
-        raise UnsupportedError(f"{where}: quant_method is {method!r}; expected one of {known}")
+        raise UnsupportedError(f"{where} is of the quant_method {method!r}; expected one of {known}")
     for key, value in given.items():
         allowed = _ONLY[method].get(key)
         if allowed is not None and not any(type(value) is type(one) and value == one for one in allowed):
