@@ -36,8 +36,19 @@ struct Range {
 };
 
 // How the weights of a matrix are held: a row of the table Kernels::formats, a file of kernels/format.
-enum class Format : uint8_t { kF32, kBF16, kInt8 };
-constexpr int kFormats = 3;
+// kInt4Of64 and the like: with a scale for 64 values of a row, else for 32; with zeros, else zero is 8.
+enum class Format : uint8_t {
+  kF32,
+  kBF16,
+  kInt8,
+  kInt4,
+  kInt4Of64,
+  kInt4Of128,
+  kInt4Zeros,
+  kInt4ZerosOf64,
+  kInt4ZerosOf128
+};
+constexpr int kFormats = 9;
 
 // Element (n, k) of a matrix to pack is source[n * stride_n + k * stride_k]; one of the strides is 1. With rows,
 // it is rows[n][k] instead: rows that lie in several places, or in another order.
@@ -48,6 +59,27 @@ struct PackArgs {
   int64_t n, k;
   void* panels;             // of the format
   const From* const* rows = nullptr;
+  // Of formats that round to integers: what rows and columns are multiplied by before; [n], [k] or null.
+  const float* row_factors = nullptr;
+  const float* column_factors = nullptr;
+};
+
+// A matrix of integers as checkpoints store it: of row n, codes[n], scales[n] and zeros[n] (CodeLayout). Panels are
+// made of it, or it of panels.
+struct CodesArgs {
+  void* const* codes;
+  void* const* scales;
+  void* const* zeros;       // or null
+  int64_t n, k;
+  void* panels;             // of the format
+};
+
+// How the rows of a format are stored as integers.
+struct CodeLayout {
+  int bits = 0;             // of a code: 8, with a sign; 4, the first of two in the low half of a byte; 0: none
+  int64_t group = 0;        // values that share a scale; 0: the whole row
+  bool zeros = false;       // a byte for each group, the code of 0
+  DType scale = DType::kF32;
 };
 
 struct GemmArgs {           // out = act(a b^T + bias) + residual

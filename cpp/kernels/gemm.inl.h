@@ -46,16 +46,16 @@ static void finish_block(const GemmArgs& g, int64_t row, int64_t rows, int64_t c
   });
 }
 
-// One register tile's rows as [k / kLine][kRows][kLine], zeros behind k: one stream instead of one for each row, and a
+// One register tile's rows as [k / kLine][kRows][kPitch], zeros behind k: one stream instead of one for each row, and a
 // matrix unit's tile is one piece of memory. scales: of the rows, where the format has them.
 template <class F>
 static void pack_block(int64_t rows, const typename F::Activation* a, int64_t lda, int64_t k, const float* scales,
                        typename F::Row* block) {
-  constexpr int64_t kLine = kLineOf<typename F::Row>;
-  for (int64_t i = 0; i < k; i += kLine, block += Tiles<F>::kRows * kLine) {
+  constexpr int64_t kLine = F::kLine;
+  for (int64_t i = 0; i < k; i += kLine, block += Tiles<F>::kRows * F::kPitch) {
     const int64_t count = smaller(kLine, k - i);
     for (int64_t r = 0; r < rows; ++r) {
-      typename F::Row* to = block + r * kLine;
+      typename F::Row* to = block + r * F::kPitch;
       const typename F::Activation* from = a + r * lda + i;
       const float scale = F::kRowScales ? scales[r] : 1.0f;
       if (count == kLine) {
@@ -78,7 +78,7 @@ struct Gemm {
   using Row = typename F::Row;
   using Weight = typename F::Weight;
   using Sum = typename F::Sum;
-  static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel, kLine = kLineOf<Row>;
+  static constexpr int64_t kRows = Tile::kRows, kPanel = Tile::kPanel;
 
   const GemmArgs& g;
   Range rows;
@@ -86,11 +86,14 @@ struct Gemm {
   int64_t k = round_up(g.k, Tile::kStep);
   int64_t depth = Tile::depth(k);
   Row* packed = static_cast<Row*>(g.workspace);
-  Sum* sums = (Sum*)(packed + blocks * kRows * round_up(k, kLine));
+  Sum* sums = (Sum*)(packed + blocks * kRows * room(k));
   float* scales = (float*)(sums + blocks * kRows * kPanel);   // of the rows, where the format has them
 
+  // Of k values of a row in its block.
+  FASTPLM_INLINE int64_t room(int64_t k) { return round_up(k, F::kLine) / F::kLine * F::kPitch; }
+
   static int64_t bytes(int64_t rows, int64_t k) noexcept {
-    return round_up(rows, kRows) * (round_up(k, kLine) * int64_t(sizeof(Row)) + kPanel * int64_t(sizeof(Sum)) +
+    return round_up(rows, kRows) * (room(k) * int64_t(sizeof(Row)) + kPanel * int64_t(sizeof(Sum)) +
                                     (F::kRowScales ? int64_t(sizeof(float)) : 0));
   }
 
@@ -102,7 +105,7 @@ struct Gemm {
       for (int64_t block = 0; block < b.blocks; ++block) {
         const int64_t row = b.rows.begin + block * kRows;
         body(k0, size, row, smaller(kRows, b.rows.end - row),
-             b.packed + kRows * (k0 * b.blocks + block * round_up(size, kLine)),
+             b.packed + kRows * (room(k0) * b.blocks + block * room(size)),
              b.depth == b.k ? b.sums : b.sums + block * kRows * kPanel);
       }
     }
@@ -129,17 +132,16 @@ struct Gemm {
       for_blocks(*this, [&](int64_t k0, int64_t size, int64_t row, int64_t count, const Row* a, Sum* c) {
         const Fetch fetch = part_of(next + kPanel * k0, size, (row - rows.begin) / kRows);
         Tile::run_block(scope, count, a, size, panel + kPanel * k0, c, kPanel, k0 > 0, next ? fetch : Fetch{});
-        if (k0 + size == k) finish_block<F>(g, row, count, p * kPanel, c, {panel, k, scales_of(row)});
+        if (k0 + size == k) finish_block<typename F::Values>(g, row, count, p * kPanel, c, {panel, k, scales_of(row)});
       });
     }
   }
 
   // The share that one block has in fetching the next panel.
   Fetch part_of(const Weight* panel, int64_t size, int64_t block) const {
-    constexpr int64_t kWeights = kLineOf<Weight>;
-    const int64_t fetches = round_up(size, kLine) / kLine;  // of each block: tiles call some() for each line of k
-    const int64_t lines = (kPanel * size / kWeights + fetches * blocks - 1) / (fetches * blocks);
-    return {(const char*)(panel + block * fetches * lines * kWeights), lines};
+    const int64_t fetches = round_up(size, F::kLine) / F::kLine;  // of each block: tiles call some() for each line of k
+    const int64_t lines = (F::panel_bytes(size) / 64 + fetches * blocks - 1) / (fetches * blocks);
+    return {(const char*)panel + block * fetches * lines * 64, lines};
   }
 };
 

@@ -22,6 +22,8 @@ namespace {
 
 #include "kernels/format/int8.inl.h"
 
+#include "kernels/format/int4.inl.h"
+
 #include "kernels/keys.inl.h"
 
 #include "kernels/random.inl.h"
@@ -77,10 +79,13 @@ constexpr FormatKernels format_kernels() {
       .block_rows = Tiles<F>::kRows,
       .row_value = sizeof(typename F::Row),
       .max_k = F::kMaxK,
+      .codes = F::kCodes,
       .panel_bytes = F::panel_bytes,
       .pack_f32 = F::template pack<float>,
       .pack_f16 = F::template pack<f16>,
       .pack_bf16 = F::template pack<bf16>,
+      .pack_codes = F::pack_codes,
+      .unpack_codes = F::unpack_codes,
       .gemm_rows = gemm_rows<F>,
       .gemm = gemm<F>,
       .gemm_workspace = Gemm<F>::bytes,
@@ -124,8 +129,11 @@ constinit const Kernels kTable{
     .name = FASTPLM_TEXT(FASTPLM_ISA),
     .f32 = float_kernels<float>(),
     .bf = float_kernels<bf16>(),
-    .formats = {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(),
-                format_kernels<Int8Format>()},   // in Format's order
+    .formats =   // in Format's order
+    {format_kernels<FloatFormat<float>>(), format_kernels<FloatFormat<bf16>>(), format_kernels<Int8Format>(),
+     format_kernels<Int4Format<32, false>>(), format_kernels<Int4Format<64, false>>(),
+     format_kernels<Int4Format<128, false>>(), format_kernels<Int4Format<32, true>>(),
+     format_kernels<Int4Format<64, true>>(), format_kernels<Int4Format<128, true>>()},
     .train = &kTrain,
     .pool = pool,
     .softmax = softmax,

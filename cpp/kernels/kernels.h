@@ -13,10 +13,13 @@ struct FormatKernels {
   int64_t block_rows;   // rows that one register tile handles together
   int64_t row_value;    // bytes of one value of a row in the workspace
   int64_t max_k;        // of a matrix
+  CodeLayout codes;
   int64_t (*panel_bytes)(int64_t k) noexcept;
   void (*pack_f32)(const PackArgs<float>&, Range panels) noexcept;
   void (*pack_f16)(const PackArgs<f16>&, Range panels) noexcept;
   void (*pack_bf16)(const PackArgs<bf16>&, Range panels) noexcept;
+  void (*pack_codes)(const CodesArgs&, Range panels) noexcept;     // of formats with codes
+  void (*unpack_codes)(const CodesArgs&, Range panels) noexcept;
   void (*gemm_rows)(const GemmArgs&, Range rows) noexcept;   // first: brings rows of a into the workspace
   void (*gemm)(const GemmArgs&, Range rows, Range panels) noexcept;
   int64_t (*gemm_workspace)(int64_t rows, int64_t k) noexcept;   // in bytes

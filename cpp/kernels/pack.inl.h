@@ -108,6 +108,25 @@ static void pack_floats(const PackArgs<From>& a, Range panels) noexcept {
   }
 }
 
+// Of rows n0 to n0 + n - 1 the values k0 to k0 + k - 1, times their factors: to[i * ld + j].
+template <class From>
+static void read_rows(const PackArgs<From>& a, int64_t n0, int64_t n, int64_t k0, int64_t k, float* to, int64_t ld) {
+  if (a.stride_k == 1) {
+    for (int64_t i = 0; i < n; ++i)
+      convert((a.rows ? a.rows[n0 + i] : a.source + (n0 + i) * a.stride_n) + k0, to + i * ld, k);
+  } else {
+    float column[64];   // no panel is wider
+    for (int64_t j = 0; j < k; ++j) {
+      convert(a.source + n0 + (k0 + j) * a.stride_k, column, n);
+      for (int64_t i = 0; i < n; ++i) to[i * ld + j] = column[i];
+    }
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; a.column_factors && j < k; ++j) to[i * ld + j] *= a.column_factors[k0 + j];
+    for (int64_t j = 0; a.row_factors && j < k; ++j) to[i * ld + j] *= a.row_factors[n0 + i];
+  }
+}
+
 // What f32 and bf16 have in common: nothing is scaled, and sums are values.
 template <class T>
 struct PlainFormat {
@@ -116,6 +135,11 @@ struct PlainFormat {
   using Weight = T;
   using Sum = float;
   using Sums = F32;
+  using Values = FloatFormat<T>;
+  static constexpr int64_t kLine = kLineOf<T>, kPitch = kLine;
+  static constexpr CodeLayout kCodes{};
+  static constexpr void (*pack_codes)(const CodesArgs&, Range) noexcept = nullptr;
+  static constexpr void (*unpack_codes)(const CodesArgs&, Range) noexcept = nullptr;
 
   static int64_t panel_bytes(int64_t k) noexcept {
     return FloatTiles<T>::kPanel * round_up(k, FloatTiles<T>::kStep) * int64_t(sizeof(T));

@@ -11,9 +11,12 @@
 //   Lanes, load_panel, broadcast, multiply_add      that multiply-add
 //   panel_bytes(k)        of one panel
 //   pack(args, panels)    a matrix into panels
-//   kRowScales, scale_of, pack_row                  rows of Activation into rows of Row
+//   kCodes, pack_codes, unpack_codes                integers as they are stored, and panels
+//   kLine, kPitch         of a row in a block: values that lie together, and the room that they take
+//   kRowScales, scale_of, pack_row                  rows of Activation into lines of Row
 //   kMaxK                 the longest row whose sums Sum holds
 //   Finish                sums into values
+//   Values                the format whose Sum, Finish and panel these are: itself, or one that has the same
 
 template <class T>
 struct FloatFormat;   // weights of the activations' own type; attention multiplies with these too

@@ -33,13 +33,15 @@ class Notes final : public Loader {
     if (bias) note(slot, layer, ".bias", {width});
     return {};
   }
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory*) override {
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, const ops::Factors&,
+                       Memory*) override {
     for (const Part& part : parts) {
       note(part.slot, layer, ".weight", stored_shape(part, load_of(part.slot), k));
       if (bias) note(part.slot, layer, ".bias", {part.rows});
     }
     return {};
   }
+  std::vector<float> balance(const std::vector<Part>&, int64_t, int64_t, int64_t, int64_t) override { return {}; }
   LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) override {
     note(slot, 0, ".weight", {n, k, length});
     note(slot, 0, ".bias", {n});

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "model/balance.h"
 #include "ops/convert.h"
 #include "ops/dispatch.h"
 
@@ -86,6 +87,10 @@ Checkpoint::Checkpoint(const Arch& arch, const ModelClass& kind, const std::vect
                        Memory& memory)
     : Loader(arch, kind), format_(format), dtype_(ops::activation_of(format)), memory_(memory) {
   for (const TensorEntry& entry : entries) entries_.emplace(entry.name, &entry);
+  holds_codes_ =
+      std::ranges::any_of(entries, [](const TensorEntry& entry) { return entry.name.ends_with(".qweight"); });
+  if (holds_codes_ && !ops::codes_of(format).bits)
+    fail(ErrorKind::kUnsupported, "matrices are stored as integers; expected a format of integers");
 }
 
 const TensorEntry* Checkpoint::find(const std::vector<std::string>& names) const {
@@ -109,12 +114,13 @@ const WeightRow* Checkpoint::row_of(const std::string& slot, int64_t layer, cons
 
 bool Checkpoint::has(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
-  return row_of(slot, layer, ".weight", &entry) != nullptr;
+  return row_of(slot, layer, ".weight", &entry) || coded(slot, layer);
 }
 
 Load Checkpoint::how(const std::string& slot, int64_t layer) const {
   const TensorEntry* entry;
   const WeightRow* row = row_of(slot, layer, ".weight", &entry);
+  if (!row) row = row_of(slot, layer, ".qweight", &entry);
   return row ? row->load : Load::kAsIs;
 }
 
@@ -236,28 +242,6 @@ ops::PackedWeight Checkpoint::matrix(Format format, int64_t n, int64_t k, Memory
   return {memory.take(ops::packed_bytes(format, n, k)), format, n, k};
 }
 
-// The rows of queries, keys and values that lie head by head, brought together.
-template <class Row>
-static std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_dim) {
-  std::vector<Row> out;
-  const int64_t heads = int64_t(rows.size()) / (3 * head_dim);
-  for (int64_t part = 0; part < 3; ++part) {
-    for (int64_t head = 0; head < heads; ++head) {
-      const auto first = rows.begin() + (3 * head + part) * head_dim;
-      out.insert(out.end(), first, first + head_dim);
-    }
-  }
-  return out;
-}
-
-// Rows as the model has them, from those that are stored.
-template <class Row>
-static std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t head_dim) {
-  if (stored == Load::kByHead) return from_heads(rows, head_dim);
-  if (stored == Load::kUpFirst) std::ranges::rotate(rows, rows.begin() + std::ssize(rows) / 2);
-  return rows;
-}
-
 static TensorView transposed(TensorView matrix, Buffer& memory) {   // of floats
   const int64_t rows = matrix.shape[0], columns = matrix.shape[1], size = size_of(matrix.dtype);
   memory = Buffer(rows * columns * size);
@@ -271,7 +255,7 @@ static TensorView transposed(TensorView matrix, Buffer& memory) {   // of floats
 
 // All parts become rows of k values. head_dim: of Load::kByHead.
 void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
-                            const ops::PackedWeight& weight) {
+                            const ops::PackedWeight& weight, const ops::Factors& factors) {
   const int64_t k = weight.k;
   DType stored = parts[0]->dtype;
   for (const TensorEntry* part : parts) {
@@ -294,31 +278,36 @@ void Checkpoint::pack_parts(const std::vector<const TensorEntry*>& parts, Load s
     for (int64_t i = 0, n = view.shape.count() / k; i < n; ++i)
       rows.push_back(view.as<std::byte>() + i * k * size_of(view.dtype));
   }
-  ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight);
+  ops::pack_rows(in_order(std::move(rows), stored_as, head_dim), stored, weight, factors);
   for (const TensorEntry* part : parts) drop(*part);
 }
 
-LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) {
+LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias,
+                                 const ops::Factors& factors, Memory* aside) {
   Memory& memory = aside ? *aside : memory_;
   std::vector<const TensorEntry*> weights, biases;   // all found and checked before memory is taken
   int64_t n = 0;
   const Load stored = how(parts[0].slot, layer);
-  const bool whole = stored == Load::kTransposed && parts.size() == 1;
+  const bool integers = coded(parts[0].slot, layer), whole = stored == Load::kTransposed && parts.size() == 1;
   for (const Part& part : parts) {
-    weights.push_back(&checked(require(part.slot, layer, ".weight"), stored_shape(part, stored, k)));
+    const Shape shape = stored_shape(part, stored, k);
+    if (!integers) weights.push_back(&checked(require(part.slot, layer, ".weight"), shape));
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
-  const Format format = parts[0].slot.starts_with("embed.") ? format_of(dtype_) : format_;
-  LinearWeights linear{.weight = matrix(format, n, k, memory), .bias = {}};
-  if (whole) {
+  const bool rounded = integers || (!holds_codes_ && !parts[0].slot.starts_with("embed."));
+  LinearWeights linear{.weight = matrix(rounded ? format_ : format_of(dtype_), n, k, memory), .bias = {}};
+  if (integers) {
+    pack_coded(parts, layer, linear.weight);
+  } else if (whole) {
     TensorView view = view_of(*weights[0]);
     view.shape = {k, n};
-    ops::pack(view, true, linear.weight);
+    ops::pack(view, true, linear.weight, factors);
     drop(*weights[0]);
   } else {
-    pack_parts(weights, stored, parts[0].head_dim, linear.weight);
+    pack_parts(weights, stored, parts[0].head_dim, linear.weight, factors);
   }
+  if (coded_ && rounded) record(weights, stored, parts[0].head_dim, linear.weight);
   if (!bias) return linear;
   linear.bias = {memory.take(n * 4), DType::kF32, Device::kCpu, {n}};
   std::byte* to = linear.bias.as<std::byte>();
@@ -328,6 +317,7 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
   }
   float* values = linear.bias.as<float>();
   std::ranges::copy(in_order(std::vector(values, values + n), stored, parts[0].head_dim), values);
+  multiply(linear.bias, factors.rows);
   return linear;
 }
 

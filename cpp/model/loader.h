@@ -40,6 +40,14 @@ struct TokenTable {
   ops::PackedWeight packed;
 };
 
+// A tensor that stands for another in a checkpoint of integers.
+struct CodedTensor {
+  std::string name, replaces;   // replaces: or empty
+  const char* type;             // as safetensors calls it
+  Shape shape;
+  Buffer values;
+};
+
 // What loaded weights view.
 struct Memory {
   std::vector<Buffer> slabs;
@@ -50,6 +58,28 @@ struct Memory {
  private:
   int64_t used_ = 0;
 };
+
+// The rows of queries, keys and values that lie head by head, brought together.
+template <class Row>
+std::vector<Row> from_heads(const std::vector<Row>& rows, int64_t head_dim) {
+  std::vector<Row> out;
+  const int64_t heads = int64_t(rows.size()) / (3 * head_dim);
+  for (int64_t part = 0; part < 3; ++part) {
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto first = rows.begin() + (3 * head + part) * head_dim;
+      out.insert(out.end(), first, first + head_dim);
+    }
+  }
+  return out;
+}
+
+// Rows as the model has them, from those that are stored.
+template <class Row>
+std::vector<Row> in_order(std::vector<Row> rows, Load stored, int64_t head_dim) {
+  if (stored == Load::kByHead) return from_heads(rows, head_dim);
+  if (stored == Load::kUpFirst) std::ranges::rotate(rows, rows.begin() + std::ssize(rows) / 2);
+  return rows;
+}
 
 // What a block asks for its weights: a checkpoint, which loads them, or a description, which notes them.
 class Loader {
@@ -87,8 +117,14 @@ class Loader {
     int64_t rows;
     int64_t head_dim = 0;   // of attention's
   };
+  // factors: of a format of integers; those of the rows are of the bias too, those of the columns come from balance().
   virtual LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias,
-                               Memory* aside = nullptr) = 0;
+                               const ops::Factors& factors = {}, Memory* aside = nullptr) = 0;
+
+  // Factors of the columns of that matrix (balance.h); empty where they stay. Columns (h share + s, d) of the same h
+  // and d, of head_dim, have one factor. What comes in must be divided by them.
+  virtual std::vector<float> balance(const std::vector<Part>& parts, int64_t layer, int64_t k, int64_t share = 1,
+                                     int64_t head_dim = 1) = 0;
 
   // [n, k, length] as the weight [n, k length] of unfolded rows, and its bias.
   virtual LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) = 0;
@@ -107,7 +143,9 @@ class Loader {
   // Where a weight may be, in the order in which it is looked for.
   std::vector<std::string> names_of(const std::string& name, std::string_view kind) const;
   std::vector<std::string> names_of(const char* slot, int64_t layer, const char* kind) const;
-  static const char* ending(const WeightRow& row, const char* kind) { return row.bare ? "" : kind; }
+  static const char* ending(const WeightRow& row, const char* kind) {  // a bare row's matrix has none
+    return row.bare && kind == std::string_view(".weight") ? "" : kind;
+  }
   std::vector<std::string> token_names() const;
   std::vector<std::string> projection_names() const;
   static std::string name_in(const WeightRow& row, int64_t layer);
@@ -135,6 +173,9 @@ class Loader {
   bool tied_ = false;
 };
 
+// A matrix stored as integers has, in place of <name>.weight, <name>.qweight [n, bytes], .scales and perhaps .zeros
+// (ops::codes_of), and <name>.balance i8 [k], the exponents of its columns' factors, where it is balanced.
+//
 // Throws kFile naming the tensor that is missing or has the wrong shape, kUnsupported for its dtype. What a head lacks
 // is drawn from a normal distribution (weights), zero (biases) or one (norms), and noted in missing().
 class Checkpoint final : public Loader {
@@ -151,7 +192,10 @@ class Checkpoint final : public Loader {
   TokenTable tokens(int64_t vocab, int64_t width) override;
   LinearWeights projection(int64_t vocab, int64_t width) override;
   NormWeights norm(const std::string& slot, int64_t layer, int64_t width, bool bias) override;
-  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, Memory* aside) override;
+  LinearWeights linear(const std::vector<Part>& parts, int64_t layer, int64_t k, bool bias, const ops::Factors& factors,
+                       Memory* aside) override;
+  std::vector<float> balance(const std::vector<Part>& parts, int64_t layer, int64_t k, int64_t share,
+                             int64_t head_dim) override;
   LinearWeights convolution(const std::string& slot, int64_t n, int64_t k, int64_t length) override;
   TensorView vectors(const std::vector<Part>& parts, int64_t layer) override;
   bool has_vector(const std::string& slot, int64_t layer) const override;
@@ -160,6 +204,8 @@ class Checkpoint final : public Loader {
   NormWeights named_norm(const char* name, int64_t width, bool bias) override;
   TensorView named_bias(const std::string& name, int64_t n, bool quiet) override;
 
+  // From here on, what a matrix of integers is stored as is put there too.
+  void record_to(std::vector<CodedTensor>& coded) { coded_ = &coded; }
   void initialise_with(double deviation) { deviation_ = deviation; }
   const std::vector<std::string>& missing() const { return missing_; }
 
@@ -184,11 +230,18 @@ class Checkpoint final : public Loader {
   TensorView drawn(const std::string& name, int64_t n, int64_t k);  // in scratch_, until the next one
   ops::PackedWeight matrix(Format format, int64_t n, int64_t k, Memory& memory);
   void pack_parts(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
-                  const ops::PackedWeight& weight);
+                  const ops::PackedWeight& weight, const ops::Factors& factors);
+  const TensorEntry* coded(const std::string& slot, int64_t layer) const;  // its codes; null: stored as floats
+  const TensorEntry& coded_part(const TensorEntry& codes, const char* kind, DType dtype, const Shape& shape) const;
+  void pack_coded(const std::vector<Part>& parts, int64_t layer, const ops::PackedWeight& weight);
+  void record(const std::vector<const TensorEntry*>& parts, Load stored_as, int64_t head_dim,
+              const ops::PackedWeight& weight);
 
   Format format_;
   DType dtype_;  // of activations
   Memory& memory_;
+  bool holds_codes_;  // its matrices are integers already; those that are not stay floats
+  std::vector<CodedTensor>* coded_ = nullptr;
   double deviation_ = 0.02;
   std::vector<std::string> missing_;
   Buffer scratch_;

@@ -49,15 +49,16 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
         BranchWeights own;
         if (branch.before) own.before = load.norm(slot_of(branch) + ".before", place, width, branch.before->bias);
         if (branch.inner) own.inner = load.norm(slot_of(branch) + ".inner", place, width, branch.inner->bias);
+        const NormWeights* before = branch.before ? &own.before : nullptr;
         if (const auto* attention = std::get_if<AttentionSpec>(&branch.op)) {
-          AttentionWeights made = load_attention(load, *attention, width, encoder_width, place, positions);
+          AttentionWeights made = load_attention(load, *attention, width, encoder_width, place, positions, before);
           if (const Rope* rope = std::get_if<Rope>(&attention->score)) made.rope = rope_of(*rope);
           if (std::holds_alternative<RelativeWaves>(attention->score)) out.waves->add(made.waves);
           own.op = std::move(made);
         } else if (const auto* conv = std::get_if<ConvSpec>(&branch.op)) {
           own.op = load_conv(load, *conv, width);
         } else {
-          own.op = load_mlp(load, std::get<MlpSpec>(branch.op), width, place);
+          own.op = load_mlp(load, std::get<MlpSpec>(branch.op), width, place, before);
         }
         weights.branches.push_back(std::move(own));
       }

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <mutex>
 #include <vector>
 
 #include "core/buffer.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 #include "ops/check.h"
+#include "ops/convert.h"
 #include "ops/dispatch.h"
 #include "ops/rows.h"
 
@@ -19,6 +22,8 @@ int64_t packed_bytes(Format format, int64_t n, int64_t k) {
   const FormatKernels& kernel = kernels().of(format);
   return ceil_div(n, kernel.panel) * kernel.panel_bytes(k);
 }
+
+CodeLayout codes_of(Format format) { return kernels().of(format).codes; }
 
 DType activation_of(Format format) { return kernels().of(format).activation; }
 
@@ -47,21 +52,56 @@ static void check_k(const PackedWeight& out) {
   }
 }
 
-void pack(TensorView w, bool transposed, const PackedWeight& out) {
+std::vector<float> column_sizes(TensorView w, bool transposed) {
+  const int64_t rows = w.shape[0], width = w.shape[1];
+  std::vector<float> sizes(size_t(transposed ? rows : width), 0.0f);
+  std::mutex lock;
+  with_stored_type("column_sizes", w.dtype, [&]<class From>() {
+    parallel_for(rows, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(width, 1)), [&](int64_t begin, int64_t end) {
+      std::vector<float> row(static_cast<size_t>(width)), own(transposed ? 0 : size_t(width), 0.0f);
+      for (int64_t i = begin; i < end; ++i) {
+        convert({w.as<From>() + i * width, w.dtype, Device::kCpu, {width}},
+                {row.data(), DType::kF32, Device::kCpu, {width}});
+        if (transposed) {
+          for (float value : row) sizes[size_t(i)] = std::max(sizes[size_t(i)], std::fabs(value));
+        } else {
+          for (size_t j = 0; j < own.size(); ++j) own[j] = std::max(own[j], std::fabs(row[j]));
+        }
+      }
+      const std::lock_guard held(lock);
+      for (size_t j = 0; j < own.size(); ++j) sizes[j] = std::max(sizes[j], own[j]);
+    });
+  });
+  return sizes;
+}
+
+static const float* factors_of(std::span<const float> given, int64_t count, Format format) {
+  if (given.empty()) return nullptr;
+  if (int64_t(given.size()) != count || !codes_of(format).bits) {
+    fail(ErrorKind::kInternal, "pack: ", given.size(), " factors for ", count, " values");
+  }
+  return given.data();
+}
+
+void pack(TensorView w, bool transposed, const PackedWeight& out, const Factors& factors) {
   const Check check{"pack"};
   check.shape("w", w, transposed ? Shape{out.k, out.n} : Shape{out.n, out.k});
   check_k(out);
+  const float *rows = factors_of(factors.rows, out.n, out.format),
+              *columns = factors_of(factors.columns, out.k, out.format);
   with_stored_type("pack", w.dtype, [&]<class From>() {
     pack_panels<From>(out.format, {.source = w.as<From>(),
                                    .stride_n = transposed ? 1 : out.k,
                                    .stride_k = transposed ? out.n : 1,
                                    .n = out.n,
                                    .k = out.k,
-                                   .panels = out.panels});
+                                   .panels = out.panels,
+                                   .row_factors = rows,
+                                   .column_factors = columns});
   });
 }
 
-void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeight& out) {
+void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeight& out, const Factors& factors) {
   if (int64_t(rows.size()) != out.n) {
     fail(ErrorKind::kValue, "pack: ", rows.size(), " rows; expected ", out.n);
   }
@@ -73,9 +113,34 @@ void pack_rows(std::span<const void* const> rows, DType stored, const PackedWeig
                                    .n = out.n,
                                    .k = out.k,
                                    .panels = out.panels,
-                                   .rows = reinterpret_cast<const From* const*>(rows.data())});
+                                   .rows = reinterpret_cast<const From* const*>(rows.data()),
+                                   .row_factors = factors_of(factors.rows, out.n, out.format),
+                                   .column_factors = factors_of(factors.columns, out.k, out.format)});
   });
 }
+
+static void for_codes(const CodedRows& rows, const PackedWeight& w,
+                      void (*FormatKernels::*kernel)(const CodesArgs&, Range) noexcept) {
+  const FormatKernels& format = kernels().of(w.format);
+  const size_t n = size_t(w.n);
+  if (!format.codes.bits || rows.codes.size() != n || rows.scales.size() != n ||
+      rows.zeros.size() != (format.codes.zeros ? n : 0)) {
+    fail(ErrorKind::kInternal, "pack_codes: rows of another layout");
+  }
+  check_k(w);
+  const CodesArgs args{.codes = rows.codes.data(),
+                       .scales = rows.scales.data(),
+                       .zeros = rows.zeros.data(),
+                       .n = w.n,
+                       .k = w.k,
+                       .panels = w.panels};
+  parallel_for(ceil_div(w.n, format.panel), 1,
+               [&](int64_t begin, int64_t end) { (format.*kernel)(args, Range{begin, end}); });
+}
+
+void pack_codes(const CodedRows& rows, const PackedWeight& out) { for_codes(rows, out, &FormatKernels::pack_codes); }
+
+void unpack_codes(const PackedWeight& w, const CodedRows& out) { for_codes(out, w, &FormatKernels::unpack_codes); }
 
 // The rows of `a` that one piece takes: as many as stay in the second-level cache with some of the panels that pass by,
 // since each further piece reads all panels again; no fewer than the register tile holds.

@@ -46,6 +46,9 @@ FASTPLM_INLINE F32 load(const bf16* p, int n) { return n == 8 ? load(p) : from_b
 FASTPLM_INLINE F32 load(const f16* p, int n) { return n == 8 ? load(p) : F32{_mm256_cvtph_ps(load16(p, n))}; }
 FASTPLM_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
 FASTPLM_INLINE void store(bf16* p, F32 a) { _mm_storeu_si128((__m128i*)p, to_bf16(a.v)); }
+FASTPLM_INLINE void store(f16* p, F32 a) {
+  _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
 FASTPLM_INLINE void store(float* p, F32 a, int n) {
   n == 8 ? _mm256_storeu_ps(p, a.v) : _mm256_maskstore_ps(p, first(n), a.v);
 }
@@ -191,6 +194,7 @@ struct I32 {
 };
 FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
 FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm256_storeu_si256((__m256i*)p, a.v); }
+FASTPLM_INLINE I32 operator+(I32 a, I32 b) { return {_mm256_add_epi32(a.v, b.v)}; }
 FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
 
@@ -210,6 +214,33 @@ FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) {
 FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
   return {_mm256_add_epi32(c.v, _mm256_madd_epi16(row.v, panel.v))};
 }
+
+// Products of four bits without a sign and int8, four in a lane; Int4Sums holds the sums of eight such products, in 16
+// bits: 8 * 2 * 15 * 127 < 2^15.
+struct Int4s {
+  __m256i v;
+};
+struct Int8Quad {   // of a row, in each lane
+  __m256i v;
+};
+struct Int4Sums {
+  __m256i v;
+  FASTPLM_INLINE Int4Sums zero() { return {_mm256_setzero_si256()}; }
+};
+FASTPLM_INLINE void load_int4s(const uint8_t* p, Int4s& low, Int4s& high) {
+  const __m256i both = _mm256_loadu_si256((const __m256i*)p), four = _mm256_set1_epi8(15);
+  low = {_mm256_and_si256(both, four)};
+  high = {_mm256_and_si256(_mm256_srli_epi16(both, 4), four)};
+}
+FASTPLM_INLINE Int8Quad broadcast_quad(const int8_t* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm256_set1_epi32(bits)};
+}
+FASTPLM_INLINE Int4Sums dot(Int4s panel, Int8Quad row, Int4Sums c) {   // exact
+  return {_mm256_add_epi16(c.v, _mm256_maddubs_epi16(panel.v, row.v))};
+}
+FASTPLM_INLINE I32 whole(Int4Sums a) { return {_mm256_madd_epi16(a.v, _mm256_set1_epi16(1))}; }
 
 constexpr int kTileRows = 6, kTileVectors = 2;  // 12 accumulators, 2 of B, 1 of A: 15 of 16 registers
 

@@ -37,6 +37,12 @@ FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
   return {_mm512_add_epi32(c.v, _mm512_madd_epi16(row.v, panel.v))};
 }
 
+// Int4Sums holds the sums of eight such products, in 16 bits: 8 * 2 * 15 * 127 < 2^15.
+FASTPLM_INLINE Int4Sums dot(Int4s panel, Int8Quad row, Int4Sums c) {   // exact
+  return {_mm512_add_epi16(c.v, _mm512_maddubs_epi16(panel.v, row.v))};
+}
+FASTPLM_INLINE I32 whole(Int4Sums a) { return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(1))}; }
+
 constexpr bool kFastBf16 = false;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

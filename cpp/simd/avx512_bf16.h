@@ -24,6 +24,12 @@ FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) {
 }
 FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) { return {_mm512_dpbusd_epi32(c.v, row.v, panel.v)}; }
 
+// Int4Sums holds the sums of eight such products.
+FASTPLM_INLINE Int4Sums dot(Int4s panel, Int8Quad row, Int4Sums c) {
+  return {_mm512_dpbusd_epi32(c.v, panel.v, row.v)};
+}
+FASTPLM_INLINE I32 whole(Int4Sums a) { return {a.v}; }
+
 constexpr bool kFastBf16 = true;   // products of bf16 take less time than those of f32
 
 }  // namespace fastplm::FASTPLM_ISA

@@ -28,6 +28,9 @@ FASTPLM_INLINE F32 load(const float* p, int n) { return {_mm512_maskz_loadu_ps(f
 FASTPLM_INLINE F32 load(const bf16* p, int n) { return from_bf16(_mm256_maskz_loadu_epi16(first(n), p)); }
 FASTPLM_INLINE F32 load(const f16* p, int n) { return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p))}; }
 FASTPLM_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
+FASTPLM_INLINE void store(f16* p, F32 a) {
+  _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
 FASTPLM_INLINE void store(float* p, F32 a, int n) { _mm512_mask_storeu_ps(p, first(n), a.v); }
 
 FASTPLM_INLINE F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
@@ -165,12 +168,35 @@ struct I32 {
 };
 FASTPLM_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 FASTPLM_INLINE void store(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
+FASTPLM_INLINE I32 operator+(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 FASTPLM_INLINE F32 to_f32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 
 struct Int8s {   // of a row broadcast, or of a panel
   __m512i v;
 };
+
+// Products of four bits without a sign and int8, four in a lane.
+struct Int4s {
+  __m512i v;
+};
+struct Int8Quad {   // of a row, in each lane
+  __m512i v;
+};
+struct Int4Sums {
+  __m512i v;
+  FASTPLM_INLINE Int4Sums zero() { return {_mm512_setzero_si512()}; }
+};
+FASTPLM_INLINE void load_int4s(const uint8_t* p, Int4s& low, Int4s& high) {
+  const __m512i both = _mm512_loadu_si512(p), four = _mm512_set1_epi8(15);
+  low = {_mm512_and_si512(both, four)};
+  high = {_mm512_and_si512(_mm512_srli_epi16(both, 4), four)};
+}
+FASTPLM_INLINE Int8Quad broadcast_quad(const int8_t* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return {_mm512_set1_epi32(bits)};
+}
 
 constexpr int kTileRows = 8, kTileVectors = 3;  // 24 accumulators, 3 of B, 1 of A: 28 of 32 registers
 

@@ -41,6 +41,17 @@ FASTPLM_INLINE void store(bf16* p, F32 a) {   // to nearest even; NaN stays NaN
   const uint32_t u = to_bits(a.v);
   p->bits = uint16_t(a.v != a.v ? (u >> 16 | 0x40) : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
+FASTPLM_INLINE void store(f16* p, F32 a) {   // to nearest even; NaN stays NaN
+  const uint32_t u = to_bits(a.v), sign = u >> 16 & 0x8000, size = u & 0x7fffffff;
+  uint32_t h = 0x7e00;
+  if (size < 0x38800000) {   // below the smallest normal number: its step is that of 0.5
+    h = to_bits(from_bits(size) + 0.5f) - to_bits(0.5f);
+  } else if (size <= 0x7f800000) {
+    const uint32_t rounded = (size + 0xfff + (size >> 13 & 1) - 0x38000000) >> 13;
+    h = rounded < 0x7c00 ? rounded : 0x7c00;
+  }
+  p->bits = uint16_t(sign | h);
+}
 template <class T>
 FASTPLM_INLINE F32 load(const T* p, int) {
   return load(p);
@@ -153,6 +164,7 @@ struct I32 {
 };
 FASTPLM_INLINE I32 load(const int32_t* p) { return {*p}; }
 FASTPLM_INLINE void store(int32_t* p, I32 a) { *p = a.v; }
+FASTPLM_INLINE I32 operator+(I32 a, I32 b) { return {a.v + b.v}; }
 FASTPLM_INLINE I32 operator-(I32 a, I32 b) { return {a.v - b.v}; }
 FASTPLM_INLINE F32 to_f32(I32 a) { return {float(a.v)}; }
 
@@ -167,6 +179,27 @@ FASTPLM_INLINE Int8s broadcast_int8s(const Int8Row* p) { return {p[0], p[1]}; }
 FASTPLM_INLINE I32 dot(Int8s row, Int8s panel, I32 c) {   // exact
   return {c.v + row.first * panel.first + row.second * panel.second};
 }
+
+// Products of four bits without a sign and int8, four in a lane; Int4Sums holds the sums of eight such products.
+struct Int4s {
+  uint8_t v[4];
+};
+struct Int8Quad {   // of a row, in each lane
+  const int8_t* v;
+};
+struct Int4Sums {
+  int32_t v;
+  FASTPLM_INLINE Int4Sums zero() { return {0}; }
+};
+FASTPLM_INLINE void load_int4s(const uint8_t* p, Int4s& low, Int4s& high) {
+  for (int i = 0; i < 4; ++i) low.v[i] = p[i] & 15, high.v[i] = p[i] >> 4;
+}
+FASTPLM_INLINE Int8Quad broadcast_quad(const int8_t* p) { return {p}; }
+FASTPLM_INLINE Int4Sums dot(Int4s panel, Int8Quad row, Int4Sums c) {   // exact
+  for (int i = 0; i < 4; ++i) c.v += panel.v[i] * row.v[i];
+  return c;
+}
+FASTPLM_INLINE I32 whole(Int4Sums a) { return {a.v}; }
 
 constexpr int kTileRows = 4, kTileVectors = 4;
 

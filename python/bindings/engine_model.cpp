@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "model/model.h"
 #include "model/padded.h"
+#include "model/quantise.h"
 #include "names.h"
 #include "ops/dispatch.h"
 
@@ -49,8 +50,7 @@ DType stored_dtype_from(const std::string& name) {   // as safetensors spells th
 
 using EntryTuple = std::tuple<std::string, std::string, std::string, std::vector<int64_t>, int64_t, int64_t>;
 
-std::unique_ptr<Model> load(const std::string& model_type, const std::string& class_name, py::dict config,
-                            const std::vector<EntryTuple>& tensors, const std::string& dtype, bool optional) {
+std::vector<TensorEntry> entries_of(const std::vector<EntryTuple>& tensors) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, path, type, shape, offset, bytes] : tensors) {
     if (shape.size() > size_t(Shape::kMaxRank)) continue;   // no weight we know has so many dimensions
@@ -59,10 +59,38 @@ std::unique_ptr<Model> load(const std::string& model_type, const std::string& cl
     for (int64_t size : shape) entry.shape.dims[size_t(entry.shape.rank++)] = size;
     entries.push_back(std::move(entry));
   }
+  return entries;
+}
+
+std::unique_ptr<Model> load(const std::string& model_type, const std::string& class_name, py::dict config,
+                            const std::vector<EntryTuple>& tensors, const std::string& dtype, bool optional) {
+  const std::vector<TensorEntry> entries = entries_of(tensors);
   const Value settings = to_value(config);
   const Format format = weight_format("dtype", dtype);
   const ReleaseGil released;
   return std::make_unique<Model>(model_type, class_name, settings, entries, format, optional);
+}
+
+// [(name, the tensor that it replaces or "", type, shape, u8 values)]: the matrices of a class's layers as integers.
+py::list quantise_tensors(const std::string& model_type, const std::string& class_name, py::dict config,
+                          const std::vector<EntryTuple>& tensors, const std::string& dtype) {
+  const std::vector<TensorEntry> entries = entries_of(tensors);
+  const Value settings = to_value(config);
+  const Format format = weight_format("dtype", dtype);
+  std::vector<CodedTensor> coded;
+  {
+    const ReleaseGil released;
+    coded = quantise(model_type, class_name, settings, entries, format);
+  }
+  py::list out;
+  for (CodedTensor& tensor : coded) {
+    auto* values = new Buffer(std::move(tensor.values));
+    const py::capsule owner(values, [](void* p) { delete static_cast<Buffer*>(p); });
+    std::vector<int64_t> shape(tensor.shape.dims.begin(), tensor.shape.dims.begin() + tensor.shape.rank);
+    out.append(py::make_tuple(tensor.name, tensor.replaces, tensor.type, py::tuple(py::cast(shape)),
+                              Array<uint8_t>(values->size(), values->as<uint8_t>(), owner)));
+  }
+  return out;
 }
 
 template <class T>
@@ -513,6 +541,8 @@ void bind_model(py::module_& m) {
   });
   m.def("family", &family, py::arg("model_type"));
   m.def("check_config", &check_config, py::arg("model_type"), py::arg("config"));
+  m.def("quantise", &quantise_tensors, py::arg("model_type"), py::arg("class_name"), py::arg("config"),
+        py::arg("tensors"), py::arg("dtype"));
   py::class_<Cache>(m, "Cache")
       .def("copy",
            [](Cache& c) {

@@ -41,8 +41,15 @@ inline fastplm::PoolKind pool_kind(const std::string& name) {
   return choose("pooling", name, kKnown);
 }
 
-inline constexpr Named<fastplm::Format> kFormatNames[] = {
-    {"float32", fastplm::Format::kF32}, {"bfloat16", fastplm::Format::kBF16}, {"int8", fastplm::Format::kInt8}};
+inline constexpr Named<fastplm::Format> kFormatNames[] = {{"float32", fastplm::Format::kF32},
+                                                          {"bfloat16", fastplm::Format::kBF16},
+                                                          {"int8", fastplm::Format::kInt8},
+                                                          {"int4", fastplm::Format::kInt4},
+                                                          {"int4_g64", fastplm::Format::kInt4Of64},
+                                                          {"int4_g128", fastplm::Format::kInt4Of128},
+                                                          {"int4_zeros", fastplm::Format::kInt4Zeros},
+                                                          {"int4_zeros_g64", fastplm::Format::kInt4ZerosOf64},
+                                                          {"int4_zeros_g128", fastplm::Format::kInt4ZerosOf128}};
 inline fastplm::Format weight_format(const char* argument, const std::string& name) {
   return choose(argument, name, kFormatNames);
 }

@@ -97,6 +97,13 @@ class Model:
         self, ids: _I32, cu_seqlens: _I32, pooling: str, normalize: bool, token_type_ids: _I32 | None = None
     ) -> _F32: ...
 
+def quantise(
+    model_type: str, class_name: str, config: dict[str, Any], tensors: Sequence[Sequence[Any]], dtype: str
+) -> list[tuple[str, str, str, tuple[int, ...], npt.NDArray[np.uint8]]]:
+    """The matrices of a class's layers as integers: name, the tensor that it replaces or "", type, shape and
+    bytes.
+    """
+
 def generate(
     model: Model,
     settings: dict[str, Any],

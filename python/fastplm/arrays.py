@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:  # numpy.typing takes longer to import than this package
     Array = F32 = I32 = np.ndarray
 
-DTYPES = ("float32", "bfloat16", "int8")  # of weights; int8 is computed with in bfloat16
+DTYPES = ("float32", "bfloat16", "int8", "int4")  # of weights; integers are computed with in bfloat16
 
 
 def is_torch(value: Any) -> bool:

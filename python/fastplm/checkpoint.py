@@ -13,6 +13,7 @@ from fastplm.config import PretrainedConfig
 from fastplm.config_keys import engine_settings
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.families import family_of
+from fastplm.quantization.stored import StoredCodes, read_codes
 from fastplm.safetensors import FLOATS, MemoryFile, Tensor, read_floats, read_header, read_index
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -24,12 +25,15 @@ _VARIANT = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 class Checkpoint(NamedTuple):
-    """config: checked settings. weights: the file, or the index of its shards. tensors: all, used or not."""
+    """config: checked settings. weights: the file, or the index of its shards. tensors: all, used or not.
+    codes: of matrices that are integers already.
+    """
 
     config: PretrainedConfig
     weights: Path
     tensors: list[Tensor]
     lora: adapter.Adapter | None
+    codes: StoredCodes | None = None
 
     @property
     def stored(self) -> str | None:
@@ -43,11 +47,13 @@ class Checkpoint(NamedTuple):
         Raises CheckpointError or UnsupportedError, which name the files.
         """
         settings = engine_settings(self.config.to_dict())
-        with self.opened() as tensors:
+        with self.opened() as tensors, self._as_codes(tensors) as given:
             try:
-                return _engine.Model(self.config.model_type, class_name, settings, tensors, dtype, pooled)
+                return _engine.Model(self.config.model_type, class_name, settings, given, dtype, pooled)
             except (CheckpointError, UnsupportedError) as error:  # it knows settings and tensors, not files
                 message = self._in_files(str(error), tensors)
+                for path in {tensor.path for tensor in given} - {tensor.path for tensor in tensors}:
+                    message = message.replace(path, str(self.weights))
                 raise type(error)(f"{self.weights} with its config.json: {message}") from None
 
     @contextlib.contextmanager
@@ -65,6 +71,15 @@ class Checkpoint(NamedTuple):
             made = {t.name: memory.add(t.name, read_floats(t)) for t in wide}
             made |= {name: memory.add(name, change()) for name, change in changed.items()}
             yield [made.get(t.name, t) for t in self.tensors]
+
+    @contextlib.contextmanager
+    def _as_codes(self, tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+        """`tensors` with matrices of integers in the engine's layout."""
+        if self.codes is None or not self.codes.replaced:
+            yield tensors
+            return
+        with MemoryFile() as memory:
+            yield list(self.codes.tensors(tensors, memory))
 
     def _in_files(self, message: str, tensors: list[Tensor]) -> str:
         """The engine's message with the types of the files' numbers, and without files in memory."""
@@ -96,7 +111,12 @@ def read_checkpoint(
     config = config or PretrainedConfig.from_pretrained(folder)
     weights = find_weights(folder, variant)
     tensors = read_index(weights) if weights.name.endswith(".json") else read_header(weights)
-    return Checkpoint(config, weights, tensors, lora)
+    codes = read_codes(config.to_dict(), str(weights.parent / "config.json"), tensors)
+    if codes is not None and lora is not None:
+        raise UnsupportedError(
+            f"{weights}: an adapter beside it; expected none: matrices of integers take none"
+        )
+    return Checkpoint(config, weights, tensors, lora, codes)
 
 
 def find_weights(folder: Path, variant: str | None = None) -> Path:

@@ -10,7 +10,7 @@ from fastplm.families import family_of
 
 # Read in Python, for every family.
 _PYTHON = ("model_type", "architectures", "auto_map", "dtype", "is_encoder_decoder", "output_attentions",
-           "output_hidden_states", "return_dict", "torch_dtype")  # fmt: skip
+           "output_hidden_states", "quantization_config", "return_dict", "torch_dtype")  # fmt: skip
 _OF_LABELS = ("id2label", "problem_type")
 _OF_STACKS = {
     "encoder": (),
@@ -41,7 +41,6 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "is_decoder": ((False, None), "this version runs this family as it was trained"),
     "add_cross_attention": ((False, None), "this version adds no attention over another model"),
     "is_causal": ((False, None), "an encoder's tokens see each other, a decoder's the earlier ones"),
-    "quantization_config": ((None, {}), "this version loads float weights only"),
     "position_embedding_type": (("absolute", None), "this version runs absolute positions only"),
     "attention_bias": ((False, None), "this family's projections have the biases they were trained with"),
     "pruned_heads": ((None, {}, []), "this version runs layers of equal shape only"),

@@ -72,12 +72,8 @@ def convert(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Conv
 
 def _convert(root: Path, place: str, out: Path) -> tuple[list[str], int, int]:
     folder = root / place
-    out.mkdir(parents=True, exist_ok=True)
     found = _pickles(folder)
-    _copy(root, folder, out, bool(found))
-    if (folder / _TEMPLATES).is_dir():
-        (out / _TEMPLATES).mkdir()
-        _copy(root, folder / _TEMPLATES, out / _TEMPLATES, False)
+    copy_files(root, folder, out, with_weights=not found)
     ties = _ties(folder)
     shards = {}
     for name in found:
@@ -115,13 +111,19 @@ def _pickles(folder: Path) -> list[str]:
     return [*sorted(set(places.values())), *adapter]
 
 
-def _copy(root: Path, folder: Path, out: Path, converts: bool) -> None:
-    """Copies what fastplm reads beside weights, and weights that are safetensors already."""
-    patterns = (*FILES, *_ABOUT) if converts else (*FILES, *_ABOUT, "*.safetensors")
+def copy_files(root: Path, folder: Path, out: Path, *, with_weights: bool) -> None:
+    """Copies what fastplm reads in `folder` beside weights, its license and README, and weights that are
+    safetensors already. No link may lead out of `root`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    patterns = (*FILES, *_ABOUT, *(("*.safetensors",) if with_weights else ()))
+    gone = (PICKLE_INDEX,) if with_weights else (PICKLE_INDEX, INDEX)
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
-            if path.is_file() and path.name != PICKLE_INDEX:
+            if path.is_file() and path.name not in gone:
                 shutil.copyfile(_inside(root, path), out / path.name)
+    if (folder / _TEMPLATES).is_dir():
+        copy_files(root, folder / _TEMPLATES, out / _TEMPLATES, with_weights=False)
 
 
 def _inside(root: Path, path: Path) -> Path:

@@ -25,7 +25,6 @@ _REFUSED = {
     "max_memory": "the whole model is loaded into memory",
     "output_loading_info": "missing tensors are warned of, or errors; those of another shape are errors",
     "proxies": "set HTTPS_PROXY",
-    "quantization_config": "weights are stored as floats; dtype='int8' rounds them as they are loaded",
     "state_dict": "save the tensors as model.safetensors beside a config.json",
     "tp_plan": "fastplm runs in one process",
     "tp_size": "fastplm runs in one process",

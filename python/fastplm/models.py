@@ -21,6 +21,7 @@ from fastplm.hub import resolve
 from fastplm.loading import Source
 from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem, task_of
 from fastplm.outputs import ModelOutput
+from fastplm.quantization.formats import base, requested
 from fastplm.signatures import TRAINING
 
 
@@ -66,6 +67,7 @@ class PreTrainedModel(Absent):
         force_download: bool = False,
         subfolder: str | None = None,
         torch_dtype: Any = None,
+        quantization_config: Any = None,
         generation_config: Any = None,
         strict: bool = False,
         **kwargs: Any,
@@ -77,7 +79,11 @@ class PreTrainedModel(Absent):
         dtype: "float32" (the default; matches transformers' eager float32), "bfloat16" (weights and matrix
         products in bfloat16, everything else float32), "int8" (the layers' matrices in int8, with a scale for
         each row of weights and of activations; everything else, embeddings and heads too, as in bfloat16),
-        "auto" (as the checkpoint was saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
+        "int4" (the same in four bits, with a scale for each group of 32 values of a row), "auto" (as the
+        checkpoint was saved); or a torch or numpy dtype. torch_dtype: the older name of dtype.
+        quantization_config: how weights become integers, a dict: bits (4 or 8) and, of 4 bits, group_size
+        (32, 64 or 128 values share a scale; default 32) and sym (False: each group has a zero too).
+        A checkpoint whose weights are integers (fastplm quantize, GPTQ or AWQ of 4 bits) needs neither.
         device, device_map: the CPU. attn_implementation: has no effect.
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
@@ -111,7 +117,12 @@ class PreTrainedModel(Absent):
         actual = cls._for(checkpoint.config)
         if trust_remote_code:
             cls._check_code(checkpoint.config)
-        dtype = arrays.dtype_name(torch_dtype if dtype is None else dtype, checkpoint.stored)
+        dtype = requested(
+            torch_dtype if dtype is None else dtype,
+            quantization_config,
+            checkpoint.stored,
+            checkpoint.codes and checkpoint.codes.format.name,
+        )
         model = actual._built(checkpoint, source, dtype, add_pooling_layer, strict)
         if generation_config is not None and actual.can_generate():
             model.generation_config = GenerationConfig.of(generation_config)
@@ -254,7 +265,7 @@ class PreTrainedModel(Absent):
             if isinstance(wanted, bool) or wanted is None:  # non_blocking, copy
                 continue
             if type(wanted).__name__ == "dtype" or wanted in arrays.DTYPES:
-                if arrays.dtype_name(wanted) not in (self.engine.dtype, self.engine.activation):
+                if arrays.dtype_name(wanted) not in (base(self.engine.dtype), self.engine.activation):
                     raise UnsupportedError(
                         f"dtype: {wanted}; this model computes in {self.engine.dtype}: weights are packed at "
                         "load, so pass dtype= to from_pretrained"

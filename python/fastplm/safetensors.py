@@ -17,7 +17,7 @@ from fastplm.errors import CheckpointError
 from fastplm.jsonfile import parse_json, read_json
 
 if TYPE_CHECKING:
-    from fastplm.arrays import F32
+    from fastplm.arrays import F32, Array
 
 MAX_HEADER = 100_000_000  # as the reference implementation
 MAX_INDEX = 256 << 20
@@ -92,12 +92,12 @@ class MemoryFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, name: str, values: "F32") -> Tensor:
-        """Writes the values of tensor `name`, and says where they lie."""
+    def add(self, name: str, values: "Array", dtype: str = "F32") -> Tensor:
+        """Writes the values of tensor `name`, and says where they lie. dtype: as safetensors calls it."""
         offset = self._file.tell()
         self._file.write(np.ascontiguousarray(values).data)
         self._file.flush()
-        return Tensor(name, self.path, "F32", values.shape, offset, values.nbytes)
+        return Tensor(name, self.path, dtype, values.shape, offset, values.nbytes)
 
 
 def read_header(path: str | os.PathLike[str]) -> list[Tensor]:

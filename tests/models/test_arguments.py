@@ -59,7 +59,7 @@ REFUSED = {
     "gguf_file": "x.gguf", "ignore_mismatched_sizes": True, "kernel_config": object(),
     "key_mapping": {"a": "b"},
     "max_memory": {"cpu": "1GB"}, "output_loading_info": True, "proxies": {"http": "x"},
-    "quantization_config": {"bits": 4}, "state_dict": {"a": 1}, "tp_plan": "auto", "tp_size": 2,
+    "quantization_config": {"load_in_4bit": True}, "state_dict": {"a": 1}, "tp_plan": "auto", "tp_size": 2,
     "use_kernels": True, "use_safetensors": False,
 }  # fmt: skip
 # Accepted: values that ask for nothing else than what is done.

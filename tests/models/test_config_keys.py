@@ -226,7 +226,7 @@ SHAPES["gte"] = SHAPES["jina_embeddings_v3"] = SHAPES["nomic_bert"]
 
 # Keys that may say one thing only: a value that is refused.
 REFUSED = {
-    "is_decoder": True, "add_cross_attention": True, "is_causal": True, "quantization_config": {"bits": 4},
+    "is_decoder": True, "add_cross_attention": True, "is_causal": True,
     "position_embedding_type": "relative_key", "pruned_heads": {"0": [1]},
     "per_layer_config": {"0": {"intermediate_size": 5}}, "rope_scaling": {"rope_type": "linear",
     "factor": 2.0},

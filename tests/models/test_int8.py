@@ -1,4 +1,4 @@
-"""int8 in every family and class: as near to float32 as its rounding allows; the same bits in any batch."""
+"""int8 and int4 in every family: as near to float32 as their rounding allows; the same bits in any batch."""
 
 import re
 
@@ -12,15 +12,15 @@ import fastplm
 from fastplm.errors import UnsupportedError
 from tests.models.test_heads import batch_of, results
 from tests.models.tiny import CLASSES, FAMILIES, Tiny, random_batch, save_class, save_tiny
-from tests.ops.cases import int8_product
+from tests.ops.cases import PRODUCTS
 
 SHAPE = Tiny(heads=4, head_dim=16, mlp=150)
 
 
-def save(name, folder):
-    """A random model of transformers of a family or a class, and ours in int8."""
+def save(name, folder, dtype="int8"):
+    """A random model of transformers of a family or a class, and ours of integers."""
     reference = (save_class if name in CLASSES else save_tiny)(name, folder, SHAPE)
-    return reference, getattr(fastplm, type(reference).__name__).from_pretrained(folder, dtype="int8")
+    return reference, getattr(fastplm, type(reference).__name__).from_pretrained(folder, dtype=dtype)
 
 
 def arguments(kind):
@@ -32,31 +32,34 @@ def arguments(kind):
 
 
 class RoundedTorch:
-    """torch for a module that multiplies with its matrices by einsum: as int8."""
+    """torch for a module that multiplies with its matrices by einsum: as integers."""
+
+    def __init__(self, product):
+        self.product = product
 
     def __getattr__(self, name):
         return getattr(torch, name)
 
     def einsum(self, equation, x, weight):
         if equation == "ibh,hnd->ibnd":
-            y = int8_product(x.bfloat16().flatten(0, 1), weight.flatten(1).T)
+            y = self.product(x.bfloat16().flatten(0, 1), weight.flatten(1).T)
             return y.view(*x.shape[:2], *weight.shape[1:])
         if equation == "ibnd,hnd->ibh":
-            y = int8_product(x.flatten(2).bfloat16().flatten(0, 1), weight.flatten(1))
+            y = self.product(x.flatten(2).bfloat16().flatten(0, 1), weight.flatten(1))
             return y.view(*x.shape[:2], -1)
         return torch.einsum(equation, x, weight)
 
 
-def round_to_int8(reference, monkeypatch):
-    """From here on, the matrices of its layers multiply as int8; heads and embeddings are as before."""
-    monkeypatch.setattr(modeling_xlnet, "torch", RoundedTorch())
+def round_to(dtype, reference, monkeypatch):
+    """From here on, the matrices of its layers multiply as integers; heads and embeddings are as before."""
+    monkeypatch.setattr(modeling_xlnet, "torch", RoundedTorch(PRODUCTS[dtype]))
     for name, module in reference.named_modules():
         if not re.search(r"\.\d+\.", name) or not isinstance(module, (torch.nn.Linear, Conv1D)):
             continue
         weight = module.weight.T if isinstance(module, Conv1D) else module.weight
 
         def forward(x, weight=weight, bias=module.bias):
-            y = int8_product(x.bfloat16().flatten(0, -2), weight).unflatten(0, x.shape[:-1])
+            y = PRODUCTS[dtype](x.bfloat16().flatten(0, -2), weight).unflatten(0, x.shape[:-1])
             return y if bias is None else y + bias
 
         module.forward = forward
@@ -69,14 +72,24 @@ def error(got, want, keep):
     return np.sqrt(np.mean((got - want) ** 2))
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, *CLASSES])
-def test_int8(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, "int8") for name in (*FAMILIES, *CLASSES)]
+    + [
+        (name, "int4")
+        for name in (
+            *FAMILIES,
+            *(n for n in CLASSES if n.endswith(("CausalLM", "Generation", "LMHeadModel"))),
+        )
+    ],
+)
+def test_int8(name, dtype, tmp_path, monkeypatch):
     """Against float32, at most 1.5 times the error of torch with the same rounding of layers' matrices."""
-    reference, model = save(name, tmp_path)
+    reference, model = save(name, tmp_path, dtype)
     given = arguments(type(reference).__name__)
     keep = given["attention_mask"].astype(bool)
     exact = results(reference, given)
-    round_to_int8(reference, monkeypatch)
+    round_to(dtype, reference, monkeypatch)
     theirs, ours = results(reference, given), model(**given)
     compared = set(ours) - {"cache", "mems"}
     for key in compared:
@@ -95,9 +108,10 @@ def test_int8(name, tmp_path, monkeypatch):
         fastplm.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
 @pytest.mark.parametrize("name", ["GPT2LMHeadModel", "LlamaForCausalLM", "BartForConditionalGeneration"])
-def test_a_cache_changes_no_bit(name, tmp_path):
-    _, model = save(name, tmp_path)
+def test_a_cache_changes_no_bit(name, dtype, tmp_path):
+    _, model = save(name, tmp_path, dtype)
     ids, _ = random_batch(SHAPE.vocab, (30, 30))
     argument = "input_ids" if name != "BartForConditionalGeneration" else "decoder_input_ids"
     fixed = {} if argument == "input_ids" else {"input_ids": ids[:, ::-1].copy()}
@@ -127,7 +141,5 @@ def test_what_int8_is(tmp_path):
     assert model.to("int8") is model and model.to(torch.bfloat16) is model
     with pytest.raises(UnsupportedError, match="dtype: float32; this model computes in int8"):
         model.to("float32")
-    with pytest.raises(UnsupportedError, match="quantization_config"):
-        fastplm.BertModel.from_pretrained(tmp_path, quantization_config={"load_in_8bit": True})
-    with pytest.raises(UnsupportedError, match="dtype: uint8; expected one of float32, bfloat16, int8, auto"):
+    with pytest.raises(UnsupportedError, match="dtype: uint8; expected one of float32, bfloat16, int8, int4"):
         fastplm.BertModel.from_pretrained(tmp_path, dtype="uint8")

@@ -3,6 +3,7 @@
 Sizes are odd on purpose: 1, 7, 31 and 33 catch the tails of vectors and tiles.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -83,9 +84,79 @@ def int8_product(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     return (rows @ weights.T).float() * (scales[:, None] * columns)
 
 
+def _groups(x: torch.Tensor, size: int) -> torch.Tensor:
+    """Rows [n, k] as [n, groups, size], zeros behind k."""
+    return torch.nn.functional.pad(x.float(), (0, -x.shape[1] % size)).unflatten(1, (-1, size))
+
+
+def int4_codes(w: torch.Tensor, size: int, zeros: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Codes [n, groups, size], scales (float16 as float32) and zeros [n, groups]: of some scales the one with
+    the least squared error.
+    """
+    x = _groups(w, size)
+    top, low = x.amax(-1).clamp(min=0), x.amin(-1).clamp(max=0)
+
+    def inverse(scale: torch.Tensor) -> torch.Tensor:
+        return torch.where(scale.abs() > 2.0**-120, 1 / scale, 0)
+
+    def code(scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+        return ((x * inverse(scale)[..., None]).round() + zero[..., None]).clamp(0, 15)
+
+    def attempt(part: float) -> tuple[torch.Tensor, torch.Tensor]:
+        if not zeros:
+            most = torch.where(top > -low, top, low)
+            return most * (torch.tensor(-1.0) / part), torch.full_like(top, 8)
+        scale = (top - low) * (torch.tensor(part) / 15)
+        return scale, ((-low * torch.tensor(part)) * inverse(scale)).round().clamp(0, 15)
+
+    best, least = None, None
+    for part in (1.0, 0.95, 0.9, 0.85, 0.8) if zeros else (8.0, 7.0, 7.5, 8.5, 9.0, 9.5):
+        scale, zero = attempt(part)
+        left = x - scale[..., None] * (code(scale, zero) - zero[..., None])
+        error = torch.zeros_like(top)
+        for i in range(size):
+            error = error + left[..., i] * left[..., i]
+        if least is None:
+            best, least = (scale, zero), error
+        better = error < least
+        best = tuple(torch.where(better, new, old) for new, old in zip((scale, zero), best, strict=True))
+        least = torch.where(better, error, least)
+    scale, zero = best[0].half().float(), best[1]
+    return code(scale, zero), scale, zero
+
+
+def int4_product(a: torch.Tensor, w: torch.Tensor, size: int = 32, zeros: bool = False) -> torch.Tensor:
+    """a w^T with groups of w rounded to four bits, those of a to int8: exact integers, scaled in float32."""
+    return coded_product(a, *int4_codes(w, size, zeros))
+
+
+def coded_product(
+    a: torch.Tensor, codes: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor
+) -> torch.Tensor:
+    """a w^T of w = scales (codes - zeros) [n, groups, size]."""
+    x = _groups(a, codes.shape[-1])
+    own = x.abs().amax(-1) / 127
+    own = torch.where(own < 2.0**-120, 0, own)
+    rows = (x * torch.where(own > 0, 1 / own, 0)[..., None]).round().long()
+    y = torch.zeros(len(a), len(codes))
+    for g in range(codes.shape[1]):
+        sums = rows[:, g] @ (codes[:, g] - zeros[:, g, None]).long().T
+        y = y + sums.float() * (scales[:, g] * own[:, g, None])
+    return y
+
+
+PRODUCTS: dict[str | None, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "int8": int8_product,
+    "int4": int4_product,
+    **{f"int4_g{size}": functools.partial(int4_product, size=size) for size in (64, 128)},
+    "int4_zeros": functools.partial(int4_product, zeros=True),
+    **{f"int4_zeros_g{size}": functools.partial(int4_product, size=size, zeros=True) for size in (64, 128)},
+}
+
+
 def linear_reference(a, w, bias, act, residual, out_dtype, transposed, form=None):  # type: ignore[no-untyped-def]
     w = w.T if transposed else w
-    y = int8_product(a, w).double() if form == "int8" else a.double() @ w.to(a.dtype).double().T
+    y = PRODUCTS[form](a, w).double() if form in PRODUCTS else a.double() @ w.to(a.dtype).double().T
     y = ACTS[act](y if bias is None else y + bias.double())
     return y if residual is None else y + residual.double()
 
@@ -116,7 +187,7 @@ def linear_case(
         )
 
     name = f"linear{form or ''}-{m}x{n}x{k}-{act}{'-res' * residual}{'-t' * transposed}-{str(stored)[6:]}"
-    dtypes = (torch.bfloat16,) if form == "int8" else (torch.float32, torch.bfloat16)
+    dtypes = (torch.bfloat16,) if form in PRODUCTS else (torch.float32, torch.bfloat16)
     return Case(name, inputs, linear, linear_reference, dtypes)
 
 
@@ -446,7 +517,7 @@ def embed_case(name: str, *, given: bool = False, segmented: bool = True, scale:
 CASES = [
     *(
         linear_case(m, n, k, form=form)
-        for form in (None, "int8")
+        for form in (None, "int8", "int4")
         for m, n, k in (
             (1, 1, 1),
             (1, 384, 384),
@@ -461,11 +532,12 @@ CASES = [
     *(linear_case(9, 40, 24, act, form=form) for act in ACTS for form in (None, "int8")),
     linear_case(33, 70, 40, "gelu", residual=True),
     linear_case(33, 70, 40, "gelu", residual=True, form="int8"),
+    *(linear_case(33, 70, 200, "gelu", residual=True, form=form) for form in PRODUCTS if form != "int8"),
     linear_case(5, 47, 9, bias=False, residual=True),
     linear_case(6, 70, 67, transposed=True),
     *(
         linear_case(6, 70, 67, transposed=t, stored=s, form=form)
-        for form in (None, "int8")
+        for form in (None, "int8", "int4")
         for t in (False, True)
         for s in (torch.float16, torch.bfloat16)
     ),

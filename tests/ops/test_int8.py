@@ -67,5 +67,5 @@ def test_bad_arguments() -> None:
     a, w = inputs(2, 3, 5)
     with pytest.raises(TypeError, match="linear: a is f32; expected bf16"):
         product(a.float(), w)
-    with pytest.raises(ValueError, match='format is "int9"; expected one of: float32 bfloat16 int8'):
+    with pytest.raises(ValueError, match='format is "int9"; expected one of: float32 bfloat16 int8 int4'):
         pack(w, "int9")

@@ -10,6 +10,9 @@ struct Int8Format {
   using Weight = int8_t;
   using Sum = int32_t;
   using Sums = I32;
+  using Values = Int8Format;
+  static constexpr int64_t kLine = kLineOf<Row>, kPitch = kLine;
+  static constexpr CodeLayout kCodes{.bits = 8};
   static constexpr int64_t kStep = kInt8Step;
   static constexpr int kMost = 127;  // the same on both sides of zero
   static constexpr int64_t kMaxK = 0x7fffffff / (128 * kMost);  // 128: the largest offset that an ISA has
@@ -22,6 +25,8 @@ struct Int8Format {
   static int64_t panel_bytes(int64_t k) noexcept;
   template <class From>
   static void pack(const PackArgs<From>& a, Range panels) noexcept;
+  static void pack_codes(const CodesArgs& a, Range panels) noexcept;
+  static void unpack_codes(const CodesArgs& a, Range panels) noexcept;
 
   static constexpr bool kRowScales = true;
   // NaN if a value is not finite; 0 if all are so small that the inverse would not be.
@@ -76,45 +81,79 @@ Int8Format::Finish::Finish(const int8_t* panel, int64_t k, const float* scales)
       offsets((const int32_t*)(columns + Int8Tiles::kPanel)),
       rows(scales) {}
 
+// One panel of a matrix.
+struct Int8Panel {
+  static constexpr int64_t kPanel = Int8Tiles::kPanel, kStep = Int8Format::kStep;
+
+  int8_t* values;
+  float* scales;
+  int32_t* offsets;
+
+  Int8Panel(void* panels, int64_t p, int64_t k)
+      : values(static_cast<int8_t*>(panels) + p * Int8Format::panel_bytes(k)),
+        scales((float*)(values + kPanel * round_up(k, Int8Tiles::kStep))),
+        offsets((int32_t*)(scales + kPanel)) {}
+
+  int8_t& at(int64_t column, int64_t k) const { return values[(k / kStep * kPanel + column) * kStep + k % kStep]; }
+
+  void write(int64_t column, int64_t k0, int64_t k, const int8_t* codes) const {
+    int32_t total = 0;
+    for (int64_t j = 0; j < k; ++j) {
+      at(column, k0 + j) = codes[j];
+      total += codes[j];
+    }
+    if constexpr (kInt8Offset != 0) offsets[column] += kInt8Offset * total;
+  }
+};
+
 template <class From>
 void Int8Format::pack(const PackArgs<From>& a, Range panels) noexcept {
   constexpr int64_t kPanel = Int8Tiles::kPanel, kPiece = 64;
-  const int64_t padded_k = round_up(a.k, Int8Tiles::kStep);
   for (int64_t p = panels.begin; p < panels.end; ++p) {
     const int64_t n0 = p * kPanel, n = smaller(kPanel, a.n - n0);
-    int8_t* panel = static_cast<int8_t*>(a.panels) + p * panel_bytes(a.k);
-    float* scales = (float*)(panel + kPanel * padded_k);
-    int32_t* offsets = (int32_t*)(scales + kPanel);
-    __builtin_memset(panel, 0, uint64_t(panel_bytes(a.k)));
-
-    // In rows of a piece of k, whatever the order of the matrix.
-    From piece[kPanel * kPiece];
-    const auto row_of = [&](int64_t i, int64_t k0) {
-      return a.stride_k != 1 ? piece + i * kPiece : (a.rows ? a.rows[n0 + i] : a.source + (n0 + i) * a.stride_n) + k0;
-    };
+    const Int8Panel panel(a.panels, p, a.k);
+    __builtin_memset(panel.values, 0, uint64_t(panel_bytes(a.k)));
+    float piece[kPanel * kPiece];
     const auto for_pieces = [&](const auto& body) {
       for (int64_t k0 = 0; k0 < a.k; k0 += kPiece) {
         const int64_t k = smaller(kPiece, a.k - k0);
-        for (int64_t j = 0; a.stride_k != 1 && j < k; ++j) {
-          const From* column = a.source + n0 + (k0 + j) * a.stride_k;
-          for (int64_t i = 0; i < n; ++i) piece[i * kPiece + j] = column[i];
-        }
-        for (int64_t i = 0; i < n; ++i) body(i, row_of(i, k0), k0, k);
+        read_rows(a, n0, n, k0, k, piece, kPiece);
+        for (int64_t i = 0; i < n; ++i) body(i, piece + i * kPiece, k0, k);
       }
     };
-    for_pieces([&](int64_t i, const From* x, int64_t, int64_t k) {
+    for_pieces([&](int64_t i, const float* x, int64_t, int64_t k) {
+      float& largest = panel.scales[i];
       const float scale = scale_of(x, k);
-      if (!(scale <= scales[i]) && scales[i] == scales[i]) scales[i] = scale;  // NaN stays
+      if (!(scale <= largest) && largest == largest) largest = scale;  // NaN stays
     });
-    for_pieces([&](int64_t i, const From* x, int64_t k0, int64_t k) {
+    for_pieces([&](int64_t i, const float* x, int64_t k0, int64_t k) {
       int8_t q[kPiece];
-      quantise(x, q, k, scales[i], 0);
-      int32_t total = 0;
-      for (int64_t j = 0; j < k; ++j) {
-        panel[((k0 + j) / kStep * kPanel + i) * kStep + (k0 + j) % kStep] = q[j];
-        total += q[j];
-      }
-      if constexpr (kInt8Offset != 0) offsets[i] += kInt8Offset * total;
+      quantise(x, q, k, panel.scales[i], 0);
+      panel.write(i, k0, k, q);
     });
+  }
+}
+
+void Int8Format::pack_codes(const CodesArgs& a, Range panels) noexcept {
+  constexpr int64_t kPanel = Int8Tiles::kPanel;
+  for (int64_t p = panels.begin; p < panels.end; ++p) {
+    const Int8Panel panel(a.panels, p, a.k);
+    __builtin_memset(panel.values, 0, uint64_t(panel_bytes(a.k)));
+    for (int64_t i = 0; i < kPanel && p * kPanel + i < a.n; ++i) {
+      __builtin_memcpy(panel.scales + i, a.scales[p * kPanel + i], sizeof(float));
+      panel.write(i, 0, a.k, static_cast<const int8_t*>(a.codes[p * kPanel + i]));
+    }
+  }
+}
+
+void Int8Format::unpack_codes(const CodesArgs& a, Range panels) noexcept {
+  constexpr int64_t kPanel = Int8Tiles::kPanel;
+  for (int64_t p = panels.begin; p < panels.end; ++p) {
+    const Int8Panel panel(a.panels, p, a.k);
+    for (int64_t i = 0; i < kPanel && p * kPanel + i < a.n; ++i) {
+      __builtin_memcpy(a.scales[p * kPanel + i], panel.scales + i, sizeof(float));
+      int8_t* codes = static_cast<int8_t*>(a.codes[p * kPanel + i]);
+      for (int64_t j = 0; j < a.k; ++j) codes[j] = panel.at(i, j);
+    }
   }
 }

@@ -1,5 +1,6 @@
 #include "model/blocks/attention.h"
 
+#include "model/balance.h"
 #include "ops/attention.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
@@ -7,28 +8,41 @@
 namespace fastplm {
 
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
-                                int64_t layer, TensorView positions) {
+                                int64_t layer, TensorView positions, const NormWeights* before) {
   const bool cross = spec.keys == Source::kEncoder;
   const std::string name = cross ? "cross" : "attention";
-  const int64_t inner = spec.inner(), kv = spec.kv_inner();
+  const int64_t inner = spec.inner(), kv = spec.kv_inner(), share = spec.heads / spec.kv_heads;
+  const std::vector<Loader::Part> out{{name + ".out", width, spec.head_dim}};
+  const std::vector<float> context = load.balance(out, layer, inner, share, spec.head_dim);
+  const bool as_one = !cross && load.as_one(name + ".qkv", name + ".query", layer);
+  std::vector<Loader::Part> in{{name + ".query", inner, spec.head_dim}};
+  if (as_one)
+    in = {{name + ".qkv", inner + 2 * kv, spec.head_dim}};
+  else if (!cross)
+    in = {{name + ".query", inner, spec.head_dim},
+          {name + ".key", kv, spec.head_dim},
+          {name + ".value", kv, spec.head_dim}};
+  std::vector<float> columns;
+  if (before && !std::holds_alternative<RelativeKeys>(spec.score)) columns = load.balance(in, layer, width);
+  if (before) divide(*before, columns);
+
   AttentionWeights weights;
   if (cross) {
-    weights.in = load.linear({{name + ".query", inner}}, layer, width, spec.qkv_bias);
-    weights.keys = load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias);
-  } else if (load.as_one(name + ".qkv", name + ".query", layer)) {
-    const bool apart = load.has_vector(name + ".query_bias", layer);
-    weights.in = load.linear({{name + ".qkv", inner + 2 * kv, spec.head_dim}}, layer, width, spec.qkv_bias && !apart);
+    const std::vector<float> rows = rows_against(context, 2 * kv, kv, share, spec.head_dim);
+    weights.in = load.linear(in, layer, width, spec.qkv_bias, {.columns = columns});
+    weights.keys =
+        load.linear({{name + ".key", kv}, {name + ".value", kv}}, layer, encoder_width, spec.qkv_bias, {.rows = rows});
+  } else {
+    const bool apart = as_one && load.has_vector(name + ".query_bias", layer);
+    const std::vector<float> rows = rows_against(context, inner + 2 * kv, inner + kv, share, spec.head_dim);
+    weights.in = load.linear(in, layer, width, spec.qkv_bias && !apart, {.rows = rows, .columns = columns});
     if (apart) {
       weights.in.bias =
           load.vectors({{name + ".query_bias", inner}, {name + ".key_bias", kv}, {name + ".value_bias", kv}}, layer);
+      multiply(weights.in.bias, rows);
     }
-  } else {
-    weights.in = load.linear({{name + ".query", inner, spec.head_dim},
-                              {name + ".key", kv, spec.head_dim},
-                              {name + ".value", kv, spec.head_dim}},
-                             layer, width, spec.qkv_bias);
   }
-  weights.out = load.linear({{name + ".out", width, spec.head_dim}}, layer, inner, spec.out_bias);
+  weights.out = load.linear(out, layer, inner, spec.out_bias, {.columns = context});
   if (spec.qk_norm) {
     const bool whole = spec.qk_norm->whole_row;
     weights.query_norm = load.norm(name + ".query_norm", layer, whole ? inner : spec.head_dim, false);

@@ -26,9 +26,10 @@ struct AttentionWeights {
   WaveWeights waves;
 };
 
-// positions: of load_positions, for RelativeKeys.
+// positions: of load_positions, for RelativeKeys. before: the norm whose result is all that comes in, or null; it may
+// be changed (balance.h).
 AttentionWeights load_attention(Loader& load, const AttentionSpec& spec, int64_t width, int64_t encoder_width,
-                                int64_t layer, TensorView positions);
+                                int64_t layer, TensorView positions, const NormWeights* before);
 
 // a.qkv = h Win for the rows [begin, end).
 void enter_attention(const AttentionWeights& weights, Space& a, int64_t begin, int64_t end);

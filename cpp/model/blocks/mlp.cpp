@@ -1,19 +1,29 @@
 #include "model/blocks/mlp.h"
 
+#include "model/balance.h"
 #include "ops/glu.h"
 
 namespace fastplm {
 
-MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer) {
-  MlpWeights weights;
-  if (!spec.gated)
-    weights.up = load.linear({{"mlp.up", spec.width}}, layer, width, spec.bias);
-  else if (load.as_one("mlp.gate_up", "mlp.gate", layer))
-    weights.up = load.linear({{"mlp.gate_up", 2 * spec.width}}, layer, width, spec.bias);
-  else
-    weights.up = load.linear({{"mlp.gate", spec.width}, {"mlp.up", spec.width}}, layer, width, spec.bias);
-  weights.down = load.linear({{"mlp.down", width}}, layer, spec.width, spec.down_bias);
-  return weights;
+MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer, const NormWeights* before) {
+  using Parts = std::vector<Loader::Part>;
+  const bool as_one = spec.gated && load.as_one("mlp.gate_up", "mlp.gate", layer);
+  const Parts up = as_one       ? Parts{{"mlp.gate_up", 2 * spec.width}}
+                   : spec.gated ? Parts{{"mlp.gate", spec.width}, {"mlp.up", spec.width}}
+                                : Parts{{"mlp.up", spec.width}};
+  const Parts down{{"mlp.down", width}};
+  std::vector<float> columns, hidden, rows;
+  if (before) {
+    columns = load.balance(up, layer, width);
+    divide(*before, columns);
+  }
+  if (spec.gated || spec.act == Act::kNone || spec.act == Act::kRelu) {   // factors pass through
+    const int64_t first = spec.gated ? spec.width : 0;
+    hidden = load.balance(down, layer, spec.width);
+    rows = rows_against(hidden, first + spec.width, first, 1, spec.width);
+  }
+  return {.up = load.linear(up, layer, width, spec.bias, {.rows = rows, .columns = columns}),
+          .down = load.linear(down, layer, spec.width, spec.down_bias, {.columns = hidden})};
 }
 
 // Rows [begin, end) of a workspace that may be wider than this layer needs.

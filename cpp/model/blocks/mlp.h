@@ -10,7 +10,8 @@ struct MlpWeights {
   LinearWeights up, down;
 };
 
-MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer);
+// before: the norm whose result is all that comes in, or null; it may be changed (balance.h).
+MlpWeights load_mlp(Loader& load, const MlpSpec& spec, int64_t width, int64_t layer, const NormWeights* before);
 
 // to = down(act(up(h))) for the rows [begin, end), plus `residual` if it is not empty. The rows of a.up and a.gated
 // from `scratch` on are used.

@@ -41,9 +41,9 @@ ops::RelativePositions load_relative(Loader& load, const AttentionSpec& attentio
   Memory aside;
   LinearWeights key, query;
   if (spec.keys && !spec.shared)
-    key = load.linear({{"attention.position_key", inner}}, layer, width, spec.key_bias, &aside);
+    key = load.linear({{"attention.position_key", inner}}, layer, width, spec.key_bias, {}, &aside);
   if (spec.queries && !spec.shared)
-    query = load.linear({{"attention.position_query", inner}}, layer, width, true, &aside);
+    query = load.linear({{"attention.position_query", inner}}, layer, width, true, {}, &aside);
   if (!positions) return {};
   const DType dtype = ops::activation_of(in.weight.format);
   const int64_t size = size_of(dtype);

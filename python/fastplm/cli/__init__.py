@@ -19,6 +19,7 @@ from fastplm.cli import (
     encode,
     generate,
     perplexity,
+    quantize,
     run,
     serve,
     tokenize,
@@ -39,6 +40,7 @@ _COMMANDS = {
     "train": train,
     "train-tokenizer": train_tokenizer,
     "convert": convert,
+    "quantize": quantize,
     "doctor": doctor,
     "check": check,
 }

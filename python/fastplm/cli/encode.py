@@ -43,7 +43,10 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="a .npy file (float32 [texts, dimensions]) or a .jsonl file"
     )
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="what the model computes in")
+    parser.add_argument(
+        "--dtype", choices=DTYPES,
+        help="what the model computes in (default: float32, or the integers that it was saved in)",
+    )  # fmt: skip
     parser.add_argument(
         "--batch-size", type=int, default=1024, metavar="N", help="texts per write (default 1024)"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import fastplm
+from fastplm.arrays import DTYPES
 from fastplm.families import family_of
 from fastplm.hub import resolve
 
@@ -31,7 +32,7 @@ def add_generation_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop", action="append", default=[], metavar="TEXT", help="ends the text; may be given again"
     )
     parser.add_argument(
-        "--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in (default auto: as it was saved)",
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastplm
+from fastplm.arrays import DTYPES
 from fastplm.progress import progress
 
 SUMMARY = "how well a decoder foresees a text"
@@ -42,7 +43,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "of the context)",
     )  # fmt: skip
     parser.add_argument(
-        "--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in (default auto: as it was saved)",
     )  # fmt: skip
     return parser

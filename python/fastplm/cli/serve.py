@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastplm.arrays import DTYPES
 from fastplm.errors import UnsupportedError
 
 SUMMARY = "an HTTP server with OpenAI's interface"
@@ -42,7 +43,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--api-key", metavar="KEY", help="what clients must send as Authorization: Bearer KEY"
     )
     parser.add_argument(
-        "--dtype", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the models compute in (default auto: as they were saved)",
     )  # fmt: skip
     parser.add_argument(

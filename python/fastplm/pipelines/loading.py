@@ -10,6 +10,7 @@ from fastplm.errors import UnsupportedError
 from fastplm.models import PreTrainedModel
 from fastplm.pipelines.base import Pipeline
 from fastplm.pipelines.table import TRANSLATIONS, Task, find_task, task_of_head
+from fastplm.quantization.formats import base
 from fastplm.settings import WITHOUT_EFFECT
 from fastplm.tokenizers.tokenizer import Tokenizer
 
@@ -93,7 +94,7 @@ def pipeline(
     else:
         arrays.check_device(device)
         loaded, task = model, task or _task_of(model)
-        if dtype not in (None, "auto") and arrays.dtype_name(dtype) != model.engine.dtype:
+        if dtype not in (None, "auto") and arrays.dtype_name(dtype) != base(model.engine.dtype):
             raise UnsupportedError(
                 f"pipeline: dtype={dtype}; the model given computes in {model.engine.dtype}"
             )
