@@ -249,7 +249,7 @@ def test_auto_dtype(tmp_path):
 
 
 def test_other_dtypes_and_devices(folder, model):
-    for wrong in ("float16", torch.float64, np.int16, "int4"):
+    for wrong in ("float16", torch.float64, np.int16, "int3"):
         with pytest.raises(UnsupportedError, match="expected one of float32, bfloat16, int8, int4"):
             fastplm.AutoModel.from_pretrained(folder, dtype=wrong)
     with pytest.raises(TypeError, match="dtype"):

@@ -255,6 +255,7 @@ ONLY_OF_ITS_STACKS = {"decoder": {"is_causal": True}, "both": {"is_causal": True
 
 # Keys that Python reads: tests of their own below.
 OF_THEIR_OWN = {"model_type", "architectures", "auto_map", "dtype", "torch_dtype", "is_encoder_decoder",
+                "quantization_config",
                 "output_attentions", "output_hidden_states", "return_dict"}  # fmt: skip
 # Keys with tests elsewhere: test_tables_that_are_computed, test_languages, test_streams.
 ELSEWHERE = {"distilbert": {"sinusoidal_pos_embds"}, "xlm": {"sinusoidal_embeddings", "use_lang_emb"},

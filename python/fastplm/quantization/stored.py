@@ -223,7 +223,8 @@ class _Awq(_Matrix):
 
     def _rows(self) -> Array:
         codes = np.ascontiguousarray(_in_order(_halves(self._codes)).T)
-        return codes[:, ::2] | codes[:, 1::2] << 4
+        both: Array = codes[:, ::2] | codes[:, 1::2] << 4
+        return both
 
 
 def _read(tensor: Tensor, dtype: Any) -> Array:
