@@ -17,7 +17,7 @@ SETTINGS = [
 
 
 def torch_of(given):
-    return {n: list(map(torch.from_numpy, v)) if isinstance(v, list) else torch.from_numpy(np.asarray(v))
+    return {n: list(map(torch.from_numpy, v)) if isinstance(v, list) else torch.from_numpy(np.array(v))
             for n, v in given.items()}  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def test_heads_of_targets(name, tmp_path):
 @pytest.mark.parametrize(
     "extra",
     [{"summary_type": "last"}, {"summary_type": "first"}, {"summary_type": "mean"},
-     {"summary_type": "cls_index"}, {"summary_activation": None}, {"summary_activation": "relu"}], ids=str,
+     {"summary_type": "cls_index"}, {"summary_activation": ""}, {"summary_activation": "relu"}], ids=str,
 )  # fmt: skip
 def test_summaries(extra, side, tmp_path):
     """As in transformers, of the row with its padding."""
