@@ -17,7 +17,7 @@ SETTINGS = [
 
 
 def torch_of(given):
-    return {n: list(map(torch.from_numpy, v)) if isinstance(v, list) else torch.from_numpy(np.asarray(v))
+    return {n: list(map(torch.from_numpy, v)) if isinstance(v, list) else torch.from_numpy(np.array(v))
             for n, v in given.items()}  # fmt: skip
 
 

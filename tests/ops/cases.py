@@ -5,7 +5,7 @@ Sizes are odd on purpose: 1, 7, 31 and 33 catch the tails of vectors and tiles.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -344,7 +344,7 @@ def attention_case(
             relative = Relative(*made, place)
             if streams:
                 backward = torch.arange(len(lengths)).to(torch.uint8) % 2
-                relative = Relative(*made, place, normal(g, heads, positions), backward)
+                relative = replace(relative, bias=normal(g, heads, positions), backward=backward)
         other = None
         if streams:
             columns = gaps if holes else [torch.arange(n) for n in lengths]
