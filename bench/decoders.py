@@ -5,6 +5,8 @@ Their words are "w0", "w1" ...: prompts are ids, and no contender sees text.
 """
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,9 +162,9 @@ def onnx_folder(name: str, precision: str, threads: int) -> Path:
     """What onnxruntime-genai's own builder makes; precision as it names them: fp32, int4."""
 
     def make(folder: Path) -> None:
-        from onnxruntime_genai.models.builder import create_model
-
-        create_model("", str(decoder_folder(name)), str(folder), precision, "cpu", str(folder / "cache"))
+        builder = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(decoder_folder(name))]
+        arguments = ["-o", str(folder), "-p", precision, "-e", "cpu", "-c", str(folder / "cache")]
+        subprocess.run([*builder, *arguments], check=True, stdout=subprocess.DEVNULL)
         path = folder / "genai_config.json"
         config = json.loads(path.read_text())
         options = config["model"]["decoder"]["session_options"]

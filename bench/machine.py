@@ -24,7 +24,8 @@ FLAGS = (
     "amx_int8",
 )
 PACKAGES = ("fastplm", "numpy", "torch", "transformers", "tokenizers", "sentence-transformers", "onnxruntime",
-            "openvino", "ctranslate2", "tokie")  # fmt: skip
+            "openvino", "ctranslate2", "tokie", "onnxruntime-genai", "openvino-genai",
+            "llama-cpp-python")  # fmt: skip
 
 
 @dataclass(frozen=True)
