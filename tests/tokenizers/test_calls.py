@@ -464,6 +464,16 @@ def test_a_long_text_is_warned_of_once(folder: Path) -> None:
         ours(long)
 
 
+def test_added_tokens_in_normalized_text(both: tuple[Any, Any]) -> None:
+    """Ids alone, where words are read without the stages: a token that is found after lower-casing."""
+    ours, reference = (copy.deepcopy(tok) for tok in both)
+    for tok in (ours, reference):
+        tok.add_tokens(["The CAT"])
+    texts = ["the cat sat", "a the CAT", "The  cat", *TEXTS]
+    assert ours(texts)["input_ids"] == reference(texts)["input_ids"]
+    assert len(ours) - 1 in ours("the Cat")["input_ids"]
+
+
 def test_attributes_of_the_user_are_kept(both: tuple[Any, Any]) -> None:
     ours = copy.copy(both[0])
     ours.note = {"mine": 5}

@@ -89,8 +89,8 @@ def test_lines_that_do_not_fit_into_a_chunk(tmp_path: Path) -> None:
 
 def test_files_are_read_as_the_reference_reads_them(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
-    file.write_bytes("a b\r\nb\u2028c\x0bd\n\n\ufeffe a\0b\n\n\U0001f44d".encode())
-    for pre_tokenizer in (None, BERT, BYTES, METASPACE):
+    file.write_bytes("a b\r\n c  d\n\tb\nb\u2028c\x0bd\n\n\ufeffe a\0b\n\n\U0001f44d".encode())
+    for pre_tokenizer in (None, BERT, BYTES, {**BYTES, "add_prefix_space": True}, METASPACE):
         ours = Tokenizer.from_str(describe("WordLevel", pre_tokenizer))
         reference = tokenizers.Tokenizer.from_str(describe("WordLevel", pre_tokenizer))
         ours.train([file, file], WordLevelTrainer(special_tokens=["[UNK]"]))
