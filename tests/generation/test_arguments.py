@@ -298,7 +298,7 @@ def test_results_by_name():
 
 
 REFUSED = {
-    "synced_gpus": True, "assistant_model": object(), "assistant_tokenizer": object(),
+    "synced_gpus": True, "assistant_tokenizer": object(),
     "negative_prompt_ids": [[1]],
     "negative_prompt_attention_mask": [[1]], "custom_generate": "a/b", "token_type_ids": [[0] * 6] * 2,
     "labels": [[1]], "encoder_hidden_states": [[[1.0]]],

@@ -84,7 +84,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "xlnet"])  # refused by name
 def test_families(family, tmp_path):
     reference = save_tiny(family, tmp_path)
     if family in ("nomic_bert", "jina_embeddings_v3", "gte"):  # saved under names that adapters do not know

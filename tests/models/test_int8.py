@@ -40,7 +40,10 @@ class RoundedTorch:
     def __getattr__(self, name):
         return getattr(torch, name)
 
-    def einsum(self, equation, x, weight):
+    def einsum(self, equation, x, *others):
+        if len(others) != 1:
+            return torch.einsum(equation, x, *others)
+        (weight,) = others
         if equation == "ibh,hnd->ibnd":
             y = self.product(x.bfloat16().flatten(0, 1), weight.flatten(1).T)
             return y.view(*x.shape[:2], *weight.shape[1:])
