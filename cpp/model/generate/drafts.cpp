@@ -69,7 +69,7 @@ class OtherModel : public Drafter {
 
 // Their logits are held at once: 128 MB for a vocabulary of 256k.
 constexpr int64_t kMost = 128;
-// A pass over two rows costs up to 1.3 times one over one: where no guess is ever right, one pass in nine has any.
+// A pass over two rows can cost half as much again as one over one: where no guess is right, one in nine has any.
 constexpr int64_t kFirst = 4, kLongestRest = 8;
 
 }  // namespace
