@@ -164,7 +164,7 @@ def onnx_folder(name: str, precision: str, threads: int) -> Path:
     def make(folder: Path) -> None:
         builder = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(decoder_folder(name))]
         arguments = ["-o", str(folder), "-p", precision, "-e", "cpu", "-c", str(folder / "cache")]
-        subprocess.run([*builder, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*builder, *arguments], check=True, capture_output=True)  # it reports at length
         path = folder / "genai_config.json"
         config = json.loads(path.read_text())
         options = config["model"]["decoder"]["session_options"]
