@@ -119,7 +119,7 @@ READ_SHARE, PRODUCT_SHARE = 0.92, 0.80  # of what the machine can do; no ratio a
 
 def products(best: ceiling.Ceiling, precision: str) -> float:
     """The ceiling of a precision, GFLOP/s."""
-    return best.of("bfloat16" if precision == "int4" else precision)  # int4 weights meet bf16 activations
+    return best.of("int8" if precision == "int4" else precision)  # four bits meet activations in int8
 
 
 def judge(

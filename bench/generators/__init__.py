@@ -35,7 +35,7 @@ _ALL = (*_DECODERS, "translate")
 _QWEN = ("qwen2-0.5b",)
 _F32, _F16, _Q8, _Q4 = (4, 4), (2, 2), (34 / 32, 34 / 32), (18 / 32, 34 / 32)
 _PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8", "int4": "int4"}
-_OURS = {"fp32": _F32, "bf16": _F16, "int8": (1, 2), "int4": (0.5 + 2 / 128, 2)}
+_OURS = {"fp32": _F32, "bf16": _F16, "int8": (1, 2), "int4": (0.5 + 2 / 32, 2)}
 
 
 def _ours(p: str, cls: str, *works: str) -> Contender:
