@@ -72,6 +72,7 @@ std::vector<std::string> Loader::token_names() const {
 
 std::vector<std::string> Loader::projection_names() const {
   std::vector<std::string> own = names_of(projection_, ".weight");
+  if (older_projection_) own = joined(std::move(own), names_of(older_projection_, ".weight"));
   return tied_ ? joined(std::move(own), shared_names()) : own;
 }
 

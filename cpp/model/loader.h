@@ -105,7 +105,10 @@ class Loader {
 
   // Tables of tokens, and the projection to the vocabulary called `projection` (null: the class has none), stand for
   // one another as arch.h says.
-  void tie(bool tied, const char* projection) { tied_ = tied, projection_ = projection; }
+  // projection: of the head, to the vocabulary; older: its name in other checkpoints. Null without.
+  void tie(bool tied, const char* projection, const char* older) {
+    tied_ = tied, projection_ = projection, older_projection_ = older;
+  }
   bool tied() const { return tied_; }
   virtual TokenTable tokens(int64_t vocab, int64_t width) = 0;
   virtual LinearWeights projection(int64_t vocab, int64_t width) = 0;
@@ -163,7 +166,7 @@ class Loader {
 
   const Arch& arch_;
   const char* stack_ = "";
-  const char* projection_ = nullptr;
+  const char *projection_ = nullptr, *older_projection_ = nullptr;
 
  private:
   std::vector<std::string> shared_names() const;

@@ -41,13 +41,14 @@ Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const V
   std::vector<HeadOutput> outputs;
   if (kind.head) outputs = kind.head(config);
   if (!optional) std::erase_if(outputs, [](const HeadOutput& output) { return output.optional; });
-  const char* projection = nullptr;   // to the vocabulary
+  const HeadStep* projection = nullptr;   // to the vocabulary
   for (const HeadOutput& output : outputs) {
     for (const HeadStep& step : output.steps) {
-      if (step.kind == HeadStep::kVocab) projection = step.name;
+      if (step.kind == HeadStep::kVocab) projection = &step;
     }
   }
-  load.tie(arch.tie == Tie::kAlways || config.b("tie_word_embeddings", arch.tie == Tie::kUnlessSaid), projection);
+  load.tie(arch.tie == Tie::kAlways || config.b("tie_word_embeddings", arch.tie == Tie::kUnlessSaid),
+           projection ? projection->name : nullptr, projection ? projection->older : nullptr);
 
   const bool both = spec.encoder && spec.decoder;
   if (spec.encoder) {

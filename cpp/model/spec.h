@@ -214,7 +214,7 @@ struct HeadStep {
     kVocab,     // a projection to the vocabulary: its own, or by the token embeddings if the model ties them
   } kind;
   const char* name = nullptr;   // of the weight
-  const char* older = nullptr;  // of a norm's weight, in older checkpoints
+  const char* older = nullptr;  // of the weight in other checkpoints; of kNorm and kVocab
   const char* bias = nullptr;   // of the bias; null: `name` + ".bias" for kDense, none for kVocab
   bool quiet_bias = false;      // without the bias it is zero, and no word of it
   const char* tied_bias = nullptr;   // of the one that stands for it if the model ties its projection

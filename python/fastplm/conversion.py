@@ -73,7 +73,7 @@ def convert(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Conv
 def _convert(root: Path, place: str, out: Path) -> tuple[list[str], int, int]:
     folder = root / place
     found = _pickles(folder)
-    copy_files(root, folder, out, with_weights=not found)
+    copy_files(root, folder, out, with_weights=not set(found) - {ADAPTER})
     ties = _ties(folder)
     shards = {}
     for name in found:

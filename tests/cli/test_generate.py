@@ -134,6 +134,7 @@ def test_perplexity_of_stdin(root, capsys, monkeypatch):
         (["perplexity", "gpt2 text", "--context", "900"], "--context: 900"),
         (["perplexity", "gpt2 text", "--stride", "65"], "--stride: 65"),
         (["perplexity", "gpt2 text"], "expected UTF-8"),
+        (["perplexity", "features"], "perplexity: BertLMHeadModel runs as an encoder"),
     ],
 )
 def test_errors(root, capsys, monkeypatch, arguments, message):

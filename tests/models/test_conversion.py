@@ -109,6 +109,14 @@ def test_sentence_encoders_and_adapters(tmp_path):
     assert (tmp_path / "b" / "2_Dense" / "config.json").exists() and (tmp_path / "b" / "1_Pooling").is_dir()
 
 
+def test_an_old_adapter_beside_new_weights(tmp_path):
+    save_class("BertForMaskedLM", tmp_path / "a")
+    torch.save({"x.lora_A.weight": torch.ones(2, 4)}, tmp_path / "a" / "adapter_model.bin")
+    assert convert(tmp_path / "a", tmp_path / "b").files == ["adapter_model.safetensors"]
+    weights = (tmp_path / name / "model.safetensors" for name in "ab")
+    assert next(weights).read_bytes() == next(weights).read_bytes()
+
+
 class Runs:
     def __reduce__(self):
         return os.system, ("touch /tmp/fastplm-a-pickle-ran",)

@@ -39,7 +39,7 @@ static constexpr WeightRow kWeights[] = {
 
 using Step = HeadStep;
 static std::vector<HeadOutput> vocabulary(const Value&) {
-  return {{"logits", {{.kind = Step::kVocab, .name = "embed_out"}}}};
+  return {{"logits", {{.kind = Step::kVocab, .name = "embed_out", .older = "lm_head"}}}};
 }
 static std::vector<HeadOutput> sequence_classes(const Value& c) {
   return {

@@ -11,6 +11,7 @@ import numpy as np
 
 import fastplm
 from fastplm.arrays import DTYPES
+from fastplm.generation.generate import check_decodes
 from fastplm.progress import progress
 
 SUMMARY = "how well a decoder foresees a text"
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     texts = [Path(name).read_bytes() for name in options.files] or [sys.stdin.buffer.read()]
     tokenizer = fastplm.AutoTokenizer.from_pretrained(options.model)
     model = fastplm.AutoModelForCausalLM.from_pretrained(options.model, dtype=options.dtype)
+    check_decodes(model, "perplexity")
     limit = model.engine.max_length
     context = min(limit or _LONGEST, _LONGEST) if options.context is None else options.context
     if context < 1 or (limit is not None and context > limit):

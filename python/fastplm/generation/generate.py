@@ -69,14 +69,19 @@ def resolve(
     return Call(config, not fixed["max_length"], not fixed["min_length"]), rest
 
 
-def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """See `GenerationMixin.generate`."""
+def check_decodes(model: Any, where: str) -> None:
+    """Raises UnsupportedError if the tokens of `model` see those that follow."""
     if model.stacks == "encoder":
         decodes = "is_decoder" in family_of(model.model_type).keys
         raise UnsupportedError(
-            f"generate(): {type(model).__name__} runs as an encoder, whose tokens see those that follow; "
+            f"{where}: {type(model).__name__} runs as an encoder, whose tokens see those that follow; "
             f"expected a decoder{': is_decoder in config.json' if decodes else ''}"
         )
+
+
+def generate(model: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
+    """See `GenerationMixin.generate`."""
+    check_decodes(model, "generate()")
     kwargs = dict(kwargs)
     streamer, tokenizer = kwargs.pop("streamer", None), kwargs.pop("tokenizer", None)
     custom = [*(kwargs.pop("logits_processor", None) or ())]
