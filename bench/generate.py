@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,7 +28,7 @@ from bench.decoders import SHAPES
 from bench.generation import Cell, cells, judge, products, reached
 from bench.generators import CONTENDERS
 from bench.generators.base import Array
-from bench.worker import Worker, WorkerError
+from bench.worker import Worker, WorkerError, serve
 
 PRECISIONS = tuple(dict.fromkeys(contender.precision for contender in CONTENDERS.values()))
 
@@ -84,21 +83,7 @@ class Task:
 
 
 def _serve(pipe: Connection, contender: str, model: Any, threads: int) -> None:
-    try:
-        task = Task(contender, model, threads)
-        pipe.send((True, None))
-    except Exception:
-        pipe.send((False, traceback.format_exc()))
-        return
-    while True:
-        try:
-            command, *arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send((True, getattr(task, command)(*arguments)))
-        except Exception:
-            pipe.send((False, traceback.format_exc()))
+    serve(pipe, lambda: Task(contender, model, threads))
 
 
 class TaskWorker(Worker):

@@ -97,9 +97,10 @@ BATCH_SIZES = (8, 16, 32, 64)  # tried by every peer that pads, except where its
 SAMPLE = 200  # texts to try them on
 
 
-def _serve(pipe: Connection, name: str, model: str, threads: int) -> None:
+def serve(pipe: Connection, make: Callable[[], Any]) -> None:
+    """Of the worker's process: answers what is asked of the methods of `make()`, until nobody asks."""
     try:
-        server = _Server(CONTENDERS[name].create(model, threads))
+        server = make()
     except BaseException:
         pipe.send((False, traceback.format_exc()))
         return
@@ -113,6 +114,10 @@ def _serve(pipe: Connection, name: str, model: str, threads: int) -> None:
             pipe.send((True, getattr(server, command)(*arguments)))
         except Exception:
             pipe.send((False, traceback.format_exc()))
+
+
+def _serve(pipe: Connection, name: str, model: str, threads: int) -> None:
+    serve(pipe, lambda: _Server(CONTENDERS[name].create(model, threads)))
 
 
 class _Server:

@@ -65,6 +65,7 @@ PYBIND11_MODULE(_engine, m, py::mod_gil_not_used()) {
   bind_runtime(m);
   bind_tokenizer(m);
   bind_training(m);
+  bind_family(m);
   bind_model(m);
   bind_describe(m);
   bind_generate(m);

@@ -10,6 +10,7 @@ namespace py = pybind11;
 void bind_runtime(py::module_& m);     // engine_runtime.cpp: version, ISA, threads
 void bind_tokenizer(py::module_& m);   // engine_tokenizer.cpp
 void bind_training(py::module_& m);    // engine_training.cpp
+void bind_family(py::module_& m);      // engine_family.cpp
 void bind_model(py::module_& m);       // engine_model.cpp
 void bind_describe(py::module_& m);    // engine_describe.cpp
 void bind_generate(py::module_& m);    // engine_generate.cpp

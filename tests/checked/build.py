@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.cmake import cmake
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build/checked"
 
@@ -40,16 +42,7 @@ def build() -> Path:
 
     options = [f"-DPython_EXECUTABLE={sys.executable}", f"-Dpybind11_DIR={pybind11.get_cmake_dir()}"]
     source = str(ROOT / "tests/checked")
-    run = ["cmake", "-S", source, "-B", str(FOLDER), "-G", "Ninja", *options]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # pip's cmake and ninja
-    for command in (run, ["cmake", "--build", str(FOLDER)]):
-        subprocess.run(
-            command,
-            check=True,
-            env={**os.environ, "PATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    cmake(source, FOLDER, *options)
     package = FOLDER / "python/fastplm"
     package.mkdir(parents=True, exist_ok=True)
     for old in package.iterdir():

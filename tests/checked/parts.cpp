@@ -11,6 +11,7 @@ void bind_runtime(py::module_& m) {
   m.def("trim_memory", [] {});
 }
 
+void bind_family(py::module_&) {}
 void bind_model(py::module_&) {}
 void bind_describe(py::module_&) {}
 void bind_generate(py::module_&) {}

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.cmake import cmake
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build/emulated"
 
@@ -18,18 +20,7 @@ def build() -> Path:
     """The folder that holds the package `fastplm` with emulated kernels. Raises CalledProcessError."""
     import fastplm
 
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # pip's cmake and ninja
-    for command in (
-        ["cmake", "-S", str(ROOT / "tests/cuda/emulation"), "-B", str(FOLDER), "-G", "Ninja"],
-        ["cmake", "--build", str(FOLDER), "-j", "2"],
-    ):
-        subprocess.run(
-            command,
-            check=True,
-            env={**os.environ, "PATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    cmake(ROOT / "tests/cuda/emulation", FOLDER)
     package = FOLDER / "python/fastplm"
     shutil.rmtree(package, ignore_errors=True)
     package.mkdir(parents=True)
