@@ -57,7 +57,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def texts(data: Path) -> list[str]:
-    """150 real texts, short questions and paragraphs mixed, in two scripts; 40 under a forced ISA."""
+    """150 real texts, short questions and paragraphs mixed, in two scripts; 16 under a forced ISA."""
     from tests.texts import read_texts
 
-    return read_texts(data, 40 if "FASTPLM_ISA" in os.environ else 150)
+    return read_texts(data, 16 if "FASTPLM_ISA" in os.environ else 150)

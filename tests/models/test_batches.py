@@ -51,11 +51,11 @@ def test_padding_is_not_seen(family, tmp_path):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sentences(minilm, texts, dtype, threads):
     encoder = fastplm.SentenceEncoder(minilm, dtype=dtype)
-    texts = texts[:120]
+    texts = texts[:50]
     want = encoder.encode(texts)
     for count in (1, 2, 3):
         threads(count)
-        for i in (0, 7, 30):
+        for i in (0, 7, 15):
             assert np.array_equal(encoder.encode(texts[i]), want[i])
         order = list(range(len(texts)))
         random.Random(count).shuffle(order)

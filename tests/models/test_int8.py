@@ -13,7 +13,9 @@ from fastplm.errors import UnsupportedError
 from tests.models.test_heads import batch_of, results
 from tests.models.tiny import CLASSES, FAMILIES, Tiny, random_batch, save_class, save_tiny
 from tests.ops.cases import PRODUCTS
+from tests.size import LARGE
 
+GENERATING = [n for n in CLASSES if n.endswith(("CausalLM", "Generation", "LMHeadModel"))]
 SHAPE = Tiny(heads=4, head_dim=16, mlp=150)
 
 
@@ -77,14 +79,8 @@ def error(got, want, keep):
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [(name, "int8") for name in (*FAMILIES, *CLASSES)]
-    + [
-        (name, "int4")
-        for name in (
-            *FAMILIES,
-            *(n for n in CLASSES if n.endswith(("CausalLM", "Generation", "LMHeadModel"))),
-        )
-    ],
+    [(name, "int8") for name in (*FAMILIES, *(CLASSES if LARGE else GENERATING))]
+    + [(name, "int4") for name in (*FAMILIES, *(GENERATING if LARGE else GENERATING[::4]))],
 )
 def test_int8(name, dtype, tmp_path, monkeypatch):
     """Against float32, at most 1.5 times the error of torch with the same rounding of layers' matrices."""

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from fastplm.tokenizer import AutoTokenizer
+from tests.size import sized
 
 tokenizers = pytest.importorskip("tokenizers")
 
-SAMPLE = 20_000  # characters of each text for each tokenizer
-LARGE = [
+SAMPLE = sized(6_000, 20_000)  # characters of each text for each tokenizer
+REAL = [
     "wordpiece/bert-base-uncased/tokenizer", "wordpiece/bert-base-cased/tokenizer",
     "wordpiece/bert-base-cased/tokenizer.kitoken", "wordpiece/bert-base-chinese/tokenizer",
     "wordpiece/splade/tokenizer", "bpe_bytelevel/gpt2/tokenizer", "bpe_bytelevel/roberta-base/tokenizer",
@@ -58,13 +59,13 @@ def pair(request: pytest.FixtureRequest, data: Path) -> tuple[Any, Any]:
     return AutoTokenizer.from_pretrained(path), tokenizers.Tokenizer.from_file(str(path))
 
 
-@pytest.mark.parametrize("pair", LARGE + SMALL, indirect=True)
+@pytest.mark.parametrize("pair", REAL + SMALL, indirect=True)
 def test_every_field(pair: tuple[Any, Any], corpora: dict[str, list[str]], assert_same: Any) -> None:
     for lines in corpora.values():
         assert_same(*pair, sample(lines, SAMPLE))
 
 
-@pytest.mark.parametrize("pair", LARGE, indirect=True)
+@pytest.mark.parametrize("pair", REAL, indirect=True)
 def test_pairs_and_truncation(pair: tuple[Any, Any], corpora: dict[str, list[str]], assert_same: Any) -> None:
     ours, reference = pair
     for lines in corpora.values():
@@ -77,7 +78,7 @@ def test_pairs_and_truncation(pair: tuple[Any, Any], corpora: dict[str, list[str
         reference.no_truncation()
 
 
-@pytest.mark.parametrize("pair", LARGE, indirect=True)
+@pytest.mark.parametrize("pair", REAL, indirect=True)
 def test_whole_texts(pair: tuple[Any, Any], corpora: dict[str, list[str]]) -> None:
     """The beginning of a whole file as one text, with its line ends."""
     ours, reference = pair

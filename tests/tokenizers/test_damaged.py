@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("tokenizers")
 
 from tests.fuzz.damaged import make_folder, run_limited
+from tests.size import sized
 
-CASES = 600  # for each seed
+CASES = sized(200, 600)  # for each seed
 
 
 @pytest.fixture(scope="module")

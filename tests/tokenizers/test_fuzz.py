@@ -11,6 +11,7 @@ from tests.fuzz.compare import Difference, minimise
 from tests.fuzz.families import FAMILIES, tokenizer_files
 from tests.fuzz.run import fuzz, real_lines
 from tests.fuzz.texts import Texts
+from tests.size import sized
 from tests.tokenizers.counts import compared
 
 # Where the suite itself runs at another level, that one is compared.
@@ -20,7 +21,11 @@ LEVEL = None if "FASTPLM_ISA" in os.environ else "scalar"
 @pytest.mark.parametrize("family", FAMILIES)
 def test_small_vocabularies(family: str, tmp_path: Path) -> None:
     for counts in fuzz(
-        tokenizer_files(family, tmp_path, None, pipelines=12), 1500, seed=family, level=LEVEL, every=4
+        tokenizer_files(family, tmp_path, None, pipelines=sized(4, 12)),
+        sized(1000, 1500),
+        seed=family,
+        level=LEVEL,
+        every=4,
     ):
         assert not counts.differences, counts.differences[0]
     compared("fuzzed, small", counts.tokenizers, counts.texts)
@@ -29,7 +34,7 @@ def test_small_vocabularies(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.real])
 def test_real_vocabularies(family: str, tmp_path: Path, data: Path) -> None:
     paths = tokenizer_files(family, tmp_path, data, pipelines=0)
-    for counts in fuzz(paths, 3000, seed=family, level=LEVEL, lines=real_lines(data)):
+    for counts in fuzz(paths, sized(800, 3000), seed=family, level=LEVEL, lines=real_lines(data)):
         assert not counts.differences, counts.differences[0]
     compared("fuzzed, real", counts.tokenizers, counts.texts)
 
@@ -37,7 +42,7 @@ def test_real_vocabularies(family: str, tmp_path: Path, data: Path) -> None:
 @pytest.mark.parametrize("family", ["o200k", "deepseek"])
 def test_borrowed_vocabularies(family: str, tmp_path: Path, data: Path) -> None:
     paths = tokenizer_files(family, tmp_path, data, pipelines=1)
-    for counts in fuzz(paths, 3000, seed=family, level=LEVEL, lines=real_lines(data)):
+    for counts in fuzz(paths, sized(800, 3000), seed=family, level=LEVEL, lines=real_lines(data)):
         assert not counts.differences, counts.differences[0]
     compared("fuzzed, real", counts.tokenizers, counts.texts)
 

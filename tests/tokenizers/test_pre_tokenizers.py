@@ -8,6 +8,7 @@ import pytest
 
 from fastplm.errors import CheckpointError
 from fastplm.tokenizer import AutoTokenizer
+from tests.size import sized
 from tests.tokenizers.awkward import every_scalar_value, sentences, short_strings, tokenizer_settings
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -124,13 +125,19 @@ def compare(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: json.dumps(case)[:80])
 def test_each(load: Any, assert_same: Any, case: dict[str, Any]) -> None:
-    compare(load, assert_same, case, ["", " ", *short_strings(400, seed=1), *sentences(40, seed=1)])
+    compare(
+        load, assert_same, case, ["", " ", *short_strings(sized(150, 400), seed=1), *sentences(40, seed=1)]
+    )
 
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_scanners(load: Any, assert_same: Any, name: str) -> None:
     steps = [split(pattern) for pattern in PATTERNS[name]]
-    texts = [*short_strings(4000, seed=2), *sentences(1000, seed=2), *every_scalar_value()]
+    texts = [
+        *short_strings(sized(800, 4000), seed=2),
+        *sentences(sized(200, 1000), seed=2),
+        *every_scalar_value(),
+    ]
     ours, reference = load(tokenizer_settings(sequence(*steps)))
     assert_same(ours, reference, texts)
     compare(load, assert_same, sequence(*steps, BYTES), texts[:1000])
@@ -139,7 +146,11 @@ def test_scanners(load: Any, assert_same: Any, name: str) -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 def test_scanners_equal_the_engine(load: Any, name: str) -> None:
     """A group around the pattern hides it from the scanner."""
-    texts = [*short_strings(2000, seed=3), *sentences(300, seed=3), *every_scalar_value()]
+    texts = [
+        *short_strings(sized(500, 2000), seed=3),
+        *sentences(sized(100, 300), seed=3),
+        *every_scalar_value(),
+    ]
     scanned, _ = load(tokenizer_settings(sequence(*(split(p) for p in PATTERNS[name]))))
     matched, _ = load(tokenizer_settings(sequence(*(split(f"(?:{p})") for p in PATTERNS[name]))))
     both = (t(texts, return_offsets_mapping=True)["offset_mapping"] for t in (scanned, matched))
@@ -150,8 +161,8 @@ def test_scanners_equal_the_engine(load: Any, name: str) -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 def test_scanners_on_real_texts(load: Any, assert_same: Any, data: Path, name: str) -> None:
     texts = [
-        (data / "texts/pride_and_prejudice.txt").read_text()[:200_000],
-        (data / "texts/blingfire_web_multilingual.txt").read_text()[:300_000],
+        (data / "texts/pride_and_prejudice.txt").read_text()[: sized(50_000, 200_000)],
+        (data / "texts/blingfire_web_multilingual.txt").read_text()[: sized(100_000, 300_000)],
         (data / "texts/utf8_sequence_0x10ffff.txt").read_text()[:200_000],
         (Path(__file__)).read_text(),
     ]

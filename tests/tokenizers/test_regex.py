@@ -10,6 +10,7 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
+from tests.size import sized
 from tests.tokenizers.awkward import ASSIGNED, short_strings, tokenizer_settings
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -166,7 +167,8 @@ def test_random_patterns(tmp_path: Path) -> None:
     ]
     path = tmp_path / "tokenizer.json"
     compared = 0
-    for _ in range(4000):
+    patterns = sized(1000, 4000)
+    for _ in range(patterns):
         pattern = random_pattern(rng, rng.randint(2, 5))
         behavior = rng.choice(["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"])
         path.write_text(json.dumps(tokenizer_settings(split(pattern, behavior, rng.random() < 0.3))))
@@ -183,7 +185,7 @@ def test_random_patterns(tmp_path: Path) -> None:
         got = ours(texts, return_offsets_mapping=True)["offset_mapping"]
         assert got == [e.offsets for e in reference.encode_batch(texts)], repr(pattern)
         compared += 1
-    assert compared > 3000
+    assert compared > 0.75 * patterns
 
 
 @pytest.mark.parametrize(

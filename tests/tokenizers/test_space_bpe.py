@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.size import sized
+
 MARK = "\u2581"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": MARK}
@@ -67,8 +69,8 @@ def tokenizer(stages: tuple[Any, Any], made: dict[str, Any], fallback: list[str]
 def texts_of(chance: random.Random, letters: str) -> list[str]:
     alphabet = [*letters.replace(MARK, ""), " ", " ", "x", "é", "\n", "\0", "中", "\U0001f600"]
     lengths = [1, 2, 3, 7, 30, 63, 64, 65, 130, 400]
-    texts = ["".join(chance.choices(alphabet, k=chance.choice(lengths))) for _ in range(70)]
-    texts += ["".join(chance.choices([*alphabet, MARK, "[X]", "[X] "], k=20)) for _ in range(40)]
+    texts = ["".join(chance.choices(alphabet, k=chance.choice(lengths))) for _ in range(sized(25, 70))]
+    texts += ["".join(chance.choices([*alphabet, MARK, "[X]", "[X] "], k=20)) for _ in range(sized(15, 40))]
     return [
         *texts,
         "",
