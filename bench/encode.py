@@ -19,7 +19,7 @@ import numpy as np
 
 from bench import ceiling, machine
 from bench.clock import Interleaved, interleave
-from bench.models import SHAPES
+from bench.models import FAMILIES, SHAPES
 from bench.peers import CONTENDERS
 from bench.peers.base import Array, Peer
 from bench.targets import TARGETS, Verdict, judge
@@ -142,7 +142,8 @@ def _start(names: list[str], cells: list[Cell], model: str, threads: int) -> dic
 def _takes_part(name: str, cell: Cell, threads: int) -> bool:
     contender = CONTENDERS[name]
     enough = not contender.splits_batch or cell.mode != "grid" or cell.batch >= threads
-    return cell.mode in contender.modes and enough
+    known = contender.any_family or cell.model not in FAMILIES
+    return cell.mode in contender.modes and enough and known
 
 
 def _measure(
@@ -195,11 +196,20 @@ def _rows(measured: Measured) -> list[Row]:
 
 def _judge(results: list[Measured]) -> list[Verdict]:
     verdicts = []
+    ours = {
+        (row.cell, row.precision): row.of_ceiling
+        for measured in results
+        for row in _rows(measured)
+        if CONTENDERS[row.contender].module == "ours"
+    }
     for measured in results:
         medians = {name: timing.median for name, timing in measured.timings.by_contender.items()}
         for target in TARGETS:
             if target.cell == measured.cell.name:
-                verdict = judge(target, medians, measured.flops, measured.ceiling.of(target.precision) * 1e9)
+                peak = measured.ceiling.of(target.precision) * 1e9
+                verdict = judge(
+                    target, medians, measured.flops, peak, ours.get((target.of, target.precision))
+                )
                 verdicts += [verdict] if verdict else []
     return verdicts
 

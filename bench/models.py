@@ -1,4 +1,5 @@
-"""The two models every contender runs: the real MiniLM sentence encoder and BERT-base with random weights.
+"""The two models every contender runs, the real MiniLM sentence encoder and BERT-base with random weights,
+and the base size of the other families, for those that take any model of transformers.
 
 What a peer needs in its own format (ONNX, OpenVINO IR, CTranslate2) is made once and kept in a temporary
 folder; `FASTPLM_BENCH_CACHE` names another one.
@@ -8,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,18 +25,47 @@ class Shape:
     width: int
     hidden: int  # width of the feed-forward layer
     heads: int
+    gated: bool = False  # three matrices in the feed-forward layer
 
     def flops(self, lengths: "np.ndarray[Any, np.dtype[Any]]") -> float:
-        """Multiplications and additions for sequences of these lengths: real tokens only, no padding."""
+        """Multiplications and additions for sequences of these lengths: real tokens only, no padding.
+
+        What some families do beyond a BERT of this shape (relative keys, a convolution) is not counted, and
+        windows leave nothing out.
+        """
         tokens = float(lengths.sum())
-        dense = 2.0 * tokens * (4 * self.width * self.width + 2 * self.width * self.hidden)
+        matrices = 3 if self.gated else 2
+        dense = 2.0 * tokens * (4 * self.width * self.width + matrices * self.width * self.hidden)
         attention = 4.0 * float((lengths.astype(np.float64) ** 2).sum()) * self.width
         return self.layers * (dense + attention)
 
 
 MINILM = Shape(layers=6, width=384, hidden=1536, heads=12)
 BERT_BASE = Shape(layers=12, width=768, hidden=3072, heads=12)
-SHAPES = {"minilm": MINILM, "bert-base": BERT_BASE}
+
+# By name: transformers' config, what it is told beside its defaults, the shape. All have BERT's vocabulary.
+_MODERNBERT = {"vocab_size": 30522, "pad_token_id": 0, "reference_compile": False}
+_DEBERTA_V3 = dict(
+    relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=256, share_att_key=True,
+    norm_rel_ebd="layer_norm", max_relative_positions=-1, position_biased_input=False, type_vocab_size=0,
+)  # fmt: skip
+_ALBERT = dict(hidden_size=768, intermediate_size=3072, num_attention_heads=12, num_hidden_layers=12)
+_XLNET = dict(d_model=768, n_layer=12, n_head=12, d_inner=3072)
+FAMILIES: dict[str, tuple[str, dict[str, Any], Shape]] = {
+    "roberta-base": ("RobertaConfig", {"max_position_embeddings": 514}, BERT_BASE),
+    "distilbert-base": ("DistilBertConfig", {}, replace(BERT_BASE, layers=6)),
+    "electra-base": ("ElectraConfig", dict(_ALBERT, embedding_size=768), BERT_BASE),
+    "albert-base": ("AlbertConfig", _ALBERT, BERT_BASE),
+    "mpnet-base": ("MPNetConfig", {}, BERT_BASE),
+    "xlnet-base": ("XLNetConfig", _XLNET, BERT_BASE),
+    "deberta-v3-base": ("DebertaV2Config", {**_ALBERT, **_DEBERTA_V3}, BERT_BASE),
+    "modernbert-base": ("ModernBertConfig", _MODERNBERT, Shape(22, 768, 1152, 12, gated=True)),
+}
+SHAPES = {
+    "minilm": MINILM,
+    "bert-base": BERT_BASE,
+    **{name: shape for name, (_, _, shape) in FAMILIES.items()},
+}
 
 
 def cache_folder() -> Path:
@@ -72,7 +102,24 @@ def bert_base_folder() -> Path:
     return made_once("bert-base", make)
 
 
+def family_folder(name: str) -> Path:
+    """A model of that family with weights drawn by transformers from a fixed seed; it has no tokenizer."""
+
+    def make(folder: Path) -> None:
+        import torch
+        import transformers
+
+        torch.manual_seed(0)
+        config, settings, _ = FAMILIES[name]
+        made = getattr(transformers, config)(**{"vocab_size": 30522, **settings})
+        transformers.AutoModel.from_config(made).eval().save_pretrained(folder)
+
+    return made_once(name, make)
+
+
 def model_folder(name: str) -> Path:
+    if name in FAMILIES:
+        return family_folder(name)
     return {"minilm": minilm_folder, "bert-base": bert_base_folder}[name]()
 
 

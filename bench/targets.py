@@ -11,13 +11,14 @@ class Target:
     `rivals`.
 
     rivals: contenders as `bench.peers` names them. With no rivals, `ratio` is the share of the ceiling to
-    reach.
+    reach or, of: another cell, of that cell's share.
     """
 
     cell: str
     precision: str
     ratio: float
     rivals: tuple[str, ...] = ()
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ _ALL = {
     "bf16": (*_OPENVINO["bf16"], "torch-bf16"),
 }
 _SHORT = {"float32": "fp32", "bfloat16": "bf16"}
+SAME_ARITHMETIC = ("roberta-base", "distilbert-base", "electra-base", "albert-base")  # as bert-base
 
 
 def _targets() -> list[Target]:
@@ -56,23 +58,34 @@ def _targets() -> list[Target]:
         Target(arrival, "float32", 1.3, _OPENVINO["fp32"]),
         Target(arrival, "bfloat16", 1.5, _OPENVINO["bf16"]),
     ]
+    for family in SAME_ARITHMETIC:
+        targets += [Target(f"{family} 8x128", precision, 0.9, of="bert-base 8x128") for precision in _SHORT]
+    targets.append(Target("deberta-v3-base 8x128", "float32", 2.0, ("torch-fp32",)))
+    targets.append(Target("modernbert-base 1x8192", "bfloat16", 3.0, ("torch-bf16",)))
     return targets
 
 
 TARGETS = _targets()
 
 
-def judge(target: Target, medians: dict[str, float], flops: float, ceiling: float) -> Verdict | None:
+def judge(
+    target: Target, medians: dict[str, float], flops: float, ceiling: float, other: float | None = None
+) -> Verdict | None:
     """The verdict on one target, or None where fastplm or every rival was not measured.
 
     medians: seconds by contender, of one cell. flops: of the cell, on real tokens. ceiling: FLOP/s in the
     target's precision. Where the ratio would need more than CEILING_SHARE of the ceiling, that share is asked
-    for instead.
+    for instead. other: the share that the cell `target.of` reached, or None where it was not measured.
     """
     ours = medians.get(f"fastplm-{_SHORT[target.precision]}")
     if ours is None:
         return None
     share = flops / ours / ceiling
+    if target.of:
+        if other is None:
+            return None
+        asked = f"{target.ratio:.0%} of the share of {target.of} ({other:.0%})"
+        return Verdict(target, share >= target.ratio * other, None, None, share, asked)
     if not target.rivals:
         return Verdict(target, share >= target.ratio, None, None, share, f"{target.ratio:.0%} of the ceiling")
     rivals = {name: medians[name] for name in target.rivals if name in medians}

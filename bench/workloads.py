@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.models import FAMILIES
 from bench.peers.base import Array
 
 
@@ -31,6 +32,7 @@ class Cell:
 
 GRID = [Cell("minilm", "grid", b, n) for b, n in ((32, 128), (16, 512), (1, 16), (1, 128))]
 GRID += [Cell("bert-base", "grid", b, n) for b, n in ((8, 128), (4, 512), (1, 16), (1, 128))]
+GRID += [Cell(name, "grid", 8, 128) for name in FAMILIES] + [Cell("modernbert-base", "grid", 1, 8192)]
 RAGGED = [Cell("minilm", "texts", order="arrival"), Cell("minilm", "texts", order="sorted"),
           Cell("minilm", "ids", order="arrival")]  # fmt: skip
 CELLS = GRID + RAGGED

@@ -13,11 +13,11 @@ import fastplm
 
 def greedy(model: fastplm.PreTrainedModel, ids: Sequence[int], count: int) -> Iterator[int]:
     """The next `count` tokens after `ids`, each the likeliest one; fewer if the text ends before."""
-    cache, new = None, list(ids)
+    cache, new, end = None, list(ids), model.generation_config.eos_token_id
     for _ in range(count):
         out = model([new], cache=cache, use_cache=True)  # logits [1, tokens, vocabulary]
         token = int(out.logits[0, -1].argmax())
-        if token == model.config.eos_token_id:
+        if token == end or (isinstance(end, list) and token in end):
             return
         yield token
         cache, new = out.cache, [token]

@@ -1,4 +1,4 @@
-"""torch: the transformers model with SDPA attention, weights cast to bf16 for bfloat16."""
+"""torch: the transformers model, with SDPA attention where it has that, weights cast to bf16 for bfloat16."""
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ class Torch(Peer):
         super().__init__(model, threads, precision)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(False)
-        self.model = AutoModel.from_pretrained(
-            self.folder, attn_implementation="sdpa", dtype=getattr(torch, precision)
-        ).eval()
+        self.model = AutoModel.from_pretrained(self.folder, dtype=getattr(torch, precision)).eval()
 
     def embed_ids(self, ids: Array, mask: Array) -> Array:
         with torch.inference_mode():

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -145,5 +144,7 @@ def find_weights(folder: Path, variant: str | None = None) -> Path:
 def _how(folder: Path, name: str) -> str:
     """The way from a foreign file to safetensors."""
     if name.endswith(".bin"):
-        return f"convert it: fastplm convert {shlex.quote(str(folder))} OUT"
+        from shlex import quote
+
+        return f"convert it: fastplm convert {quote(str(folder))} OUT"
     return f"convert it: load it with its own library and save it as {SINGLE}"

@@ -116,14 +116,14 @@ def copy_files(root: Path, folder: Path, out: Path, *, with_weights: bool) -> No
     safetensors already. No link may lead out of `root`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    patterns = (*FILES, *_ABOUT, *(("*.safetensors",) if with_weights else ()))
+    patterns = (*FILES, *_ABOUT, f"{_TEMPLATES}/*.jinja", *(("*.safetensors",) if with_weights else ()))
     gone = (PICKLE_INDEX,) if with_weights else (PICKLE_INDEX, INDEX)
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             if path.is_file() and path.name not in gone:
-                shutil.copyfile(_inside(root, path), out / path.name)
-    if (folder / _TEMPLATES).is_dir():
-        copy_files(root, folder / _TEMPLATES, out / _TEMPLATES, with_weights=False)
+                copy = out / path.relative_to(folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(_inside(root, path), copy)
 
 
 def _inside(root: Path, path: Path) -> Path:

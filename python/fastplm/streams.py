@@ -51,9 +51,13 @@ class Streams:
         return {"attention_mask": mask, "pair_mask": _behind(pairs, self.remembered), **own}
 
     def remember(self, states: Any, config: Any) -> tuple[arrays.Array, ...]:
-        """New mems, of the states [B, S, width] before each layer."""
+        """New mems, of the states [B, S, width] before each layer. Those of hidden tokens, which are not
+        computed, are NaN, and a call that is given them says so.
+        """
         made = []
         for layer, state in enumerate(states):
+            if self.mask is not None:
+                state = np.where(self.mask[..., None] != 0, state, np.float32(np.nan))
             new = state.transpose(1, 0, 2)[: config.get("reuse_len") or None]
             if self.mems is not None:
                 new = np.concatenate((self.mems[layer].transpose(1, 0, 2), new))
@@ -135,7 +139,13 @@ def _mems(value: Any, model: Any, batch: int) -> arrays.Array | None:
             f"mems: {len(layers)} arrays, the first of shape {list(shape)}; expected {engine.layers} "
             f"[columns, {batch}, {engine.width}], as an earlier call gave them"
         )
-    return np.ascontiguousarray(np.stack(layers).transpose(0, 2, 1, 3))
+    mems = np.ascontiguousarray(np.stack(layers).transpose(0, 2, 1, 3))
+    if np.isnan(mems[..., 0]).any():
+        raise UnsupportedError(
+            "mems: hold tokens that an earlier call's attention_mask hid, whose states are not computed; "
+            "expected mems of rows without padding"
+        )
+    return mems
 
 
 def target_columns(value: Any, batch: int, length: int) -> arrays.Array | None:

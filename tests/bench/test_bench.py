@@ -1,15 +1,18 @@
 """The benchmarks measure what they say: operations counted, rounds interleaved, targets judged."""
 
 import json
+import re
 import shutil
 from statistics import median
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
 from bench import ceiling, train
 from bench.clock import interleave
-from bench.models import BERT_BASE, MINILM
+from bench.models import BERT_BASE, FAMILIES, MINILM
 from bench.peers import CONTENDERS
 from bench.peers.base import Peer, in_order, mean_pool
 from bench.targets import TARGETS, Target, judge
@@ -53,7 +56,7 @@ def test_training_steps_are_judged_where_both_ran():
 def test_every_target_names_a_cell_and_contenders_that_exist():
     cells = {cell.name for cell in CELLS}
     for target in TARGETS:
-        assert target.cell in cells
+        assert target.cell in cells and (not target.of or target.of in cells)
         assert set(target.rivals) <= CONTENDERS.keys()
 
 
@@ -81,6 +84,26 @@ def test_a_share_of_the_ceiling_and_what_was_not_measured():
     assert not judge(target, {"fastplm-bf16": 1.0}, flops=7.9, ceiling=10.0).met
     assert judge(target, {"openvino-bf16": 1.0}, flops=8.0, ceiling=10.0) is None
     assert judge(Target("cell", "bfloat16", 2.0, ("torch-bf16",)), {"fastplm-bf16": 1.0}, 1.0, 1.0) is None
+    like_another = Target("cell", "bfloat16", 0.9, of="bert")
+    for other, met in ((0.88, True), (0.9, False)):
+        assert judge(like_another, {"fastplm-bf16": 1.0}, flops=8.0, ceiling=10.0, other=other).met is met
+    assert judge(like_another, {"fastplm-bf16": 1.0}, flops=8.0, ceiling=10.0) is None
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_operations_of_a_family(name):
+    """The matrices of its layers are those that the shape counts."""
+    config, settings, shape = FAMILIES[name]
+    with torch.device("meta"):
+        model = transformers.AutoModel.from_config(getattr(transformers, config)(**settings))
+    found = sum(
+        p.numel()
+        for key, p in model.named_parameters()
+        if p.ndim > 1 and p.shape != (768,) and re.search(r"layers?\.\d+\.|albert_layers", key)
+        and not re.search(r"norm|\.r$|r_\w+_bias|seg_embed|conv", key, re.IGNORECASE)
+    )  # fmt: skip
+    repeats = shape.layers if name == "albert-base" else 1
+    assert repeats * found == shape.flops(np.array([1])) / 2 - 2 * shape.layers * shape.width
 
 
 class Scripted:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import fastplm
 from fastplm.cli import main
-from fastplm.conversion import convert
+from fastplm.conversion import convert, copy_files
 from fastplm.errors import CheckpointError, UnsupportedError
 from tests.models.tiny import save_class
 
@@ -107,6 +107,17 @@ def test_sentence_encoders_and_adapters(tmp_path):
     assert done.files == ["model.safetensors", "adapter_model.safetensors", "2_Dense/model.safetensors"]
     assert done.tensors == len({v.data_ptr() for v in model.state_dict().values()}) + 2
     assert (tmp_path / "b" / "2_Dense" / "config.json").exists() and (tmp_path / "b" / "1_Pooling").is_dir()
+
+
+def test_chat_templates_of_a_folder_that_holds_itself(tmp_path):
+    save_class("LlamaForCausalLM", tmp_path / "a")
+    templates = tmp_path / "a/additional_chat_templates"
+    templates.mkdir()
+    (templates / "tool.jinja").write_text("{{ messages }}")
+    (templates / "additional_chat_templates").symlink_to(templates)
+    copy_files(tmp_path / "a", tmp_path / "a", tmp_path / "b", with_weights=False)
+    copied = [str(path.relative_to(tmp_path / "b")) for path in (tmp_path / "b").rglob("*.jinja")]
+    assert copied == ["additional_chat_templates/tool.jinja"]
 
 
 def test_an_old_adapter_beside_new_weights(tmp_path):

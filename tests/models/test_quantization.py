@@ -6,7 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import fastplm
@@ -62,6 +64,7 @@ def test_settings(llama, form):
         ({"bits": 4, "group_size": 16}, "group_size is 16; expected 32, 64 or 128"),
         ({"bits": 4, "sym": 1}, "sym is 1; expected True or False"),
         ({"bits": 8, "group_size": 32}, "group_size is 32; expected none"),
+        ({"bits": 8, "group_size": 1}, "group_size is 1; expected none"),
         ({"bits": 4, "damp_percent": 0.1}, "unknown key 'damp_percent'"),
         ({"bits": 4, "quant_method": "gptq"}, "quant_method is 'gptq'; expected 'fastplm'"),
         ({"load_in_8bit": True}, "unknown key 'load_in_8bit'"),
@@ -168,7 +171,7 @@ def test_a_written_model_is_the_same(name, tmp_path):
         want, got = outputs(rounded, given), outputs(written, given)
         assert want.keys() == got.keys()
         for key in want:
-            assert np.array_equal(want[key], got[key]), (form, key)
+            assert np.array_equal(want[key], got[key], equal_nan=True), (form, key)
 
 
 def test_a_written_model_says_what_it_is(llama, tmp_path):
@@ -209,6 +212,35 @@ def test_command(data, tmp_path, capsys):
     assert main(["perplexity", str(tmp_path / "out"), str(text)]) == 0
     assert main(["quantize", str(folder), str(tmp_path / "out"), "--dtype", "int8"]) == 2
     assert "is there already" in capsys.readouterr().err
+    assert main(["check", str(tmp_path / "out"), "Once"]) == 2
+    assert "its weights are integers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "text", "complaint"),
+    [
+        ("LlamaForCausalLM", {}, "", "text: 0 tokens; expected at least 2"),
+        ("BertModel", {}, "\n \n", "text: no line; expected at least one"),
+        ("T5ForConditionalGeneration", {}, "a b", "text: given with an encoder-decoder"),
+        ("BertLMHeadModel", {"is_decoder": True}, "b a b a b", None),
+    ],
+)
+def test_texts_are_read_before_anything_is_written(name, settings, text, complaint, tmp_path, capsys):
+    shape = Tiny(4, 16, 2, 128, 64, extra=settings)
+    save_tiny("bert", tmp_path / "model", shape) if name == "BertModel" else save_class(
+        name, tmp_path / "model", shape
+    )
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 3, "b": 4, "[UNK]": 1}, "[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words.save(str(tmp_path / "model/tokenizer.json"))
+    (tmp_path / "text.txt").write_text(text)
+    command = ["quantize", str(tmp_path / "model"), str(tmp_path / "out"), "--dtype", "int8"]
+    done = main([*command, "--text", str(tmp_path / "text.txt"), "--json"])
+    told = capsys.readouterr()
+    if complaint is None:
+        assert done == 0 and json.loads(told.out)["perplexity"]["quantized"] > 1
+    else:
+        assert done == 2 and complaint in told.err and not (tmp_path / "out").exists()
 
 
 def test_command_of_an_encoder(minilm, tmp_path, capsys):
@@ -295,7 +327,11 @@ def config_of(method, size, **more):
         (functools.partial(gptq, first=False), config_of("gptq", 32, checkpoint_format="gptq_v2"), None,
          "int4_zeros"),
         (awq, config_of("awq", 64, version="gemm", zero_point=True), None, "int4_zeros_g64"),
+        (functools.partial(gptq, first=False),
+         config_of("gptq", 32, checkpoint_format=None, format="gptq_v2"), None, "int4_zeros"),
         (awq, config_of("awq", 32), 8, "int4"),
+        (gptq, transformers.GPTQConfig(bits=4, group_size=32).to_dict(), None, "int4_zeros"),
+        (awq, transformers.AwqConfig(bits=4, group_size=32).to_dict(), None, "int4_zeros"),
     ],
 )  # fmt: skip
 def test_others_checkpoints(pack, settings, zero, form, tmp_path):
@@ -375,6 +411,11 @@ def gptq_folder(tmp_path_factory):
         (config_of("gptq", 48), "group_size is 48; expected -1 or a multiple of 32"),
         (config_of("gptq", 32, checkpoint_format="marlin"), "checkpoint_format is 'marlin'"),
         (config_of("gptq", 32, lm_head=True), "lm_head is True"),
+        (
+            config_of("gptq", 32, format="gptq", checkpoint_format="gptq_v2"),
+            "checkpoint_format and format differ",
+        ),
+        (config_of("gptq", 1 << 34), r"scales' is F16 \[4, 64\]; expected floats \[1, 64\]"),
         (config_of("gptq", 32, riddle=1), "unknown key 'riddle' of quant_method 'gptq'"),
         (config_of("awq", 32, version="gemv"), "version is 'gemv'; expected 'gemm'"),
         (

@@ -120,9 +120,12 @@ def test_padding(extra, hidden, tmp_path):
     other = {**given, "input_mask": 1.0 - mask}
     del other["attention_mask"]
     assert np.array_equal(model(**other)[0], model(**given)[0])
-    # what is hidden is remembered as zeros
-    remembered = np.asarray(model(**given).mems[1]).swapaxes(0, 1)
-    assert not remembered[mask == 0].any() and remembered[mask == 1].all()
+    # what is hidden is not remembered
+    mems = model(**given).mems
+    remembered = np.asarray(mems[1]).swapaxes(0, 1)
+    assert np.isnan(remembered[mask == 0]).all() and np.isfinite(remembered[mask == 1]).all()
+    with pytest.raises(UnsupportedError, match="an earlier call's attention_mask hid"):
+        model(**tokens(), mems=mems)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])

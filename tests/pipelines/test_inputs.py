@@ -98,6 +98,14 @@ class Numbered:
         return self.items[i]
 
 
+def test_drafts_are_of_one_prompt(folder: Any) -> None:
+    pipe = fastplm.pipeline("text-generation", model=folder("gpt2 text"))
+    options = {"max_new_tokens": 6, "do_sample": False}
+    want = pipe(TEXTS[:4], **options)
+    assert pipe(TEXTS[:4], **options, prompt_lookup_num_tokens=3) == want
+    assert pipe(TEXTS[:4], **options, assistant_model=pipe.model) == want
+
+
 def test_data_sets(folder: Any) -> None:
     pipe = fastplm.pipeline("text-classification", model=folder("feelings"))
     rows = [{"first": text, "second": "where ?"} for text in TEXTS[:5]]

@@ -14,6 +14,7 @@ from fastplm.checkpoint import find_weights
 from fastplm.cli import check_tokenizer
 from fastplm.cli.check_tokenizer import TokenizerReport
 from fastplm.cli.inputs import add_text_arguments, read_texts
+from fastplm.config import PretrainedConfig
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.hub import resolve
 from fastplm.models import AutoModel, PreTrainedModel
@@ -144,6 +145,11 @@ def _library(name: str) -> Any:
 
 def compare(folder: Path, texts: list[str], dtype: str, torch: Any, transformers: Any) -> Report:
     """Both models on the same ids: the tokenizer of transformers, or random ids where the folder has none."""
+    if PretrainedConfig.from_pretrained(folder).get("quantization_config"):
+        raise UnsupportedError(
+            f"{folder}: its weights are integers, which transformers would draw anew; expected floats. "
+            "fastplm quantize reports what integers cost"
+        )
     ours = AutoModel.from_pretrained(folder, dtype=dtype)
     kind = type(ours).__name__
     theirs = getattr(transformers, kind).from_pretrained(

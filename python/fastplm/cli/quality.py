@@ -18,15 +18,36 @@ _WINDOWS = 16
 _PROMPT, _NEW = 8, 64  # tokens that a decoder's speed is measured with: read, and made one after another
 _LINES = 256  # of a text whose embeddings are compared
 
+Ids = Any  # list[int] of a decoder, list[list[int]] of an encoder
+
+
+def read(folder: Path, text: str) -> Ids:
+    """What `compare` measures quality on: of a decoder the ids of the text, of an encoder those of its lines.
+
+    Raises ValueError for an encoder-decoder, and where the text has too little.
+    """
+    stacks = _stacks(folder)
+    if stacks == "both":
+        raise ValueError("text: given with an encoder-decoder, whose quality is not measured; expected none")
+    tokenizer = fastplm.AutoTokenizer.from_pretrained(folder)
+    if stacks == "decoder":
+        ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+        if len(ids) < 2:
+            raise ValueError(f"text: {len(ids)} tokens; expected at least 2")
+        return ids
+    lines = [line for line in text.splitlines() if line.strip()][:_LINES]
+    if not lines:
+        raise ValueError("text: no line; expected at least one")
+    return [tokenizer(line, verbose=False)["input_ids"] for line in lines]
+
 
 def compare(
-    original: Path, quantized: Path, text: str | None
+    original: Path, quantized: Path, reading: Ids | None
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Figures of both models, the original's first, and figures of the two together: of a decoder and a text
     its perplexity, and the share of tokens whose likeliest successor is the same; of an encoder and a text
-    the mean and the worst cosine of the mean-pooled embeddings of its lines.
+    the mean and the worst cosine of the mean-pooled embeddings of its lines. reading: of `read`.
     """
-    tokenizer = None if text is None else fastplm.AutoTokenizer.from_pretrained(original)
     models, seconds = [], []
     for folder in (original, quantized):
         start = time.perf_counter()
@@ -38,26 +59,28 @@ def compare(
         "tokens_per_second": [_speed(model) for model in models],
     }
     together: dict[str, float] = {}
-    if tokenizer is None or models[0].stacks == "both":
+    if reading is None:
         return both, together
     if models[0].stacks == "encoder":
-        cosines = _cosines(models, tokenizer, text or "")
+        cosines = _cosines(models, reading)
         together = {"mean_cosine": float(cosines.mean()), "worst_cosine": float(cosines.min())}
     else:
-        ids = tokenizer(text, verbose=False)["input_ids"]
-        if len(ids) < 2:
-            raise ValueError(f"text: {len(ids)} tokens; expected at least 2")
         context = min(_CONTEXT, models[0].engine.max_length or _CONTEXT)
         both["perplexity"] = [
-            measure(model, ids, context, min(_STRIDE, context))["perplexity"] for model in models
+            measure(model, reading, context, min(_STRIDE, context))["perplexity"] for model in models
         ]
-        together["same_likeliest_token"] = _agreement(models, ids, min(_WINDOW, context))
+        together["same_likeliest_token"] = _agreement(models, reading, min(_WINDOW, context))
     return both, together
 
 
-def _load(folder: Path) -> Any:
+def _stacks(folder: Path) -> str:
     config = PretrainedConfig.from_pretrained(folder)
-    if family_of(config.model_type).stacks == "decoder":
+    stacks = family_of(config.model_type).stacks
+    return "decoder" if stacks == "encoder" and config.get("is_decoder") else stacks
+
+
+def _load(folder: Path) -> Any:
+    if _stacks(folder) == "decoder":
         return fastplm.AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     return fastplm.AutoModel.from_pretrained(folder, dtype="auto")
 
@@ -91,11 +114,9 @@ def _agreement(models: list[Any], ids: list[int], window: int) -> float:
     return same / counted
 
 
-def _cosines(models: list[Any], tokenizer: Any, text: str) -> Array:
-    lines = [line for line in text.splitlines() if line.strip()][:_LINES]
-    if not lines:
-        raise ValueError("text: no line; expected at least one")
-    limit = models[0].engine.max_length
-    packed = tokenizer.encode_packed(lines, truncation=limit is not None, max_length=limit)
-    first, second = (model.engine.embed(*packed[:2], "mean", True) for model in models)
+def _cosines(models: list[Any], lines: list[list[int]]) -> Array:
+    rows = [line[: models[0].engine.max_length] for line in lines]
+    packed = np.concatenate(rows).astype(np.int32)
+    begin = np.cumsum([0, *map(len, rows)]).astype(np.int32)
+    first, second = (model.engine.embed(packed, begin, "mean", True) for model in models)
     return np.asarray((first * second).sum(-1))

@@ -40,8 +40,8 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from fastplm.cli.quality import compare
-    from fastplm.quantization.writing import quantize
+    from fastplm.cli.quality import compare, read
+    from fastplm.quantization.writing import model_place, quantize
 
     if options.dtype == "int8" and (options.group_size or options.zeros):
         raise ValueError("--group-size, --zeros: given with int8; expected with int4 only")
@@ -51,8 +51,9 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.text}: {error.reason} at byte {error.start}; expected UTF-8") from None
     bits = 8 if options.dtype == "int8" else 4
     folder, out = resolve(options.model), Path(options.out)
+    reading = None if text is None else read(folder / model_place(folder), text)
     done = quantize(folder, out, WeightFormat(bits, options.group_size or GROUPS[0], not options.zeros))
-    both, together = compare(folder / done.place, out / done.place, text)
+    both, together = compare(folder / done.place, out / done.place, reading)
     both = {"megabytes": [size / 1e6 for size in done.nbytes], **both}
     if options.json:
         about = {

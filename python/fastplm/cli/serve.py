@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fastplm.arrays import DTYPES
-from fastplm.errors import UnsupportedError
 
 SUMMARY = "an HTTP server with OpenAI's interface"
 
@@ -128,8 +127,8 @@ def _uvicorn() -> Any:
         import starlette  # noqa: F401
         import uvicorn
     except ImportError:
-        raise UnsupportedError(
-            "the server needs starlette and uvicorn; pip install 'fastplm[serve]'"
+        raise ModuleNotFoundError(
+            "the server needs starlette and uvicorn: pip install starlette uvicorn"
         ) from None
     return uvicorn
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastplm import errors, hub
+from fastplm.files import replacing
 from fastplm.generation.warn import warn
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
@@ -252,7 +253,8 @@ class GenerationConfig:
         """Writes generation_config.json, or the file of that name, into the folder, which is made."""
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         path = Path(save_directory) / (FILE if config_file_name is None else config_file_name)
-        path.write_text(self.to_json_string(), encoding="utf-8")
+        with replacing(path, "w") as file:
+            file.write(self.to_json_string())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GenerationConfig) and self.__dict__ == other.__dict__

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from fastplm import arrays
-from fastplm.errors import UnsupportedError
 from fastplm.generation.stopping import known_texts
 
 _MARK = "\x02"  # a character that no token joins with what follows
@@ -20,7 +19,7 @@ class Constraint:
     """Given to generate() or a Generator as `constraint`; may be used again. The text that is generated, from
     its first token on, matches as a whole, unless it ends before at max_new_tokens.
 
-    Raises ValueError for what is no grammar, UnsupportedError without llguidance.
+    Raises ValueError for what is no grammar, ModuleNotFoundError without llguidance.
     """
 
     def __init__(self, grammar: str, what: str) -> None:
@@ -58,8 +57,9 @@ class Constraint:
     def _made(cls, kind: str, source: str, *options: Any) -> "Constraint":
         if not isinstance(source, str):
             raise TypeError(f"constraint: {kind}: a {type(source).__name__}; expected a string")
+        made = getattr(_library().LLMatcher, f"grammar_from_{kind}")
         try:
-            grammar = getattr(_library().LLMatcher, f"grammar_from_{kind}")(source, *options)
+            grammar = made(source, *options)
         except ValueError as error:
             raise ValueError(f"constraint: {kind}: {error}") from None
         return cls(grammar, kind)
@@ -114,9 +114,7 @@ def _library() -> Any:
     try:
         import llguidance
     except ImportError:
-        raise UnsupportedError(
-            "constraint: the library llguidance is missing; pip install 'fastplm[constraints]'"
-        ) from None
+        raise ModuleNotFoundError("constraint: needs llguidance: pip install llguidance") from None
     return llguidance
 
 

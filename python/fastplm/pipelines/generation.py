@@ -14,7 +14,8 @@ from fastplm.pipelines.batches import Row
 # something that the ids do not show, or are of one prompt.
 _ALONE = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "streamer", "stop_strings",
           "max_time", "decoder_input_ids", "decoder_attention_mask", "inputs_embeds", "position_ids",
-          "past_key_values", "cache", "encoder_outputs")  # fmt: skip
+          "past_key_values", "cache", "encoder_outputs", "prompt_lookup_num_tokens",
+          "assistant_model")  # fmt: skip
 # These see a prompt's padding, so that only prompts of one length go together.
 _COUNTED = ("encoder_repetition_penalty", "encoder_no_repeat_ngram_size")
 

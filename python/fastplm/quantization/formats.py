@@ -54,7 +54,7 @@ class WeightFormat(NamedTuple):
             raise UnsupportedError(f"{where}: bits is {bits!r}; expected 4 or 8")
         if bits == 8:
             for key in ("group_size", "sym"):
-                if given.get(key, True) not in (None, True) and given[key] != -1:
+                if not any(given.get(key) is value for value in (None, True)) and given[key] != -1:
                     raise UnsupportedError(
                         f"{where}: {key} is {given[key]!r}; expected none: 8 bits have one scale for each row"
                     )

@@ -23,28 +23,31 @@ from fastplm.safetensors import FLOATS, MemoryFile, Tensor, read_floats, read_ra
 
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 
-# Keys of config.json's quantization_config: those that must have one of these values, those that are read,
-# and those that say how the checkpoint was made or how others run it.
+# Keys of config.json's quantization_config beside group_size: those that must have one of these values, and
+# those that say how the checkpoint was made or how others run it, or what its tensors say themselves.
 _ONLY: dict[str, dict[str, tuple[Any, ...]]] = {
     "gptq": {
         "bits": (4,), "checkpoint_format": ("gptq", "gptq_v2", None), "format": ("gptq", "gptq_v2", None),
         "is_marlin_format": (False, None), "lm_head": (False, None), "pack_dtype": ("int32", None),
         "dynamic": ({}, None), "adapter": (None,), "rotation": (None,),
     },
-    "awq": {"bits": (4,), "version": ("gemm", "GEMM", None), "zero_point": (True, None)},
+    "awq": {
+        "bits": (4,), "version": ("gemm", "GEMM", None), "format": ("gemm", None), "zero_point": (True, None),
+        "desc_act": (False, None),
+    },
 }  # fmt: skip
-_READ = {"gptq": ("group_size", "sym", "desc_act"), "awq": ("group_size", "modules_to_not_convert")}
+_OF_BOTH = (
+    "damp_percent", "true_sequential", "tokenizer", "dataset", "block_name_to_quantize", "batch_size", "sym",
+    "pad_token_id", "module_name_preceding_first_block", "model_seqlen", "max_input_length", "backend",
+    "meta", "cache_block_outputs", "modules_in_block_to_quantize", "act_group_aware", "exllama_config",
+    "modules_to_not_convert",
+)  # fmt: skip
 _ABOUT = {
     "gptq": (
-        "damp_percent", "damp_auto_increment", "static_groups", "true_sequential", "mse", "tokenizer",
-        "dataset", "model_name_or_path", "model_file_base_name", "block_name_to_quantize", "batch_size",
-        "pad_token_id", "module_name_preceding_first_block", "use_cuda_fp16", "model_seqlen", "use_exllama",
-        "exllama_config", "disable_exllama", "max_input_length", "cache_block_outputs", "backend", "meta",
-        "modules_in_block_to_quantize", "method",
+        "damp_auto_increment", "static_groups", "mse", "model_name_or_path", "model_file_base_name",
+        "desc_act", "use_cuda_fp16", "use_exllama", "disable_exllama", "method", *_OF_BOTH,
     ),
-    "awq": (
-        "backend", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "exllama_config", "calib_data",
-    ),
+    "awq": ("do_fuse", "fuse_max_seq_len", "modules_to_fuse", "calib_data", *_OF_BOTH),
 }  # fmt: skip
 
 
@@ -86,7 +89,7 @@ def read_codes(config: dict[str, Any], file: str, tensors: list[Tensor]) -> Stor
         allowed = _ONLY[method].get(key)
         if allowed is not None and not any(type(value) is type(one) and value == one for one in allowed):
             raise UnsupportedError(f"{where}: {key} is {value!r}; expected {allowed[0]!r}")
-        if allowed is None and key not in ("quant_method", *_READ[method], *_ABOUT[method]):
+        if allowed is None and key not in ("quant_method", "group_size", *_ABOUT[method]):
             raise UnsupportedError(f"{where}: unknown key {key!r} of quant_method {method!r}")
     if given.get("bits") is None:
         raise CheckpointError(f"{where}: has no bits")
@@ -95,7 +98,12 @@ def read_codes(config: dict[str, Any], file: str, tensors: list[Tensor]) -> Stor
         raise UnsupportedError(f"{where}: group_size is {size!r}; expected -1 or a multiple of 32")
     group = next(g for g in reversed(GROUPS) if size == -1 or size % g == 0)
     read = _Gptq if method == "gptq" else _Awq
-    first = given.get("checkpoint_format", given.get("format")) != "gptq_v2"
+    formats = {given.get(key) for key in ("checkpoint_format", "format")} - {None}
+    if len(formats) > 1:
+        raise UnsupportedError(
+            f"{where}: checkpoint_format and format differ; expected one of them or equal ones"
+        )
+    first = formats != {"gptq_v2"}
     by_name = {tensor.name: tensor for tensor in tensors}
     matrices = [
         read(by_name, name.removesuffix(".qweight"), size, group, first)
@@ -127,7 +135,7 @@ class _Matrix:
         if len(self._codes.shape) != 2 or 0 in self._codes.shape:
             self._refuse(self._codes, "a matrix")
         self.k, self.n = self._shape()
-        self._size = self.k if size == -1 else size
+        self._size = self.k if size == -1 or size > self.k else size
         groups = -(-self.k // self._size)
         if self._scales.dtype not in FLOATS or self._scales.shape != (groups, self.n):
             self._refuse(self._scales, f"floats [{groups}, {self.n}]")

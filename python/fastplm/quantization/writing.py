@@ -67,6 +67,11 @@ def quantize(
     return Quantized(weight_format.name, matrices, (before, nbytes), place)
 
 
+def model_place(folder: Path) -> str:
+    """Where in `folder` the model lies: "" but for some sentence encoders. Raises CheckpointError."""
+    return _places(folder)[0]
+
+
 def _places(folder: Path) -> list[str]:
     """The folder of the model within `folder`, then those of other modules."""
     places = list(dict.fromkeys(["", *read_places(folder)]))

@@ -80,7 +80,7 @@ def make_app(
                 404,
                 f"model {name!r} is not served; there are {', '.join(served)}",
                 "model",
-                "model_not_found",
+                _NO_MODEL,
             )
         if not isinstance(served[name].model, kind):
             raise ApiError(400, f"model {name!r} makes no {what}", "model")

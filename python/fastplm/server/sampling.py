@@ -109,4 +109,6 @@ def _constraint(fields: Fields) -> Constraint | None:
             return Constraint.json_schema(form["json_schema"].get("schema", {}))
     except (ValueError, TypeError) as error:
         raise ApiError(400, f"response_format: {error}", "response_format") from None
+    except ModuleNotFoundError as error:  # the server's lack, not the client's fault
+        raise ApiError(501, f"response_format: {error}", "response_format") from None
     raise wrong("response_format", form, '{"type": "text", "json_object" or "json_schema", ...}')

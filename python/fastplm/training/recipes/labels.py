@@ -11,7 +11,7 @@ from fastplm.training.recipes.language import Feature
 def classes(rows: list[Row]) -> list[str]:
     """The labels of texts, in order: numbers by size."""
     labels = {str(row["label"]) for row in rows}
-    return sorted(labels, key=lambda text: (0, int(text), "") if text.isdigit() else (1, 0, text))
+    return sorted(labels, key=lambda text: (0, int(text), "") if text.isdecimal() else (1, 0, text))
 
 
 def classified(rows: list[Row], tokenizer: Any, length: int, names: list[str]) -> list[Feature]:
