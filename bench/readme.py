@@ -2,7 +2,7 @@
 
 Each block between `<!-- name: ... -->` and `<!-- end -->` is made from bench/results/<name>.json, with the
 command and the machine it was measured on; a block without results says so. RESULTS.md holds every figure;
-README's blocks, whose names end in _summary, hold a few.
+README's blocks, whose names end in _summary, hold a few, and its block of classes is made from the code.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import classes
 from bench.generation import reached
 from bench.plot import GENERATION, PANELS, draw, libraries
 
@@ -31,6 +32,8 @@ def fill(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
+        if name == "classes":
+            return f"{match[0].splitlines()[0]}\n{classes.table()}\n<!-- end -->"
         path = RESULTS / f"{name.removesuffix('_summary')}.json"
         body = BLOCKS[name](json.loads(path.read_text())) if path.exists() else "Not measured yet."
         return f"{match[0].splitlines()[0]}\n{body}\n<!-- end -->"

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from bench import ceiling, train
+from bench import ceiling, classes, train
 from bench.clock import interleave
 from bench.models import BERT_BASE, FAMILIES, MINILM
 from bench.peers import CONTENDERS
@@ -21,6 +22,9 @@ from bench.tokenize import judge as judge_tokenizers
 from bench.tokenizer_load import Call, Load
 from bench.tokenizer_load import judge as judge_loads
 from bench.workloads import CELLS, grid_ids, ragged_texts
+from fastplm.families import FAMILIES as FAMILIES_OF_FASTPLM
+from fastplm.families import family_of
+from fastplm.naming import task_of
 
 
 def test_flops_of_a_known_encoder():
@@ -221,6 +225,16 @@ ROWS = [
 def test_the_plot_shows_openvino_at_its_better_setting():
     plot = pytest.importorskip("bench.plot", reason="needs matplotlib", exc_type=ImportError)
     assert plot.relative_times(ROWS, "float32") == {"minilm 1x16": {"fastplm": 1.0, "openvino": 2.0}}
+
+
+def test_readme_has_the_classes_of_today():
+    """Else: python -m bench.readme"""
+    table = classes.table()
+    assert table in (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for family in FAMILIES_OF_FASTPLM:
+        for name, kind in family_of(family).classes.items():
+            known = any(task_of(name) in tasks for tasks in classes.COLUMNS.values())
+            assert known or kind.refused is not None, name
 
 
 def test_readme_blocks_are_filled_from_results(tmp_path, monkeypatch):
