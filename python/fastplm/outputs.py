@@ -11,9 +11,9 @@ class ModelOutput(dict[str, Any]):
 
     last_hidden_state [B, S, W]; pooler_output [B, W]; logits [B, S, vocabulary or classes], or [B, classes]
     of a row; start_logits and end_logits [B, S]; cache (also as past_key_values); mems: a tuple of `layers`
-    arrays [columns, B, W]; hidden_states: a tuple of
-    layers + 1 arrays [B, S, W]; attentions: a tuple of `layers` arrays [B, heads, S, keys]. Models of two
-    stacks say whose they are: decoder_hidden_states, encoder_attentions, cross_attentions.
+    arrays [columns, B, W]; hidden_states: a tuple of layers + 1 arrays [B, S, W]; attentions: a tuple of
+    `layers` arrays [B, heads, S, keys]. Models of two stacks say whose they are: decoder_hidden_states,
+    encoder_attentions, cross_attentions.
     """
 
     _fields: ClassVar[tuple[str, ...]] = (

@@ -1,6 +1,5 @@
 """Runs tests on the copy of the package that tests/cuda/build.py makes: torch's CPU tensors are handed to
-the native side
-as CUDA tensors, so the same operators run the kernels of cuda/ on the CPU.
+the native side as CUDA tensors, so the same operators run the kernels of cuda/ on the CPU.
 
 python -m tests.cuda.build -m tests.cuda.pretend tests/training/test_ops.py -k float32
 """

@@ -2,8 +2,7 @@
 kernels.
 
 Threads of a block run in an order that changes, shared memory begins as NaN and copies arrive only when
-they are waited
-for, so that a missing barrier or wait gives a wrong result.
+they are waited for, so that a missing barrier or wait gives a wrong result.
 """
 
 import json

@@ -28,9 +28,8 @@ def linear(
     """act(x weight^T + bias); transposed: act(x weight + bias), as GPT-2's Conv1D has its weight.
 
     x [..., in] is float32, bfloat16 or (on CUDA) float16, weight [out, in], bias [out]. Under autocast to
-    bfloat16, x and
-    weight are rounded to it, as torch does; a float32 weight then gets its gradient in float32, without a
-    rounding between.
+    bfloat16, x and weight are rounded to it, as torch does; a float32 weight then gets its gradient in
+    float32, without a rounding between.
     """
     check_same_device("linear", x, weight, bias)
     (x,) = autocast(x)

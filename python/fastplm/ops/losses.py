@@ -34,8 +34,7 @@ def cross_entropy(
     where lse is the logarithm of the sum of exp(logits).
 
     logits [..., vocab] is float32, bfloat16 or (on CUDA) float16, labels [...] int64; on CUDA the host does
-    not
-    see them, and one that is out of range makes the loss NaN. reduction: mean over rows whose label is
+    not see them, and one that is out of range makes the loss NaN. reduction: mean over rows whose label is
     not ignore_index (NaN if there is none), sum or none.
     """
     check_same_device("cross_entropy", logits, labels)
