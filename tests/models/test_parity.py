@@ -59,16 +59,24 @@ def run_both(reference, folder: Path, **batch):
     return want, got
 
 
+def named(result, real: np.ndarray) -> dict[str, np.ndarray]:
+    """What each sublayer gives for the tokens that are shown, as far as transformers tells."""
+    states, attentions = ([np.asarray(x) for x in part] for part in (result.hidden_states, result.attentions))
+    walk = {"embeddings": states[0][real]}
+    for layer, (attention, state) in enumerate(zip(attentions, states[1:], strict=True)):
+        walk[f"attention of layer {layer}"] = np.moveaxis(attention, 1, 3)[real]
+        walk[f"layer {layer} behind its attention's weights"] = state[real]
+    return walk
+
+
 def check(reference, folder: Path, mask: np.ndarray, **batch) -> None:
     want, got = run_both(reference, folder, attention_mask=mask, **batch)
     real = mask.astype(bool)
-    assert_layers(got.hidden_states, want.hidden_states, real, "hidden state")
+    walks = [named(result, real) for result in (got, want)]
+    assert walks[0].keys() == walks[1].keys()
+    for sublayer, states in walks[0].items():  # in the order in which they are computed
+        assert_layers([states], [walks[1][sublayer]], what=sublayer)
     assert_layers([got.last_hidden_state], [want.last_hidden_state], real, "last hidden state")
-    assert_layers(
-        [np.moveaxis(a, 1, 3)[real] for a in got.attentions],
-        [np.moveaxis(a.numpy(), 1, 3)[real] for a in want.attentions],
-        what="attention",
-    )
     assert not got.last_hidden_state[~real].any(), "padded positions are not zero"
     if want.get("pooler_output") is not None:
         # The pooler reads position 0: with padding there, what became of the padding.
