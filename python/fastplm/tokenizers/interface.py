@@ -9,8 +9,6 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 from fastplm.settings import warn_of_unknown
 from fastplm.tokenizers.base.added_token import NAMED_TOKENS, AddedToken
 from fastplm.tokenizers.chat.apply import apply_chat_template, chosen_template
-from fastplm.tokenizers.learn.trainers import Trainer
-from fastplm.tokenizers.learn.training import of_files, of_texts, train, train_new
 from fastplm.tokenizers.methods import framing, vocabulary
 from fastplm.tokenizers.methods.backend import linked, source_of_object
 from fastplm.tokenizers.methods.calling import (
@@ -37,6 +35,8 @@ from fastplm.tokenizers.result.batch_encoding import BatchEncoding
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from fastplm.tokenizers.learn.trainers import Trainer
 
 
 class Interface(State):
@@ -515,7 +515,9 @@ class Interface(State):
         Raises FileNotFoundError and other OSErrors; ValueError for a line that is not UTF-8, named, for a
         corpus without words, for a trainer of another model; TypeError.
         """
-        train(self, of_files(files), trainer)
+        from fastplm.tokenizers.learn import training
+
+        training.train(self, training.of_files(files), trainer)
 
     def train_from_iterator(
         self, iterator: Iterable[Any], trainer: Trainer | None = None, length: int | None = None
@@ -524,7 +526,9 @@ class Interface(State):
 
         length: how many items there are, for the progress bar.
         """
-        train(self, of_texts(iterator, length), trainer)
+        from fastplm.tokenizers.learn import training
+
+        training.train(self, training.of_texts(iterator, length), trainer)
 
     def train_new_from_iterator(
         self,
@@ -541,8 +545,11 @@ class Interface(State):
         many items; new_special_tokens come behind this tokenizer's special tokens; special_tokens_map renames
         those; kwargs are arguments of the model's trainer. Raises as train_from_iterator.
         """
-        texts = of_texts(text_iterator, length)
-        return train_new(self, texts, vocab_size, new_special_tokens or (), special_tokens_map or {}, kwargs)
+        from fastplm.tokenizers.learn import training
+
+        added, renamed = new_special_tokens or (), special_tokens_map or {}
+        texts = training.of_texts(text_iterator, length)
+        return training.train_new(self, texts, vocab_size, added, renamed, kwargs)
 
     def train_new_from_files(
         self,
@@ -553,5 +560,7 @@ class Interface(State):
         **kwargs: Any,
     ) -> Self:
         """As train_new_from_iterator, from files as train reads them."""
-        corpus = of_files(files)
-        return train_new(self, corpus, vocab_size, new_special_tokens or (), special_tokens_map or {}, kwargs)
+        from fastplm.tokenizers.learn import training
+
+        added, renamed = new_special_tokens or (), special_tokens_map or {}
+        return training.train_new(self, training.of_files(files), vocab_size, added, renamed, kwargs)
