@@ -34,7 +34,9 @@ def accelerate(model: Model, *, logits: bool = False) -> Model:
         )
     elsewhere = {p.device.type for p in model.parameters()} - {"cpu", "meta"}
     if elsewhere:
-        logger.warning("accelerate: parameters on %s keep torch's own operations", ", ".join(sorted(elsewhere)))
+        logger.warning(
+            "accelerate: parameters on %s keep torch's own operations", ", ".join(sorted(elsewhere))
+        )
     previous = getattr(getattr(model, "config", None), "_attn_implementation", None)
     object.__setattr__(model, _PLAIN, previous or "")
     object.__setattr__(model, lm_loss.KEEP_LOGITS, logits)
