@@ -28,8 +28,9 @@ def attention(
 
     q [tokens, heads, head_dim], k and v [key tokens, kv_heads, head_dim] of one type, float32, bfloat16 or
     (on CUDA) float16; heads is a multiple of kv_heads. cu_seqlens [sequences + 1] int32: where each sequence
-    begins, and the number of tokens; cu_seqlens_k: those of the keys, where they are others; the last query then stands
-    where the last key does. max_seqlen: at least the longest sequence of keys; None: it is looked up.
+    begins, and the number of tokens; cu_seqlens_k: those of the keys, where they are others; the last query
+    then stands where the last key does. max_seqlen: at least the longest sequence of keys; None: it is
+    looked up.
     scale: 1 / sqrt(head_dim) unless given. causal: a token sees none behind it; window: none further away
     than that. On CUDA cu_seqlens is not looked at by the host, and max_seqlen is not used. distance_bias
     [heads, 2 n - 1]: what is added to the score of query i and key j is at j - i +
