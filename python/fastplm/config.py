@@ -101,12 +101,17 @@ class PretrainedConfig:
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], **settings: Any) -> "PretrainedConfig":
-        """Reads and checks `folder`/config.json, or the file itself; `settings` take the place of its own.
+        """Reads and checks `folder`/config.json, or the file itself, which may be a GGUF file; `settings`
+        take the place of its own.
 
         Raises FileNotFoundError, CheckpointError (damaged, a value out of range), UnsupportedError (a family
         or a mechanism this version cannot run), which name the file; TypeError for an unknown setting.
         """
         path = Path(folder)
+        if path.suffix == ".gguf" and path.is_file():
+            from fastplm.gguf.model import read_model
+
+            return cls.of(read_model(path).config, str(path), os.fspath(folder), settings)
         if not path.is_file():
             path /= "config.json"
         if not path.exists():

@@ -234,6 +234,11 @@ _TOKENIZER_CONFIG = {
     "vocab_file": _SAVED,
 }
 
+_GGUF = {  # behind the architecture's name
+    "pooling_type": "read by sentence encoders of other programs",
+    "tensor_data_layout": "the architecture says it",
+}
+
 _AUTO_TOKENIZER = {
     "_commit_hash": _SAVED,
     "_from_auto": "only tells the hub who asks",
@@ -302,6 +307,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "from_pretrained": _FROM_PRETRAINED,
     "forward": _FORWARD,
     "generation_config.json": _GENERATION_CONFIG,
+    "GGUF": _GGUF,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,
