@@ -76,6 +76,21 @@ def read_one_file(path: Path, **kwargs: Any) -> tuple[Assembled, dict[str, Any]]
     return Assembled(str(path), None, source, options), given
 
 
+def gguf_of(name: str | os.PathLike[str], file: Any, hub: dict[str, Any]) -> Path | None:
+    """The GGUF file to read: `file` of the folder or hub id `name`, `name` itself, or the one in a folder
+    without files of a tokenizer. Raises FileNotFoundError, ValueError.
+    """
+    from fastplm.hub import FILES, GGUF, find_gguf, resolve_model
+
+    path = Path(name).expanduser()
+    if file is not None or (path.suffix == GGUF and path.is_file()):
+        return resolve_model(name, gguf_file=file, **hub)
+    path = path / (hub.get("subfolder") or "")
+    if not path.is_dir() or any(found for pattern in FILES for found in path.glob(pattern)):
+        return None
+    return find_gguf(path)
+
+
 def read_class_file(path: Path, class_name: str, **kwargs: Any) -> Assembled:
     """As a folder gives it that holds this file alone: tokenizer.json, or the vocabulary of the class.
 
