@@ -59,6 +59,7 @@ def tensors_of(
             _order(tensor, own, architecture, config),
             own in architecture.transposed and ending == "weight",
             architecture.less_one and own.endswith("norm"),
+            match is not None,
             whole and match is not None,
         )
         found.append(tensor._replace(name=stored.name, shape=stored.shape))
@@ -68,13 +69,16 @@ def tensors_of(
 
 
 class _Stored(NamedTuple):
-    """order: of rows, as transformers has them. coded: all matrices of layers are Q4_0."""
+    """order: of rows, as transformers has them. of_layer: the engine rounds it, if the format rounds any.
+    coded: it is, and all matrices of layers are Q4_0.
+    """
 
     tensor: Tensor
     name: str
     order: Array | None
     transposed: bool
     less_one: bool
+    of_layer: bool
     coded: bool
 
     @property
@@ -109,8 +113,8 @@ def _order(tensor: Tensor, own: str, architecture: Architecture, config: dict[st
 
 
 def _make(stored: _Stored, memory: MemoryFile, form: str) -> list[Tensor]:
-    """form: the engine's format. Blocks of integers become float32 (bfloat16 where that is the format), or
-    int4's codes if they are all of the layers' matrices.
+    """form: the engine's format. Blocks of integers become float32, or bfloat16 where it would round them so
+    (which is half the memory), or int4's codes.
     """
     tensor, name = stored.tensor, stored.name
     nbytes = BLOCKS[tensor.dtype][1]
@@ -130,7 +134,7 @@ def _make(stored: _Stored, memory: MemoryFile, form: str) -> list[Tensor]:
         ]
     else:
         numbers, kind = values_of(tensor.dtype, raw.reshape(-1, nbytes)).reshape(-1), "F32"
-        if form == "bfloat16":
+        if form == "bfloat16" and stored.of_layer:
             numbers, kind = _bfloat16(numbers), "BF16"
     numbers = numbers.reshape(tensor.shape)
     return [memory.add(name, numbers.T if stored.transposed else numbers, kind)]

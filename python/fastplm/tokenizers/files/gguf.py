@@ -215,7 +215,7 @@ class _Reading:
                 byte_fallback=BYTE in kinds,
                 space_is_suffix=False,
                 named={"unk_token": (unknown, named.get("unk_token", "<unk>"))},
-                unk_surface=" \u2047 ",  # sentencepiece's own
+                unk_surface=named.get("unk_token", "<unk>"),
                 normalizer=normalizer,
                 denormalizer=Normalizer(b"", False, False, False),
             ),
