@@ -4,8 +4,9 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fastplm import _engine, adapter
@@ -36,7 +37,7 @@ class Checkpoint(NamedTuple):
     tensors: list[Tensor]
     lora: adapter.Adapter | None
     codes: StoredCodes | None = None
-    made: dict[str, Callable[[MemoryFile, str], list[Tensor]]] = {}
+    made: Mapping[str, Callable[[MemoryFile, str], list[Tensor]]] = MappingProxyType({})
 
     @property
     def stored(self) -> str | None:

@@ -27,7 +27,8 @@ def resolve(
     """The folder that `path_or_id` names: an existing folder as it is, else a hub id's snapshot.
 
     subfolder: the one in it to take. A download fetches configuration and tokenizer files, and safetensors
-    files if `weights`, or the file that it names; nothing else. HF_HUB_OFFLINE, HF_HOME and the other settings of huggingface_hub apply.
+    files if `weights`, or the file that it names; nothing else. HF_HUB_OFFLINE, HF_HOME and the other
+    settings of huggingface_hub apply.
     Raises FileNotFoundError, ModuleNotFoundError (huggingface_hub is needed and not installed), ValueError (a
     file where a folder is expected).
     """

@@ -89,10 +89,10 @@ class PreTrainedModel(Absent):
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.
-        gguf_file: the GGUF file of the folder, or of the hub, to read config and weights from; a path to such a
-        file may also stand in the place of the folder. dtype means what it means elsewhere: blocks of integers
-        (q8_0, q4_0) become floats, "auto" is bfloat16 for files in bfloat16 and else float32; with "int8" they
-        are rounded again, and with "int4" the codes of a file whose layers are q4_0 are kept.
+        gguf_file: the GGUF file of the folder to read config and weights from, as llama.cpp writes them; the
+        path of the file may also stand in the folder's place. Floats are loaded as of safetensors. q8_0 and
+        q4_0 become floats of the dtype ("auto": float32, as in transformers), or are rounded again to int8 or
+        int4; dtype="int4" keeps the codes of files whose layers are all q4_0.
         generation_config: takes the place of generation_config.json.
         strict: weights of the class that the checkpoint lacks are an error, and not drawn at random with a
         warning.

@@ -243,8 +243,8 @@ _GGUF_TOKENIZER = {
     **dict.fromkeys(("eot_token_id", "eom_token_id"), "read with the model, whose texts they end"),
     **dict.fromkeys(
         (
-            "fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id", "fim_pad_token_id", "fim_rep_token_id",
-            "fim_sep_token_id", "prefix_token_id", "suffix_token_id", "middle_token_id",
+            "fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id", "fim_pad_token_id",
+            "fim_rep_token_id", "fim_sep_token_id", "prefix_token_id", "suffix_token_id", "middle_token_id",
         ),
         "names a token for prompts that another program makes",
     ),

@@ -6,11 +6,25 @@ from typing import Any
 
 import numpy as np
 
-_TYPES = {"u1": 0, "i1": 1, "u2": 2, "i2": 3, "u4": 4, "i4": 5, "f4": 6, "b1": 7, "u8": 10, "i8": 11, "f8": 12}
+_TYPES = {
+    "u1": 0,
+    "i1": 1,
+    "u2": 2,
+    "i2": 3,
+    "u4": 4,
+    "i4": 5,
+    "f4": 6,
+    "b1": 7,
+    "u8": 10,
+    "i8": 11,
+    "f8": 12,
+}
 KINDS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "Q6_K": 14, "BF16": 30}
 
 
-def write(path: Path, metadata: dict[str, Any], tensors: dict[str, tuple[str, tuple[int, ...], bytes]]) -> Path:
+def write(
+    path: Path, metadata: dict[str, Any], tensors: dict[str, tuple[str, tuple[int, ...], bytes]]
+) -> Path:
     """tensors: kind, shape in torch's order, bytes. An int is written as u32, a float as f32."""
     head = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(metadata))]
     for key, value in metadata.items():
@@ -138,7 +152,9 @@ def tensors_of(model: Any, kind: str) -> dict[str, tuple[str, tuple[int, ...], b
             halves = values.reshape(count, 2, len(values) // count // 2, -1)
             values = halves.swapaxes(1, 2).reshape(values.shape)
         if arch == "gptneox" and name == "attn_qkv":
-            values = values.reshape(heads, 3, len(values) // heads // 3, -1).swapaxes(0, 1).reshape(values.shape)
+            values = (
+                values.reshape(heads, 3, len(values) // heads // 3, -1).swapaxes(0, 1).reshape(values.shape)
+            )
         if arch == "gpt2" and values.ndim == 2 and layer is not None:
             values = values.T
         if arch.startswith("gemma") and name.endswith("norm"):

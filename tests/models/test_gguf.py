@@ -163,7 +163,7 @@ def test_codes(pair, tmp_path):
 
 def test_mixed_kinds(llama, tmp_path):
     """One matrix of a layer in another kind: int4 rounds them all from their values."""
-    folder, model = llama
+    model = llama[1]
     tensors = tensors_of(model, "Q4_0") | {
         k: v for k, v in tensors_of(model, "Q8_0").items() if k == "blk.0.ffn_down.weight"
     }
@@ -237,7 +237,8 @@ def test_unknown_keys_are_warned_of_once(llama, tmp_path):
     with pytest.warns(UserWarning) as caught:
         logits(path)
     assert [str(w.message) for w in caught] == [
-        f"{path}: fastplm does not know the setting {key!r}; it has no effect" for key in ("llama.news", "mine.key")
+        f"{path}: fastplm does not know the setting {key!r}; it has no effect"
+        for key in ("llama.news", "mine.key")
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -251,7 +252,11 @@ def test_places(llama, tmp_path):
     folder, model = llama
     want = logits(folder)
     gguf(tmp_path / "one.gguf", model)
-    for path, how in ((tmp_path, {}), (tmp_path / "one.gguf", {}), (str(tmp_path), {"gguf_file": "one.gguf"})):
+    for path, how in (
+        (tmp_path, {}),
+        (tmp_path / "one.gguf", {}),
+        (str(tmp_path), {"gguf_file": "one.gguf"}),
+    ):
         assert np.array_equal(logits(path, **how), want)
     assert fastplm.PretrainedConfig.from_pretrained(tmp_path / "one.gguf").hidden_size == 64
     gguf(tmp_path / "two.gguf", model, "F16")
@@ -260,7 +265,7 @@ def test_places(llama, tmp_path):
     assert np.array_equal(logits(tmp_path, gguf_file="two.gguf"), want)
     with pytest.raises(FileNotFoundError, match=r"no file three\.gguf in it"):
         logits(tmp_path, gguf_file="three.gguf")
-    with pytest.raises(ValueError, match="gguf_file: 'one'; expected the name of a .gguf file"):
+    with pytest.raises(ValueError, match=r"gguf_file: 'one'; expected the name of a \.gguf file"):
         logits(tmp_path, gguf_file="one")
     (tmp_path / "one.gguf").rename(tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
@@ -294,10 +299,14 @@ def kinds(number):
     return {"token_embd.weight": (number, (64, 64), bytes(64 * 64))}
 
 
+def matrix(name, rows):
+    return {name: encoded(np.ones((rows, 64)), "F32")}
+
+
 @pytest.mark.parametrize(
     ("metadata", "tensors", "complaint"),
     [
-        ({"general.architecture": "mamba"}, {}, "general.architecture is 'mamba'; this version reads llama, qwen2"),
+        ({"general.architecture": "mamba"}, {}, "architecture is 'mamba'; this version reads llama, qwen2"),
         ({"general.architecture": 3}, {}, "general.architecture is 3; expected a string"),
         ({"general.type": "adapter"}, {}, "general.type is 'adapter'; expected 'model'"),
         ({"general.quantization_version": 1}, {}, "quantization_version is 1; expected 2"),
@@ -310,11 +319,11 @@ def kinds(number):
         ({"llama.block_count": 3}, {}, r'no tensor "layers\.2\.|no tensor "model\.layers\.2\.'),
         ({"llama.vocab_size": 63}, {}, "llama.vocab_size is 63; token_embd.weight has 64 rows"),
         ({"general.alignment": 12}, {}, "general.alignment is 12; expected a multiple of 8"),
-        ({}, {"blk.0.ffn_gate_inp.weight": encoded(np.ones((2, 64)), "F32")}, "'blk.0.ffn_gate_inp.weight': this"),
-        ({}, {"blk.0.attn_q.weight": encoded(np.ones((62, 64)), "F32")}, "has 62 rows; expected a multiple of 8"),
+        ({}, matrix("blk.0.ffn_gate_inp.weight", 2), "tensor 'blk.0.ffn_gate_inp.weight': this version runs"),
+        ({}, matrix("blk.0.attn_q.weight", 62), "has 62 rows; expected a multiple of 8"),
         ({}, {"output_norm.weight": ("Q8_0", (64,), bytes(68))}, "is Q8_0 of shape .*expected a matrix"),
-        ({}, {"rope_freqs.weight": encoded(np.ones((2, 4)), "F32")}, "rope_freqs.weight is F32 of shape"),
-        ({}, kinds(12), "tensor 'token_embd.weight' is Q4_K; expected one of F32, F16, BF16, Q4_0, Q8_0, Q6_K"),
+        ({}, matrix("rope_freqs.weight", 2), "rope_freqs.weight is F32 of shape"),
+        ({}, kinds(12), "'token_embd.weight' is Q4_K; expected one of F32, F16, BF16, Q4_0, Q8_0, Q6_K"),
         ({}, kinds(77), "'token_embd.weight' is of the unknown kind 77"),
         ({}, kinds("Q8_0"), "overlaps the tensor before it|expected a range inside"),
     ],
@@ -329,7 +338,7 @@ def test_refusals(llama, metadata, tensors, complaint, tmp_path):
 
 
 DAMAGE = """
-    import random, resource, struct, sys
+    import json, random, resource, struct, sys
     import fastplm
     from fastplm.errors import CheckpointError, UnsupportedError
 
@@ -367,14 +376,20 @@ DAMAGE = """
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200 << 10, grown  # KiB
-    print(outcomes)
+    print(json.dumps(outcomes))
 """
 
 
 def test_damaged_files(llama, tmp_path):
     """300 of them: an error that names the file or a model, no crash, and less than 200 MB."""
     model = llama[1]
-    tokens = ["<unk>", "<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz", *(f"{c}{c}" for c in "abcdefghijklmnopqrstuvwxyz")]
+    tokens = [
+        "<unk>",
+        "<s>",
+        "</s>",
+        *"abcdefghijklmnopqrstuvwxyz",
+        *(f"{c}{c}" for c in "abcdefghijklmnopqrstuvwxyz"),
+    ]
     tokens += [f"[PAD{i}]" for i in range(64 - len(tokens))]
     tokenizer = {
         "tokenizer.ggml.model": "llama",
@@ -389,7 +404,7 @@ def test_damaged_files(llama, tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", script, tmp_path / "bad.gguf", sound, str(header)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    outcomes = eval(done.stdout)  # noqa: S307
+    outcomes = json.loads(done.stdout)
     assert outcomes["refused"] > 300
     assert outcomes["loads"] > 20
 

@@ -26,7 +26,7 @@ class Architecture(NamedTuple):
     names of tensors, without "blk.N." and the ending, and transformers', behind `layers`.N.
 
     turned: queries and keys whose heads have the two halves that rotary positions pair interleaved.
-    by_head: fused queries, keys and values, all of them one after another; transformers has them head by head.
+    by_head: fused queries, then keys, then values, which transformers has head by head.
     transposed: matrices that transformers stores transposed. less_one: norms have one added to them.
     """
 
@@ -76,7 +76,8 @@ ARCHITECTURES = {
             "ffn_up": "mlp.dense_h_to_4h", "ffn_down": "mlp.dense_4h_to_h",
         },
         {
-            "token_embd": "gpt_neox.embed_in", "output_norm": "gpt_neox.final_layer_norm", "output": "embed_out",
+            "token_embd": "gpt_neox.embed_in", "output_norm": "gpt_neox.final_layer_norm",
+            "output": "embed_out",
         },
         "gpt_neox.layers", by_head="attn_qkv",
     ),

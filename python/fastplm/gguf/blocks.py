@@ -1,8 +1,9 @@
 """Blocks of integers: their values, and their codes as the engine has them.
 
-Q8_0: a float16 scale and 32 int8. Q4_0: a float16 scale and 16 bytes, the low halves of which are the first 16
-values plus 8, the high ones the rest. Q6_K: 128 bytes of the low four bits of 256 values plus 32, 64 bytes of
-the high two, 16 int8 scales and a float16 scale of these. Source: ggml/src/ggml-common.h, ggml-quants.c.
+Q8_0: a float16 scale and 32 int8. Q4_0: a float16 scale and 16 bytes, whose low halves are the first 16
+values plus 8, the high ones the rest. Q6_K, which llama.cpp takes for the embeddings of its q4_0 files: 128
+bytes of the low four bits of 256 values plus 32, 64 bytes of the high two, 16 int8 scales and a float16 scale
+of these. Source: ggml/src/ggml-common.h, ggml-quants.c.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,7 +51,8 @@ def _q6_k(blocks: "Array") -> "Array":
     high = np.concatenate([high >> shift & 3 for shift in (0, 2, 4, 6)], 2)
     codes = (low | high << 4).astype(np.int8) - 32
     scales = _scales(blocks, 208).astype(np.float32) * blocks[:, 192:208].view(np.int8)
-    return (scales[:, :, None] * codes.reshape(count, 16, 16)).reshape(count, 256)
+    values: Array = scales[:, :, None] * codes.reshape(count, 16, 16)
+    return values.reshape(count, 256)
 
 
 def _scales(blocks: "Array", at: int) -> "Array":

@@ -50,7 +50,8 @@ class Keys:
             raise UnsupportedError(f"{name}: general.quantization_version is {version}; expected 2")
         if metadata.get("split.count", 1) not in (0, 1):
             raise UnsupportedError(
-                f"{name}: split.count is {metadata['split.count']}; expected one file: llama-gguf-split --merge"
+                f"{name}: split.count is {metadata['split.count']}; expected one file: "
+                "llama-gguf-split --merge"
             )
         self._read = {"general.architecture", "general.alignment", "split.count"}
 
@@ -82,7 +83,7 @@ class Keys:
         value = self._metadata.get(full)
         if value is None or type(value) is int:
             return value
-        if getattr(value, "dtype", None) != bool:
+        if getattr(getattr(value, "dtype", None), "kind", "") != "b":
             raise CheckpointError(f"{self.name}: {full} is {_short(value)}; expected booleans or a number")
         flags: list[bool] = value.tolist()
         return flags
@@ -105,8 +106,8 @@ class Keys:
             value = self._metadata[full]
             if not any(type(value) is type(one) and value == one for one in allowed):
                 raise UnsupportedError(
-                    f"{self.name}: {full} is {_short(value)}; expected {allowed[-1]!r}: this version does not "
-                    f"run {self.architecture} models with it"
+                    f"{self.name}: {full} is {_short(value)}; expected {allowed[-1]!r}: this version runs no "
+                    f"{self.architecture} models with it"
                 )
         known |= {f"{self.architecture}.{key}" for key in WITHOUT_EFFECT["GGUF"]}
         rest = [key for key in self._metadata if key.startswith(_UNKNOWN) or not key.startswith(_OF_THE_FILE)]

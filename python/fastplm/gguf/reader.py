@@ -21,20 +21,29 @@ from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.safetensors import Tensor, open_regular
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
-_NUMBERS = {0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8",
-            12: "<f8"}  # fmt: skip
+_NUMBERS = {
+    0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8",
+    12: "<f8",
+}  # fmt: skip
 _STRING, _ARRAY = 8, 9
 _LARGEST_KEY, _LARGEST_RANK, _LARGEST_ALIGNMENT = (1 << 16) - 1, 4, 1 << 20  # the first two are the format's
 _LARGEST_COUNT = 1 << 23  # of strings: each is an object here; vocabularies have about 2^18
 
 # What is read, by ggml's numbers: a block's values and bytes.
 KINDS = {0: "F32", 1: "F16", 2: "Q4_0", 8: "Q8_0", 14: "Q6_K", 30: "BF16"}
-BLOCKS = {"F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "Q4_0": (32, 18), "Q8_0": (32, 34), "Q6_K": (256, 210)}
+BLOCKS = {
+    "F32": (1, 4),
+    "F16": (1, 2),
+    "BF16": (1, 2),
+    "Q4_0": (32, 18),
+    "Q8_0": (32, 34),
+    "Q6_K": (256, 210),
+}
 _OTHER_KINDS = {
     3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 15: "Q8_K",
-    16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
-    24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
-    40: "NVFP4",
+    16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S",
+    23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",
+    39: "MXFP4", 40: "NVFP4",
 }  # fmt: skip
 
 Metadata = dict[str, Any]
@@ -128,7 +137,9 @@ class _File:
         kind = KINDS[number]
         values, nbytes = BLOCKS[kind]
         if 0 in shape or shape[-1] % values:
-            raise fail(f"{kind} of shape {list(shape)}; expected rows of a multiple of {values}, at least one")
+            raise fail(
+                f"{kind} of shape {list(shape)}; expected rows of a multiple of {values}, at least one"
+            )
         for n in shape:
             nbytes *= n
         nbytes //= values

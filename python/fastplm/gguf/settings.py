@@ -11,7 +11,10 @@ from fastplm.safetensors import Tensor, read_floats
 # Tensors that are settings: what the frequencies of rotary positions are divided by.
 ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 _LONGEST_FACTORS = 1 << 12
-_LARGEST = {"gemma2": 46, "gemma3": 62}  # layers of the 27B models, whose scores llama.cpp scales by the width
+_LARGEST = {
+    "gemma2": 46,
+    "gemma3": 62,
+}  # layers of the 27B models, whose scores llama.cpp scales by the width
 
 
 def config_of(keys: Keys, architecture: Architecture, tensors: dict[str, Tensor]) -> dict[str, Any]:

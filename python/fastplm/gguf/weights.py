@@ -30,7 +30,8 @@ def tensors_of(
 
     Raises CheckpointError, UnsupportedError, which name the file and the tensor.
     """
-    found, made = [], {}
+    found: list[Tensor] = []
+    made: dict[str, Make] = {}
     whole = all(t.dtype == "Q4_0" for t in tensors if t.name.startswith("blk.") and len(t.shape) > 1)
     for tensor in tensors:
         if tensor.name in ROPE_FACTORS:

@@ -22,7 +22,6 @@ from fastplm.tokenizers.classes.parts import TokenizerClass
 from fastplm.tokenizers.construct import construct
 from fastplm.tokenizers.files.assemble import OPTIONS, Assembled
 from fastplm.tokenizers.files.folder import gguf_of, read_class_file, read_folder, read_one_file
-from fastplm.tokenizers.files.gguf import read_gguf
 from fastplm.tokenizers.files.known_settings import check_arguments, check_folder_arguments
 from fastplm.tokenizers.files.tokenizer_json import source_of
 from fastplm.tokenizers.interface import Interface
@@ -167,7 +166,11 @@ def load(
     tokenizer: Tokenizer
     gguf = gguf_of(name, gguf_file, hub)
     if gguf is not None:
-        made = read_gguf(gguf, name=os.fspath(name), class_name=kind and kind.class_name, **kwargs)
+        from fastplm.tokenizers.files.gguf import read_gguf  # imports numpy
+
+        made = read_gguf(
+            gguf, name=os.fspath(name), class_name=None if kind is None else kind.class_name, **kwargs
+        )
         tokenizer = _made(made, kind)
     elif not path.is_file():
         from fastplm.hub import resolve

@@ -2,7 +2,8 @@
 
 tokenizer.ggml.model is "llama" (SentencePiece's BPE: pieces with scores and types) or "gpt2" (byte-level BPE
 with merges, whose way to cut text tokenizer.ggml.pre names). What a file does not say is as in sentencepiece
-and llama.cpp: of "llama", each part of a text between added tokens gets a space in front. Sources: src/llama-vocab.cpp in ggml-org/llama.cpp, transformers/integrations/gguf.
+and llama.cpp: of "llama", each part of a text between added tokens gets a space in front.
+Sources: src/llama-vocab.cpp in ggml-org/llama.cpp, transformers/integrations/gguf.
 """
 
 import os
@@ -17,7 +18,6 @@ from fastplm.tokenizers.base.components import (
     SPACE,
     Component,
     bpe,
-    byte_alphabet,
     byte_level,
     byte_level_split,
     sequence,
