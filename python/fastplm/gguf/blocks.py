@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Codes(NamedTuple):
-    """codes: u8 [rows, values / 2], two neighbours in a byte, the first one low. scales: f16 [rows, groups]."""
+    """codes: u8 [rows, values / 2], the first of two neighbours low in a byte. scales: f16 [rows, groups]."""
 
     codes: "Array"
     scales: "Array"

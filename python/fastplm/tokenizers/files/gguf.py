@@ -49,6 +49,7 @@ _NAMED = {
     "bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "seperator": "sep_token",
     "padding": "pad_token", "cls": "cls_token", "mask": "mask_token",
 }  # fmt: skip
+_USUAL = {"bos": 1, "eos": 2, "unknown": 0}  # of "llama", where the file does not say
 _READ = ("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token", "add_eos_token",
          "add_space_prefix", "remove_extra_whitespaces", "precompiled_charsmap")  # fmt: skip
 # Refused unless they ask for nothing.
@@ -146,9 +147,9 @@ class _Reading:
         return value
 
     def named_tokens(self) -> dict[str, str]:
-        named = {}
+        named, usual = {}, _USUAL if self.get("model", str, None) == "llama" else {}
         for key, name in _NAMED.items():
-            i = self.get(f"{key}_token_id", int, -1)
+            i = self.get(f"{key}_token_id", int, usual.get(key, -1))
             if i >= len(self._tokens):
                 raise CheckpointError(f"{self._name}: {_GGML}{key}_token_id is {i}; expected the id of one "
                                       f"of {len(self._tokens)} tokens")  # fmt: skip
@@ -195,10 +196,11 @@ class _Reading:
         # No text becomes one of those by merges. Some converters call padding of the vocabulary unknown.
         never = (CONTROL, UNKNOWN, UNUSED)
         kinds = [CONTROL if i in self.added or kind in never else kind for i, kind in enumerate(self._types)]
-        unknown = self.get("unknown_token_id", int, 0)
-        if 0 <= unknown < len(kinds) and kinds[unknown] == CONTROL:
+        unknown = self.get("unknown_token_id", int, _USUAL["unknown"])
+        if kinds[unknown] == CONTROL:
             kinds[unknown] = UNKNOWN
-            named.setdefault("unk_token", texts[unknown])
+        else:
+            del named["unk_token"]
         charsmap = self._numbers("precompiled_charsmap", "iu", aligned=False)
         normalizer = Normalizer(
             b"" if charsmap is None else bytes(i & 255 for i in charsmap),
