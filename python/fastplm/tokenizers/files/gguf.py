@@ -197,10 +197,10 @@ class _Reading:
         never = (CONTROL, UNKNOWN, UNUSED)
         kinds = [CONTROL if i in self.added or kind in never else kind for i, kind in enumerate(self._types)]
         unknown = self.get("unknown_token_id", int, _USUAL["unknown"])
-        if kinds[unknown] == CONTROL:
+        if unknown >= 0 and kinds[unknown] == CONTROL:
             kinds[unknown] = UNKNOWN
         else:
-            del named["unk_token"]
+            named.pop("unk_token", None)
         charsmap = self._numbers("precompiled_charsmap", "iu", aligned=False)
         normalizer = Normalizer(
             b"" if charsmap is None else bytes(i & 255 for i in charsmap),
