@@ -50,8 +50,7 @@ class Keys:
             raise UnsupportedError(f"{name}: general.quantization_version is {version}; expected 2")
         if metadata.get("split.count", 1) not in (0, 1):
             raise UnsupportedError(
-                f"{name}: split.count is {metadata['split.count']}; expected one file: "
-                "llama-gguf-split --merge"
+                f"{name}: split.count is {metadata['split.count']}; expected one file, of all parts merged"
             )
         self._read = {"general.architecture", "general.alignment", "split.count"}
 

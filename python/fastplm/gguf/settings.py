@@ -1,24 +1,26 @@
-"""Metadata of a GGUF file as the settings of config.json."""
+"""Metadata of a GGUF file as the settings of config.json: what several architectures share."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.gguf.architectures import Architecture
 from fastplm.gguf.keys import Keys
 from fastplm.safetensors import Tensor, read_floats
+
+if TYPE_CHECKING:
+    from fastplm.gguf.architectures import Architecture
 
 # Tensors that are settings: what the frequencies of rotary positions are divided by.
 ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 _LONGEST_FACTORS = 1 << 12
-_LARGEST = {
-    "gemma2": 46,
-    "gemma3": 62,
-}  # layers of the 27B models, whose scores llama.cpp scales by the width
+_MOST_LAYERS = 1 << 12  # as in config.json
+
+Tensors = dict[str, Tensor]  # by their names in the file
+Settings = dict[str, Any]
 
 
-def config_of(keys: Keys, architecture: Architecture, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """The settings of transformers' config that make the same model. tensors: by their names in the file.
+def config_of(keys: Keys, architecture: "Architecture", tensors: Tensors) -> Settings:
+    """The settings of transformers' config that make the same model.
 
     Raises CheckpointError, UnsupportedError; each names the file and the key.
     """
@@ -39,12 +41,12 @@ def config_of(keys: Keys, architecture: Architecture, tensors: dict[str, Tensor]
         "tie_word_embeddings": "output.weight" not in tensors,
         **_token_ids(keys),
     }
-    config |= _gpt2(keys) if keys.architecture == "gpt2" else _rotary(keys, tensors)
+    config |= architecture.settings(keys, tensors)
     keys.check_rest()
     return config
 
 
-def _dtype(tensors: dict[str, Tensor]) -> str:
+def _dtype(tensors: Tensors) -> str:
     """Of the matrices, as a norm is float32 in every file. Blocks of integers become float32."""
     kinds = {tensor.dtype for tensor in tensors.values()}
     if not kinds <= {"F32", "F16", "BF16"}:
@@ -52,7 +54,7 @@ def _dtype(tensors: dict[str, Tensor]) -> str:
     return "bfloat16" if "BF16" in kinds else "float16" if "F16" in kinds else "float32"
 
 
-def _token_ids(keys: Keys) -> dict[str, Any]:
+def _token_ids(keys: Keys) -> Settings:
     """All tokens that llama.cpp knows to end a text: of the text, of a turn, of a message."""
     ends = [i for name in ("eos", "eot", "eom") if (i := keys.token_id(name)) is not None]
     ids = {"bos_token_id": keys.token_id("bos"), "pad_token_id": keys.token_id("padding")}
@@ -62,134 +64,67 @@ def _token_ids(keys: Keys) -> dict[str, Any]:
     return {name: i for name, i in ids.items() if i is not None}
 
 
-def _gpt2(keys: Keys) -> dict[str, Any]:
-    heads = keys.need("attention.head_count", int)
-    _same(keys, "attention.head_count_kv", heads)
-    return {
-        "n_layer": keys.need("block_count", int),
-        "n_positions": keys.need("context_length", int),
-        "n_embd": keys.need("embedding_length", int),
-        "n_inner": keys.need("feed_forward_length", int),
-        "n_head": heads,
-        "layer_norm_epsilon": keys.need("attention.layer_norm_epsilon", float),
-    }
-
-
-def _rotary(keys: Keys, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Of every architecture with rotary positions."""
+def sizes(keys: Keys) -> Settings:
+    """Of a decoder with rotary positions, by their usual names."""
     width, heads = keys.need("embedding_length", int), keys.need("attention.head_count", int)
-    kv_heads = keys.get("attention.head_count_kv", int, heads)
     if not 0 < heads <= width:
         raise CheckpointError(f"{keys.name}: {heads} heads of a width of {width}; expected 1 to {width}")
-    head_dim = keys.get("attention.key_length", int, width // heads)
-    _same(keys, "attention.value_length", head_dim)
-    config: dict[str, Any] = {
+    return {
         "hidden_size": width,
         "num_attention_heads": heads,
         "num_hidden_layers": keys.need("block_count", int),
         "intermediate_size": keys.need("feed_forward_length", int),
         "max_position_embeddings": keys.need("context_length", int),
     }
-    turned = keys.get("rope.dimension_count", int, head_dim)
-    rope = _rope(keys, tensors, config["max_position_embeddings"])
-    if keys.architecture == "gptneox":
-        _same(keys, "attention.head_count_kv", heads)
-        rope["partial_rotary_factor"] = _share(turned, head_dim)
-        return config | {
-            "layer_norm_eps": keys.need("attention.layer_norm_epsilon", float),
-            "use_parallel_residual": keys.need("use_parallel_residual", bool),
-            "rope_parameters": rope,
-        }
-    config |= {
-        "num_key_value_heads": kv_heads,
+
+
+def decoder(keys: Keys, tensors: Tensors) -> Settings:
+    """With rotary positions of whole heads, grouped key heads and RMSNorm."""
+    config = sizes(keys)
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    head_dim = keys.get("attention.key_length", int, width // heads)
+    only(keys, "attention.value_length", head_dim)
+    only(keys, "rope.dimension_count", head_dim)
+    return config | {
+        "head_dim": head_dim,
+        "num_key_value_heads": keys.get("attention.head_count_kv", int, heads),
         "rms_norm_eps": keys.need("attention.layer_norm_rms_epsilon", float),
-        "rope_parameters": rope,
-    }
-    if keys.architecture == "phi3":
-        if head_dim * heads != width:
-            raise UnsupportedError(f"{keys.name}: phi3.attention.key_length is {head_dim}; expected "
-                                   f"{width // heads}, the width's share of each head")  # fmt: skip
-        rope["partial_rotary_factor"] = _share(turned, head_dim)
-        original = keys.get("rope.scaling.original_context_length", int)
-        return config | {
-            "sliding_window": keys.get("attention.sliding_window", int) or None,
-            "original_max_position_embeddings": original or config["max_position_embeddings"],
-        }
-    if turned != head_dim:
-        raise UnsupportedError(f"{keys.name}: {keys.architecture}.rope.dimension_count is {turned}; expected "
-                               f"{head_dim}, all of a head")  # fmt: skip
-    config["head_dim"] = head_dim
-    more = {"gemma2": _gemma2, "gemma3": _gemma3, "granite": _granite}.get(keys.architecture)
-    if more:
-        config |= more(keys, config)
-    if keys.architecture == "smollm3":
-        config["no_rope_layer_interval"] = 4  # as in llama.cpp, whatever the file says
-    if keys.architecture in ("llama", "granite", "smollm3"):
-        config["attention_bias"] = "blk.0.attn_q.bias" in tensors
-        config["mlp_bias"] = "blk.0.ffn_gate.bias" in tensors
-    return config
-
-
-def _gemma2(keys: Keys, config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "query_pre_attn_scalar": _scalar(keys, config),
-        "sliding_window": keys.get("attention.sliding_window", int, 4096),
-        "layer_types": _layer_types(keys, config, 2),
-        "attn_logit_softcapping": keys.get("attn_logit_softcapping", float, 50.0) or None,
-        "final_logit_softcapping": keys.get("final_logit_softcapping", float, 30.0) or None,
+        "rope_parameters": rope(keys, tensors, config),
     }
 
 
-def _gemma3(keys: Keys, config: dict[str, Any]) -> dict[str, Any]:
-    window = keys.get("attention.sliding_window", int) or None
-    local = {"rope_type": "default", "rope_theta": keys.get("rope.freq_base_swa", float, 10000.0)}
-    return {
-        "query_pre_attn_scalar": _scalar(keys, config),
-        "sliding_window": window,
-        "layer_types": _layer_types(keys, config, 6 if window else 1),
-        "final_logit_softcapping": keys.get("final_logit_softcapping", float) or None,
-        "rope_parameters": {"full_attention": config["rope_parameters"], "sliding_attention": local},
-    }
+def partial_rope(keys: Keys, tensors: Tensors, config: Settings) -> Settings:
+    """rope_parameters of positions that turn a part of each head; heads are a share of the width."""
+    head_dim = config["hidden_size"] // config["num_attention_heads"]
+    only(keys, "attention.key_length", head_dim)
+    only(keys, "attention.value_length", head_dim)
+    part = keys.get("rope.dimension_count", int, head_dim)
+    share = part / head_dim
+    if int(head_dim * share) != part:  # config.json's readers drop the fraction of this product
+        share = math.nextafter(share, math.inf)
+    return {**rope(keys, tensors, config), "partial_rotary_factor": share}
 
 
-def _granite(keys: Keys, config: dict[str, Any]) -> dict[str, Any]:
-    if not keys.get("rope.scaling.finetuned", bool, True):
-        raise UnsupportedError(f"{keys.name}: granite.rope.scaling.finetuned is False; expected True: this "
-                               "family has rotary positions")  # fmt: skip
-    return {
-        "logits_scaling": keys.need("logit_scale", float),
-        "embedding_multiplier": keys.get("embedding_scale", float) or 1.0,
-        "residual_multiplier": keys.get("residual_scale", float) or 1.0,
-        "attention_multiplier": keys.get("attention.scale", float) or config["head_dim"] ** -0.5,
-    }
-
-
-def _scalar(keys: Keys, config: dict[str, Any]) -> float:
-    """What Gemma's scores are divided by the root of, which no file says: llama.cpp goes by the size."""
-    largest = config["num_hidden_layers"] == _LARGEST[keys.architecture]
-    return float(config["hidden_size"] // config["num_attention_heads"] if largest else config["head_dim"])
-
-
-def _layer_types(keys: Keys, config: dict[str, Any], usual: int) -> list[str]:
+def layer_types(keys: Keys, config: Settings, usual: int) -> list[str]:
     """All but each n-th layer have a window, or those that the file names. Their number is checked later."""
     pattern, layers = keys.flags("attention.sliding_window_pattern"), config["num_hidden_layers"]
     if pattern is None or type(pattern) is int:
         every = usual if pattern is None else pattern
-        if not (every > 0 and 0 <= layers <= 1 << 12):
+        if not (every > 0 and 0 <= layers <= _MOST_LAYERS):
             raise CheckpointError(f"{keys.name}: {layers} layers, of which each {every}th has no window; "
-                                  "expected up to 4096 layers, and a number above 0")  # fmt: skip
+                                  f"expected up to {_MOST_LAYERS} layers, and a number above 0")  # fmt: skip
         pattern = [(n + 1) % every != 0 for n in range(layers)]
     return ["sliding_attention" if slides else "full_attention" for slides in pattern]  # type: ignore[union-attr]
 
 
-def _rope(keys: Keys, tensors: dict[str, Tensor], context: int) -> dict[str, Any]:
+def rope(keys: Keys, tensors: Tensors, config: Settings) -> Settings:
     """rope_parameters of config.json."""
     theta = keys.get("rope.freq_base", float, 10000.0)
     factors = {name: _factors(keys, tensors[name]) for name in ROPE_FACTORS if name in tensors}
     kind = keys.get("rope.scaling.type", str, "linear")
     factor = keys.get("rope.scaling.factor", float) or keys.get("rope.scale_linear", float) or 1.0
     keys.get("rope.scaling.finetuned", bool)  # says how the model was made
-    original = keys.get("rope.scaling.original_context_length", int) or context
+    original = keys.get("rope.scaling.original_context_length", int) or config["max_position_embeddings"]
     if factors:
         return {"rope_theta": theta, **_divided(keys, factors, kind, factor, original)}
     if kind == "yarn" and factor != 1:
@@ -208,7 +143,7 @@ def _rope(keys: Keys, tensors: dict[str, Tensor], context: int) -> dict[str, Any
 
 def _divided(
     keys: Keys, factors: dict[str, list[float]], kind: str, factor: float, original: int
-) -> dict[str, Any]:
+) -> Settings:
     """Frequencies that are divided one by one: Llama 3's, and those that differ by length."""
     same = factors.get("rope_freqs.weight")
     long, short = (factors.get(f"rope_factors_{name}.weight", same) for name in ("long", "short"))
@@ -233,13 +168,8 @@ def _factors(keys: Keys, tensor: Tensor) -> list[float]:
     return [float(str(value)) for value in read_floats(tensor)]
 
 
-def _share(part: int, whole: int) -> float:
-    """part / whole, such that the part is what is left of its product with the whole without its fraction."""
-    share = part / whole if whole else 0.0
-    return share if int(whole * share) == part else math.nextafter(share, math.inf)
-
-
-def _same(keys: Keys, key: str, expected: int) -> None:
+def only(keys: Keys, key: str, expected: int) -> None:
+    """Raises UnsupportedError for another value."""
     if (value := keys.get(key, int, expected)) != expected:
         raise UnsupportedError(
             f"{keys.name}: {keys.architecture}.{key} is {value}; expected {expected}: this version runs "
