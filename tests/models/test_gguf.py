@@ -258,7 +258,8 @@ def test_places(llama, tmp_path):
         (str(tmp_path), {"gguf_file": "one.gguf"}),
     ):
         assert np.array_equal(logits(path, **how), want)
-    assert fastplm.PretrainedConfig.from_pretrained(tmp_path / "one.gguf").hidden_size == 64
+    for path, how in ((tmp_path / "one.gguf", {}), (tmp_path, {"gguf_file": "one.gguf"})):
+        assert fastplm.PretrainedConfig.from_pretrained(path, **how).hidden_size == 64
     gguf(tmp_path / "two.gguf", model, "F16")
     with pytest.raises(ValueError, match=r"has 2 GGUF files .*expected gguf_file= to name one"):
         logits(tmp_path)
