@@ -136,8 +136,14 @@ def _read_gguf(path: Path, config: PretrainedConfig | None, variant: str | None)
     if variant is not None:
         raise ValueError(f"variant: {variant!r} of the file {path}; expected None")
     model = read_model(path)
-    config = config or PretrainedConfig.of(model.config, str(path), str(path))
-    return Checkpoint(config, path, model.tensors, None, None, model.made)
+    own = PretrainedConfig.of(model.config, str(path), str(path))
+    parts = _engine.describe(own.model_type, own.architectures[0], engine_settings(model.config))["weights"]
+    known = {name for part in parts for name in part["names"]}
+    for tensor in model.tensors:  # such as a bias that others add
+        if tensor.name not in known:
+            raise UnsupportedError(f"{path}: has what transformers calls {tensor.name!r}; this version runs "
+                                   f"{own.model_type} models without it")  # fmt: skip
+    return Checkpoint(config or own, path, model.tensors, None, None, model.made)
 
 
 def find_weights(folder: Path, variant: str | None = None) -> Path:
