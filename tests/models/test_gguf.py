@@ -321,7 +321,7 @@ def matrix(name, rows):
         ({"llama.vocab_size": 63}, {}, "llama.vocab_size is 63; token_embd.weight has 64 rows"),
         ({"general.alignment": 12}, {}, "general.alignment is 12; expected a multiple of 8"),
         ({}, matrix("blk.0.ffn_gate_inp.weight", 2), "tensor 'blk.0.ffn_gate_inp.weight': this version runs"),
-        ({}, {"blk.1.attn_q.bias": encoded(np.ones(64), "F32")}, r"has what .*layers\.1\.self_attn\.q_proj\."),
+        ({}, {"blk.1.attn_q.bias": encoded(np.ones(64), "F32")}, r"has what .*layers\.1\.self_attn\.q_proj"),
         ({}, matrix("blk.7.ffn_up.weight", 2), r"has what .*layers\.7\.mlp\.up_proj\.weight'; this version"),
         ({}, matrix("blk.0.attn_q.weight", 62), "has 62 rows; expected a multiple of 8"),
         ({}, {"output_norm.weight": ("Q8_0", (64,), bytes(68))}, "is Q8_0 of shape .*expected a matrix"),
