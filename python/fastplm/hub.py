@@ -9,6 +9,7 @@ from typing import Any
 FILES = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 _WEIGHTS = ["*.safetensors"]
 _OTHER_BACKENDS = ["onnx/*", "openvino/*"]
+GGUF = ".gguf"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
 
@@ -21,27 +22,61 @@ def resolve(
     local_files_only: bool = False,
     force_download: bool = False,
     subfolder: str | None = None,
-    weights: bool = True,
+    weights: bool | str = True,
 ) -> Path:
     """The folder that `path_or_id` names: an existing folder as it is, else a hub id's snapshot.
 
     subfolder: the one in it to take. A download fetches configuration and tokenizer files, and safetensors
-    files if `weights`; nothing else. HF_HUB_OFFLINE, HF_HOME and the other settings of huggingface_hub apply.
+    files if `weights`, or the file that it names; nothing else. HF_HUB_OFFLINE, HF_HOME and the other
+    settings of huggingface_hub apply.
     Raises FileNotFoundError, ModuleNotFoundError (huggingface_hub is needed and not installed), ValueError (a
     file where a folder is expected).
     """
     path = Path(path_or_id).expanduser()
     if not path.is_dir():
         prefix = f"{subfolder}/" if subfolder else ""
+        patterns = [weights] if isinstance(weights, str) else _WEIGHTS if weights else []
         cache = None if cache_dir is None else os.fspath(cache_dir)
         path = _snapshot(
             path_or_id, revision=revision, cache_dir=cache, token=token, local_files_only=local_files_only,
             force_download=force_download, ignore_patterns=_OTHER_BACKENDS,
-            allow_patterns=[prefix + pattern for pattern in (*FILES, *(_WEIGHTS if weights else ()))],
+            allow_patterns=[prefix + pattern for pattern in (*FILES, *patterns)],
         )  # fmt: skip
     if subfolder and not (path / subfolder).is_dir():
         raise FileNotFoundError(f"{os.fspath(path_or_id)}: no folder {subfolder} in it")
     return path / (subfolder or "")
+
+
+def resolve_model(
+    path_or_id: str | os.PathLike[str], *, gguf_file: str | os.PathLike[str] | None = None, **hub: Any
+) -> Path:
+    """As resolve, or a GGUF file: `gguf_file` of that folder, `path_or_id` itself, or the one in a folder
+    without safetensors. Raises ValueError if there are several, and as resolve.
+    """
+    path = Path(path_or_id).expanduser()
+    if gguf_file is None:
+        if path.suffix == GGUF and path.is_file():
+            return path
+        folder = resolve(path_or_id, **hub)
+        return find_gguf(folder) or folder
+    name = os.fspath(gguf_file)
+    if not name.endswith(GGUF):
+        raise ValueError(f"gguf_file: {name!r}; expected the name of a {GGUF} file")
+    found = resolve(path_or_id, **{**hub, "weights": name}) / name
+    if not found.is_file():
+        raise FileNotFoundError(f"{os.fspath(path_or_id)}: no file {name} in it")
+    return found
+
+
+def find_gguf(folder: Path) -> Path | None:
+    """The GGUF file that is the folder's only weights. Raises ValueError if it has several."""
+    if any(folder.glob("*.safetensors")) or any(folder.glob("*.safetensors.index*.json")):
+        return None
+    found = sorted(folder.glob(f"*{GGUF}"))
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found[:3])
+        raise ValueError(f"{folder}: has {len(found)} GGUF files ({names}); expected gguf_file= to name one")
+    return found[0] if found else None
 
 
 def _snapshot(path_or_id: str | os.PathLike[str], **download: Any) -> Path:

@@ -18,7 +18,6 @@ _REFUSED = {
     "device_mesh": "fastplm runs in one process",
     "distributed_config": "fastplm runs in one process",
     "fusion_config": "fastplm takes no patches of modules",
-    "gguf_file": "fastplm reads safetensors",
     "ignore_mismatched_sizes": "tensors of another shape are errors",
     "kernel_config": "no kernels are fetched",
     "key_mapping": "rename the tensors in the file",
@@ -43,7 +42,7 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, path_or_id: str | os.PathLike[str], hub: dict[str, Any], variant: str | None) -> "Source":
         """The same place from any working directory."""
-        if isinstance(path_or_id, os.PathLike) or Path(path_or_id).expanduser().is_dir():
+        if isinstance(path_or_id, os.PathLike) or Path(path_or_id).expanduser().exists():
             path_or_id = Path(path_or_id).expanduser().absolute()
         return cls(os.fspath(path_or_id), hub, variant)
 

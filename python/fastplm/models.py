@@ -17,7 +17,7 @@ from fastplm.errors import UnsupportedError
 from fastplm.families import FAMILIES, Kind, family_of
 from fastplm.generation.config import GenerationConfig
 from fastplm.generation.mixin import TASKS, GenerationMixin
-from fastplm.hub import resolve
+from fastplm.hub import resolve_model
 from fastplm.loading import Source
 from fastplm.naming import CLASS_NAME, holds_encoder_alone, squeeze, stem, task_of
 from fastplm.outputs import ModelOutput
@@ -60,6 +60,7 @@ class PreTrainedModel(Absent):
         trust_remote_code: bool | None = None,
         use_safetensors: bool | None = None,
         variant: str | None = None,
+        gguf_file: str | os.PathLike[str] | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
@@ -88,6 +89,10 @@ class PreTrainedModel(Absent):
         add_pooling_layer=False leaves pooler_output out.
         trust_remote_code: code is never run; True is refused where transformers' AutoModel would run some.
         variant: reads model.`variant`.safetensors.
+        gguf_file: the GGUF file of the folder to read config and weights from, as llama.cpp writes them; the
+        path of the file may also stand in the folder's place. Floats are loaded as of safetensors. q8_0 and
+        q4_0 become floats of the dtype ("auto": float32, as in transformers), or are rounded again to int8 or
+        int4; dtype="int4" keeps the codes of files whose layers are all q4_0.
         generation_config: takes the place of generation_config.json.
         strict: weights of the class that the checkpoint lacks are an error, and not drawn at random with a
         warning.
@@ -108,9 +113,10 @@ class PreTrainedModel(Absent):
             "cache_dir": cache_dir,
             "local_files_only": local_files_only,
         }
-        source = Source.of(pretrained_model_name_or_path, {**hub, "subfolder": subfolder}, variant)
+        hub_and_file = {**hub, "subfolder": subfolder, "gguf_file": gguf_file}
+        source = Source.of(pretrained_model_name_or_path, hub_and_file, variant)
         online: dict[str, Any] = {"token": token, "force_download": force_download}
-        folder = resolve(pretrained_model_name_or_path, **source.hub, **online)
+        folder = resolve_model(pretrained_model_name_or_path, **source.hub, **online)
         if config is not None or settings:
             config = loading.read_config(folder, config, settings, {**hub, **online})
         checkpoint = read_checkpoint(folder, config, variant)
@@ -370,5 +376,5 @@ def _load_again(
     cls: type[PreTrainedModel], source: Source, config: PretrainedConfig, dtype: str, pooled: bool
 ) -> PreTrainedModel:
     """What a pickle of a model calls where it is opened."""
-    checkpoint = read_checkpoint(resolve(source.path_or_id, **source.hub), config, source.variant)
+    checkpoint = read_checkpoint(resolve_model(source.path_or_id, **source.hub), config, source.variant)
     return cls._built(checkpoint, source, dtype, pooled)

@@ -37,7 +37,7 @@ _LOOKALIKES = {  # first bytes of what people find in place of a safetensors fil
     b"version https://git-lfs": "is a git-lfs pointer, not the weights: run `git lfs pull` in its repository",
     b"PK\x03\x04": "is a zip archive, probably a renamed torch .bin or .pt: convert it to safetensors",
     b"\x80\x02": "is a Python pickle, probably a renamed torch .bin or .pt: convert it to safetensors",
-    b"GGUF": "is a GGUF file: fastplm reads safetensors",
+    b"GGUF": "is a GGUF file: give it a name that ends in .gguf",
     b"\x89HDF": "is an HDF5 file: convert it to safetensors",
     b"<!": "is an HTML page, probably a failed download",
     b"<html": "is an HTML page, probably a failed download",
@@ -57,7 +57,7 @@ class Tensor(NamedTuple):
 
 def read_raw(tensor: Tensor) -> Iterator[bytes]:
     """The bytes of a tensor, in pieces of at most 16 MiB."""
-    with open(tensor.path, "rb", opener=_open_regular) as file:
+    with open(tensor.path, "rb", opener=open_regular) as file:
         file.seek(tensor.offset)
         left = tensor.nbytes
         while left:
@@ -106,7 +106,7 @@ def read_header(path: str | os.PathLike[str]) -> list[Tensor]:
     Raises FileNotFoundError, or CheckpointError naming the file and the tensor.
     """
     name = os.fspath(path)
-    with open(path, "rb", opener=_open_regular) as file:
+    with open(path, "rb", opener=open_regular) as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(64)
         for magic, explanation in _LOOKALIKES.items():
@@ -180,7 +180,7 @@ def _is_inside(shard: Any) -> bool:
     return not bad_parts and not shard.startswith("~") and not any(c in shard for c in "\\:\0")
 
 
-def _open_regular(path: str, flags: int) -> int:
+def open_regular(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK)  # a FIFO must not hang
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

@@ -10,7 +10,7 @@ from fastplm import adapter
 from fastplm.checkpoint import INDEX, SINGLE, read_checkpoint
 from fastplm.errors import UnsupportedError
 from fastplm.files import replacing
-from fastplm.hub import resolve
+from fastplm.hub import resolve_model
 
 if TYPE_CHECKING:
     from fastplm.models import PreTrainedModel
@@ -58,7 +58,7 @@ def save_model(
     if not is_main_process:
         return
     source = model._source
-    checkpoint = read_checkpoint(resolve(source.path_or_id, **source.hub), model.config, source.variant)
+    checkpoint = read_checkpoint(resolve_model(source.path_or_id, **source.hub), model.config, source.variant)
     folder.mkdir(parents=True, exist_ok=True)
     with checkpoint.opened() as tensors:
         written = write_weights(folder, [part_of(tensor) for tensor in tensors], most)

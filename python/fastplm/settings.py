@@ -234,6 +234,24 @@ _TOKENIZER_CONFIG = {
     "vocab_file": _SAVED,
 }
 
+_GGUF = {  # behind the architecture's name
+    "pooling_type": "read by sentence encoders of other programs",
+    "tensor_data_layout": "the architecture says it",
+}
+
+_GGUF_TOKENIZER = {
+    **dict.fromkeys(("eot_token_id", "eom_token_id"), "read with the model, whose texts they end"),
+    **dict.fromkeys(
+        (
+            "fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id", "fim_pad_token_id",
+            "fim_rep_token_id", "fim_sep_token_id", "prefix_token_id", "suffix_token_id", "middle_token_id",
+        ),
+        "names a token for prompts that another program makes",
+    ),
+    "token_type_count": "this family's tokens have no types",
+    "tokenizer.huggingface.json": "the other keys say it",
+}  # fmt: skip
+
 _AUTO_TOKENIZER = {
     "_commit_hash": _SAVED,
     "_from_auto": "only tells the hub who asks",
@@ -302,6 +320,8 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "from_pretrained": _FROM_PRETRAINED,
     "forward": _FORWARD,
     "generation_config.json": _GENERATION_CONFIG,
+    "GGUF": _GGUF,
+    "GGUF tokenizer": _GGUF_TOKENIZER,
     "tokenizer_config.json": _TOKENIZER_CONFIG,
     "AutoTokenizer.from_pretrained": _AUTO_TOKENIZER,
     "decode": _DECODE,

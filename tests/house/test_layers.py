@@ -32,8 +32,10 @@ FAMILIES = re.compile(
     re.IGNORECASE,
 )
 # Python code that names one: names of files of sentence-transformers, of models on the hub, and of classes of
-# transformers whose code is recognised.
-NAMES_FAMILIES = {"sentence/transformer_file.py", "pipelines/table.py", "training/replace.py"}
+# transformers whose code is recognised, and the architectures of GGUF files.
+NAMES_FAMILIES = {
+    "gguf/architectures.py", "pipelines/table.py", "sentence/transformer_file.py", "training/replace.py",
+}  # fmt: skip
 LEVELS = re.compile(r"\b(avx\w*|amx\w*|sse\w*|neon|_mm\d*_\w+|immintrin)\b", re.IGNORECASE)
 
 

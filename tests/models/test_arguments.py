@@ -56,7 +56,7 @@ REFUSED = {
     "attn_implementation": "somebody/kernels",
     "device_map": "cuda", "device_mesh": object(), "distributed_config": object(),
     "fusion_config": {"a": True},
-    "gguf_file": "x.gguf", "ignore_mismatched_sizes": True, "kernel_config": object(),
+    "ignore_mismatched_sizes": True, "kernel_config": object(),
     "key_mapping": {"a": "b"},
     "max_memory": {"cpu": "1GB"}, "output_loading_info": True, "proxies": {"http": "x"},
     "quantization_config": {"load_in_4bit": True}, "state_dict": {"a": 1}, "tp_plan": "auto", "tp_size": 2,
@@ -69,7 +69,7 @@ ACCEPTED = {
     "offload_folder": "x", "generation_config": object(), "code_revision": "x", "tqdm_class": object,
     "add_pooling_layer": True, "token": False, "subfolder": "", "revision": "main", "variant": None,
     "cache_dir": "x", "local_files_only": True, "force_download": True, "config": None, "dtype": None,
-    "torch_dtype": None, "disable_mmap": True,
+    "torch_dtype": None, "disable_mmap": True, "gguf_file": None,
 }  # fmt: skip
 # Of transformers' own inner calls.
 INTERNAL = {"_adapter_model_path", "_configuration_file", "commit_message", "repo_id",

@@ -7,7 +7,7 @@ from typing import Any
 import fastplm
 from fastplm.arrays import DTYPES
 from fastplm.families import family_of
-from fastplm.hub import resolve
+from fastplm.hub import resolve_model
 
 _NEW = 256  # tokens of an answer, as in the pipelines
 
@@ -52,7 +52,8 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def load(name: str, dtype: str) -> tuple[Any, Any]:
     """The tokenizer and the model of a folder or hub id, which must generate."""
-    config = fastplm.PretrainedConfig.from_pretrained(resolve(Path(name) if Path(name).is_dir() else name))
+    folder = resolve_model(Path(name) if Path(name).is_dir() else name)
+    config = fastplm.PretrainedConfig.from_pretrained(folder)
     both = family_of(config.model_type).stacks == "both"
     auto = fastplm.AutoModelForSeq2SeqLM if both else fastplm.AutoModelForCausalLM
     return fastplm.AutoTokenizer.from_pretrained(name), auto.from_pretrained(name, dtype=dtype)

@@ -107,9 +107,9 @@ def _loaded(path: str, options: argparse.Namespace) -> Any:
     """A generator of a decoder, or else a sentence encoder."""
     from fastplm import AutoModelForCausalLM, AutoTokenizer, Generator, PretrainedConfig, SentenceEncoder
     from fastplm.families import FAMILIES, family_of
-    from fastplm.hub import resolve
+    from fastplm.hub import resolve_model
 
-    folder = resolve(path)
+    folder = resolve_model(path)
     if not (folder / "modules.json").exists():
         family = PretrainedConfig.from_pretrained(folder).model_type
         if family in FAMILIES and family_of(family).stacks == "decoder":

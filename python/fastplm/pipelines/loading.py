@@ -26,6 +26,7 @@ REFUSED = {
 _OF_FILES = (
     "cache_dir",
     "force_download",
+    "gguf_file",
     "local_files_only",
     "subfolder",
 )  # of model_kwargs: the tokenizer's too
@@ -154,11 +155,11 @@ def _load_model(task: str | None, model: Any, arguments: dict[str, Any]) -> tupl
 
 def _task_of_folder(model: str | os.PathLike[str], arguments: dict[str, Any]) -> str:
     """The task of a checkpoint, by the class that wrote it."""
-    from fastplm.hub import resolve
+    from fastplm.hub import resolve_model
     from fastplm.naming import CLASS_NAME, task_of
 
     names = ("revision", "token", *_OF_FILES)
-    folder = resolve(model, **{name: arguments[name] for name in names if name in arguments})
+    folder = resolve_model(model, **{name: arguments[name] for name in names if name in arguments})
     classes = fastplm.PretrainedConfig.from_pretrained(folder).architectures or []
     named = classes and CLASS_NAME.fullmatch(classes[0])
     task = task_of_head(task_of(classes[0])) if named else None

@@ -18,7 +18,8 @@ class AutoTokenizer:
         cls, pretrained_model_name_or_path: str | os.PathLike[str], *inputs: Any, **kwargs: Any
     ) -> Any:
         """The tokenizer of a folder, of a model on the hub, or of one file: tokenizer.json, tekken.json, a
-        SentencePiece .model or a .tiktoken file.
+        SentencePiece .model, a .tiktoken or a .gguf file. gguf_file: the GGUF file of the folder to read it
+        from, which is also read where nothing else is there.
 
         A tokenizer.json gives what tokenizers' Tokenizer.from_file gives; a folder or hub id gives what
         transformers' AutoTokenizer gives, of the type of the class it names (fastplm.BertTokenizer, ...).

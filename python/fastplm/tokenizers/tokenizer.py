@@ -21,7 +21,7 @@ from fastplm.tokenizers.classes.names import PLAIN_NAME, base_name, own_name, re
 from fastplm.tokenizers.classes.parts import TokenizerClass
 from fastplm.tokenizers.construct import construct
 from fastplm.tokenizers.files.assemble import OPTIONS, Assembled
-from fastplm.tokenizers.files.folder import read_class_file, read_folder, read_one_file
+from fastplm.tokenizers.files.folder import gguf_of, read_class_file, read_folder, read_one_file
 from fastplm.tokenizers.files.known_settings import check_arguments, check_folder_arguments
 from fastplm.tokenizers.files.tokenizer_json import source_of
 from fastplm.tokenizers.interface import Interface
@@ -157,13 +157,22 @@ def load(
     if inputs:
         raise TypeError(f"{where}: {len(inputs) + 1} arguments without a name; expected 1, others by name")
     hub = {key: kwargs.pop(key) for key in _WHERE if key in kwargs}
+    gguf_file = kwargs.pop("gguf_file", None)
     config, trusted = kwargs.pop("config", None), kwargs.pop("trust_remote_code", None)
     kwargs.pop("tokenizer_class", None)  # the files, or the class it is called on, say it
     check_arguments(where, kwargs)
     check_folder_arguments(where, kwargs)
     path = Path(name).expanduser()
     tokenizer: Tokenizer
-    if not path.is_file():
+    gguf = gguf_of(name, gguf_file, hub)
+    if gguf is not None:
+        from fastplm.tokenizers.files.gguf import read_gguf  # imports numpy
+
+        made = read_gguf(
+            gguf, name=os.fspath(name), class_name=None if kind is None else kind.class_name, **kwargs
+        )
+        tokenizer = _made(made, kind)
+    elif not path.is_file():
         from fastplm.hub import resolve
 
         made = read_folder(

@@ -27,7 +27,7 @@ _CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
 _BREAKS = r"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 CL100K_WORDS = _CONTRACTION + r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+" + _BREAKS
-_QWEN2_WORDS = _CONTRACTION + r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+" + _BREAKS
+QWEN2_WORDS = _CONTRACTION + r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+" + _BREAKS
 _QWEN3_5_WORDS = _CONTRACTION + r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+" + _BREAKS
 BYTES = byte_level(prefix_space=True)  # the decoder of all byte-level models
 
@@ -127,7 +127,7 @@ BYTE_LEVEL = {
         readd="named", padding_side="left",
     ),
     "Qwen2Tokenizer": TokenizerClass(
-        _qwen(_QWEN2_WORDS), None, "BPE", MERGED, _QWEN_TOKENS, readd="plain"
+        _qwen(QWEN2_WORDS), None, "BPE", MERGED, _QWEN_TOKENS, readd="plain"
     ),
     "Qwen3_5Tokenizer": TokenizerClass(_qwen(_QWEN3_5_WORDS), None, "BPE", MERGED, _QWEN_TOKENS),
     "CLIPTokenizer": TokenizerClass(

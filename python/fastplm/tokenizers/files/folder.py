@@ -38,6 +38,7 @@ from fastplm.tokenizers.files.vocabulary import (
 )
 
 _ALL_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", TEKKEN)  # of tokenizers
 # A file by itself has no names for its special tokens: these, where they are there.
 _USUAL_TOKENS = {
     "unk_token": "[UNK]",
@@ -74,6 +75,21 @@ def read_one_file(path: Path, **kwargs: Any) -> tuple[Assembled, dict[str, Any]]
     }
     given = {key: kwargs[key] for key in (*NAMED_TOKENS, *LISTS) if kwargs.get(key) is not None}
     return Assembled(str(path), None, source, options), given
+
+
+def gguf_of(name: str | os.PathLike[str], file: Any, hub: dict[str, Any]) -> Path | None:
+    """The GGUF file to read: `file` of the folder or hub id `name`, `name` itself, or the one in a folder
+    without files of a tokenizer. Raises FileNotFoundError, ValueError.
+    """
+    from fastplm.hub import GGUF, find_gguf, resolve_model
+
+    path = Path(name).expanduser()
+    if file is not None or (path.suffix == GGUF and path.is_file()):
+        return resolve_model(name, gguf_file=file, **hub)
+    path = path / (hub.get("subfolder") or "")
+    if not path.is_dir() or any(found for pattern in _FILES for found in path.glob(pattern)):
+        return None
+    return find_gguf(path)
 
 
 def read_class_file(path: Path, class_name: str, **kwargs: Any) -> Assembled:

@@ -42,7 +42,6 @@ _NOT_IN_A_FILE = {
     "gguf_file": "tokenizer.json",
 }
 _REFUSED = {
-    "gguf_file": "fastplm reads no GGUF files; expected a folder with the tokenizer's own files",
     "mistral_format": "fastplm does not use mistral-common; expected mistral_format=False",
     "proxies": "huggingface_hub takes none; expected the environment variable HTTPS_PROXY",
     "use_auth_token": "expected token=",
