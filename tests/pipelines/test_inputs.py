@@ -195,6 +195,13 @@ def test_answers_where_none_is_possible(folder: Any) -> None:
     assert cut == pipe(question="where is", context="paris")
 
 
+def test_answers_that_differ_in_case_are_one(folder: Any) -> None:
+    pipe = fastplm.pipeline("question-answering", model=folder("answers"))
+    found = pipe(question="who ?", context="Paris paris PARIS", top_k=50, align_to_words=False)
+    texts = [one["answer"].lower() for one in found]
+    assert len(texts) == len(set(texts)) and "paris" in texts
+
+
 def test_answers_in_the_other_order_of_texts(folder: Any) -> None:
     """With padding on the left the context comes first; answers are still of the context alone."""
     tokenizer = fastplm.AutoTokenizer.from_pretrained(folder("answers"), padding_side="left")

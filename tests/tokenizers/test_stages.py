@@ -177,6 +177,12 @@ class TestWordLevel:
         run = tok(model={"type": "WordLevel", "vocab": vocabulary})
         assert run("the cats sat, zzz") == ["the", "[UNK]", "sat", ",", "[UNK]"]
 
+    def test_sparse_ids(self, tok, vocabulary):
+        far = {**vocabulary, "cat": 2_000_000, "the": 1_900_000}
+        run = tok(model={"type": "WordLevel", "vocab": far})
+        assert run.ours("the cat", add_special_tokens=False)["input_ids"] == [1_900_000, 2_000_000]
+        run("the cat sat")
+
     def test_missing_unknown_token_is_an_error_when_needed(self, tok):
         model = {"type": "WordLevel", "vocab": {"the": 0, "cat": 1}}
         run = tok(model=model, added_tokens=[], post_processor=None)
