@@ -53,7 +53,8 @@ def test_settings(llama, form):
     short = f"int{form.bits}"
     assert model.to(short) is model
     if form == WeightFormat(form.bits):
-        for how in ({"dtype": short}, {"quantization_config": {"bits": form.bits}}):
+        whole_rows = [{"quantization_config": {"bits": 8, "group_size": -1, "sym": None}}] * (form.bits == 8)
+        for how in ({"dtype": short}, {"quantization_config": {"bits": form.bits}}, *whole_rows):
             assert np.array_equal(logits(llama, **how), model(IDS, attention_mask=MASK).logits)
 
 

@@ -97,6 +97,9 @@ class TestRules:
     def test_the_last_of_equal_pieces_counts(self, run: Any) -> None:
         run([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0], ["ab", -3.0]], "abaab")
 
+    def test_unknowns_together_may_begin_a_piece(self, run: Any) -> None:
+        assert run([UNKNOWN, ["xyz", -1.0], ["a", -1.0]], "axyaxyz") == ["a", "<unk>", "a", "xyz"]
+
     def test_equal_pieces_are_not_written(self, load: Any, tmp_path: Path) -> None:
         """They are one token here, and the ids behind them would move."""
         ours = load(tokenizer(unigram([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0]], 0)))[0]

@@ -287,6 +287,18 @@ def test_no_labels_give_torchs_nan() -> None:
     assert ops.linear_cross_entropy(x, sample(5, 4), none, reduction="sum") == 0
 
 
+@pytest.mark.parametrize("at", [0, 7, 12])
+def test_large_logits(at: int) -> None:
+    """The largest of a row, wherever it stands, keeps the others' exponentials finite."""
+    x = wanted(3, 13)
+    with torch.no_grad():
+        x[:, at] = 500.0
+    labels = torch.tensor([0, 7, 12])
+    got, want = ops.cross_entropy(x, labels), torch.nn.functional.cross_entropy(x, labels)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in (got, want)))
+
+
 def test_other_layouts_give_the_same() -> None:
     x, w = sample(6, 10), sample(4, 10)
     assert torch.equal(ops.linear(x.T.contiguous().T, w.T.contiguous().T), ops.linear(x, w))

@@ -241,6 +241,16 @@ def test_answers_in_pieces(words: Any) -> None:
             assert not (cut[0][0] <= answer["answer_start"][0] and cut[-1][1] >= found_end(answer))
         with_answer.append(whole)
     assert 0 < sum(with_answer) < len(with_answer)
+    offsets = [None, (0, 2), (3, 5), (6, 9)]
+    for answer_at, tokens in (
+        ((3, 9), (2, 3)),
+        ((4, 5), (2, 2)),
+        ((0, 5), (1, 2)),
+        ((-1, 2), (0, 0)),
+        ((3, 12), (0, 0)),
+        ((12, 15), (0, 0)),
+    ):
+        assert questions._tokens(offsets, *answer_at) == tokens
     starts, ends = np.zeros((2, len(features), 32))
     for i, feature in enumerate(features):
         if with_answer[i]:
