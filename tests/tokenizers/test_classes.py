@@ -235,6 +235,12 @@ def test_an_unknown_token_that_has_a_score() -> None:
         fastplm.PegasusTokenizer(**given)
 
 
+def test_clip_cuts_its_words_again() -> None:
+    """Where a name that its pattern keeps whole is no token."""
+    given = {**_vocabulary("BPE"), "bos_token": "c", "eos_token": "d"}
+    assert_same(*(library.CLIPTokenizer(**given) for library in (fastplm, transformers)))
+
+
 # A class on a folder whose tokenizer.json is of another model, or written by another class.
 OTHERS = [(name, other) for name in ("BertTokenizer", "GPT2Tokenizer", "LlamaTokenizer", "T5Tokenizer",
                                      "XLMRobertaTokenizer", "CLIPTokenizer", "PreTrainedTokenizerFast")

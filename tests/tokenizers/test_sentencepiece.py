@@ -235,6 +235,17 @@ def test_ids_and_symbols_of_a_written_file(tmp_path: Path) -> None:
         AutoTokenizer.from_pretrained(file)
 
 
+def test_very_long_pieces_are_refused(tmp_path: Path) -> None:
+    """With byte-pair encoding time grows with their square."""
+    path = tmp_path / "tokenizer.model"
+    for size in (4096, 5000):
+        path.write_bytes(model(field(2, field(3, 2))) + piece("a" * size, -20.0))
+        if size == 4096:
+            AutoTokenizer.from_pretrained(path)
+    with pytest.raises(CheckpointError, match="piece 11 has 5000 bytes; expected at most 4096"):
+        AutoTokenizer.from_pretrained(path)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_sentencepiece(tmp_path / "tokenizer.model")

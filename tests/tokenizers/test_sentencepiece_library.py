@@ -181,6 +181,14 @@ def test_keys_that_end_within_a_character(models: dict[str, Any], tmp_path: Path
     assert_same(*load(tmp_path / "some.model", edited.SerializeToString()), texts)
 
 
+@pytest.mark.parametrize("kind", ["bpe", "char"])
+def test_symbols_that_reach_into_the_next_word(kind: str, models: dict[str, Any], tmp_path: Path) -> None:
+    edited = edit(models[kind], "as it is")
+    edited.pieces.add(piece="t\u2581a", score=0.0, type=edited.pieces[0].USER_DEFINED)
+    raw = edited.SerializeToString()
+    assert_same(*load(tmp_path / "some.model", raw), ["cat and a bat at", "at a", "t at  a"])
+
+
 def test_long_texts(models: dict[str, Any], lines: list[str], tmp_path: Path) -> None:
     """So long that the library lowers its sums; of known and unknown characters."""
     texts = ["\U00012345" * 6000 + "x", "the \U00012345" * 3000, "\n".join(lines[:500])]
