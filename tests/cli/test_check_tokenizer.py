@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from fastplm.cli import main
-from fastplm.cli.check_tokenizer import TEXTS
+from fastplm.cli.check_tokenizer import TEXTS, _embedding_rows
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "kettle", "is", "on", ".", "##s", "a", "!"]
 
@@ -141,6 +143,12 @@ def test_rows_of_the_model(rows: int, code: int, folder: Path, capsys: pytest.Ca
     said = " ".join(report["problems"] + report["notes"])
     assert ("2 tokens have ids beyond the model's 11 embedding rows, the first is 'a', 11" in said) == code
     assert ("3 embedding rows that no token uses" in said) == (rows > len(WORDS))
+
+
+def test_what_is_no_matrix_has_no_rows(tmp_path: Path) -> None:
+    weights = {"wte.weight": np.float32(1), "shared.weight": np.zeros(3), "a.wte.weight": np.zeros((20, 2))}
+    save_file({name: np.asarray(value) for name, value in weights.items()}, tmp_path / "model.safetensors")
+    assert _embedding_rows(tmp_path) == 20
 
 
 def test_rows_of_a_real_model_come_from_its_weights(minilm: Path, capsys: pytest.CaptureFixture[str]) -> None:

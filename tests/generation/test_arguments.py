@@ -78,6 +78,17 @@ def test_a_cache_from_before(models, beams):
         ours.generate(**inputs, cache=ours(ids).cache, max_new_tokens=2)
 
 
+def test_a_mask_hides_what_a_cache_saw():
+    reference, ours = pair("LlamaForCausalLM")
+    ids, mask = prompts((9, 9))["input_ids"], torch.ones(2, 9, dtype=torch.int64)
+    mask[0, :3] = mask[1, 2:4] = 0
+    given = {"attention_mask": mask, "max_new_tokens": 8, "eos_token_id": None}
+    want = reference.generate(ids, past_key_values=reference(ids[:, :6]).past_key_values, **given)
+    assert torch.equal(ours.generate(ids, cache=ours(ids[:, :6]).cache, **given), want)
+    seen = ours.generate(ids, cache=ours(ids[:, :6]).cache, **{**given, "attention_mask": None})
+    assert not torch.equal(seen, want)
+
+
 def test_a_given_cache_keeps_the_rows_that_ended():
     ours = pair("LlamaForCausalLM")[1]
     inputs = {name: array.numpy() for name, array in prompts((5, 5)).items()}
@@ -349,6 +360,10 @@ def test_longer_than_the_context(tmp_path):
     with pytest.raises(ValueError, match="13 tokens; this model takes at most 12"):
         ours.generate([[5] * 10], max_new_tokens=5, eos_token_id=None)
     assert ours.generate([[5] * 10], max_new_tokens=3, eos_token_id=None).shape == (1, 13)
+    reference = transformers.GPT2LMHeadModel.from_pretrained(tmp_path)
+    want = reference.generate(torch.tensor([[5] * 10]), eos_token_id=None)
+    with pytest.warns(UserWarning, match="it ends at 12 tokens"):  # not 20 tokens behind the prompt
+        assert ours.generate([[5] * 10], eos_token_id=None).tolist() == want.tolist()
 
 
 def test_logits_that_are_nan(tmp_path):

@@ -150,15 +150,13 @@ def test_caches(model):
 def test_tokens_to_begin_with():
     reference, model = pair("T5ForConditionalGeneration")
     inputs = prompts((6, 4))
+    begun = {"decoder_start_token_id": torch.tensor([3, 4]), "forced_bos_token_id": 8}
+    then = reference.generate(**inputs, **begun, max_new_tokens=5)[:, 2].tolist()
     for given in (
         {"decoder_start_token_id": 5},
         {"decoder_start_token_id": [5, 6]},
         {"forced_bos_token_id": 9},
-        {
-            "decoder_start_token_id": torch.tensor([3, 4]),
-            "forced_bos_token_id": 8,
-            "begin_suppress_tokens": [1, 9],
-        },
+        {**begun, "begin_suppress_tokens": then},  # behind the token that is forced
     ):
         want = reference.generate(**inputs, **given, max_new_tokens=5)
         assert torch.equal(model.generate(**inputs, **given, max_new_tokens=5), want)
@@ -220,8 +218,9 @@ def test_warnings(model):
         ({"min_length": 200}, "min_length is 200, more than max_length"),
         ({"max_new_tokens": None}, "neither max_new_tokens nor max_length is set; it ends at 29 tokens"),
     ):
-        with pytest.warns(UserWarning, match=message):
+        with pytest.warns(UserWarning, match=message) as caught:
             model.generate(**inputs, **{"max_new_tokens": 2, **given})
+        assert {warning.filename for warning in caught} == {__file__}  # they name the caller's line
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.generate(**inputs, max_new_tokens=2)

@@ -75,6 +75,19 @@ def test_rows_and_requests_each_have_their_own_place(stories):
         assert [r.result().text for r in running] == want
 
 
+def test_any_end_will_do(stories):
+    """Behind the whole text the likeliest of the ends follows; one that the model has not is none."""
+    model, tokenizer = stories
+    ids, constraint = tokenizer("Tim saw")["input_ids"], Constraint.choice(["a dog"])
+    ends = [
+        model.generate(
+            [ids], constraint=constraint, tokenizer=tokenizer, max_new_tokens=20, eos_token_id=eos
+        )[0, -1]
+        for eos in ([2, 300], [300, 2], [10**6, 300, 2])
+    ]
+    assert ends[0] == ends[1] == ends[2] and ends[0] in (2, 300)
+
+
 def test_what_is_no_grammar(stories):
     model, tokenizer = stories
     with pytest.raises(ValueError, match=r"^constraint: regex: (?!constraint)"):

@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
+from fastplm.quantization.formats import WeightFormat
+from fastplm.quantization.writing import quantize
 from fastplm.settings import WITHOUT_EFFECT
 from tests.models.tiny import FAMILIES, random_batch, save_tiny
 from tests.tolerance import assert_layers
@@ -239,3 +241,10 @@ def test_folders_that_are_refused(folder):
     (folder / "adapter_config.json").write_text("[]")
     with pytest.raises(CheckpointError, match=r"adapter_config\.json: holds a list"):
         fastplm.AutoModel.from_pretrained(folder)
+
+
+def test_quantize_wants_it_merged(tmp_path):
+    save_tiny("bert", tmp_path / "model")
+    save_adapter(tmp_path / "model", "bert", target_modules=["query"])
+    with pytest.raises(UnsupportedError, match="has an adapter; expected none: merge it first"):
+        quantize(tmp_path / "model", tmp_path / "out", WeightFormat(8))

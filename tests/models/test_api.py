@@ -45,6 +45,10 @@ def test_using_a_model_needs_no_torch(folder):
     assert run.stdout.split() == ["numpy", "cpu", "float32", "False"]
 
 
+def test_errors_are_value_errors():
+    assert issubclass(UnsupportedError, ValueError) and issubclass(CheckpointError, ValueError)
+
+
 def test_names():
     for name in fastplm.__all__:
         assert getattr(fastplm, name) is not None and name in dir(fastplm)

@@ -52,6 +52,7 @@ def test_same_model(name, saved, tmp_path, capsys):
         fastplm.AutoModel.from_pretrained(tmp_path / "a")
     assert main(["convert", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
+    assert (said["folder"], said["output"]) == (str(tmp_path / "a"), str(tmp_path / "b"))
     assert all((tmp_path / "b" / file).exists() for file in said["files"]) and said["tensors"] > 20
     assert (tmp_path / "b" / "vocab.txt").read_text() == "a\n" and not (tmp_path / "b" / "run.py").exists()
     theirs = getattr(transformers, name).from_pretrained(tmp_path / "b")

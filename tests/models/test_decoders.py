@@ -507,6 +507,29 @@ def test_positions_and_embeddings(tmp_path):
             assert_layers([model(ids, logits_to_keep=keep).logits], [want])
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "prefix"),
+    [
+        ("GraniteForCausalLM", {"embedding_multiplier": 3.0}, ""),
+        ("LlamaForCausalLM", {}, ""),
+        ("MarianMTModel", {"scale_embedding": True}, "decoder_"),
+        ("BartForConditionalGeneration", {"scale_embedding": True}, "decoder_"),
+    ],
+)
+def test_vectors_in_the_place_of_tokens(name, settings, prefix, tmp_path):
+    """Some families scale them as they scale their tokens' rows, others take them as they are."""
+    reference = save_class(name, tmp_path, Tiny(extra=settings))
+    model = getattr(fastplm, name).from_pretrained(tmp_path)
+    ids, _ = random_batch(61, (9, 9))
+    given = {"input_ids": torch.from_numpy(ids)} if prefix else {}
+    given[f"{prefix}inputs_embeds"] = torch.from_numpy(
+        np.random.default_rng(0).standard_normal((2, 9, model.engine.width)).astype(np.float32)
+    )
+    with torch.no_grad():
+        want = reference(**given).logits
+    assert_layers([model(**given).logits], [want])
+
+
 def test_masks_of_four_dimensions(tmp_path):
     for name in DECODERS:
         reference = save_class(name, tmp_path / name)

@@ -44,6 +44,17 @@ def change(file, **settings):
     file.write_text(json.dumps({**old, **settings}))
 
 
+def test_names_of_the_hub(root, tmp_path, monkeypatch):
+    """SENTENCE_TRANSFORMERS_HOME is where models lie, unless a call says where."""
+    place = tmp_path / "models--owner--scores"
+    shutil.copytree(root / "BertForSequenceClassification1", place / "snapshots" / ("a" * 40))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("a" * 40)
+    given = fastplm.CrossEncoder("owner/scores", cache_folder=str(tmp_path))
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path))
+    assert np.array_equal(fastplm.CrossEncoder("owner/scores").predict(PAIRS), given.predict(PAIRS))
+
+
 @pytest.mark.parametrize("labels", [1, 3])
 def test_scores_of_pairs(root, labels):
     ours, theirs = both("CrossEncoder", root / f"BertForSequenceClassification{labels}")

@@ -1,8 +1,10 @@
 """Matrices of integers: asked for, balanced, written, and read from checkpoints of GPTQ and AWQ."""
 
 import functools
+import itertools
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import fastplm
-from fastplm.cli import main
+from fastplm.cli import main, quality
 from fastplm.cli.perplexity import measure
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.quantization.formats import WeightFormat
@@ -53,7 +55,8 @@ def test_settings(llama, form):
     short = f"int{form.bits}"
     assert model.to(short) is model
     if form == WeightFormat(form.bits):
-        for how in ({"dtype": short}, {"quantization_config": {"bits": form.bits}}):
+        whole_rows = [{"quantization_config": {"bits": 8, "group_size": -1, "sym": None}}] * (form.bits == 8)
+        for how in ({"dtype": short}, {"quantization_config": {"bits": form.bits}}, *whole_rows):
             assert np.array_equal(logits(llama, **how), model(IDS, attention_mask=MASK).logits)
 
 
@@ -62,6 +65,7 @@ def test_settings(llama, form):
     [
         ({"bits": 3}, "bits is 3; expected 4 or 8"),
         ({"bits": 4, "group_size": 16}, "group_size is 16; expected 32, 64 or 128"),
+        ({"bits": 4, "group_size": 64.0}, r"group_size is 64\.0; expected 32, 64 or 128"),
         ({"bits": 4, "sym": 1}, "sym is 1; expected True or False"),
         ({"bits": 8, "group_size": 32}, "group_size is 32; expected none"),
         ({"bits": 8, "group_size": 1}, "group_size is 1; expected none"),
@@ -187,6 +191,9 @@ def test_a_written_model_says_what_it_is(llama, tmp_path):
         UnsupportedError, match="quantization_config: int8; this checkpoint's weights are int4_g64"
     ):
         logits(out, quantization_config={"bits": 8})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match=r"empty: has 0 models of config\.json and model\.safetensors"):
+        quantize(tmp_path / "empty", tmp_path / "again", WeightFormat(8))
     assert np.array_equal(logits(out, dtype="auto"), logits(out, dtype=torch.bfloat16))
     model = fastplm.AutoModelForCausalLM.from_pretrained(out)
     model.save_pretrained(tmp_path / "saved")
@@ -197,7 +204,13 @@ def test_a_written_model_says_what_it_is(llama, tmp_path):
             logits(out)
 
 
-def test_command(data, tmp_path, capsys):
+@pytest.fixture
+def clock(monkeypatch):
+    """Each look at it is a second later."""
+    monkeypatch.setattr(quality, "time", SimpleNamespace(perf_counter=itertools.count().__next__))
+
+
+def test_command(data, tmp_path, capsys, clock):
     text = tmp_path / "text.txt"
     text.write_text("Once upon a time, there was a little girl who had a red ball. " * 20)
     folder = data / "stories260k" / "hf"
@@ -208,12 +221,25 @@ def test_command(data, tmp_path, capsys):
     for name in ("megabytes", "megabytes_in_memory"):
         assert report[name]["quantized"] < 0.5 * report[name]["original"]
     assert report["perplexity"]["quantized"] < 1.1 * report["perplexity"]["original"]
-    assert report["same_likeliest_token"] > 0.8
+    assert report["tokens_per_second"] == {"original": 64, "quantized": 64}
+    ids = fastplm.AutoTokenizer.from_pretrained(folder)(text.read_text())["input_ids"]
+    models = [fastplm.AutoModelForCausalLM.from_pretrained(place) for place in (folder, tmp_path / "out")]
+    same = []
+    for begin in range(0, len(ids), 128):
+        window = [ids[begin : begin + 128]]
+        first, second = (model(window, use_cache=False).logits[0].argmax(-1) for model in models)
+        same += (first == second).tolist()
+    assert 0.8 < report["same_likeliest_token"] == np.mean(same) < 1
     assert main(["perplexity", str(tmp_path / "out"), str(text)]) == 0
     assert main(["quantize", str(folder), str(tmp_path / "out"), "--dtype", "int8"]) == 2
     assert "is there already" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "out"), "Once"]) == 2
     assert "its weights are integers" in capsys.readouterr().err
+    for option in ("--zeros", "--group-size=64"):
+        assert main(["quantize", str(folder), str(tmp_path / "new"), "--dtype", "int8", option]) == 2
+        assert "expected with int4 only" in capsys.readouterr().err
+    assert main(["quantize", str(folder), str(tmp_path / "new"), "--dtype", "int4", "--zeros", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dtype"] == "int4_zeros"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +269,7 @@ def test_texts_are_read_before_anything_is_written(name, settings, text, complai
         assert done == 2 and complaint in told.err and not (tmp_path / "out").exists()
 
 
-def test_command_of_an_encoder(minilm, tmp_path, capsys):
+def test_command_of_an_encoder(minilm, tmp_path, capsys, clock):
     text = tmp_path / "text.txt"
     text.write_text("A red ball.\nThe train leaves at six.\nHe wrote down the weather every evening.\n")
     assert (
@@ -253,9 +279,12 @@ def test_command_of_an_encoder(minilm, tmp_path, capsys):
         == 0
     )
     report = json.loads(capsys.readouterr().out)
-    assert report["worst_cosine"] > 0.97
+    assert report["tokens_per_second"] == {"original": 1024, "quantized": 1024}
     texts = text.read_text().splitlines()
-    rounded = fastplm.SentenceEncoder(minilm, dtype="int8").encode(texts)
+    exact, rounded = (fastplm.SentenceEncoder(minilm, **d).encode(texts) for d in ({}, {"dtype": "int8"}))
+    cosines = (exact * rounded).sum(-1)
+    assert report["worst_cosine"] == pytest.approx(cosines.min(), abs=1e-5) and cosines.min() > 0.97
+    assert report["mean_cosine"] == pytest.approx(cosines.mean(), abs=1e-5)
     assert np.array_equal(fastplm.SentenceEncoder(tmp_path / "out").encode(texts), rounded)
 
 

@@ -235,6 +235,9 @@ def test_prompts(copy):
     assert np.array_equal(own.encode("a"), ours.encode("q: a", prompt=""))
     with pytest.raises(ValueError, match="prompt_name"):
         fastplm.SentenceEncoder(copy.path, default_prompt_name="nothing")
+    for encoder in (ours, theirs):  # an empty name is a name too
+        with pytest.raises(ValueError, match="''"):
+            encoder.encode("a", prompt_name="")
 
 
 def test_lower_case(copy):

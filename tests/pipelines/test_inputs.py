@@ -203,6 +203,15 @@ def test_answers_where_none_is_possible(folder: Any) -> None:
     assert cut == pipe(question="where is", context="paris")
 
 
+def test_answers_that_differ_in_case_are_one(folder: Any) -> None:
+    pipe = fastplm.pipeline("question-answering", model=folder("answers"))
+    found, alike = (
+        {one["answer"].lower(): one["score"] for one in pipe(question="who ?", context=text, top_k=50)}
+        for text in ("Paris paris PARIS", "paris paris paris")
+    )
+    assert found == pytest.approx(alike) and "paris" in found
+
+
 def test_answers_in_the_other_order_of_texts(folder: Any) -> None:
     """With padding on the left the context comes first; answers are still of the context alone."""
     tokenizer = fastplm.AutoTokenizer.from_pretrained(folder("answers"), padding_side="left")

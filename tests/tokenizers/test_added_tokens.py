@@ -7,6 +7,8 @@ import pytest
 
 from fastplm.tokenizer import AddedToken
 
+tokenizers = pytest.importorskip("tokenizers")
+
 TEXTS = [
     "a <x> b", "a<x>b", "  <x>  ", "<x><x> <x>", "<X> a <x>\t\n<x>",
     "cat <xy> <x>y", "a<x>\u200db <x>é é<x>", "_<x>_",
@@ -35,6 +37,13 @@ def test_flags(settings, load, assert_same, flags):
     ids = [i for encoding in reference.encode_batch(TEXTS) for i in encoding.ids]
     for skip in (True, False):
         assert ours.decode(ids, skip_special_tokens=skip) == reference.decode(ids, skip_special_tokens=skip)
+
+
+@pytest.mark.parametrize("given", [{}, {"normalized": True}, {"normalized": False}], ids=str)
+def test_what_becomes_special_keeps_what_was_asked_for(given):
+    reference = tokenizers.AddedToken("a", **given)
+    reference.special = True
+    assert AddedToken.read(AddedToken("a", **given), special=True).normalized == reference.normalized
 
 
 def test_normalized_tokens_match_normalized_text(settings, load, assert_same):
@@ -182,6 +191,13 @@ def test_add_tokens_later(settings, load, assert_same):
     assert ours.add_special_tokens({"pad_token": "<pad>", "extra_special_tokens": ["<e>"]}) == 2
     assert ours.pad_token_id == ours.convert_tokens_to_ids("<pad>") == len(ours) - 2
     assert "<e>" in ours.all_special_tokens
+
+
+def test_what_is_added_is_not_counted_as_vocabulary(settings, load):
+    ours = load(settings)[0]
+    size = ours.vocab_size
+    ours.add_tokens(["<new>"])
+    assert (ours.vocab_size, len(ours)) == (size, size + 1) and f"vocab_size={size}," in repr(ours)
 
 
 def test_saved_tokenizer_is_the_same(settings, load, tmp_path, assert_same):

@@ -126,6 +126,22 @@ def test_random_byte_level_merges(load, settings, assert_same, letters, count, m
         assert_same(ours, reference, words)
 
 
+def test_tokens_that_share_an_id(load, settings):
+    """Which the fast way through a text cannot tell apart."""
+    chance = random.Random(5)
+    tokens = list("abc")
+    merges = random_merges(chance, tokens, 30, 7)
+    letters = [c for c in map(chr, [*range(33, 127), *range(161, 173), *range(174, 324)]) if c not in "abc"]
+    known = {token: i for i, token in enumerate(tokens + letters)}
+    for token in tokens[5::4]:
+        known[token] = known[tokens[4]]
+    model = {"type": "BPE", "vocab": known, "merges": merges}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    ours, reference = load({**in_tokenizer(settings, model), "pre_tokenizer": byte_level})
+    for text in [*tokens, *("".join(chance.choices("abc ", k=60)) for _ in range(200))]:
+        assert ours.encode_packed([text])[0].tolist() == reference.encode(text).ids
+
+
 def test_of_two_equal_rules_the_later_one_counts(load, settings, assert_same):
     vocabulary = {token: i for i, token in enumerate(["a", "b", "c", "ab", "bc", "abc"])}
     for merges in (["a b", "b c", "a b"], ["a b", "b c", "a b", "a bc", "b c"]):

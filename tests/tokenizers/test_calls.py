@@ -270,6 +270,9 @@ def test_attributes(both: tuple[Any, Any]) -> None:
     assert ours.convert_ids_to_tokens(9) == "cat"
     row = reference("the cat")["input_ids"]
     assert ours.get_special_tokens_mask(row, already_has_special_tokens=True) == [1, 0, 0, 1]
+    for given in ((row,), (row, row, True)):
+        with pytest.raises(ValueError, match="one finished row and already_has_special_tokens=True"):
+            ours.get_special_tokens_mask(*given)
     assert ours.tokenize("the cats, café") == reference.tokenize("the cats, café")
     assert ours.encode("the", "cat") == reference.encode("the", "cat")
     assert "vocab_size=" in repr(ours)

@@ -27,6 +27,7 @@ TEXTS = [
     "",
     "unlike``x'' y&z",
     "hello </s> a",
+    "in 1912 <|startoftext|>",
 ]
 # No tokenizers of texts, or tools of one.
 NOT_OURS = frozenset(
@@ -86,7 +87,7 @@ CASES = [
 
 def _vocabulary(model: str | None) -> dict[str, Any]:
     """Arguments of a constructor."""
-    letters = [*"abcdefghijklmnopqrstuvwxyzCTAS',.!é中国`&<>/\"\n"]
+    letters = [*"abcdefghijklmnopqrstuvwxyzCTAS',.!é中国`&<>/\"\n1279"]
     if model == "WordPiece":
         special = "[PAD] [UNK] [CLS] [SEP] [MASK] <pad> <unk> <s> </s> <mask> <cls> <sep> [QUESTION] ."
         words = [*special.split(), *letters, *("##" + c for c in letters), "cat", "hello", "the"]
@@ -95,8 +96,8 @@ def _vocabulary(model: str | None) -> dict[str, Any]:
         alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
         special = "<s> <pad> </s> <unk> <mask> <|endoftext|> en_XX ar_AR eng_Latn"
         ends = [c + "</w>" for c in alphabet]
-        tokens = [*special.split(), *alphabet, *ends, "▁", "▁a", "he", "ll", "hell", "Ġa", *letters]
-        merges = [("h", "e"), ("l", "l"), ("he", "ll"), ("▁", "a"), ("Ġ", "a")]
+        tokens = [*special.split(), *alphabet, *ends, "▁", "▁a", "he", "ll", "hell", "Ġa", "12", *letters]
+        merges = [("h", "e"), ("l", "l"), ("he", "ll"), ("▁", "a"), ("Ġ", "a"), ("1", "2")]
         return {"vocab": {token: i for i, token in enumerate(dict.fromkeys(tokens))}, "merges": merges}
     scoreless = "<s> <pad> </s> <unk> <mask> en_XX ar_AR [CLS] [SEP] [MASK] [PAD] [UNK] <cls> <sep>"
     special = scoreless.split()
@@ -212,6 +213,32 @@ def test_copies_keep_the_class() -> None:
         assert isinstance(other, fastplm.BertTokenizer)
         assert (other.do_lower_case, other.init_kwargs) == (False, tokenizer.init_kwargs)
         assert other(TEXTS).data == tokenizer(TEXTS).data
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "gpt2"])
+def test_a_wrong_class_that_is_known_to_be_named(model_type: str, tmp_path: Path) -> None:
+    """Some models' checkpoints name LlamaTokenizer; the model type decides."""
+    vocabulary = _vocabulary("BPE")
+    transformers.Qwen2Tokenizer(**vocabulary).save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "LlamaTokenizer"}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    assert_same(*(library.AutoTokenizer.from_pretrained(tmp_path) for library in (fastplm, transformers)))
+
+
+def test_an_unknown_token_that_has_a_score() -> None:
+    """It is then not what stands for unknown text."""
+    scored = [(p, -1.0 if p == "[UNK]" else score) for p, score in _vocabulary("Unigram")["vocab"]]
+    given = {"vocab": scored, "unk_token": "[UNK]"}
+    assert_same(*(library.DebertaV2Tokenizer(**given) for library in (fastplm, transformers)))
+    with pytest.raises(CheckpointError, match="expected a piece with the score 0"):
+        fastplm.PegasusTokenizer(**given)
+
+
+def test_clip_cuts_its_words_again() -> None:
+    """Where a name that its pattern keeps whole is no token."""
+    given = {**_vocabulary("BPE"), "bos_token": "c", "eos_token": "d"}
+    assert_same(*(library.CLIPTokenizer(**given) for library in (fastplm, transformers)))
 
 
 # A class on a folder whose tokenizer.json is of another model, or written by another class.
@@ -367,7 +394,7 @@ def test_files_for_versions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pre_tokenizer", ["Sequence", "Metaspace", "ByteLevel"])
 @pytest.mark.parametrize(
     "config", [{"model_type": "mistral", "transformers_version": "4.57.2"}, {"transformers_version": "5.0.0"},
-               {"model_type": "llama"}, {}]
+               {"model_type": "mistral", "transformers_version": "5.0.0.dev0"}, {"model_type": "llama"}, {}]
 )  # fmt: skip
 def test_the_regex_of_mistral(
     fix: bool | None, pre_tokenizer: str, config: dict[str, str], tmp_path: Path

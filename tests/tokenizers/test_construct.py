@@ -136,14 +136,16 @@ def test_a_file_of_words(by_name: bool, tmp_path: Path) -> None:
 def test_files_of_merges(tmp_path: Path) -> None:
     vocab, merges = tmp_path / "v.json", tmp_path / "m.txt"
     vocab.write_text(json.dumps(BYTE_LEVEL), encoding="utf-8")
-    merges.write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in MERGES), encoding="utf-8")
     reference = transformers.GPT2Tokenizer(BYTE_LEVEL, MERGES)
-    for ours in (
-        fastplm.GPT2Tokenizer(str(vocab), str(merges)),
-        fastplm.GPT2Tokenizer(vocab_file=str(vocab), merges_file=str(merges)),
-    ):
-        assert ours.get_vocab() == reference.get_vocab()
-        assert ours(TEXTS).data == reference(TEXTS).data
+    for end in ("\n", "\r\n"):
+        lines = ["#version: 0.2", *(f"{a} {b}" for a, b in MERGES), ""]
+        merges.write_bytes(end.join(lines).encode())
+        for ours in (
+            fastplm.GPT2Tokenizer(str(vocab), str(merges)),
+            fastplm.GPT2Tokenizer(vocab_file=str(vocab), merges_file=str(merges)),
+        ):
+            assert ours.get_vocab() == reference.get_vocab()
+            assert ours(TEXTS).data == reference(TEXTS).data
 
 
 @pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "BertTokenizer"])

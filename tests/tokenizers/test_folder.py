@@ -214,7 +214,11 @@ def test_baked_truncation_and_padding_do_not_leak(folder: Any, settings: dict[st
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"padding": {**BAKED["padding"], "strategy": "BatchLongest", "pad_id": 3, "pad_type_id": 2}}],
+    [
+        {},
+        {"padding": {**BAKED["padding"], "strategy": "BatchLongest", "pad_id": 3, "pad_type_id": 2}},
+        {"truncation": {**BAKED["truncation"], "direction": "Right", "max_length": 9, "stride": 1}},
+    ],
 )
 def test_a_file_keeps_its_truncation_and_padding(settings: dict[str, Any], load: Any, change: Any) -> None:
     ours, reference = load({**settings, **BAKED, **change})
@@ -225,6 +229,8 @@ def test_a_file_keeps_its_truncation_and_padding(settings: dict[str, Any], load:
         assert got["token_type_ids"] == [e.type_ids for e in want]
         assert got["attention_mask"] == [e.attention_mask for e in want]
         assert got["offset_mapping"] == [e.offsets for e in want]
+    cut = ours(TEXTS, return_overflowing_tokens=True)["input_ids"]
+    assert cut == [part.ids for e in reference.encode_batch(TEXTS) for part in (e, *e.overflowing)]
     assert len(ours("a b c a b c a b c", padding=False, truncation=False)["input_ids"]) == 11
     assert len(ours.encode_packed(["a b c a b c a b c"])[0]) == 11
 

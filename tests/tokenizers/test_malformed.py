@@ -9,6 +9,7 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
+from fastplm.tokenizers.base.token_table import TokenTable
 
 
 def test_corpus(data: Path) -> None:
@@ -100,6 +101,7 @@ def check(settings: dict[str, Any], folder: Path, kind: type[Exception], message
 def test_surrogates_in_the_vocabulary(settings: dict[str, Any], tmp_path: Path) -> None:
     settings["model"]["vocab"]["\ud800"] = 99
     check(settings, tmp_path, CheckpointError, "surrogate")
+    assert "\ud800" not in TokenTable.of("a file", {"a": 0})
 
 
 def test_entries_that_the_model_does_not_have(settings: dict[str, Any], tmp_path: Path, load: Any) -> None:

@@ -217,6 +217,35 @@ def test_damaged_settings(section: str, change: Any, message: str, tmp_path: Pat
     assert str(path) in str(caught.value)
 
 
+def test_ids_and_symbols_of_a_written_file(tmp_path: Path) -> None:
+    """Ids are places among the pieces; a symbol may be named twice."""
+    path = tmp_path / "tokenizer.model"
+    path.write_bytes(model(field(2, field(3, 2))))
+    original, written = AutoTokenizer.from_pretrained(path), read_sentencepiece(path).to_json()
+    written["normalizer"]["sentencepiece"]["user_defined_symbols"] *= 2
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(written))
+    twice = AutoTokenizer.from_pretrained(file)
+    for text in ("aab USERab ba", "USE USERUSER", "U"):
+        ids = [tok(text, add_special_tokens=False)["input_ids"] for tok in (original, twice)]
+        assert ids[0] == ids[1]
+    written["model"]["vocab"]["aab"] = 1_000_000
+    file.write_text(json.dumps(written))
+    with pytest.raises(CheckpointError, match="a piece has id 1000000, but there are 11 pieces"):
+        AutoTokenizer.from_pretrained(file)
+
+
+def test_very_long_pieces_are_refused(tmp_path: Path) -> None:
+    """With byte-pair encoding time grows with their square."""
+    path = tmp_path / "tokenizer.model"
+    for size in (4096, 5000):
+        path.write_bytes(model(field(2, field(3, 2))) + piece("a" * size, -20.0))
+        if size == 4096:
+            AutoTokenizer.from_pretrained(path)
+    with pytest.raises(CheckpointError, match="piece 11 has 5000 bytes; expected at most 4096"):
+        AutoTokenizer.from_pretrained(path)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_sentencepiece(tmp_path / "tokenizer.model")

@@ -9,6 +9,7 @@ import pytest
 
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
+from tests.tokenizers.charsmap import build_charsmap
 from tests.tokenizers.counts import compared
 from tests.tokenizers.sentencepiece_models import (
     CONTROL_SYMBOLS,
@@ -169,6 +170,23 @@ def test_edited_models(kind: str, how: str, models: dict[str, Any], texts: list[
             load(tmp_path / "some.model", raw)
         return
     assert_same(*load(tmp_path / "some.model", raw), texts)
+
+
+def test_keys_that_end_within_a_character(models: dict[str, Any], tmp_path: Path) -> None:
+    """What is left of the character is no text."""
+    edited = edit(models["unigram"], "as it is")
+    rules = {"中".encode()[:1]: "W", "é".encode()[:1] + b"\xa8": "e"}
+    edited.normalizer_spec.precompiled_charsmap = build_charsmap(rules)
+    texts = ["中", "a中国b 中", "é è\u00c3", "\u4e00a\u4fffa"]
+    assert_same(*load(tmp_path / "some.model", edited.SerializeToString()), texts)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "char"])
+def test_symbols_that_reach_into_the_next_word(kind: str, models: dict[str, Any], tmp_path: Path) -> None:
+    edited = edit(models[kind], "as it is")
+    edited.pieces.add(piece="t\u2581a", score=0.0, type=edited.pieces[0].USER_DEFINED)
+    raw = edited.SerializeToString()
+    assert_same(*load(tmp_path / "some.model", raw), ["cat and a bat at", "at a", "t at  a"])
 
 
 def test_long_texts(models: dict[str, Any], lines: list[str], tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_result_does_not_depend_on_threads(tok: Any, threads: Any) -> None:
         assert tok.encode_packed([texts[i]])[0].tolist() == ids[begin[i] : begin[i + 1]].tolist()
 
 
+@pytest.mark.parametrize("rest", ["", "e\u0301\u302e\u0323 b\u302f\u302e", "cat . a", " \n cat1 "])
+def test_a_long_text_is_shared_out(tok: Any, threads: Any, rest: str) -> None:
+    """Among threads, wherever it is cut; a part whose marks change places asks for another way."""
+
+    def ids(text: str) -> Any:
+        return tok.encode_packed([text], add_special_tokens=False)[0]
+
+    first, second = "hello the cats, mat " * 15_000, rest + " sat on the mat" * 8_000
+    want = np.concatenate([ids(first), ids(second)])
+    for count in (1, 4):
+        threads(count)
+        assert np.array_equal(ids(first + second), want)
+
+
 def test_eight_threads_share_one(tok: Any) -> None:
     want = tok.encode_packed(TEXTS)[0]
     failures = []

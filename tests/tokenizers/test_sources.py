@@ -299,6 +299,9 @@ def test_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     with pytest.raises(UnsupportedError, match=r"PreTrainedTokenizer without a tokenizer\.json"):
         AutoTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()  # vocab.json alone does not tell the class
+    with pytest.raises(FileNotFoundError, match=r"no tokenizer\.json and no vocab\.txt in the folder"):
+        AutoTokenizer.from_pretrained(tmp_path)
 
 
 SENTENCEPIECE = {

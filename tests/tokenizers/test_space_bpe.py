@@ -109,6 +109,16 @@ def test_merges_of_bytes(load: Any, assert_same: Any) -> None:
     assert_same(ours, reference, ["aé", "é a", " éé", "aéa"])
 
 
+def test_tokens_with_spaces_are_in_no_text(load: Any, assert_same: Any) -> None:
+    """A space is written as the mark before any token is looked for."""
+    made = {
+        "tokens": [MARK, "a", "b", f"{MARK}a", f"{MARK}b", " ", " a", "a b", " b"],
+        "merges": [[MARK, "a"], [MARK, "b"]],
+    }
+    ours, reference = load(tokenizer(STAGES["llama 2"], made, BYTES))
+    assert_same(ours, reference, ["a b", " a  a", "b a b ab", " "])
+
+
 def test_limits_are_met(load: Any) -> None:
     """Truncated texts need not be read to their end."""
     made = random_bpe(random.Random(3), MARK + "abc", 30, False)

@@ -132,6 +132,14 @@ class TestWordPiece:
                 run(text)
         assert tok(model={"max_input_chars_per_word": 3})("cat cats") == ["cat", "[UNK]"]
 
+    @pytest.mark.parametrize("n", range(1, 12))
+    def test_every_cut_of_a_short_word(self, tok, vocabulary, n):
+        word = "qrxyzvwqxkjz"
+        both = [word[:n], "##" + word[n:]]
+        run = tok(model={"vocab": {**vocabulary, both[0]: 500, both[1]: 501}})
+        assert run(word) == both
+        assert run.ours.encode_packed([word], add_special_tokens=False)[0].tolist() == [500, 501]
+
     def test_another_prefix(self, tok, vocabulary):
         run = tok(
             model={"continuing_subword_prefix": "@", "vocab": {**vocabulary, "@x": 90, "cat@": 91, "@": 92}}
@@ -176,6 +184,12 @@ class TestWordLevel:
     def test_words_outside_the_vocabulary_are_unknown(self, tok, vocabulary):
         run = tok(model={"type": "WordLevel", "vocab": vocabulary})
         assert run("the cats sat, zzz") == ["the", "[UNK]", "sat", ",", "[UNK]"]
+
+    def test_sparse_ids(self, tok, vocabulary):
+        far = {**vocabulary, "cat": 2_000_000, "the": 1_900_000}
+        run = tok(model={"type": "WordLevel", "vocab": far})
+        assert run.ours("the cat", add_special_tokens=False)["input_ids"] == [1_900_000, 2_000_000]
+        run("the cat sat")
 
     def test_missing_unknown_token_is_an_error_when_needed(self, tok):
         model = {"type": "WordLevel", "vocab": {"the": 0, "cat": 1}}

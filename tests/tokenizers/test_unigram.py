@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastplm.errors import CheckpointError
+from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.tokenizer import AutoTokenizer
 from tests.size import sized
 from tests.tokenizers.awkward import SCALARS
@@ -98,6 +98,15 @@ class TestRules:
 
     def test_the_last_of_equal_pieces_counts(self, run: Any) -> None:
         run([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0], ["ab", -3.0]], "abaab")
+
+    def test_unknowns_together_may_begin_a_piece(self, run: Any) -> None:
+        assert run([UNKNOWN, ["xyz", -1.0], ["a", -1.0]], "axyaxyz") == ["a", "<unk>", "a", "xyz"]
+
+    def test_equal_pieces_are_not_written(self, load: Any, tmp_path: Path) -> None:
+        """They are one token here, and the ids behind them would move."""
+        ours = load(tokenizer(unigram([UNKNOWN, ["a", -1.0], ["a", -5.0], ["b", -1.0]], 0)))[0]
+        with pytest.raises(UnsupportedError, match=r"model\.vocab has a piece twice"):
+            ours.save_pretrained(tmp_path / "saved")
 
     def test_unknown_without_unknown_piece(self, load: Any) -> None:
         for model in (

@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from fastplm import _engine
+
 METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 MARKS = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
@@ -40,6 +42,13 @@ KINDS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def threads():
+    before = _engine.num_threads()
+    yield _engine.set_num_threads
+    _engine.set_num_threads(before)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_tokenizers_take_turns(kind, settings, load):
     """Words of few and of many tokens, short and long, and each of them several times."""
@@ -56,3 +65,19 @@ def test_two_tokenizers_take_turns(kind, settings, load):
         for text in (" ".join(words), " ".join(reversed(words)), *words):
             for ours, reference in pairs:
                 assert ours.encode_packed([text])[0].tolist() == reference.encode(text).ids
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_that_were_forgotten(kind, settings, load, threads):
+    """Words of many tokens come back when the memory for such has been filled with others."""
+    threads(1)
+    parts = {"normalizer": None, "post_processor": None, "decoder": None, "added_tokens": []}
+    ours, reference = load({**settings, **parts, **KINDS[kind](1)})
+    chance = random.Random(1)
+    first = " ".join("".join(chance.choices("abcd", k=chance.randrange(8, 60))) for _ in range(500))
+    others = ["".join(chance.choices("abcd", k=chance.randrange(200, 250))) for _ in range(12_000)]
+    want = reference.encode(first).ids
+    for count in (3000, 6000, 12_000):
+        assert ours.encode_packed([first])[0].tolist() == want
+        ours.encode_packed([" ".join(others[:count])])
+        assert ours.encode_packed([first])[0].tolist() == want

@@ -3,14 +3,18 @@ evaluation.
 """
 
 import copy
+import inspect
 import pickle
+import types
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import fastplm
+from fastplm.training import attention
 from tests.training.test_ops import sample
 
 V, D = 97, 32
@@ -354,3 +358,46 @@ def test_other_modules_are_refused() -> None:
 def test_what_is_no_model():
     with pytest.raises(TypeError, match="accelerate: a int; expected a model of transformers"):
         fastplm.accelerate(3)
+
+
+@pytest.mark.parametrize("name", ["bert", "t5", "modernbert"])
+def test_padding_between_tokens(name: str) -> None:
+    """It is left out where nothing depends on how far tokens are apart."""
+    reference = plain(name).eval()
+    model = fastplm.accelerate(copy.deepcopy(reference))
+    inputs = batch(model, padded=False)
+    inputs["attention_mask"][1, 5:8] = 0
+    if name != "bert":
+        with pytest.raises(fastplm.UnsupportedError, match="the mask hides tokens between others"):
+            model(**inputs)
+        return
+    seen = inputs["attention_mask"] == 1
+    torch.testing.assert_close(
+        model(**inputs).logits[seen], reference(**inputs).logits[seen], atol=1e-5, rtol=1e-4
+    )
+
+
+def test_the_last_query_stands_where_the_last_key_does() -> None:
+    """In double precision too, which torch computes."""
+    g = torch.Generator().manual_seed(0)
+    k, v = (torch.randn(1, 2, 5, 4, generator=g, dtype=torch.float64) for _ in range(2))
+    q = torch.randn(1, 2, 2, 4, generator=g, dtype=torch.float64)
+    seen = torch.ones(2, 5, dtype=torch.bool).tril(3)
+    want = torch.nn.functional.scaled_dot_product_attention(q, k, v, seen).transpose(1, 2)
+    for dtype in (torch.float64, torch.float32):
+        given = (t.to(dtype) for t in (q, k, v))
+        got, _ = attention.attention_forward(torch.nn.Module(), *given, None, is_causal=True)
+        torch.testing.assert_close(got.double(), want, atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_instructions_with_other_numbers_are_another_forward() -> None:
+    plain_code = inspect.unwrap(LlamaRMSNorm.forward).__code__
+    for exponent, known in ((2, True), (4, False)):
+        numbers = tuple(exponent if c == 2 and c is not True else c for c in plain_code.co_consts)
+        forward = types.FunctionType(plain_code.replace(co_consts=numbers), {"torch": torch})
+        model = torch.nn.Sequential(
+            torch.nn.Linear(8, 8), type("Norm", (LlamaRMSNorm,), {"forward": forward})(8)
+        )
+        reference = copy.deepcopy(model)
+        assert hasattr(type(fastplm.accelerate(model)[1]), "_fastplm_class") == known
+        torch.testing.assert_close(model(sample(3, 8)), reference(sample(3, 8)), atol=1e-5, rtol=1e-5)

@@ -74,6 +74,16 @@ def test_somebodys_own_loss_is_kept() -> None:
     torch.testing.assert_close(fastplm.accelerate(model)(**inputs).loss, want, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("setting", ["label_smoothing", "weight"])
+def test_a_loss_module_with_settings_is_kept(setting: str) -> None:
+    model = plain("distilbert").train()
+    options = {"label_smoothing": 0.2, "weight": torch.linspace(0.5, 2, model.config.vocab_size)}
+    model.mlm_loss_fct = torch.nn.CrossEntropyLoss(**{setting: options[setting]})
+    inputs = batch(model)
+    want = model(**inputs).loss
+    torch.testing.assert_close(fastplm.accelerate(model)(**inputs).loss, want, atol=1e-5, rtol=1e-5)
+
+
 def rows_of_linears(
     model: Any, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> list[int]:
@@ -103,22 +113,38 @@ def test_padding_is_computed_nowhere(name: str, monkeypatch: pytest.MonkeyPatch)
     assert tokens not in watched and watched.count(places) >= 2 * 4
 
 
+def test_layers_in_chunks_keep_the_padding() -> None:
+    """A chunk's size has to divide the length."""
+    reference = plain("bert", chunk_size_feed_forward=17).eval()
+    model, inputs = fastplm.accelerate(copy.deepcopy(reference)), batch(reference)
+    torch.testing.assert_close(model(**inputs).loss, reference(**inputs).loss, atol=1e-5, rtol=1e-5)
+
+
 def test_hooks_on_fused_modules_are_called() -> None:
     """Somebody who looks at a module inside a fused block sees what transformers would show."""
     reference = plain("bert").eval()
     model = fastplm.accelerate(copy.deepcopy(reference))
-    inputs, seen = batch(model), []
-    for m in (reference, model):
-        layer = m.bert.encoder.layer[0]
-        for part in (
-            layer.output.LayerNorm,
-            layer.intermediate.dense,
-            layer.intermediate.intermediate_act_fn,
-        ):
-            part.register_forward_hook(lambda _, __, out: seen.append(out))
-        m(**inputs)
-    assert len(seen) == 6
-    torch.testing.assert_close(seen[3:], seen[:3], atol=1e-5, rtol=1e-4)
+    for register in (
+        "register_forward_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+    ):
+        inputs, seen = batch(model), []
+        for m in (reference, model):
+            layer = m.bert.encoder.layer[0]
+            handles = [
+                getattr(part, register)(lambda *given, seen=seen: seen.append(given[-1]))
+                for part in (
+                    layer.output.LayerNorm,
+                    layer.intermediate.dense,
+                    layer.intermediate.intermediate_act_fn,
+                )
+            ]
+            m(**inputs).loss.backward()
+            for handle in handles:
+                handle.remove()
+        assert len(seen) == 6
+        torch.testing.assert_close(seen[3:], seen[:3], atol=1e-5, rtol=1e-4)
 
 
 def test_double_precision_is_left_to_torch() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.library import opcheck
@@ -199,6 +200,15 @@ def test_opcheck(name: str) -> None:
     opcheck(getattr(torch.ops.fastplm, name).default, OPERATORS[name])
 
 
+def test_gates_by_name() -> None:
+    x, up, F = sample(5, 33), sample(5, 33), torch.nn.functional
+    torch.testing.assert_close(ops.swiglu(x, up), F.silu(x) * up)
+    torch.testing.assert_close(ops.geglu(x, up), F.gelu(x) * up, atol=1e-6, rtol=1e-5)
+    want = F.gelu(x, approximate="tanh") * up
+    torch.testing.assert_close(ops.geglu(x, up, approximate=True), want, atol=1e-6, rtol=1e-5)
+    assert not torch.allclose(ops.geglu(x, up), want, atol=1e-6, rtol=1e-5)
+
+
 def test_second_derivatives_are_refused() -> None:
     x = wanted(3, 8)
     y = ops.layer_norm(x)[0].square().sum()
@@ -233,6 +243,28 @@ def test_dropout_follows_torchs_generator() -> None:
     assert columns.std() < 0.05 and rows.std() < 0.015  # no row or column is dropped more than chance says
 
 
+def test_dropout_is_philox() -> None:
+    """What is dropped follows from the seed, the row and the column by Philox4x32 with 7 rounds."""
+    rows, columns, dropped = 512, 1000, 1 << 14  # of 2^16: a quarter
+    torch.manual_seed(3)
+    key, offset = torch.randint(-(2**63), 2**63 - 1, (2,)).numpy().view(np.uint64)
+    low, bits = np.uint64(0xFFFFFFFF), np.uint64(32)
+    row, column = np.indices((rows, columns)).astype(np.uint64)
+    a, b = column // 128 * 16 + column % 16, row
+    c, d = np.full_like(a, offset & low), np.full_like(a, offset >> bits)
+    keys = [key & low, key >> bits]
+    for _ in range(7):
+        first, second = a * np.uint64(0xD2511F53), c * np.uint64(0xCD9E8D57)
+        a, b, c, d = second >> bits ^ b ^ keys[0], second & low, first >> bits ^ d ^ keys[1], first & low
+        keys = [(keys[0] + np.uint64(0x9E3779B9)) & low, (keys[1] + np.uint64(0xBB67AE85)) & low]
+    word = np.choose((column % 128 // 32).astype(int), [a, b, c, d])
+    half = np.where(column % 32 < 16, word & np.uint64(0xFFFF), word >> np.uint64(16))
+    assert (half == dropped).any() and (half == dropped - 1).any()
+    torch.manual_seed(3)
+    got = ops.activation(torch.ones(rows, columns), "none", dropout=dropped / (1 << 16))
+    assert torch.equal(got, torch.from_numpy(half >= dropped) * torch.tensor(4 / 3))
+
+
 def test_gradient_checkpointing_drops_the_same() -> None:
     from torch.utils.checkpoint import checkpoint
 
@@ -255,10 +287,24 @@ def test_no_labels_give_torchs_nan() -> None:
     assert ops.linear_cross_entropy(x, sample(5, 4), none, reduction="sum") == 0
 
 
+@pytest.mark.parametrize("at", [0, 7, 12])
+def test_large_logits(at: int) -> None:
+    """The largest of a row, wherever it stands, keeps the others' exponentials finite."""
+    x = wanted(3, 13)
+    with torch.no_grad():
+        x[:, at] = 500.0
+    labels = torch.tensor([0, 7, 12])
+    got, want = ops.cross_entropy(x, labels), torch.nn.functional.cross_entropy(x, labels)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in (got, want)))
+
+
 def test_other_layouts_give_the_same() -> None:
     x, w = sample(6, 10), sample(4, 10)
     assert torch.equal(ops.linear(x.T.contiguous().T, w.T.contiguous().T), ops.linear(x, w))
     assert torch.equal(ops.layer_norm(x[:, ::2])[0], ops.layer_norm(x[:, ::2].contiguous())[0])
+    for norm in (ops.layer_norm, ops.rms_norm):  # the sum of x and nothing is x
+        assert torch.equal(norm(x)[1], x) and norm(x)[1].data_ptr() == x.data_ptr()
 
 
 @pytest.mark.parametrize(
@@ -288,6 +334,13 @@ def test_other_layouts_give_the_same() -> None:
             ValueError,
             "reduction is 'none'; expected mean or sum",
         ),
+        (
+            lambda x: ops.cross_entropy(x, torch.tensor([0, 1, 1]), reduction="max"),
+            ValueError,
+            "reduction is 'max'; expected mean or sum",
+        ),
+        (lambda x: ops.contrastive(x, x[:2]), ValueError, r"\[3, 4\] and candidates \[2, 4\]; .*m >= n"),
+        (lambda x: ops.attention(*[x[:, None]] * 3, starts(3), window=-1), ValueError, "window is -1"),
         (
             lambda x: ops.attention(*[x[:, None]] * 3, torch.tensor([0, 4], dtype=torch.int32)),
             ValueError,

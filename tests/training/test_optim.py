@@ -69,6 +69,31 @@ def test_clips_as_torch_does(device: str) -> None:
     assert ours[1].grad is not None and ours[1].grad.norm() > 100  # gradients stay as they are
 
 
+@pytest.mark.parametrize(("size", "max_norm"), [(3.0, 1.5), (3.0, 1e6), (1e-8, 1e-6)])
+def test_what_is_clipped_and_by_how_much(size: float, max_norm: float) -> None:
+    """The means say, as the step itself hardly depends on the gradients' size."""
+    ours, theirs = parameters(), parameters()
+    optimizer, reference = AdamW(ours, max_norm=max_norm), torch.optim.AdamW(theirs)
+    for params in (ours, theirs):
+        set_grads(params, 0)
+        for p in params:
+            assert p.grad is not None
+            p.grad *= size / 3
+    torch.nn.utils.clip_grad_norm_(theirs, max_norm)
+    optimizer.step()
+    reference.step()
+    for a, b in zip(ours, theirs, strict=True):
+        got, want = optimizer.state[a]["exp_avg"], reference.state[b]["exp_avg"]
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6 * size)
+
+
+def test_sparse_gradients_are_refused() -> None:
+    table = torch.nn.Embedding(5, 3, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    with pytest.raises(ValueError, match="a gradient is sparse"):
+        AdamW(table.parameters()).step()
+
+
 @pytest.mark.parametrize("begin", [AdamW, torch.optim.AdamW])
 def test_state_dicts_interchange(begin: type[torch.optim.Optimizer]) -> None:
     """Begun with one, continued with the other."""

@@ -3,16 +3,18 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from sklearn import metrics
 
 from fastplm.cli import main
 from fastplm.training.recipes import TASKS, Settings, labels, language, questions, train
-from fastplm.training.recipes.files import read
+from fastplm.training.recipes.files import columns, read
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -85,6 +87,8 @@ def test_every_task(task: str, model: Any, tmp_path: Path) -> None:
     assert sum(p.numel() for p in again.parameters()) > 0
     wanted = {"classification": "f1", "ner": "f1", "qa": "exact_match"}.get(task, "perplexity")
     assert f"eval_{wanted}" in found
+    if wanted == "perplexity":
+        assert found["eval_perplexity"] == pytest.approx(np.exp(found["eval_loss"]))
     if task == "classification":
         assert again.config.label2id == {"bad": 0, "good": 1}
 
@@ -97,12 +101,26 @@ def test_resumed_is_uninterrupted(model: Any, tmp_path: Path) -> None:
     train(*arguments, tmp_path / "whole", file, None, Settings(**options))
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     shutil.rmtree(tmp_path / "cut" / "checkpoint-6")
+    begun = tmp_path / "cut" / "checkpoint-3" / "model.safetensors"
+    before = begun.stat().st_mtime_ns
     train(*arguments, tmp_path / "cut", file, None, Settings(**options, resume=True))
+    assert begun.stat().st_mtime_ns == before, "the first epoch ran again"
     first, second = (
         transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / name).state_dict()
         for name in ("whole", "cut")
     )
     assert all(torch.equal(t, second[name]) for name, t in first.items())
+
+
+def test_the_best_of_the_evaluations_is_kept(model: Any, tmp_path: Path) -> None:
+    file = write(tmp_path / "train.jsonl", ROWS["classification"])
+    arguments = ("classification", str(model("bert")), tmp_path / "out", file)
+    with pytest.raises(ValueError, match="patience needs an evaluation file"):
+        train(*arguments, None, Settings(patience=1))
+    found = train(*arguments, file, Settings(epochs=6, batch_size=8, learning_rate=0.5, patience=2))
+    log = json.loads((tmp_path / "out" / "log.json").read_text())
+    curve = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    assert min(curve) < curve[-2] and found["eval_loss"] == pytest.approx(min(curve))
 
 
 def test_the_command(model: Any, tmp_path: Path, capsys: Any) -> None:
@@ -114,6 +132,12 @@ def test_the_command(model: Any, tmp_path: Path, capsys: Any) -> None:
     assert 0 <= figures["eval_accuracy"] <= 1 and (tmp_path / "out" / "model.safetensors").exists()
     assert main(["train", "qa", str(model("bert")), str(file), "-o", str(tmp_path)]) == 2
     assert "example 1 has no 'question'; expected question, context, answers" in capsys.readouterr().err
+    (tmp_path / "plan").mkdir()
+    for part in model("bert").iterdir():
+        if part.suffix != ".safetensors":
+            shutil.copy(part, tmp_path / "plan")
+    command[2:3] = [str(tmp_path / "plan"), "--from-scratch"]
+    assert main([*command, "-o", str(tmp_path / "new")]) == 0
 
 
 @pytest.mark.parametrize(
@@ -137,6 +161,54 @@ def test_files_of_examples(tmp_path: Path) -> None:
     assert read(tmp_path / "a.tsv") == [{"text": "x\ty", "label": "1"}]
     (tmp_path / "a.txt").write_text("one\n\ntwo\n")
     assert read(tmp_path / "a.txt") == [{"text": "one"}, {"text": "two"}]
+    with pytest.raises(ValueError, match="example 2 has no 'text'; expected text"):
+        columns(tmp_path / "a", [{"text": "a"}, {"text": None}], ["text"])
+
+
+@pytest.fixture(scope="module")
+def words(data: Path) -> Any:
+    return transformers.BertTokenizer.from_pretrained(data / "tokenizers" / "wordpiece" / "bert-base-uncased")
+
+
+def test_blocks(words: Any) -> None:
+    """Each text and a separator behind it; what is left over is left out."""
+    texts = ["a fine film", "dull", "what a dull day"]
+    rows = [{"text": text} for text in texts]
+    whole = [
+        i for text in texts for i in (*words(text, add_special_tokens=False).input_ids, words.sep_token_id)
+    ]
+    assert [block["input_ids"] for block in language.blocks(rows, words, 4)] == [whole[:4], whole[4:8]]
+    assert language.blocks(rows, words, 99) == [{"input_ids": whole}]
+
+
+def test_pairs_of_sentences(words: Any) -> None:
+    rows = [{"text": chr(ord("a") + i % 26) + chr(ord("a") + i // 26)} for i in range(200)]
+    pairs = language.sentence_pairs(rows, words, 16, seed=0)
+    assert len(pairs) == 199
+    for i, pair in enumerate(pairs):
+        follows = pair["input_ids"] == words(rows[i]["text"], rows[i + 1]["text"]).input_ids
+        assert pair["next_sentence_label"] == int(not follows)
+    assert 60 < sum(pair["next_sentence_label"] for pair in pairs) < 140
+
+
+def test_labels_of_texts_and_words(words: Any) -> None:
+    assert labels.classes([{"label": label} for label in ("b", 10, 9, "a", 9)]) == ["9", "10", "a", "b"]
+    rows = [{"tokens": ["Reykjavik", "is", "unaffordable"], "tags": ["B-LOC", "O", "O"]}]
+    (feature,) = labels.tagged(rows, words, 32, labels.tags(rows))
+    told = [(i, label) for i, label in enumerate(feature["labels"]) if label != -100]
+    found = words(rows[0]["tokens"], is_split_into_words=True).word_ids()
+    assert told == [(found.index(0), 1), (found.index(1), 0), (found.index(2), 0)]
+
+
+def test_figures_of_classes_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    right, logits = rng.integers(0, 3, 50), rng.standard_normal((50, 4))
+    got = labels.class_figures(SimpleNamespace(predictions=logits, label_ids=right))
+    want = metrics.precision_recall_fscore_support(
+        right, logits.argmax(-1), average="macro", labels=[0, 1, 2], zero_division=0
+    )
+    assert [got[name] for name in ("precision", "recall", "f1")] == pytest.approx(want[:3])
+    assert got["accuracy"] == pytest.approx(metrics.accuracy_score(right, logits.argmax(-1)))
 
 
 def test_entities_are_counted_whole() -> None:
@@ -150,6 +222,55 @@ def test_squads_scores() -> None:
     assert compare("The Eiffel Tower!", ["eiffel tower"]) == (1.0, 1.0)
     assert compare("Paris in France", ["Paris", "London"]) == (0.0, 0.5)
     assert compare("", [""]) == (1.0, 1.0) and compare("", ["x"]) == (0.0, 0.0)
+
+
+def test_answers_in_pieces(words: Any) -> None:
+    """Each piece that has the whole answer says where; the best one of an example's pieces counts."""
+    context = "He lives here. " * 6 + "She lives in Reykjavik now. " + "They live there. " * 6
+    answer = {"text": ["in Reykjavik"], "answer_start": [context.index("in Reykjavik")]}
+    rows = [{"question": "where?", "context": context, "answers": answer}]
+    features, places = questions.pieces(rows, words, 32)
+    with_answer = []
+    for feature, place in zip(features, places, strict=True):
+        begin, end = feature["start_positions"], feature["end_positions"]
+        if whole := bool(begin):
+            found = place["offsets"][begin][0], place["offsets"][end][1]
+            assert context[slice(*found)] == "in Reykjavik"
+        else:
+            cut = [o for o in place["offsets"] if o]
+            assert not (cut[0][0] <= answer["answer_start"][0] and cut[-1][1] >= found_end(answer))
+        with_answer.append(whole)
+    assert 0 < sum(with_answer) < len(with_answer)
+    offsets = [None, (0, 2), (3, 5), (6, 9)]
+    for answer_at, tokens in (
+        ((3, 9), (2, 3)),
+        ((4, 5), (2, 2)),
+        ((0, 5), (1, 2)),
+        ((-1, 2), (0, 0)),
+        ((3, 12), (0, 0)),
+        ((12, 15), (0, 0)),
+    ):
+        assert questions._tokens(offsets, *answer_at) == tokens
+    starts, ends = np.zeros((2, len(features), 32))
+    for i, feature in enumerate(features):
+        if with_answer[i]:
+            starts[i, feature["start_positions"]] = ends[i, feature["end_positions"]] = 9
+    assert questions.figures(rows, places, SimpleNamespace(predictions=(starts, ends))) == {
+        "exact_match": 1.0, "f1": 1.0,
+    }  # fmt: skip
+
+
+def found_end(answer: dict[str, Any]) -> int:
+    return answer["answer_start"][0] + len(answer["text"][0])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("tokens", [questions.LONGEST_ANSWER, questions.LONGEST_ANSWER + 1])
+def test_the_longest_answer(tokens: int) -> None:
+    context = "x" * 40
+    starts, ends = np.zeros((2, 40))
+    starts[3], ends[3 + tokens - 1] = 9, 9
+    found = questions._answer(context, [(i, i + 1) for i in range(40)], starts, ends)
+    assert (len(found[1]) == tokens) == (tokens == questions.LONGEST_ANSWER)
 
 
 def test_spans_are_given_back(data: Path) -> None:

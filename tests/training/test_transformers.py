@@ -121,3 +121,5 @@ def test_a_saved_model_is_transformers(tmp_path: Any) -> None:
     ):
         torch.testing.assert_close(again.eval()(ids)[0], model(ids)[0], atol=1e-5, rtol=1e-4)
         assert again.config.architectures == ["BertModel"]
+    made, about = fastplm.transformers.AutoModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert made.config._attn_implementation == "fastplm" and not about["missing_keys"]

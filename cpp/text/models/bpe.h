@@ -24,7 +24,6 @@ class Bpe final : public Model {
   bool ignores_merges() const { return ignore_merges_; }
   // Whether a character's symbol is the vocabulary's token for it and nothing else.
   bool is_plain() const { return prefix_.empty() && suffix_.empty(); }
-  // Whether a word may be cut before each U+2581 that follows something else.
   // Whether a character without a token always becomes the tokens of its bytes, and no merge joins those to anything.
   bool bytes_are_apart() const;
   const std::array<int32_t, 256>& bytes() const { return fallback_; }   // ids of <0x00> to <0xFF>, -1: none

@@ -37,7 +37,8 @@ SentencePieceNormalizer::SentencePieceNormalizer(const Value& settings)
   plain_.emplace([&](char32_t c) {
     char bytes[4];
     const std::string_view character(bytes, size_t(write_character(c, bytes)));
-    return c != ' ' && !symbols_.may_begin_with(bytes[0]) && !begins_key(character);
+    const bool maps = charsmap_ && charsmap_->longest(character).size > 0;   // itself, or its first bytes
+    return c != ' ' && !symbols_.may_begin_with(bytes[0]) && !maps && !begins_key(character);
   });
   for (int first = 0; first < 128; ++first) {
     for (int second = 0; second < 128; ++second) {
@@ -54,6 +55,7 @@ SentencePieceNormalizer::SentencePieceNormalizer(const Value& settings)
 
 const char* SentencePieceNormalizer::skip_plain(const char* p, const char* end) const {
   if (only_spaces_) return find_space(p, end);
+  if (is_continuation(*p)) return p;   // a key ended within a character
   const auto is_ascii = [&](const char* q) { return uint8_t(*q) < 0x80; };
   while (true) {
     const char* const begin = p;
@@ -69,7 +71,7 @@ SentencePieceNormalizer::Step SentencePieceNormalizer::next(const char* p, const
     const Charsmap::Match match = charsmap_->longest({p, size_t(end - p)});
     if (match.size > 0) return {match.by, match.size};
   }
-  if (is_continuation(*p)) return {kReplacementCharacter, 1};   // a key ended within a character
+  if (is_continuation(*p)) return {kReplacementCharacter, 1};
   const char* q = p;
   next_character(q);
   return {{p, size_t(q - p)}, size_t(q - p)};

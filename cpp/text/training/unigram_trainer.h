@@ -14,12 +14,12 @@
 namespace fastplm::text {
 
 struct UnigramTrainerOptions {
-  int64_t vocab_size = 8000;               // of the pieces
-  uint32_t max_piece_length = 16;          // in characters
-  double shrinking_factor = 0.75;          // what part of the pieces stays, each round
-  int64_t sub_iterations = 2;              // estimates between two rounds of dropping
-  std::vector<char32_t> initial_alphabet = {};   // pieces in any case, as all characters of the words are
-  std::vector<std::string> excluded = {};        // no pieces: other tokens are written so
+  int64_t vocab_size;                        // of the pieces
+  uint32_t max_piece_length;                 // in characters
+  double shrinking_factor;                   // what part of the pieces stays, each round
+  int64_t sub_iterations;                    // estimates between two rounds of dropping
+  std::vector<char32_t> initial_alphabet;    // pieces in any case, as all characters of the words are
+  std::vector<std::string> excluded;         // no pieces: other tokens are written so
 };
 
 class FASTPLM_EXPORT UnigramTrainer {

@@ -68,9 +68,10 @@ class Constraint:
         """For the rows of one call. vocabulary: how many tokens have a score."""
         if tokenizer is None:
             raise ValueError("constraint: it needs the model's tokenizer; pass tokenizer=")
-        if not eos:
+        ends = [token for token in eos if token < vocabulary]
+        if not ends:
             raise ValueError("constraint: no eos_token_id, with which text that is whole would end; set one")
-        return Matching(self, _tokenizer(tokenizer, vocabulary, tuple(eos)), vocabulary, eos)
+        return Matching(self, _tokenizer(tokenizer, vocabulary, tuple(ends)), vocabulary, ends)
 
     def __repr__(self) -> str:
         return f"Constraint({self._what})"
@@ -81,7 +82,7 @@ class Matching:
 
     def __init__(self, constraint: Constraint, tokenizer: Any, vocabulary: int, eos: Sequence[int]) -> None:
         self._tokenizer, self._grammar = tokenizer, constraint._grammar
-        self._eos = [token for token in eos if token < vocabulary]
+        self._eos = eos
         self._words = (vocabulary + 31) // 32
         self._rows: list[Any] = []
         self._seen = 0

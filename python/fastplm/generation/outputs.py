@@ -7,7 +7,6 @@ from fastplm.outputs import ModelOutput
 
 class _GenerateOutput(ModelOutput):
     def __getattr__(self, name: str) -> Any:
-        name = self._older.get(name, name)
         return self.get(name) if name in self._fields else super().__getattr__(name)
 
 

@@ -30,7 +30,8 @@ def sentence_pairs(rows: list[Row], tokenizer: Any, length: int, seed: int) -> l
     features = []
     for i in range(len(rows) - 1):
         follows = rng.random() < 0.5
-        second = rows[i + 1] if follows else rows[rng.randrange(len(rows))]
+        other = rng.randrange(len(rows) - 1)
+        second = rows[i + 1 if follows else other + (other > i)]
         encoded = tokenizer(rows[i]["text"], second["text"], truncation=True, max_length=length)
         features.append({**encoded, "next_sentence_label": int(not follows)})
     return features
