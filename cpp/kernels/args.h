@@ -159,6 +159,14 @@ struct KeyPages {
 };
 
 template <class T>
+struct CodesOfRowsArgs {  // rows of keys or values as int8 codes, each row with a scale: x = scale * code
+  T* x;  // [count, dim], rows ld apart
+  int64_t ld, count, dim;
+  int8_t* codes;  // [count, dim]
+  float* scales;  // [count]
+};
+
+template <class T>
 struct WriteKeysArgs {  // puts rows of keys and values behind those that are there
   const T *k, *v;  // [count, head_dim], rows ld apart
   int64_t ld, count;

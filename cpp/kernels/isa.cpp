@@ -61,6 +61,8 @@ constexpr FloatKernels<T> float_kernels() {
       .rope = rope<T>,
       .write_keys = write_keys<T>,
       .clear_values = clear_values<T>,
+      .rows_to_codes = rows_to_codes<T>,
+      .codes_to_rows = codes_to_rows<T>,
       .value_columns = value_columns<T>,
       .key_columns = key_columns<T>,
       .attention = attention<T>,

@@ -35,6 +35,8 @@ struct FloatKernels {
   void (*rope)(const RopeArgs<T>&, Range rows) noexcept;
   void (*write_keys)(const WriteKeysArgs<T>&) noexcept;
   void (*clear_values)(T* values, int64_t head_dim, int64_t page_rows, Range rows) noexcept;   // of a page
+  void (*rows_to_codes)(const CodesOfRowsArgs<T>&) noexcept;   // rounds x
+  void (*codes_to_rows)(const CodesOfRowsArgs<T>&) noexcept;   // writes x
   int64_t (*value_columns)(int64_t head_dim) noexcept;   // that a page holds for each row
   int64_t (*key_columns)(int64_t head_dim) noexcept;
   void (*attention)(const AttentionArgs<T>&) noexcept;

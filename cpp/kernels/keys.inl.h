@@ -92,3 +92,29 @@ static void write_keys(const WriteKeysArgs<T>& a) noexcept {
     r += n;
   }
 }
+
+// As activations are rounded for a product with int8 weights: the largest magnitude becomes 127, and a row with a value
+// that is not finite is NaN.
+template <class T>
+static void rows_to_codes(const CodesOfRowsArgs<T>& a) noexcept {
+  for (int64_t r = 0; r < a.count; ++r) {
+    const T* row = a.x + r * a.ld;
+    a.scales[r] = Int8Format::scale_of(row, a.dim);
+    for (int64_t i = 0; i < a.dim; i += 64)
+      Int8Format::quantise(row + i, a.codes + r * a.dim + i, smaller(64, a.dim - i), a.scales[r], 0);
+  }
+}
+
+template <class T>
+static void codes_to_rows(const CodesOfRowsArgs<T>& a) noexcept {
+  float wide[64];
+  for (int64_t r = 0; r < a.count; ++r) {
+    const F32 scale = F32::set1(a.scales[r]);
+    for (int64_t i = 0; i < a.dim; i += 64) {
+      const int64_t n = smaller(64, a.dim - i);
+      const int8_t* codes = a.codes + r * a.dim + i;
+      for (int64_t j = 0; j < n; ++j) wide[j] = float(codes[j]);
+      for_lanes(n, [&](int64_t j, int count) { store(a.x + r * a.ld + i + j, load(wide + j, count) * scale, count); });
+    }
+  }
+}

@@ -8,14 +8,14 @@
 
 namespace fastplm {
 
-KeyStore::KeyStore(const StackSpec& spec, Source source, DType dtype) {
+KeyStore::KeyStore(const StackSpec& spec, Source source, DType dtype, bool rounded) {
   for (int64_t n = 0; n < spec.layers(); ++n) {
     Layer layer;
     for (const Sublayer& sublayer : spec.layer(n)) {
       for (const Branch& branch : sublayer.branches) {
         const auto* attention = std::get_if<AttentionSpec>(&branch.op);
         if (!attention || attention->keys != source) continue;
-        layer = {{dtype, attention->head_dim, ops::kPageRows}, attention->kv_heads, page_bytes_};
+        layer = {{dtype, attention->head_dim, ops::kPageRows, rounded}, attention->kv_heads, page_bytes_};
         page_bytes_ += layer.heads * layer.head.bytes();
       }
     }
@@ -116,8 +116,8 @@ ops::PagedKeys KeyStore::keys(int64_t layer, int64_t first) const {
   return {l.head, l.offset, tables_.data() + first};
 }
 
-Cache::Cache(const StackSpec& spec, DType dtype, uint64_t model)
-    : model(model), own(spec, Source::kSelf, dtype), encoder(spec, Source::kEncoder, dtype) {}
+Cache::Cache(const StackSpec& spec, DType dtype, bool rounded, uint64_t model)
+    : model(model), own(spec, Source::kSelf, dtype, rounded), encoder(spec, Source::kEncoder, dtype, rounded) {}
 
 Cache::Cache(const Cache& other) : model(other.model), own(other.own), encoder(other.encoder), columns(other.columns) {}
 

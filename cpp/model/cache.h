@@ -19,7 +19,8 @@ namespace fastplm {
 // Of one kind of attention: the self-attention of a stack's layers, or the attention to the encoder.
 class FASTPLM_EXPORT KeyStore {
  public:
-  KeyStore(const StackSpec& spec, Source source, DType dtype);
+  // rounded: pages hold int8 codes, see ops::HeadPages.
+  KeyStore(const StackSpec& spec, Source source, DType dtype, bool rounded = false);
 
   int64_t sequences() const { return int64_t(rows_.size()); }
   int64_t length(int64_t s) const { return int64_t(rows_[size_t(s)].columns.size()); }
@@ -64,7 +65,7 @@ class FASTPLM_EXPORT KeyStore {
 };
 
 struct FASTPLM_EXPORT Cache {
-  Cache(const StackSpec& spec, DType dtype, uint64_t model);
+  Cache(const StackSpec& spec, DType dtype, bool rounded, uint64_t model);
   Cache(const Cache& other);   // shares the pages
 
   uint64_t model;           // Model::id() of the one whose keys these are

@@ -58,7 +58,7 @@ uint64_t Model::next_id() {
 
 Cache Model::new_cache() const {
   if (!parts_.spec.decoder) fail(ErrorKind::kValue, "a cache needs a decoder; this model has none");
-  return Cache(*parts_.spec.decoder, dtype_, id_);
+  return Cache(*parts_.spec.decoder, dtype_, rounds_cache(), id_);
 }
 
 void Model::check(const StackSpec& spec, const Batch& batch, const Decoding& decoding) const {

@@ -1,5 +1,6 @@
 // A loaded model and its forward pass.
 #pragma once
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -27,6 +28,9 @@ class FASTPLM_EXPORT Model {
   const std::vector<LoadedHead>& heads() const { return parts_.heads; }
   const std::vector<std::string>& missing() const { return missing_; }   // weights that the checkpoint lacks
 
+  // Caches made from now on hold keys and values as int8 codes.
+  void round_cache(bool rounds) { rounds_cache_ = rounds; }
+  bool rounds_cache() const { return rounds_cache_; }
   Cache new_cache() const;   // throws kValue for a model without a decoder
 
   // Runs one stack: the encoder, or the decoder (encoder: false). Any number of threads may call it at once, each
@@ -61,6 +65,7 @@ class FASTPLM_EXPORT Model {
   Memory memory_;
   Parts parts_;
   std::vector<std::string> missing_;
+  std::atomic<bool> rounds_cache_{false};
 
   mutable std::mutex free_lock_;
   mutable std::vector<Arena> free_;   // workspaces not on loan

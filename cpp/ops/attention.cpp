@@ -31,9 +31,15 @@ static int64_t scratch_bytes(DType dtype, int64_t head_dim, int64_t longest, int
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
+// Rows of a rounded page that have been widened: keys, then values.
+static int64_t widened_bytes(DType dtype, int64_t head_dim) {
+  return (2 * kPageRows * head_dim * size_of(dtype) + kAlign - 1) / kAlign * kAlign;
+}
+
 int64_t attention_workspace(DType dtype, int64_t head_dim, int64_t longest, int64_t positions) {
   const HeadPages page{dtype, head_dim, page_rows(dtype, longest)};
-  return page.bytes() + scratch_bytes(dtype, head_dim, longest, positions);
+  const int64_t scratch = scratch_bytes(dtype, head_dim, longest, positions);
+  return page.bytes() + std::max(scratch, widened_bytes(dtype, head_dim));
 }
 
 // Every distance between a query and a key of its sequence must have its place in `what`.
@@ -124,6 +130,22 @@ struct Call {
     return place.as<int32_t>() + place.shape[0] / 2;
   }
 
+  // The panels of rounded pages, a page at a time; rows: of one page's keys and of its values.
+  void widen(int64_t s, int64_t kv_head, int64_t length, const KeyPages<T>& to, T* rows) const {
+    const HeadPages& head = keys.pages->head;
+    T *k = rows, *v = rows + head.rows * o.head_dim;
+    for (int64_t r = 0; r < length; r += head.rows) {
+      const int64_t n = std::min(head.rows, length - r);
+      const RoundedPage page(head, keys.pages->pages[s][r / head.rows] + keys.pages->offset + kv_head * head.bytes());
+      kernels().of<T>().codes_to_rows(
+          {.x = k, .ld = o.head_dim, .count = n, .dim = o.head_dim, .codes = page.k, .scales = page.k_scales});
+      kernels().of<T>().codes_to_rows(
+          {.x = v, .ld = o.head_dim, .count = n, .dim = o.head_dim, .codes = page.v, .scales = page.v_scales});
+      kernels().of<T>().write_keys(
+          {.k = k, .v = v, .ld = o.head_dim, .count = n, .at = r, .last = r + n == length, .to = to});
+    }
+  }
+
   void run(int64_t s, int64_t kv_head, std::byte* memory) const {
     const int64_t count = queries.length(s), length = keys.sequences.length(s);
     const int64_t first = queries.start[s], first_key = keys.sequences.start[s];
@@ -131,7 +153,7 @@ struct Call {
     KeyPages<T> pages{.head_dim = o.head_dim};
     T* own = nullptr;
     std::byte* scratch = memory;
-    if (keys.pages) {
+    if (keys.pages && !keys.pages->head.rounded) {
       const HeadPages& head = keys.pages->head;
       const int64_t at = keys.pages->offset + kv_head * head.bytes();
       pages.pages = reinterpret_cast<T* const*>(keys.pages->pages[s]);
@@ -146,14 +168,18 @@ struct Call {
       pages.keys_at = 0;
       pages.values_at = head.key_bytes() / kSize;
       scratch += head.bytes();
-      kernels().of<T>().write_keys(
-          {.k = static_cast<const T*>(keys.k.data) + first_key * keys.k.ld + kv_head * o.head_dim,
-           .v = static_cast<const T*>(keys.v.data) + first_key * keys.v.ld + kv_head * o.head_dim,
-           .ld = keys.k.ld,
-           .count = length,
-           .at = 0,
-           .last = true,
-           .to = pages});
+      if (keys.pages) {
+        widen(s, kv_head, length, pages, reinterpret_cast<T*>(scratch));
+      } else {
+        kernels().of<T>().write_keys(
+            {.k = static_cast<const T*>(keys.k.data) + first_key * keys.k.ld + kv_head * o.head_dim,
+             .v = static_cast<const T*>(keys.v.data) + first_key * keys.v.ld + kv_head * o.head_dim,
+             .ld = keys.k.ld,
+             .count = length,
+             .at = 0,
+             .last = true,
+             .to = pages});
+      }
     }
     float* here = weights;
     for (int64_t i = 0; here && i < s; ++i) here += o.heads * queries.length(i) * keys.sequences.length(i);

@@ -13,9 +13,11 @@ namespace fastplm::ops {
 constexpr int64_t kPageRows = 96;
 
 // How one head's keys and values lie in a page of `rows` tokens. Values of unwritten rows must be zero.
+// rounded: as int8 codes with a scale for each token's key and for its value, by token; attention widens them to dtype.
 struct HeadPages {
   DType dtype;
   int64_t head_dim, rows;
+  bool rounded = false;
 
   int64_t key_bytes() const;
   int64_t bytes() const;   // of keys and values
@@ -32,6 +34,14 @@ struct PagedKeys {
 //   k, v    [count, head_dim] of head.dtype, rows ld values apart
 FASTPLM_EXPORT void write_keys(const HeadPages& head, std::byte* const* pages, int64_t offset, int64_t at,
                                const void* k, const void* v, int64_t ld, int64_t count);
+
+// The keys and values of one head that are rounded, in one page.
+struct RoundedPage {
+  int8_t *k, *v;     // [rows, head_dim]
+  float *k_scales, *v_scales;   // [rows]
+
+  RoundedPage(const HeadPages& head, std::byte* at);   // at: where the head's begin
+};
 
 // Clears the values of all rows of a head's page from `rows` on.
 FASTPLM_EXPORT void clear_values(const HeadPages& head, std::byte* page, int64_t rows);

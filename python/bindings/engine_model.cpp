@@ -525,6 +525,7 @@ void bind_model(py::module_& m) {
            py::arg("normalize"), py::arg("token_type_ids") = py::none())
       .def_property_readonly("dtype", [](const Model& m) { return name_of(m.format()); })
       .def_property_readonly("activation", [](const Model& m) { return name_of(format_of(m.dtype())); })
+      .def_property("rounds_cache", &Model::rounds_cache, &Model::round_cache)
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
       .def_property_readonly("embed_width", [](const Model& m) { return m.last().embed_width(); })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })

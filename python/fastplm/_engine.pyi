@@ -24,10 +24,12 @@ class Cache:
 class Model:
     """A loaded model. outputs: the names of its class's results beside hidden states. missing: the weights of
     its head that the checkpoint lacks, drawn at random. dtype, activation: of weights, of activations.
+    rounds_cache: caches made from now on hold int8 codes.
     """
 
     dtype: str
     activation: str
+    rounds_cache: bool
     width: int
     embed_width: int
     layers: int

@@ -70,6 +70,7 @@ class PreTrainedModel(Absent):
         torch_dtype: Any = None,
         quantization_config: Any = None,
         generation_config: Any = None,
+        cache_dtype: Any = None,
         strict: bool = False,
         **kwargs: Any,
     ) -> Self:
@@ -94,6 +95,8 @@ class PreTrainedModel(Absent):
         q4_0 become floats of the dtype ("auto": float32, as in transformers), or are rounded again to int8 or
         int4; dtype="int4" keeps the codes of files whose layers are all q4_0.
         generation_config: takes the place of generation_config.json.
+        cache_dtype: of the keys and values that a decoder keeps: None: what it computes in; "int8": rounded,
+        with a scale for each token and head, in about half the memory of bfloat16.
         strict: weights of the class that the checkpoint lacks are an error, and not drawn at random with a
         warning.
         kwargs: settings in place of the config's own (output_hidden_states=True, return_dict=False), and the
@@ -130,6 +133,7 @@ class PreTrainedModel(Absent):
             checkpoint.codes and checkpoint.codes.format.name,
         )
         model = actual._built(checkpoint, source, dtype, add_pooling_layer, strict)
+        model.engine.rounds_cache = model._rounds_cache(cache_dtype)
         if generation_config is not None and actual.can_generate():
             model.generation_config = GenerationConfig.of(generation_config)
         return model
@@ -150,6 +154,21 @@ class PreTrainedModel(Absent):
         loading.report_missing(cls.__name__, model.engine.missing, checkpoint.weights, strict)
         return model
 
+    def _rounds_cache(self, dtype: Any) -> bool:
+        """What from_pretrained's cache_dtype asks for. Raises UnsupportedError, TypeError."""
+        if dtype is None or dtype == "auto":
+            return False
+        name, own = arrays.dtype_name(dtype), self.engine.activation
+        if name not in ("int8", {"f32": "float32", "bf16": "bfloat16"}.get(own, own)):
+            raise UnsupportedError(
+                f"cache_dtype: {name}; expected None or int8: this model computes in {own}"
+            )
+        if name == "int8" and not self.engine.has_decoder:
+            raise UnsupportedError(
+                f"cache_dtype: {name}; a {type(self).__name__} keeps no keys; expected None"
+            )
+        return name == "int8"
+
     @classmethod
     def _check_code(cls, config: PretrainedConfig) -> None:
         """Raises UnsupportedError if transformers would run the repository's code. Named classes never do."""
@@ -161,7 +180,8 @@ class PreTrainedModel(Absent):
 
     def __reduce__(self) -> tuple[Any, ...]:
         own = {"generation_config": self.generation_config} if self.can_generate() else None
-        return _load_again, (type(self), self._source, self.config, self.engine.dtype, self._pooled), own
+        arguments = (self._source, self.config, self.engine.dtype, self._pooled, self.engine.rounds_cache)
+        return _load_again, (type(self), *arguments), own
 
     def __copy__(self) -> Self:
         copy = object.__new__(type(self))
@@ -373,8 +393,15 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
 
 
 def _load_again(
-    cls: type[PreTrainedModel], source: Source, config: PretrainedConfig, dtype: str, pooled: bool
+    cls: type[PreTrainedModel],
+    source: Source,
+    config: PretrainedConfig,
+    dtype: str,
+    pooled: bool,
+    rounds_cache: bool,
 ) -> PreTrainedModel:
     """What a pickle of a model calls where it is opened."""
     checkpoint = read_checkpoint(resolve_model(source.path_or_id, **source.hub), config, source.variant)
-    return cls._built(checkpoint, source, dtype, pooled)
+    model = cls._built(checkpoint, source, dtype, pooled)
+    model.engine.rounds_cache = rounds_cache
+    return model

@@ -23,11 +23,12 @@ TESTS = [
         "test_streams.py",
     )
 ]
-TESTS.append(HERE.parent / "ops")
+TESTS += [HERE.parent / "ops", HERE.parent / "generation/test_rounded_cache.py"]
 ONE_OF_EACH = {settings: name for name, settings in CLASSES.items()}.values()  # a class of a family
 FAST = (
     "test_ops or test_int8 or test_int4 or test_activation or shapes or variants or holes or rows_of_a_batch "
     "or minilm or real_texts or bfloat16_is or test_sentences or test_mems or test_targets "
+    "or (any_pieces and float32) "
     f"or ((test_results or test_bfloat16) and ({' or '.join(ONE_OF_EACH)}))"
 )
 

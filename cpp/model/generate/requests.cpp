@@ -19,7 +19,7 @@ RequestBatch::RequestBatch(const Model& model, const Limits& limits)
       head_(logits_head(model)),
       vocab_(model.heads()[head_].width),
       cache_(model.new_cache()),
-      kept_(*model.spec().decoder, Source::kSelf, model.dtype()) {
+      kept_(*model.spec().decoder, Source::kSelf, model.dtype(), model.rounds_cache()) {
   if (model.spec().encoder) fail(ErrorKind::kUnsupported, "requests: this model has an encoder; expected a decoder");
   if (limits.requests < 1 || limits.tokens < ops::kPageRows || limits.chunk < 1) {
     fail(ErrorKind::kValue, "requests: limits of ", limits.requests, " requests, ", limits.tokens, " tokens and ",

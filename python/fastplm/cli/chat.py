@@ -33,7 +33,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
-    tokenizer, model = load(options.model, options.dtype)
+    tokenizer, model = load(options.model, options)
     if tokenizer.chat_template is None:
         raise ValueError(
             f"{options.model}: its tokenizer has no chat template; expected a model for chats, or "

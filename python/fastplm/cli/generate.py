@@ -40,7 +40,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     prompts = list(_prompts(options))
-    tokenizer, model = load(options.model, options.dtype)
+    tokenizer, model = load(options.model, options)
     results = []
     for prompt in prompts:
         inputs = tokenizer([prompt], return_tensors="np")

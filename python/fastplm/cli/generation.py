@@ -35,6 +35,14 @@ def add_generation_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in (default auto: as it was saved)",
     )  # fmt: skip
+    add_cache_dtype(parser)
+
+
+def add_cache_dtype(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache-dtype", choices=("auto", "int8"), default="auto",
+        help="of the keys and values that are kept (default auto: as the model computes)",
+    )  # fmt: skip
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -50,13 +58,14 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def load(name: str, dtype: str) -> tuple[Any, Any]:
+def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
     """The tokenizer and the model of a folder or hub id, which must generate."""
     folder = resolve_model(Path(name) if Path(name).is_dir() else name)
     config = fastplm.PretrainedConfig.from_pretrained(folder)
     both = family_of(config.model_type).stacks == "both"
     auto = fastplm.AutoModelForSeq2SeqLM if both else fastplm.AutoModelForCausalLM
-    return fastplm.AutoTokenizer.from_pretrained(name), auto.from_pretrained(name, dtype=dtype)
+    model = auto.from_pretrained(name, dtype=options.dtype, cache_dtype=options.cache_dtype)
+    return fastplm.AutoTokenizer.from_pretrained(name), model
 
 
 def answer(tokenizer: Any, model: Any, inputs: Any, settings: dict[str, Any], show: bool) -> dict[str, Any]:

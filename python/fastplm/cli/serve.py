@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastplm.arrays import DTYPES
+from fastplm.cli.generation import add_cache_dtype
 
 SUMMARY = "an HTTP server with OpenAI's interface"
 
@@ -45,6 +46,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the models compute in (default auto: as they were saved)",
     )  # fmt: skip
+    add_cache_dtype(parser)
     parser.add_argument(
         "--max-requests", type=int, default=32, metavar="N", help="that run at once (default 32)"
     )
@@ -114,7 +116,9 @@ def _loaded(path: str, options: argparse.Namespace) -> Any:
         family = PretrainedConfig.from_pretrained(folder).model_type
         if family in FAMILIES and family_of(family).stacks == "decoder":
             return Generator(
-                AutoModelForCausalLM.from_pretrained(folder, dtype=options.dtype),
+                AutoModelForCausalLM.from_pretrained(
+                    folder, dtype=options.dtype, cache_dtype=options.cache_dtype
+                ),
                 AutoTokenizer.from_pretrained(folder),
                 max_requests=options.max_requests,
                 max_tokens=options.cache_tokens,

@@ -337,7 +337,7 @@ class GenerationConfig:
         if self.cache_implementation in ("quantized", "paged"):
             raise errors.UnsupportedError(
                 f"cache_implementation: {self.cache_implementation!r}; keys and values are kept in pages of "
-                "the model's dtype"
+                'the model\'s dtype, or of int8 with from_pretrained(..., cache_dtype="int8")'
             )
         if self.cache_implementation not in CACHES:
             raise ValueError(f"cache_implementation: {self.cache_implementation!r}; expected one of {CACHES}")
