@@ -330,7 +330,9 @@ def embedding_case(
 
 def rope_case(tokens: int, heads: int, dim: int, pairs: int, *, interleaved: bool = False) -> Case:
     def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
-        return normal(g, tokens, heads, dim, dtype=dtype), torch.randint(-99, 99, (tokens, pairs), generator=g)
+        return normal(g, tokens, heads, dim, dtype=dtype), torch.randint(
+            -99, 99, (tokens, pairs), generator=g
+        )
 
     def ours(x: Any, angles: Any) -> Any:
         return ops.rope(x, (angles / 8).cos(), (angles / 8).sin(), interleaved=interleaved)

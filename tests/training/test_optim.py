@@ -269,7 +269,11 @@ def test_adafactor_with_nothing_to_do() -> None:
             r"Adafactor: a parameter of shape \[4, 3\] on cpu is not contiguous",
         ),
         (torch.ones(3, device="meta"), ValueError, r"Adafactor: a parameter .* on meta .* not on the CPU"),
-        (torch.ones(3, dtype=torch.float64), TypeError, "Adafactor: a parameter is torch.float64; expected float32"),
+        (
+            torch.ones(3, dtype=torch.float64),
+            TypeError,
+            "Adafactor: a parameter is torch.float64; expected float32",
+        ),
     ],
 )
 def test_what_adafactor_refuses(param: torch.Tensor, error: type[Exception], text: str) -> None:

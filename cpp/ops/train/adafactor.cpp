@@ -33,7 +33,7 @@ struct Matrices {
     const int64_t begin = block % cut.count() * cut.size();
     return {begin, std::min(rows, begin + cut.size())};
   }
-  int64_t bytes() const {   // a sum of squares for each block, a mean for each matrix, sums of columns for each block
+  int64_t bytes() const {  // a sum of squares for each block, a mean for each matrix, sums of columns for each block
     const int64_t bytes = blocks() * int64_t(sizeof(double)) + (count + blocks() * columns) * int64_t(sizeof(float));
     return (bytes + 7) / 8 * 8;
   }
@@ -120,7 +120,7 @@ int64_t adafactor_workspace(std::span<const TensorView> params) {
 void adafactor(std::span<const FactoredState> tensors, const Adafactor& o, TensorView workspace) {
   const Check check{"adafactor"};
   int64_t bytes = 0;
-  std::vector<int64_t> at, small, large;   // small: one thread takes the whole of it
+  std::vector<int64_t> at, small, large;  // small: one thread takes the whole of it
   for (const FactoredState& t : tensors) {
     with_float_type("adafactor", t.param.dtype, []<class T>() {});
     check.matches("grad", t.grad, t.param.dtype, t.param.shape);

@@ -20,8 +20,8 @@ struct FactoredState {
   int64_t step;   // from 1 on
 };
 
-//   w = step^beta2_decay;  row_var += w (mean over columns of g^2 - row_var), col_var over rows; a vector: of g^2 itself
-//   v = row_var col_var / max(mean of row_var, eps1);  a vector: col_var
+//   w = step^beta2_decay;  row_var += w (mean of g^2 over columns - row_var), col_var likewise over rows
+//   v = row_var col_var / max(mean of row_var, eps1)         of a vector: col_var += w (g^2 - col_var), v = col_var
 //   u = g / sqrt(max(v, eps1^2))
 //   p = p (1 - lr weight_decay) - a u / max(1, rms(u) / clip),  a = max(eps2, rms(p)) min(lr, 1 / sqrt(step))
 // workspace: adafactor_workspace() bytes of u8, 8-byte aligned. Sums are added in an order that depends on the shapes

@@ -10,8 +10,8 @@
 namespace fastplm::ops {
 
 struct EmbedTable {
-  TensorView table;   // [rows, dim]  f32 | bf16
-  TensorView ids;     // [tokens]     i64 in [0, rows); or empty: all 0
+  TensorView table;  // [rows, dim]  f32 | bf16
+  TensorView ids;  // [tokens]     i64 in [0, rows); or empty: all 0
 };
 
 //   tables         1 to 3 of one dtype

@@ -263,11 +263,11 @@ void flash_grad(TensorView dout, TensorView q, TensorView k, TensorView v, Tenso
   check.matches("dv", dv, q.dtype, k.shape);
   const bool distances = call.reach > 0;
   const int64_t share = call.heads * call.bias_head;   // of a sequence, in a gradient of distances
-  check.optional("dbias", dbias, DType::kF32, distances ? Shape{queries.count, call.heads, call.bias_head} : bias.shape);
+  check.optional("dbias", dbias, DType::kF32,
+                 distances ? Shape{queries.count, call.heads, call.bias_head} : bias.shape);
   if (dbias) {
-    parallel_rows(dbias.shape.count(), sizeof(float), [&](Range range) {
-      std::fill_n(dbias.as<float>() + range.begin, range.size(), 0.0f);
-    });
+    parallel_rows(dbias.shape.count(), sizeof(float),
+                  [&](Range range) { std::fill_n(dbias.as<float>() + range.begin, range.size(), 0.0f); });
   }
   const bool one_sequence = dbias && !distances && call.bias_sequence == 0;
   const bool one_head = dbias && !distances && call.bias_head == 0;

@@ -19,8 +19,8 @@ struct Flash {
 //   k, v            [key tokens, kv_heads, head_dim]   of q.dtype; query head h reads key head h / (heads / kv_heads)
 //   queries, keys   where sequences begin; the last queries of a sequence stand where its last keys do
 //   bias            [heads, 2 reach - 1]  f32, by distance: bias_ij is at reach - 1 + j - i; or
-//                   [sequences or 1, heads or 1, queries, keys]  f32, each at least the longest: of query and key i and j
-//                   of their sequence; -inf hides a key; or empty
+//                   [sequences or 1, heads or 1, queries, keys]  f32, by query and key of a sequence, the last two at
+//                   least as many as the longest has; -inf hides a key; or empty
 //   lse             [tokens, heads]       f32: log(sum_j exp(score_ij)), -inf where no key is seen, whose out is 0
 //   workspace       a multiple of flash_workspace() bytes of u8, 64-byte aligned: one share per thread at work
 // Throws kValue, kType.
