@@ -229,6 +229,18 @@ def test_autocast_is_torchs() -> None:
     assert x.grad is not None and x.grad.dtype == w.grad.dtype == b.grad.dtype == torch.float32
 
 
+def test_autocast_of_what_is_around_attention() -> None:
+    """Attention rounds to bfloat16; the bias keeps its type, as embeddings and rotated heads keep theirs."""
+    x, bias, table = wanted(5, 2, 8), wanted(2, 5, 5), wanted(4, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = ops.attention(x, x, x, starts(5), bias=bias)
+        turned = ops.rope(x, sample(5, 4), sample(5, 4))
+        embedded = ops.embedding_layer_norm(torch.tensor([1, 3, 1]), table)
+    assert out.dtype == torch.bfloat16 and turned.dtype == embedded.dtype == torch.float32
+    (out.sum() + turned.sum() + embedded.square().sum()).backward()
+    assert all(t.grad is not None and t.grad.dtype == torch.float32 for t in (x, bias, table))
+
+
 def test_dropout_follows_torchs_generator() -> None:
     x = torch.ones(64, 1000)
     first = ops.activation(x, "none", dropout=0.1)

@@ -25,6 +25,8 @@ def pooling_of(model: str) -> tuple[str, bool]:
     found = read_sentence_folder(folder)
     layers = [kind for kind, _ in found.layers]
     text = found.transformer
+    first = "a StaticEmbedding" if text is None else f"a Transformer in {found.place or 'the folder itself'}"
+    parts = [first, *(f"pooling by {mode}" for mode in found.pooling), *layers]
     if (
         text is None
         or found.place
@@ -32,8 +34,8 @@ def pooling_of(model: str) -> tuple[str, bool]:
         or set(layers) - {"Normalize"}
     ):
         raise UnsupportedError(
-            f"{folder}/modules.json: {', '.join((*found.names, *found.pooling))}; expected a Transformer in "
-            "the folder itself, Pooling by mean or cls, and perhaps Normalize"
+            f"{folder}/modules.json: {', '.join(parts)}; expected a Transformer in the folder itself, "
+            "pooling by mean or cls, and perhaps Normalize"
         )
     if text.do_lower_case or any(found.prompts.values()):
         raise UnsupportedError(
