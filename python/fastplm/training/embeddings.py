@@ -9,7 +9,7 @@ from fastplm import ops
 from fastplm.training.modules import REQUIRING, has_hooks, is_a, plainly, supported
 
 
-def bert(
+def with_segments(
     self: Any,
     input_ids: torch.Tensor | None = None,
     token_type_ids: torch.Tensor | None = None,
@@ -24,7 +24,7 @@ def bert(
     return _embed(self, input_ids, position_ids, self.token_type_embeddings, token_type_ids)
 
 
-def roberta(
+def with_padded_positions(
     self: Any,
     input_ids: torch.Tensor | None = None,
     token_type_ids: torch.Tensor | None = None,
@@ -39,7 +39,7 @@ def roberta(
     return _embed(self, input_ids, position_ids, self.token_type_embeddings, token_type_ids)
 
 
-def distilbert(
+def without_segments(
     self: Any,
     input_ids: torch.Tensor,
     inputs_embeds: torch.Tensor | None = None,

@@ -47,9 +47,9 @@ def _copied() -> dict[tuple[Any, ...], Forward]:
     from transformers.models.t5.modeling_t5 import T5LayerNorm
 
     return {
-        _code(BertEmbeddings): embeddings.bert,
-        _code(RobertaEmbeddings): embeddings.roberta,
-        _code(Embeddings): embeddings.distilbert,
+        _code(BertEmbeddings): embeddings.with_segments,
+        _code(RobertaEmbeddings): embeddings.with_padded_positions,
+        _code(Embeddings): embeddings.without_segments,
         _code(BertIntermediate): modules.dense_act,
         _code(BertSelfOutput): modules.dense_dropout_norm,
         _code(GPT2MLP): modules.conv1d_act_conv1d,
