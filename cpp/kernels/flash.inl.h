@@ -73,7 +73,7 @@ struct Flash {
   Range finish_scores(int64_t q, int64_t head, int64_t block, float* s) const {
     Range here = seen(q);
     here = {larger(here.begin, block) - block, smaller(here.end, block + kKeys) - block};
-    const float* bias = a.bias ? a.bias + head * a.bias_step + block - place(q) : nullptr;
+    const float* bias = a.bias ? a.bias + head * a.bias_head + q * a.bias_row + block : nullptr;
     for_lanes(larger(0, here.size()), [&](int64_t i, int n) {
       const int64_t j = here.begin + i;
       F32 v = load(s + j, n) * F32::set1(a.scale);
@@ -144,6 +144,7 @@ struct FlashForward : Flash<T> {
     fill_zero(w, steps);
     if (here.size() <= 0) return;
     const float block_top = largest_of(s + here.begin, here.size()), new_top = block_top > top[r] ? block_top : top[r];
+    if (new_top == -__builtin_inff()) return;   // a bias hides all keys so far
     if (total[r] > 0 && new_top > top[r]) {
       float alpha;
       store(&alpha, exp2(F32::set1((top[r] - new_top) * kLog2E), Exact{}), 1);
@@ -260,14 +261,14 @@ struct FlashBackward : Flash<T> {
     const Range here = this->finish_scores(query, head, block, s);
     fill_zero(p, kKeys);
     fill_zero(ds, kKeys);
-    if (here.size() <= 0) return fill_zero(s, kKeys);
+    const float lse = a.lse[query * a.row_step + head];
+    if (here.size() <= 0 || lse == -__builtin_inff()) return fill_zero(s, kKeys);
     alignas(64) float keep[kKeys];
     this->fill(head, query, block, keep);
-    const F32 lse = F32::set1(a.lse[query * a.row_step + head]);
-    float* dbias = g.dbias ? g.dbias + head * a.bias_step + block - this->place(query) : nullptr;
+    float* dbias = g.dbias ? g.dbias + head * a.bias_head + query * a.bias_row + block : nullptr;
     for_lanes(here.size(), [&](int64_t i, int n) {
       const int64_t j = here.begin + i;
-      const F32 e = exp2((load(s + j, n) - lse) * F32::set1(kLog2E), Precision<T>{});
+      const F32 e = exp2((load(s + j, n) - F32::set1(lse)) * F32::set1(kLog2E), Precision<T>{});
       const F32 kept = a.dropout ? load(keep + j, n) : one();
       store(p + j, e * kept, n);
       const F32 d = e * (load(dw + j, n) * kept - F32::set1(share));

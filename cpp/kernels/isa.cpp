@@ -35,18 +35,21 @@ namespace {
 #include "kernels/loss.inl.h"
 
 // Each of the above builds on the one before it; the order of those below does not matter.
+#include "kernels/adafactor.inl.h"
 #include "kernels/adamw.inl.h"
 #include "kernels/add_norm.inl.h"
 #include "kernels/ascii.inl.h"
 #include "kernels/attention.inl.h"
 #include "kernels/embed.inl.h"
 #include "kernels/flash.inl.h"
+#include "kernels/gather.inl.h"
 #include "kernels/gemm.inl.h"
 #include "kernels/glu.inl.h"
 #include "kernels/head_norm.inl.h"
 #include "kernels/norm.inl.h"
 #include "kernels/pool.inl.h"
 #include "kernels/rope.inl.h"
+#include "kernels/rotary.inl.h"
 #include "kernels/softmax.inl.h"
 #include "kernels/words.inl.h"
 
@@ -102,6 +105,9 @@ constexpr TrainKernels<T> make_train_kernels() {
       .gated = gated<T>,
       .gated_grad = gated_grad<T>,
       .column_sums = column_sums<T>,
+      .rotary = rotary<T>,
+      .gather = gather<T>,
+      .scatter = scatter<T>,
       .cross_entropy = cross_entropy<T>,
       .cross_entropy_grad = cross_entropy_grad<T>,
       .flash = flash<T>,
@@ -110,6 +116,10 @@ constexpr TrainKernels<T> make_train_kernels() {
       .adamw = adamw<T, T>,
       .adamw_f32 = adamw<T, float>,
       .sum_squares = sum_squares<T>,
+      .adafactor_squares = adafactor_squares<T>,
+      .adafactor_columns = adafactor_columns<T>,
+      .adafactor_norm = adafactor_norm<T>,
+      .adafactor = adafactor<T>,
       .product_block = Product<T>::kRows,
       .product_panel = Product<T>::kPanel,
       .product_pack = product_pack<T>,

@@ -114,8 +114,8 @@ struct FlashArgs {
   int64_t ldq, ldk, queries, keys, head_dim, group;
   float scale;
   int64_t back, ahead;      // as in AttentionArgs; query i stands where key keys - queries + i does
-  const float* bias;        // of distances: bias[j - place of i] is added to the scores of the first head; or null
-  int64_t bias_step;        // to the next head's
+  const float* bias;        // of the first query's score of the first key, in the first head; keys follow; or null
+  int64_t bias_head, bias_row;   // to the next head's, and the next query's
   Dropout dropout;          // of probabilities: row = that of lse in [rows, 1]
   int64_t row, row_step;    // of the first query in lse, and to the next one's; heads follow each other
   T* out;                   // [queries, group head_dim], rows ldq apart
@@ -132,6 +132,26 @@ struct FlashGradArgs {
   float* dbias;             // as bias, added to; or null
 };
 
+template <class T>
+struct RotaryArgs {         // of each head, (a, b) becomes (a cosine - b sine, b cosine + a sine)
+  const T* x;               // [rows, heads, head_dim]
+  const float *cosine, *sine;   // [rows, pairs]
+  int64_t heads, head_dim, pairs;
+  bool interleaved;         // pairs are (2 i, 2 i + 1); else (i, i + pairs)
+  bool backwards;           // by the negative angle
+  T* y;                     // as x
+};
+
+constexpr int kEmbedTables = 3;
+
+template <class T>
+struct GatherArgs {         // sum[r] = sum over tables of table[ids[r]]
+  const T* tables[kEmbedTables];      // [.., dim]; from the second on or null
+  const int64_t* ids[kEmbedTables];   // [rows] or null: all 0
+  int64_t dim;
+  T* sum;                   // [rows, dim]
+};
+
 template <class P, class S>
 struct AdamWArgs {          // m, v of beta1, beta2;  p = p decay - step_size m / (sqrt(v) root_factor + eps)
   P* param;
@@ -140,6 +160,19 @@ struct AdamWArgs {          // m, v of beta1, beta2;  p = p decay - step_size m 
   float* master;            // p in f32, of which param is a rounded copy; or null
   float rest1, rest2;       // 1 - beta1 and 1 - beta2, from f64: 1 - float(0.999) is wrong in its fifth digit
   float decay, beta1, beta2, step_size, root_factor, eps, grad_scale;
+};
+
+template <class T>
+struct AdafactorArgs {      // one matrix of a parameter, or a vector as one row
+  T* param;                 // [rows, columns]
+  const T* grad;            // [rows, columns]
+  T* row_var;               // [rows]: mean squares of rows; null for a vector
+  T* col_var;               // [columns]: mean squares of columns; squares of a vector
+  int64_t columns;
+  float mean_square;        // of row_var, at least eps1
+  float least;              // of a mean square: eps1^2
+  float beta2, rest2;       // rest2: 1 - beta2, from f64
+  float decay, step_size;   // p = p decay - step_size update
 };
 
 }  // namespace fastplm

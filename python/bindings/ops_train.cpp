@@ -3,12 +3,15 @@
 #include "define.h"
 #include "names.h"
 #include "ops.h"
+#include "ops/train/adafactor.h"
 #include "ops/train/adamw.h"
 #include "ops/train/add_norm.h"
+#include "ops/train/embed_norm.h"
 #include "ops/train/flash.h"
 #include "ops/train/gated.h"
 #include "ops/train/loss.h"
 #include "ops/train/product.h"
+#include "ops/train/rotary.h"
 
 namespace {
 
@@ -47,6 +50,32 @@ void bind_training(nb::module_& m) {
       },
       {"dy", "dsum", "sum", "stats", "weight", "kind", "seed", "p", "dx", "dresidual", "dweight", "dbias",
        "workspace"});
+
+  // tables: up to three; ids of the second and third may be None: all 0.
+  define(
+      m, "embed_norm",
+      +[](TensorView table, TensorView ids, Maybe table2, Maybe ids2, Maybe table3, Maybe ids3, Maybe weight,
+          Maybe bias, double eps, Maybe seed, double p, TensorView sum, TensorView y, TensorView stats) {
+        std::vector<ops::EmbedTable> tables{{table, ids}};
+        if (table2) tables.push_back({table2, ids2});
+        if (table3) tables.push_back({table3, ids3});
+        ops::embed_norm(tables, weight, bias, {NormKind::kLayer, eps, seed, p}, sum, y, stats);
+      },
+      {"table", "ids", "table2", "ids2", "table3", "ids3", "weight", "bias", "eps", "seed", "p", "sum", "y", "stats"});
+  define(m, "embed_norm_grad",
+         +[](TensorView dy, TensorView sum, TensorView stats, Maybe weight, Maybe seed, double p, TensorView dsum,
+             Maybe dweight, Maybe dbias, TensorView workspace) {
+           ops::embed_norm_grad(dy, sum, stats, weight, {NormKind::kLayer, 1.0, seed, p}, dsum, dweight, dbias,
+                                workspace);
+         },
+         {"dy", "sum", "stats", "weight", "seed", "p", "dsum", "dweight", "dbias", "workspace"});
+  define(m, "scatter", +[](TensorView grad, Maybe ids, TensorView table) { ops::scatter(grad, ids, table); },
+         {"grad", "ids", "table"});
+  define(m, "rotary",
+         +[](TensorView x, TensorView cosine, TensorView sine, bool interleaved, bool backwards, TensorView y) {
+           ops::rotary(x, cosine, sine, {interleaved, backwards}, y);
+         },
+         {"x", "cos", "sin", "interleaved", "backwards", "y"});
 
   define_everywhere(m, "gated",
                     +[](TensorView x, Maybe up, const std::string& name, Maybe seed, double p, TensorView y) {
@@ -123,6 +152,33 @@ void bind_training(nb::module_& m) {
       },
       {"dout", "q", "k", "v", "out", "lse", "cu_seqlens", "cu_seqlens_k", "bias", "scale", "back", "ahead", "seed", "p",
        "dq", "dk", "dv", "dbias", "workspace"});
+
+  // row_vars: one for each parameter with at least two dimensions; col_vars: one for each.
+  define(m, "adafactor_workspace", +[](TensorList params) { return ops::adafactor_workspace(params); }, {"params"});
+  define(m, "adafactor",
+         +[](TensorList params, TensorList grads, TensorList row_vars, TensorList col_vars, TensorView steps, double lr,
+             double beta2_decay, double eps1, double eps2, double clip, double weight_decay, bool maximize,
+             TensorView workspace) {
+           const size_t count = params.size();
+           const Check check{"adafactor"};
+           check.matches("steps", steps, DType::kI64, {int64_t(count)});
+           size_t matrices = 0;
+           for (const TensorView& p : params) matrices += p.shape.rank > 1;
+           if (grads.size() != count || col_vars.size() != count || row_vars.size() != matrices) {
+             fail(ErrorKind::kValue, "adafactor: ", grads.size(), " gradients, ", row_vars.size(), " row_vars and ",
+                  col_vars.size(), " col_vars; expected ", count, ", ", matrices, " and ", count,
+                  " for these parameters");
+           }
+           std::vector<ops::FactoredState> tensors;
+           size_t matrix = 0;
+           for (size_t i = 0; i < count; ++i) {
+             const TensorView row_var = params[i].shape.rank > 1 ? row_vars[matrix++] : TensorView{};
+             tensors.push_back({params[i], grads[i], row_var, col_vars[i], steps.as<int64_t>()[i]});
+           }
+           ops::adafactor(tensors, {lr, beta2_decay, eps1, eps2, clip, weight_decay, maximize}, workspace);
+         },
+         {"params", "grads", "row_vars", "col_vars", "steps", "lr", "beta2_decay", "eps1", "eps2", "clip",
+          "weight_decay", "maximize", "workspace"});
 
   // steps: how often each parameter has been updated, this time included. masters: empty, or one for each.
   define_everywhere(

@@ -137,6 +137,66 @@ class AdamW(torch.optim.AdamW):
         return state
 
 
+class Adafactor(torch.optim.Adafactor):
+    """torch.optim.Adafactor with one fused update: arguments, state and state_dict are torch's, and either
+    reads the other's. Parameters are in float32 or bfloat16 on the CPU; `foreach` changes nothing.
+    """
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                params = [p for p in group["params"] if p.grad is not None]
+                if params:
+                    self._update_group(group, params)
+        return loss
+
+    def _update_group(self, group: dict[str, Any], params: list[torch.Tensor]) -> None:
+        states = [self._state_of(p) for p in params]
+        for state in states:
+            state["step"] += 1
+        eps1, eps2 = group["eps"]
+        if eps1 is None:
+            eps1 = torch.finfo(params[0].dtype).eps  # torch too takes the first one's for the whole group
+        values = [p.detach() for p in params]
+        _ops.adafactor(
+            values,
+            [_grad(p, "Adafactor") for p in params],
+            [s["row_var"] for s in states if "row_var" in s],
+            [s["col_var"] if "col_var" in s else s["variance"] for s in states],
+            torch.tensor([int(s["step"]) for s in states]),
+            float(group["lr"]),
+            group["beta2_decay"],
+            eps1,
+            eps2,
+            group["d"],
+            group["weight_decay"],
+            bool(group["maximize"]),
+            workspace(_ops.adafactor_workspace(values), params[0]),
+        )
+
+    def _state_of(self, p: torch.Tensor) -> dict[str, Any]:
+        state: dict[str, Any] = self.state[p]
+        if not state:
+            if not p.is_contiguous() or p.device.type != "cpu":
+                raise ValueError(
+                    f"Adafactor: a parameter of shape {list(p.shape)} on {p.device} is not contiguous or not "
+                    "on the CPU; expected contiguous parameters there"
+                )
+            if p.dtype not in (torch.float32, torch.bfloat16):
+                raise TypeError(f"Adafactor: a parameter is {p.dtype}; expected float32 or bfloat16")
+            state["step"] = torch.tensor(0.0)
+            if p.dim() > 1:
+                state["row_var"] = p.new_zeros((*p.shape[:-1], 1))
+                state["col_var"] = p.new_zeros((*p.shape[:-2], 1, p.shape[-1]))
+            else:
+                state["variance"] = torch.zeros_like(p)
+        return state
+
+
 def _norm_of(grads: list[torch.Tensor]) -> float | torch.Tensor:
     """On CUDA a tensor of one value, which nobody has waited for."""
     if not grads or not on_cuda(grads[0]):
@@ -147,8 +207,8 @@ def _norm_of(grads: list[torch.Tensor]) -> float | torch.Tensor:
     return norm
 
 
-def _grad(p: torch.Tensor) -> torch.Tensor:
+def _grad(p: torch.Tensor, name: str = "AdamW") -> torch.Tensor:
     assert p.grad is not None
     if p.grad.is_sparse:
-        raise ValueError("AdamW: a gradient is sparse; expected dense gradients")
+        raise ValueError(f"{name}: a gradient is sparse; expected dense gradients")
     return p.grad.detach().contiguous()

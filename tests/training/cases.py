@@ -235,9 +235,12 @@ def attention_case(
     causal: bool = False,
     window: int | None = None,
     bias: bool = False,
+    added: tuple[int, int] | None = None,
     p: float = 0.0,
 ) -> Case:
-    """lengths: of the queries; keys: of the keys, as many unless given."""
+    """lengths: of the queries; keys: of the keys, as many unless given; added: how many sequences and heads a
+    bias of queries and keys has.
+    """
     kv, key_lengths = kv_heads or heads, keys or lengths
     reach = max((*lengths, *key_lengths, 1)) + 2
 
@@ -247,21 +250,22 @@ def attention_case(
             normal(g, sum(key_lengths), kv, dim, dtype=dtype),
             normal(g, sum(key_lengths), kv, dim, dtype=dtype),
             normal(g, heads, 2 * reach - 1, dtype=dtype) if bias else None,
+            normal(g, *added, max(lengths), max(key_lengths) + 3, dtype=dtype) if added else None,
         )
 
-    def ours(q: Any, k: Any, v: Any, b: Any) -> Any:
+    def ours(q: Any, k: Any, v: Any, b: Any, a: Any) -> Any:
         return ops.attention(
             q, k, v, starts(*lengths).to(q.device),
             cu_seqlens_k=starts(*keys).to(q.device) if keys else None,
             max_seqlen=max(key_lengths),
-            causal=causal, window=window, dropout=p, distance_bias=b,
+            causal=causal, window=window, dropout=p, distance_bias=b, bias=a,
         )  # fmt: skip
 
-    def reference(q: Any, k: Any, v: Any, b: Any) -> Any:
+    def reference(q: Any, k: Any, v: Any, b: Any, a: Any) -> Any:
         longest = -(-max(key_lengths) // 128) * 128
         kept = keep((sum(lengths), heads, longest), p, q) if p else None
         out, first, first_key = [], 0, 0
-        for n, m in zip(lengths, key_lengths, strict=True):
+        for s, (n, m) in enumerate(zip(lengths, key_lengths, strict=True)):
             query = q[first : first + n].transpose(0, 1)
             key, value = (
                 t[first_key : first_key + m].transpose(0, 1).repeat_interleave(heads // kv, 0) for t in (k, v)
@@ -270,6 +274,8 @@ def attention_case(
             distance = (torch.arange(m) - torch.arange(m - n, m)[:, None]).to(q.device)
             if b is not None:
                 scores = scores + b[:, distance + reach - 1]
+            if a is not None:
+                scores = scores + a[s % len(a), :, :n, :m]
             hidden = torch.zeros(n, m, dtype=torch.bool, device=q.device)
             if causal:
                 hidden |= distance > 0
@@ -283,6 +289,65 @@ def attention_case(
         return torch.cat(out)
 
     return Case(f"attention-{name}", inputs, ours, reference)
+
+
+# --- embeddings and positions -----------------------------------------------------------------------------
+
+
+def embedding_case(
+    name: str, shape: tuple[int, ...], dim: int, *, segments: bool = True, positions: bool = True,
+    affine: bool = True, padding: int | None = None, p: float = 0.0,
+) -> Case:  # fmt: skip
+    """Tables of 11 tokens, 3 segments and 29 positions."""
+
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return (
+            torch.randint(0, 11, shape, generator=g),
+            torch.randint(0, 3, shape, generator=g),
+            torch.arange(shape[-1])[None] + 2,
+            normal(g, 11, dim, dtype=dtype),
+            normal(g, 3, dim, dtype=dtype) if segments else None,
+            normal(g, 29, dim, dtype=dtype) if positions else None,
+            normal(g, dim, dtype=dtype) if affine else None,
+            normal(g, dim, dtype=dtype) if affine else None,
+        )
+
+    def ours(ids: Any, kinds: Any, places: Any, t: Any, s: Any, q: Any, w: Any, b: Any) -> Any:
+        return ops.embedding_layer_norm(
+            ids, t, w, b, 1e-5, segments=s, segment_ids=None if s is None else kinds, positions=q,
+            position_ids=None if q is None else places, dropout=p, padding_idx=padding,
+            position_padding_idx=None if q is None or padding is None else 4,
+        )  # fmt: skip
+
+    def reference(ids: Any, kinds: Any, places: Any, t: Any, s: Any, q: Any, w: Any, b: Any) -> Any:
+        x = F.embedding(ids, t, padding)
+        x = x if s is None else x + F.embedding(kinds, s)
+        x = x if q is None else x + F.embedding(places, q, None if padding is None else 4)
+        return dropped(F.layer_norm(x, (dim,), w, b, 1e-5), p)
+
+    return Case(f"embedding_layer_norm-{name}", inputs, ours, reference)
+
+
+def rope_case(tokens: int, heads: int, dim: int, pairs: int, *, interleaved: bool = False) -> Case:
+    def inputs(g: torch.Generator, dtype: torch.dtype) -> tuple[Any, ...]:
+        return normal(g, tokens, heads, dim, dtype=dtype), torch.randint(
+            -99, 99, (tokens, pairs), generator=g
+        )
+
+    def ours(x: Any, angles: Any) -> Any:
+        return ops.rope(x, (angles / 8).cos(), (angles / 8).sin(), interleaved=interleaved)
+
+    def reference(x: Any, angles: Any) -> Any:
+        of = angles[:, None].to(x.dtype) / 8
+        cos, sin = of.cos(), of.sin()
+        turned, rest = x[..., : 2 * pairs], x[..., 2 * pairs :]
+        a, b = (turned[..., ::2], turned[..., 1::2]) if interleaved else turned.split(max(pairs, 1), -1)
+        both = a * cos - b * sin, b * cos + a * sin
+        turned = torch.stack(both, -1).flatten(-2) if interleaved else torch.cat(both, -1)
+        return torch.cat([turned, rest], -1)
+
+    name = f"rope-{tokens}-{heads}-{dim}-{pairs}{'-interleaved' * interleaved}"
+    return Case(name, inputs, ours, reference)
 
 
 CASES = [
@@ -329,4 +394,18 @@ CASES = [
     attention_case("bias-grouped", (20,), 4, 16, kv_heads=2, bias=True, causal=True),
     attention_case("dropout", (31, 140), 2, 16, p=0.2),
     attention_case("dropout-bias", (450,), 1, 16, p=0.1, bias=True),
+    attention_case("added", (31, 140, 7), 4, 16, kv_heads=2, added=(3, 4), causal=True),
+    attention_case("added-to-all", (31, 140, 7), 3, 16, added=(1, 3), p=0.1),
+    attention_case("added-to-heads", (5, 0, 70), 3, 9, keys=(9, 3, 70), added=(3, 1)),
+    attention_case("added-once", (9, 30), 2, 16, added=(1, 1), window=7),
+    embedding_case("all", (3, 17), 33, padding=1),
+    embedding_case("dropout", (2, 27), 200, p=0.2),
+    embedding_case("tokens", (70,), 48, segments=False, positions=False, affine=False),
+    embedding_case("positions", (4, 25), 1, segments=False),
+    embedding_case("empty", (0, 5), 8),
+    rope_case(7, 3, 20, 10),
+    rope_case(40, 2, 96, 33),
+    rope_case(9, 2, 300, 150, interleaved=True),
+    rope_case(5, 3, 21, 4, interleaved=True),
+    rope_case(0, 2, 8, 4),
 ]

@@ -14,7 +14,11 @@ import transformers
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import fastplm
+<<<<<<< HEAD
 from fastplm.training import attention
+=======
+from fastplm import _ops
+>>>>>>> w-train
 from tests.training.test_ops import sample
 
 V, D = 97, 32
@@ -321,6 +325,72 @@ def test_packed_sequences(name: str) -> None:
     ).logits  # fmt: skip
     alone = [model(input_ids=part).logits for part in ids.split(lengths, 1)]
     torch.testing.assert_close(packed, torch.cat(alone, 1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32], ids=["bool", "float"])
+def test_a_mask_of_queries_and_keys(name: str, kind: torch.dtype) -> None:
+    """A token sees its own sentence only, forwards and backwards: neither causal nor padding."""
+    reference = plain(name).train()
+    model = fastplm.accelerate(copy.deepcopy(reference))
+    inputs = batch(model, padded=False)
+    sentence = torch.arange(17) // 6
+    seen = (sentence[:, None] == sentence)[None, None].expand(3, 1, -1, -1)
+    if kind == torch.float32:
+        seen = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(kind).min)
+    for m in (model, reference):
+        m(**{**inputs, "attention_mask": seen}).loss.backward()
+    for (key, ours), theirs in zip(model.named_parameters(), reference.parameters(), strict=True):
+        if theirs.grad is not None:
+            torch.testing.assert_close(
+                ours.grad, theirs.grad, atol=1e-5, rtol=1e-3, msg=lambda m, k=key: f"{k}: {m}"
+            )
+
+
+def test_embeddings_and_rotary_positions_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless somebody listens to a part of them."""
+    called: list[str] = []
+    for op in ("embed_norm", "rotary"):
+        plain_op = getattr(_ops, op)
+        monkeypatch.setattr(_ops, op, lambda *a, op=op, run=plain_op: called.append(op) or run(*a))
+    for name, op, count in (
+        ("bert", "embed_norm", 1), ("distilbert", "embed_norm", 1), ("roberta", "embed_norm", 1),
+        ("electra", "embed_norm", 1), ("llama", "rotary", 4), ("qwen3", "rotary", 4), ("gemma", "rotary", 4),
+        ("modernbert", "rotary", 4),
+    ):  # fmt: skip
+        model = fastplm.accelerate(plain(name))
+        model(**batch(model))
+        assert called == [op] * count, name
+        called.clear()
+    model = fastplm.accelerate(plain("bert")).eval()
+    inputs = batch(model)
+    before = model(**inputs).logits
+    seen: list[int] = []
+    model.bert.embeddings.word_embeddings.register_forward_hook(lambda *_: seen.append(1))
+    torch.testing.assert_close(model(**inputs).logits, before, atol=1e-5, rtol=1e-4)
+    assert seen == [1] and called == ["embed_norm"]
+
+
+def test_checkpoints_behind_frozen_embeddings() -> None:
+    """As adapters train: the layers get their gradients, though nothing in front of them learns."""
+    model = fastplm.accelerate(plain("bert")).train()
+    for p in model.bert.embeddings.parameters():
+        p.requires_grad_(False)
+    model.enable_input_require_grads()
+    model.gradient_checkpointing_enable({"use_reentrant": True})
+    model(**batch(model)).loss.backward()
+    assert model.bert.encoder.layer[0].attention.self.query.weight.grad.any()
+
+
+def test_angles_that_no_rotation_has() -> None:
+    """Another cosine for the second half of a head: the model's own function computes it."""
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+    from fastplm.training.rotary import rotated_by
+
+    q, k, cos, sin = sample(2, 3, 5, 8), sample(2, 1, 5, 8), sample(1, 5, 8), sample(1, 5, 8)
+    want = apply_rotary_pos_emb(q, k, cos, sin)
+    assert all(map(torch.equal, rotated_by(apply_rotary_pos_emb)(q, k, cos, sin), want))
 
 
 def test_generation_continues_from_a_cache() -> None:

@@ -143,7 +143,8 @@ def test_results_do_not_depend_on_threads(case: Case, dtype: torch.dtype) -> Non
 COMPILED = {
     "layer_norm-70x129-res-drop0.1", "rms_norm-70x129-res-sum", "activation-gelu-gated-drop",
     "linear-2x5-31-33-gelu-bias", "cross_entropy-20x100-0.3-0.01-none", "linear_cross_entropy-300-40-90-mean",
-    "attention-grouped", "attention-dropout-bias",
+    "attention-grouped", "attention-dropout-bias", "attention-added-to-all", "embedding_layer_norm-dropout",
+    "rope-5-3-21-4-interleaved",
 }  # fmt: skip
 
 
@@ -192,6 +193,15 @@ OPERATORS = {
         sample(5, 4, 3), sample(5, 4, 3), sample(5, 2, 3), sample(5, 2, 3), sample(5, 4, 3), sample(5, 4) + 5,
         sample(4, 9), starts(2, 3), None, SEED, 3, 0.5, -1, 0, 0.1, True,
     ),
+    "embed_norm": (
+        wanted(9, 6), wanted(2, 6), wanted(5, 6), LABELS.abs() % 9, None, torch.arange(5), wanted(6),
+        wanted(6), 1e-5, SEED, 0.2, 1, None,
+    ),
+    "embed_norm_grad": (
+        sample(5, 6), sample(5, 6), sample(5, 2), sample(6), LABELS.abs() % 9, None, None, SEED, 0.2,
+        [9, 0, 0], [True, False, False, True, False],
+    ),
+    "rotary": (wanted(5, 2, 8), sample(5, 3), sample(5, 3), False, False),
 }  # fmt: skip
 
 
@@ -227,6 +237,18 @@ def test_autocast_is_torchs() -> None:
     torch.testing.assert_close(y, want, atol=2**-8, rtol=2**-7)  # one rounding: torch rounds the bias too
     y.sum().backward()
     assert x.grad is not None and x.grad.dtype == w.grad.dtype == b.grad.dtype == torch.float32
+
+
+def test_autocast_of_what_is_around_attention() -> None:
+    """Attention rounds to bfloat16; the bias keeps its type, as embeddings and rotated heads keep theirs."""
+    x, bias, table = wanted(5, 2, 8), wanted(2, 5, 5), wanted(4, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = ops.attention(x, x, x, starts(5), bias=bias)
+        turned = ops.rope(x, sample(5, 4), sample(5, 4))
+        embedded = ops.embedding_layer_norm(torch.tensor([1, 3, 1]), table)
+    assert out.dtype == torch.bfloat16 and turned.dtype == embedded.dtype == torch.float32
+    (out.sum() + turned.sum() + embedded.square().sum()).backward()
+    assert all(t.grad is not None and t.grad.dtype == torch.float32 for t in (x, bias, table))
 
 
 def test_dropout_follows_torchs_generator() -> None:
@@ -287,6 +309,7 @@ def test_no_labels_give_torchs_nan() -> None:
     assert ops.linear_cross_entropy(x, sample(5, 4), none, reduction="sum") == 0
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("at", [0, 7, 12])
 def test_large_logits(at: int) -> None:
     """The largest of a row, wherever it stands, keeps the others' exponentials finite."""
@@ -297,6 +320,21 @@ def test_large_logits(at: int) -> None:
     got, want = ops.cross_entropy(x, labels), torch.nn.functional.cross_entropy(x, labels)
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in (got, want)))
+=======
+def test_keys_hidden_by_a_bias() -> None:
+    """As if they were not there; a query that sees none gives 0 and passes no gradient on."""
+    q, k, v = wanted(6, 2, 8), wanted(6, 2, 8), wanted(6, 2, 8)
+    hidden = torch.zeros(1, 1, 6, 6)
+    hidden[..., 4:] = -torch.inf
+    out = ops.attention(q, k, v, starts(6), bias=hidden)
+    without = ops.attention(q, k[:4], v[:4], starts(6), cu_seqlens_k=starts(4))
+    torch.testing.assert_close(out, without, atol=1e-6, rtol=1e-5)
+    hidden[:, :, 2] = -torch.inf
+    out = ops.attention(q, k, v, starts(6), bias=hidden.requires_grad_())
+    out.sum().backward()
+    assert not out[2].any() and not q.grad[2].any() and out[3].any()  # type: ignore[index]
+    assert all(t.grad.isfinite().all() for t in (q, k, v, hidden))  # type: ignore[union-attr]
+>>>>>>> w-train
 
 
 def test_other_layouts_give_the_same() -> None:
@@ -368,6 +406,52 @@ def test_other_layouts_give_the_same() -> None:
             ValueError,
             "sequence 0 spans a distance of 2; bias reaches 1",
         ),
+        (
+            lambda x: ops.attention(*[x[:, None]] * 3, starts(3), bias=torch.ones(1, 1, 3, 2)),
+            ValueError,
+            r"bias has shape \[1, 1, 3, 2\]; expected \[1 or 1, 1 or 1, 3, 3\]",
+        ),
+        (
+            lambda x: ops.attention(*[x[:, None]] * 3, starts(3), bias=torch.ones(3)),
+            ValueError,
+            r"bias has shape \[3\]; expected 3 or 4 dimensions",
+        ),
+        (
+            lambda x: ops.attention(*[x[:, None]] * 3, starts(3), bias=x, distance_bias=x),
+            ValueError,
+            "bias and distance_bias are given; expected one",
+        ),
+        (
+            lambda x: ops.embedding_layer_norm(torch.tensor([0, 3]), x),
+            ValueError,
+            "ids hold 3 at token 1; expected 0 to 2",
+        ),
+        (
+            lambda x: ops.embedding_layer_norm(torch.tensor([0.5]), x),
+            TypeError,
+            "ids is f32; expected i64",
+        ),
+        (
+            lambda x: ops.embedding_layer_norm(torch.tensor([0]), x, segments=torch.ones(2, 5)),
+            ValueError,
+            r"a table has shape \[2, 5\]; expected \[2, 4\]",
+        ),
+        (
+            lambda x: ops.embedding_layer_norm(torch.tensor([0]), x, positions=x),
+            ValueError,
+            "one of positions and position_ids is given",
+        ),
+        (
+            lambda x: ops.rope(x[None], torch.ones(1, 3), torch.ones(1, 3)),
+            ValueError,
+            "3 angles for heads of 4; expected at most half as many",
+        ),
+        (
+            lambda x: ops.rope(x[None], torch.ones(1, 2), torch.ones(1, 2).requires_grad_()),
+            ValueError,
+            "sin requires a gradient",
+        ),
+        (lambda x: ops.rope(x[None], x, x), ValueError, r"cos has shape \[3, 4\]; expected \[1, 4\]"),
         (lambda x: ops.linear(x, torch.ones(2, 5)), ValueError, r"b has shape \[2, 5\]; expected \[2, 4\]"),
         (lambda x: ops.linear(x, torch.ones(2, 4), torch.ones(3)), ValueError, r"bias has shape \[3\]"),
     ],

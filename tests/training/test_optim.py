@@ -1,4 +1,4 @@
-"""The fused AdamW against torch's."""
+"""The fused AdamW and Adafactor against torch's."""
 
 import copy
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from fastplm.optim import AdamW
+import fastplm
+from fastplm.optim import Adafactor, AdamW
 from tests.devices import every_device
 
 
@@ -185,3 +186,134 @@ def test_a_learning_rate_schedule_and_a_closure() -> None:
 def test_bad_arguments(options: dict[str, Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         AdamW(parameters(), **options)
+
+
+# --- Adafactor --------------------------------------------------------------------------------------------
+
+FACTORED = [(3,), (70_001,), (5, 7), (), (130, 33), (3, 4, 5), (1, 1), (2100, 40)]
+
+
+def factored(dtype: torch.dtype = torch.float32) -> list[torch.nn.Parameter]:
+    g = torch.Generator().manual_seed(0)
+    return [torch.nn.Parameter(torch.randn(s, generator=g).to(dtype)) for s in FACTORED]
+
+
+every_setting = pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lr": 0.5, "beta2_decay": -0.5, "eps": (1e-3, 0.5), "d": 1.5, "weight_decay": 0.1},
+        {"eps": (2.0, 0.0), "maximize": True, "foreach": True},
+    ],
+    ids=["default", "other", "clamped"],
+)
+
+
+@every_setting
+def test_adafactor_is_torchs(settings: dict[str, Any]) -> None:
+    ours, theirs = factored(), factored()
+    optimizer, reference = Adafactor(ours, **settings), torch.optim.Adafactor(theirs, **settings)
+    train(optimizer, range(5))
+    train(reference, range(5))
+    assert_same(ours, theirs, atol=5e-6, rtol=1e-5)  # steps of up to 1.5
+    for p, q in zip(ours, theirs, strict=True):
+        a, b = optimizer.state[p], reference.state[q]
+        assert a.keys() == b.keys()
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=4e-5)
+
+
+@every_setting
+def test_adafactor_in_bfloat16(settings: dict[str, Any]) -> None:
+    """At most twice as far from float64 as torch is, with torch's states."""
+    eps = settings.get("eps", (torch.finfo(torch.bfloat16).eps, 1e-3))
+    ours, theirs, exact = factored(torch.bfloat16), factored(torch.bfloat16), factored(torch.bfloat16)
+    for p in exact:
+        p.data = p.data.double()
+    optimizers = [
+        Adafactor(ours, **settings),
+        torch.optim.Adafactor(theirs, **settings),
+        torch.optim.Adafactor(exact, **{**settings, "eps": eps}),
+    ]
+    for step in range(5):
+        set_grads(ours, step)
+        for p, q, r in zip(ours, theirs, exact, strict=True):
+            assert p.grad is not None
+            q.grad, r.grad = p.grad.clone(), p.grad.double()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q, r in zip(ours, theirs, exact, strict=True):
+        assert (p - r).norm() <= 2 * (q - r).norm() + 2**-8 * r.norm()
+        a, b = optimizers[0].state[p], optimizers[1].state[q]
+        assert {k: (v.dtype, v.shape) for k, v in a.items()} == {k: (v.dtype, v.shape) for k, v in b.items()}
+
+
+@pytest.mark.parametrize("begin", [Adafactor, torch.optim.Adafactor])
+def test_adafactors_state_dicts_interchange(begin: type[torch.optim.Optimizer]) -> None:
+    end = torch.optim.Adafactor if begin is Adafactor else Adafactor
+    groups = lambda ps: [{"params": ps[:2], "lr": 0.2}, {"params": ps[2:]}]  # noqa: E731
+    ours, theirs = factored(), factored()
+    first = begin(groups(ours))  # type: ignore[call-arg]
+    train(first, range(3))
+    second = end(groups(ours))  # type: ignore[call-arg]
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    train(second, range(3, 6))
+    train(torch.optim.Adafactor(groups(theirs)), range(6))
+    assert_same(ours, theirs, **NEAR)
+    assert second.state_dict()["param_groups"][0].keys() == first.state_dict()["param_groups"][0].keys()
+
+
+def test_adafactor_does_not_depend_on_threads() -> None:
+    before = fastplm.num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            fastplm.set_num_threads(threads)
+            results.append(factored())
+            train(Adafactor(results[-1]), range(3))
+    finally:
+        fastplm.set_num_threads(before)
+    assert all(map(torch.equal, *results))
+
+
+def test_adafactor_with_nothing_to_do() -> None:
+    """Empty parameters, those without a gradient, a closure; NaN as torch has it."""
+    empty, still, moved = (torch.nn.Parameter(torch.ones(s)) for s in ((0, 4), (3,), (2, 3)))
+    optimizer = Adafactor([empty, still, moved])
+    empty.grad, moved.grad = torch.zeros_like(empty), torch.full_like(moved, float("nan"))
+    assert optimizer.step(lambda: 2.5) == 2.5
+    assert torch.equal(still, torch.ones(3)) and not optimizer.state[still] and moved.isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("param", "error", "text"),
+    [
+        (
+            torch.ones(3, 4).T,
+            ValueError,
+            r"Adafactor: a parameter of shape \[4, 3\] on cpu is not contiguous",
+        ),
+        (torch.ones(3, device="meta"), ValueError, r"Adafactor: a parameter .* on meta .* not on the CPU"),
+        (
+            torch.ones(3, dtype=torch.float64),
+            TypeError,
+            "Adafactor: a parameter is torch.float64; expected float32",
+        ),
+    ],
+)
+def test_what_adafactor_refuses(param: torch.Tensor, error: type[Exception], text: str) -> None:
+    p = torch.nn.Parameter(param)
+    p.grad = torch.ones_like(param)
+    with pytest.raises(error, match=text):
+        Adafactor([p]).step()
+
+
+def test_adafactor_refuses_what_torch_refuses() -> None:
+    with pytest.raises(ValueError, match="Clipping threshold d should be >= 1"):
+        Adafactor(factored(), d=0.5)
+    with pytest.raises(TypeError, match="momentum"):
+        Adafactor(factored(), momentum=1)  # type: ignore[call-arg]
+    p = torch.nn.Parameter(torch.ones(3))
+    p.grad = torch.ones(3).to_sparse()
+    with pytest.raises(ValueError, match="Adafactor: a gradient is sparse; expected dense gradients"):
+        Adafactor([p]).step()

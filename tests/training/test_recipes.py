@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import torch
 import transformers
 from sklearn import metrics
 
+import fastplm
 from fastplm.cli import main
-from fastplm.training.recipes import TASKS, Settings, labels, language, questions, train
+from fastplm.training.recipes import TASKS, Settings, curve, labels, language, questions, sentences, train
 from fastplm.training.recipes.files import columns, read
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
@@ -41,12 +43,17 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
         for city in ("Paris", "Berlin") * 8
     ],
+    "pairs": [
+        {"anchor": f"a {w} day", "positive": f"{w}, {w}", "negative": f"not {w}"}
+        for w in ("red", "blue", "old", "new", "cold", "warm", "long", "dark") * 2
+    ],
     "seq2seq": [{"source": f"translate: {w}", "target": w} for w in WORDS * 3],
 }  # fmt: skip
 CASES = {
     "mlm": ("bert", "text"), "mlm-nsp": ("bert", "text"), "clm": ("gpt2", "text"),
     "span-corruption": ("t5", "text"), "seq2seq": ("t5", "seq2seq"),
     "classification": ("bert", "classification"), "ner": ("bert", "ner"), "qa": ("bert", "qa"),
+    "sentence-embeddings": ("bert", "pairs"),
 }  # fmt: skip
 QUICK = Settings(epochs=2, batch_size=8, learning_rate=5e-3, max_length=16)
 
@@ -85,7 +92,14 @@ def test_every_task(task: str, model: Any, tmp_path: Path) -> None:
     assert curve[1] < curve[0] and np.isfinite(found["train_loss"])
     again = getattr(transformers, TASKS[task].model).from_pretrained(tmp_path / "out")
     assert sum(p.numel() for p in again.parameters()) > 0
-    wanted = {"classification": "f1", "ner": "f1", "qa": "exact_match"}.get(task, "perplexity")
+    picture = ElementTree.parse(tmp_path / "out" / "curve.svg").getroot()
+    assert len(picture.findall("{*}polyline")) == ("loss" in log[0]) + 1
+    wanted = {
+        "classification": "f1",
+        "ner": "f1",
+        "qa": "exact_match",
+        "sentence-embeddings": "accuracy",
+    }.get(task, "perplexity")
     assert f"eval_{wanted}" in found
     if wanted == "perplexity":
         assert found["eval_perplexity"] == pytest.approx(np.exp(found["eval_loss"]))
@@ -93,25 +107,32 @@ def test_every_task(task: str, model: Any, tmp_path: Path) -> None:
         assert again.config.label2id == {"bad": 0, "good": 1}
 
 
-def test_resumed_is_uninterrupted(model: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("task", "rows", "cls", "last"),
+    [("classification", "classification", "AutoModelForSequenceClassification", 6),
+     ("sentence-embeddings", "pairs", "AutoModel", 4)],
+)  # fmt: skip
+def test_resumed_is_uninterrupted(
+    task: str, rows: str, cls: str, last: int, model: Any, tmp_path: Path
+) -> None:
     """Stopped after one epoch of two, then resumed: the weights of a run in one go."""
-    file = write(tmp_path / "train.jsonl", ROWS["classification"])
+    file = write(tmp_path / "train.jsonl", ROWS[rows])
     options = {"epochs": 2, "batch_size": 8, "max_length": 16}
-    arguments = ("classification", str(model("bert")))
+    arguments = (task, str(model("bert")))
     train(*arguments, tmp_path / "whole", file, None, Settings(**options))
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    shutil.rmtree(tmp_path / "cut" / "checkpoint-6")
-    begun = tmp_path / "cut" / "checkpoint-3" / "model.safetensors"
+    shutil.rmtree(tmp_path / "cut" / f"checkpoint-{last}")
+    begun = tmp_path / "cut" / f"checkpoint-{last // 2}" / "model.safetensors"
     before = begun.stat().st_mtime_ns
     train(*arguments, tmp_path / "cut", file, None, Settings(**options, resume=True))
     assert begun.stat().st_mtime_ns == before, "the first epoch ran again"
     first, second = (
-        transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / name).state_dict()
-        for name in ("whole", "cut")
+        getattr(transformers, cls).from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut")
     )
     assert all(torch.equal(t, second[name]) for name, t in first.items())
 
 
+<<<<<<< HEAD
 def test_the_best_of_the_evaluations_is_kept(model: Any, tmp_path: Path) -> None:
     file = write(tmp_path / "train.jsonl", ROWS["classification"])
     arguments = ("classification", str(model("bert")), tmp_path / "out", file)
@@ -121,6 +142,120 @@ def test_the_best_of_the_evaluations_is_kept(model: Any, tmp_path: Path) -> None
     log = json.loads((tmp_path / "out" / "log.json").read_text())
     curve = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
     assert min(curve) < curve[-2] and found["eval_loss"] == pytest.approx(min(curve))
+=======
+def test_an_encoder_of_sentences(model: Any, tmp_path: Path) -> None:
+    """Trained on pairs from a CSV file, evaluated on scored ones; both libraries load what is saved, with
+    equal vectors, and it is trained on as it is pooled.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("anchor,positive\n" + "".join(f"{r['anchor']},{r['positive']}\n" for r in ROWS["pairs"]))
+    scored = write(
+        tmp_path / "scored.jsonl",
+        [{"anchor": "a red day", "positive": "red, red", "score": 1.0},
+         {"anchor": "a red day", "positive": "warm, warm", "score": 0.2},
+         {"anchor": "a cold day", "positive": "cold, cold", "score": 0.9}],
+    )  # fmt: skip
+    command = [
+        "train",
+        "sentence-embeddings",
+        str(model("bert")),
+        str(pairs),
+        "--eval",
+        str(scored),
+        "--steps",
+        "3",
+    ]
+    assert main([*command, "--max-length", "9", "-o", str(tmp_path / "out")]) == 0
+    texts = ["a red day", "not so warm, and very much longer than nine tokens", ""]
+    for pooling, normalize in (("mean", False), ("cls", True)):
+        if normalize:
+            sentences.write_modules(tmp_path / "out", 16, pooling, normalize, 9)
+        ours, theirs = fastplm.SentenceEncoder(tmp_path / "out"), SentenceTransformer(str(tmp_path / "out"))
+        np.testing.assert_allclose(ours.encode(texts), theirs.encode(texts), atol=2e-5)
+        assert ours.max_seq_length == 9 and sentences.pooling_of(str(tmp_path / "out")) == (
+            pooling,
+            normalize,
+        )
+    found = train("sentence-embeddings", str(tmp_path / "out"), tmp_path / "again", pairs, scored, QUICK)
+    assert -1 <= found["eval_spearman"] <= 1 and 0 <= found["eval_accuracy"] <= 1
+    again = fastplm.SentenceEncoder(tmp_path / "again").encode(texts)
+    np.testing.assert_allclose(np.linalg.norm(again, axis=1), 1, atol=1e-5)
+    with pytest.raises(ValueError, match="example 1 has a score; expected pairs that belong together"):
+        train("sentence-embeddings", str(tmp_path / "out"), tmp_path / "no", scored, None, QUICK)
+
+
+def test_the_encoders_loss_is_sentence_transformers(model: Any) -> None:
+    from sentence_transformers import SentenceTransformer, losses, models
+
+    from fastplm.training.recipes.encoder import PairedEncoder
+
+    word = models.Transformer(str(model("bert")))
+    reference = SentenceTransformer(modules=[word, models.Pooling(16)], device="cpu").eval()
+    network = PairedEncoder(word.auto_model, "mean").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model("bert"))
+    rows = ROWS["pairs"][:8]
+    batch = sentences.collated(sentences.together(rows, tokenizer, 16, False), tokenizer.pad_token_id)
+    texts = [reference.preprocess([r[k] for r in rows]) for k in ("anchor", "positive", "negative")]
+    with torch.no_grad():
+        want = losses.MultipleNegativesRankingLoss(reference)(texts, None)
+        got = network(**batch)
+        a, b = (
+            reference.encode([r[k] for r in rows], convert_to_tensor=True) for k in ("anchor", "positive")
+        )
+    torch.testing.assert_close(got["loss"], want, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(got["logits"][:, 0], torch.cosine_similarity(a, b), atol=1e-5, rtol=1e-4)
+
+
+def test_ranks_are_spearmans() -> None:
+    from scipy.stats import spearmanr
+
+    cosines, scores = np.array([0.1, 0.5, 0.5, 0.9, 0.2]), np.array([1.0, 2.0, 3.0, 3.0, 0.0])
+    prediction = transformers.EvalPrediction(np.stack([cosines, cosines > 0.3], 1), scores)
+    found = sentences.figures(prediction)
+    assert found == {"accuracy": 0.6, "spearman": pytest.approx(spearmanr(cosines, scores).statistic)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([{"anchor": "a", "positive": "b", "negative": "c"}, {"anchor": "a", "positive": "b"}],
+         "example 2: negatives of some examples"),
+        ([{"anchor": "a", "positive": "b", "score": 1}], "example 1 has a score"),
+    ],
+)  # fmt: skip
+def test_pairs_that_are_refused(rows: list[dict[str, Any]], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        sentences.together(rows, lambda texts, **_: {"input_ids": [[1]] * len(texts)}, 8, False)
+
+
+def test_other_encoders_are_refused(model: Any, tmp_path: Path) -> None:
+    sentences.write_modules(tmp_path, 16, "mean", False, 9)
+    (tmp_path / "1_Pooling" / "config.json").write_text(
+        '{"word_embedding_dimension": 16, "pooling_mode": "max"}'
+    )
+    with pytest.raises(fastplm.UnsupportedError, match="itself, pooling by max; expected a Transformer"):
+        sentences.pooling_of(str(tmp_path))
+    file = write(tmp_path / "pairs.jsonl", ROWS["pairs"])
+    with pytest.raises(
+        ValueError, match="T5Model is an encoder and a decoder; expected a model of one stack"
+    ):
+        train("sentence-embeddings", str(model("t5")), tmp_path / "out", file, None, QUICK)
+
+
+def test_curves() -> None:
+    """Also of one point, of none, and of losses that are not finite."""
+    log = [{"step": 10, "loss": 3.5}, {"step": 20, "loss": 2.5}, {"step": 20, "eval_loss": 0.5}]
+    picture = ElementTree.fromstring(curve.svg(log, "a < b"))
+    first, second = (line.attrib["points"].split() for line in picture.findall("{*}polyline"))
+    (x1, y1), (x2, y2) = (tuple(map(float, point.split(","))) for point in first)
+    assert len(second) == 1 and x1 < x2 and y1 < y2  # a smaller loss stands lower
+    texts = [text.text for text in picture.findall("{*}text")]
+    assert "a < b" in texts and "training loss" in texts and "evaluation loss" in texts and "20" in texts
+    for other in ([], [{"step": 1, "loss": float("nan")}], [{"step": 0, "loss": 0.0}]):
+        assert ElementTree.fromstring(curve.svg(other, "")).tag.endswith("svg")
+>>>>>>> w-train
 
 
 def test_the_command(model: Any, tmp_path: Path, capsys: Any) -> None:

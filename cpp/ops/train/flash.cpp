@@ -12,7 +12,8 @@ namespace fastplm::ops {
 namespace {
 
 struct FlashShape {
-  int64_t heads, kv_heads, head_dim, reach;   // reach: 0 without bias
+  int64_t heads, kv_heads, head_dim;
+  int64_t reach;   // of a bias of distances; else 0
 };
 
 FlashShape checked_shape(const Check& check, TensorView q, TensorView k, TensorView v, int64_t query_tokens,
@@ -30,7 +31,7 @@ FlashShape checked_shape(const Check& check, TensorView q, TensorView k, TensorV
     fail(ErrorKind::kValue, check.op, ": ", s.heads, " heads over ", s.kv_heads,
          " key heads; expected the same number for each");
   }
-  if (bias) {
+  if (bias && bias.shape.rank != 4) {
     s.reach = (bias.shape.last() + 1) / 2;
     check.matches("bias", bias, DType::kF32, {s.heads, 2 * s.reach - 1});
   }
@@ -45,6 +46,7 @@ struct Call {
   const Flash& o;
   Dropout dropout;
   int64_t heads = 0, kv_heads = 0, head_dim = 0, reach = 0;
+  int64_t bias_sequence = 0, bias_head = 0, bias_row = 0;   // from one to the next in bias
 
   Call(const char* op, TensorView q_, TensorView k_, TensorView v, const Sequences& queries_, const Sequences& keys_,
        TensorView bias_, const Flash& options, TensorView out, TensorView lse)
@@ -59,12 +61,38 @@ struct Call {
            " of keys; expected the same");
     }
     dropout = dropout_of(check, o.seed, o.p);
-    if (!bias) return;
+    if (bias) lay_out_bias();
+  }
+
+  void lay_out_bias() {
+    if (bias.shape.rank == 4) {
+      const int64_t rows = bias.shape[2], columns = bias.shape[3];
+      const bool fits = rows >= queries.longest && columns >= keys.longest;
+      if (!fits || (bias.shape[0] != 1 && bias.shape[0] != queries.count) ||
+          (bias.shape[1] != 1 && bias.shape[1] != heads)) {
+        fail(ErrorKind::kValue, check.op, ": bias has shape ", bias.shape, "; expected [1 or ", queries.count,
+             ", 1 or ", heads, ", ", queries.longest, ", ", keys.longest, "], the last two or more");
+      }
+      check.dtype("bias", bias, DType::kF32);
+      bias_row = columns;
+      bias_head = bias.shape[1] > 1 ? rows * columns : 0;
+      bias_sequence = bias.shape[0] > 1 ? bias.shape[1] * rows * columns : 0;
+      return;
+    }
+    bias_row = -1;   // the next query stands one further
+    bias_head = 2 * reach - 1;
     for (int64_t s = 0; s < keys.count; ++s) {   // of the last query to the first key, or the other way round
       const int64_t distance = std::max(keys.length(s), queries.length(s)) - 1;
       if (distance < reach) continue;
-      fail(ErrorKind::kValue, op, ": sequence ", s, " spans a distance of ", distance, "; bias reaches ", reach - 1);
+      fail(ErrorKind::kValue, check.op, ": sequence ", s, " spans a distance of ", distance, "; bias reaches ",
+           reach - 1);
     }
+  }
+
+  // Where in bias the first query's score of the first key is.
+  int64_t bias_at(int64_t s, int64_t head) const {
+    const int64_t first = reach ? reach - 1 - (keys.length(s) - queries.length(s)) : 0;
+    return s * bias_sequence + head * bias_head + first;
   }
 
   template <class T>
@@ -83,8 +111,9 @@ struct Call {
             .scale = float(o.scale),
             .back = o.back,
             .ahead = o.ahead,
-            .bias = bias ? bias.as<float>() + head * (2 * reach - 1) + reach - 1 : nullptr,
-            .bias_step = 2 * reach - 1,
+            .bias = bias ? bias.as<float>() + bias_at(s, head) : nullptr,
+            .bias_head = bias_head,
+            .bias_row = bias_row,
             .dropout = dropout,
             .row = first * heads + head,
             .row_step = heads,
@@ -96,10 +125,12 @@ struct Call {
     return (queries.start[s] * heads + kv_head * (heads / kv_heads)) * head_dim;
   }
 
-  // Calls body(sequence, key head, workspace) for all, on all threads.
+  // Calls body(sequence, key head, workspace) for all, on all threads. one_sequence, one_head: those that differ in
+  // nothing else follow each other on one thread, because they add to the same gradient of bias.
   template <class Body>
-  void each(TensorView workspace, int64_t products, const Body& body) const {
-    const int64_t units = queries.count * kv_heads;
+  void each(TensorView workspace, int64_t products, bool one_sequence, bool one_head, const Body& body) const {
+    const int64_t head_step = one_head ? kv_heads : 1, sequence_step = one_sequence ? queries.count : 1;
+    const int64_t across = kv_heads / head_step, units = queries.count ? queries.count / sequence_step * across : 0;
     if (units == 0) return;
     const int64_t share = flash_workspace(q.dtype, head_dim, keys.longest);
     check.at_least("workspace", workspace, share);
@@ -108,9 +139,13 @@ struct Call {
     parallel_for(shares, 1, [&](int64_t begin, int64_t) {
       Stops stops;
       for (int64_t unit; (unit = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
-        const int64_t s = unit / kv_heads;
-        stops.before(products * queries.length(s) * keys.length(s) * head_dim * (heads / kv_heads));
-        body(s, unit % kv_heads, workspace.as<std::byte>() + begin * share);
+        const int64_t first = unit / across * sequence_step, head = unit % across * head_step;
+        for (int64_t s = first; s < first + sequence_step; ++s) {
+          for (int64_t h = head; h < head + head_step; ++h) {
+            stops.before(products * queries.length(s) * keys.length(s) * head_dim * (heads / kv_heads));
+            body(s, h, workspace.as<std::byte>() + begin * share);
+          }
+        }
       }
     });
   }
@@ -145,6 +180,10 @@ CudaFlashArgs<T> cuda_args(const FlashShape& s, TensorView q, TensorView k, Tens
 FlashShape checked_on_cuda(const Check& check, TensorView q, TensorView k, TensorView v, TensorView query_start,
                            TensorView key_start, TensorView bias, const Flash& o, TensorView out, TensorView lse) {
   const FlashShape s = checked_shape(check, q, k, v, q.shape[0], k.shape[0], bias, o, out, lse);
+  if (bias && !s.reach) {
+    fail(ErrorKind::kUnsupported, check.op, ": bias has shape ", bias.shape,
+         "; expected a bias of distances, [heads, 2 n - 1], on CUDA");
+  }
   if (s.head_dim > kFlashMostDim) {
     fail(ErrorKind::kUnsupported, check.op, ": heads have ", s.head_dim, " values; expected at most ", kFlashMostDim,
          " on CUDA");
@@ -207,7 +246,7 @@ void flash(TensorView q, TensorView k, TensorView v, const Sequences& queries, c
            const Flash& options, TensorView out, TensorView lse, TensorView workspace) {
   const Call call("flash", q, k, v, queries, keys, bias, options, out, lse);
   with_float_type("flash", q.dtype, [&]<class T>() {
-    call.each(workspace, 2, [&](int64_t s, int64_t kv_head, void* memory) {
+    call.each(workspace, 2, false, false, [&](int64_t s, int64_t kv_head, void* memory) {
       train_kernels<T>().flash(call.args<T>(s, kv_head, v, out, lse, memory));
     });
   });
@@ -222,11 +261,18 @@ void flash_grad(TensorView dout, TensorView q, TensorView k, TensorView v, Tenso
   check.matches("dq", dq, q.dtype, q.shape);
   check.matches("dk", dk, q.dtype, k.shape);
   check.matches("dv", dv, q.dtype, k.shape);
-  const int64_t width = 2 * call.reach - 1;
-  check.optional("dbias", dbias, DType::kF32, {queries.count, call.heads, width});
-  if (dbias) std::fill_n(dbias.as<float>(), dbias.shape.count(), 0.0f);
+  const bool distances = call.reach > 0;
+  const int64_t share = call.heads * call.bias_head;   // of a sequence, in a gradient of distances
+  check.optional("dbias", dbias, DType::kF32,
+                 distances ? Shape{queries.count, call.heads, call.bias_head} : bias.shape);
+  if (dbias) {
+    parallel_rows(dbias.shape.count(), sizeof(float),
+                  [&](Range range) { std::fill_n(dbias.as<float>() + range.begin, range.size(), 0.0f); });
+  }
+  const bool one_sequence = dbias && !distances && call.bias_sequence == 0;
+  const bool one_head = dbias && !distances && call.bias_head == 0;
   with_float_type("flash_grad", q.dtype, [&]<class T>() {
-    call.each(workspace, 5, [&](int64_t s, int64_t kv_head, void* memory) {
+    call.each(workspace, 5, one_sequence, one_head, [&](int64_t s, int64_t kv_head, void* memory) {
       const FlashArgs<T> forward = call.args<T>(s, kv_head, v, out, lse, memory);
       const int64_t at = call.offset(s, kv_head), key = forward.k - k.as<T>();
       const int64_t head = kv_head * forward.group;
@@ -236,7 +282,7 @@ void flash_grad(TensorView dout, TensorView q, TensorView k, TensorView v, Tenso
            .dq = dq.as<T>() + at,
            .dk = dk.as<T>() + key,
            .dv = dv.as<T>() + key,
-           .dbias = dbias ? dbias.as<float>() + (s * call.heads + head) * width + call.reach - 1 : nullptr});
+           .dbias = dbias ? dbias.as<float>() + (distances ? s * share : 0) + call.bias_at(s, head) : nullptr});
     });
   });
 }

@@ -1,6 +1,5 @@
 // Attention of packed queries to packed keys, without padding, and its gradient.
-//   out[i] = sum_j dropout(p_ij) v_j,   p_i = softmax_j(scale q_i . k_j + bias(j - i)),   j over the keys of i's
-//   sequence
+//   out[i] = sum_j dropout(p_ij) v_j,   p_i = softmax_j(scale q_i . k_j + bias_ij),   j over the keys of i's sequence
 #pragma once
 #include "core/export.h"
 #include "core/tensor.h"
@@ -19,7 +18,9 @@ struct Flash {
 //   q, out          [tokens, heads, head_dim]          f32 | bf16
 //   k, v            [key tokens, kv_heads, head_dim]   of q.dtype; query head h reads key head h / (heads / kv_heads)
 //   queries, keys   where sequences begin; the last queries of a sequence stand where its last keys do
-//   bias            [heads, 2 reach - 1]  f32: bias(d) is at reach - 1 + d; or empty
+//   bias            [heads, 2 reach - 1]  f32, by distance: bias_ij is at reach - 1 + j - i; or
+//                   [sequences or 1, heads or 1, queries, keys]  f32, by query and key of a sequence, the last two at
+//                   least as many as the longest has; -inf hides a key; or empty
 //   lse             [tokens, heads]       f32: log(sum_j exp(score_ij)), -inf where no key is seen, whose out is 0
 //   workspace       a multiple of flash_workspace() bytes of u8, 64-byte aligned: one share per thread at work
 // Throws kValue, kType.
@@ -29,7 +30,9 @@ FASTPLM_EXPORT void flash(TensorView q, TensorView k, TensorView v, const Sequen
 //   out, lse     of flash
 //   dout         as out
 //   dq, dk, dv   as q, k, v
-//   dbias        [sequences, heads, 2 reach - 1]  f32: each sequence's share of the gradient of bias; or empty
+//   dbias        [sequences, heads, 2 reach - 1]  f32: each sequence's share of the gradient of distances; of another
+//                bias its shape; or empty
+// Sequences or heads that share a bias of the second kind follow each other on one thread when dbias is given.
 FASTPLM_EXPORT void flash_grad(TensorView dout, TensorView q, TensorView k, TensorView v, TensorView out,
                                TensorView lse, const Sequences& queries, const Sequences& keys, TensorView bias,
                                const Flash& options, TensorView dq, TensorView dk, TensorView dv, TensorView dbias,

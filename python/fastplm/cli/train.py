@@ -11,6 +11,7 @@ _EXAMPLES = """examples:
   fastplm train classification path/to/model train.jsonl --eval test.jsonl -o my-classifier
   fastplm train clm path/to/model corpus.txt --from-scratch --steps 5000 -o my-model
   fastplm train ner path/to/model train.jsonl --eval test.jsonl --patience 2 --resume -o my-tagger
+  fastplm train sentence-embeddings path/to/model pairs.csv --eval scored.csv -o my-encoder
 
 examples in .txt (a text on every line), .csv, .tsv, .jsonl or .parquet:
 """
@@ -21,7 +22,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     from fastplm.training.recipes import TASKS, Settings
 
     default = Settings()
-    tasks = "".join(f"  {name:16} {task.summary}\n" for name, task in TASKS.items())
+    tasks = "".join(f"  {name:20} {task.summary}\n" for name, task in TASKS.items())
     parser = argparse.ArgumentParser(
         "fastplm train",
         parents=[common],

@@ -6,6 +6,7 @@ import torch
 
 from fastplm import _ops
 from fastplm.devices import on_cuda, workspace
+from fastplm.errors import UnsupportedError
 from fastplm.ops.linears import column_sums
 from fastplm.ops.torch_op import Differentiable, Operator, autocast, check_same_device, nothing, seed
 
@@ -23,6 +24,7 @@ def attention(
     window: int | None = None,
     dropout: float = 0.0,
     distance_bias: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """softmax(scale q k^T + bias) v within each sequence; the result has the shape of q.
 
@@ -34,9 +36,21 @@ def attention(
     scale: 1 / sqrt(head_dim) unless given. causal: a token sees none behind it; window: none further away
     than that. On CUDA cu_seqlens is not looked at by the host, and max_seqlen is not used. distance_bias
     [heads, 2 n - 1]: what is added to the score of query i and key j is at j - i +
-    n - 1 (T5's buckets, ALiBi); it gets a gradient.
+    n - 1 (T5's buckets, ALiBi); it gets a gradient. bias [sequences or 1, heads or 1, queries, keys], on the
+    CPU: what is added to the score of a query and a key of that sequence, each counted from its first one;
+    -inf hides a key, and a query that sees none gives 0. It gets a gradient, which takes least time where all
+    sequences and heads have their own. Of three dimensions: the same of one sequence.
     """
-    check_same_device("attention", q, k, v, cu_seqlens, cu_seqlens_k, distance_bias)
+    check_same_device("attention", q, k, v, cu_seqlens, cu_seqlens_k, distance_bias, bias)
+    if bias is not None:
+        if distance_bias is not None:
+            raise ValueError("attention: bias and distance_bias are given; expected one of them")
+        if bias.dim() not in (3, 4):
+            raise ValueError(f"attention: bias has shape {list(bias.shape)}; expected 3 or 4 dimensions")
+        if on_cuda(bias):
+            raise UnsupportedError(f"attention: bias is on {bias.device}; expected cpu, or a distance_bias")
+        bias = bias if bias.dim() == 4 else bias[None]
+    added = distance_bias if bias is None else bias
     q, k, v = autocast(q, k, v)
     starts = cu_seqlens if cu_seqlens_k is None else cu_seqlens_k
     if on_cuda(q):
@@ -50,7 +64,7 @@ def attention(
         q.contiguous(),
         k.contiguous(),
         v.contiguous(),
-        None if distance_bias is None else distance_bias.contiguous(),
+        None if added is None else added.contiguous(),
         cu_seqlens,
         cu_seqlens_k,
         max_seqlen,
@@ -128,18 +142,19 @@ def _run_grad(
     bias_grad: bool,
 ) -> tuple[torch.Tensor, ...]:
     dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-    shares = None
-    if bias is not None and bias_grad:
+    shares = dbias = None
+    if bias is not None and bias_grad and bias.dim() == 4:
+        dbias = torch.empty_like(bias, dtype=torch.float32)
+    elif bias is not None and bias_grad:
         shares = q.new_empty((_ops.flash_bias_shares(q, len(cu) - 1), *bias.shape), dtype=torch.float32)
     floats = None if bias is None else bias.float()
     _ops.flash_grad(
-        dout, q, k, v, out, lse, cu, cu_k, floats, scale, back, ahead, seed, p, dq, dk, dv, shares,
-        _space(q, longest),
+        dout, q, k, v, out, lse, cu, cu_k, floats, scale, back, ahead, seed, p, dq, dk, dv,
+        dbias if shares is None else shares, _space(q, longest),
     )  # fmt: skip
-    dbias = nothing(lse)
     if shares is not None and bias is not None:
         dbias = column_sums(shares.view(len(shares), -1)).view(bias.shape)
-    return dq, dk, dv, dbias
+    return dq, dk, dv, nothing(lse) if dbias is None else dbias
 
 
 def _fake_grad(dout: Any, q: Any, k: Any, v: Any, out: Any, lse: Any, bias: Any, *options: Any) -> Any:

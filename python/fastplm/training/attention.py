@@ -2,7 +2,7 @@
 
 As with flash attention, a model hands over the 2-D padding mask itself; padding is left out of the
 computation, and the keywords of DataCollatorWithFlattening (cu_seq_lens_q, ...) say where packed sequences
-begin. Masks of another kind are computed by torch.
+begin. Masks of another kind are added to the scores; types that fastplm.ops lacks are computed by torch.
 """
 
 from collections.abc import Callable
@@ -82,21 +82,29 @@ def attention_forward(
     unlearned = position_bias is not None and (position_bias.is_leaf or not position_bias.requires_grad)
     if unlearned and position_bias is not None and not position_bias.any():
         position_bias = None  # zeros in the place of a bias, as T5 has them between encoder and decoder
-    by_torch = not supported(query) or (attention_mask is not None and attention_mask.dim() == 4)
+    given = attention_mask is not None and attention_mask.dim() == 4
     if position_bias is not None and not causal and query.shape[2] != key.shape[2]:
-        by_torch = True  # where a query stands among the keys is not known
-    if by_torch and kwargs.get("cu_seq_lens_q") is not None:
+        given = True  # where a query stands among the keys is not known
+    if (given or not supported(query)) and kwargs.get("cu_seq_lens_q") is not None:
         raise UnsupportedError(
             f"attn_implementation='fastplm': packed sequences of {query.dtype} with a mask of another kind; "
             "expected float32 or bfloat16, and attention that is causal, in a window or everywhere"
         )
-    if by_torch:
-        mask = _four_dimensional(attention_mask, query, key, causal)
-        return _by_torch(module, query, key, value, mask, dropout, scaling, position_bias)
-    bias = None if position_bias is None else distances(position_bias, query.shape[2], key.shape[2])
+    mask = None
+    if given or not supported(query):
+        mask = _added(_four_dimensional(attention_mask, query, key, causal), position_bias)
+        if not supported(query, mask):
+            return _by_torch(module, query, key, value, mask, dropout, scaling)
     batch, heads, length, dim = query.shape
     keys = key.shape[2]
     q, k, v = (t.transpose(1, 2).reshape(-1, t.shape[1], dim) for t in (query, key, value))
+    if mask is not None:
+        out = ops.attention(
+            q, k, v, even(batch, length), cu_seqlens_k=even(batch, keys), max_seqlen=keys, scale=scaling,
+            dropout=dropout, bias=mask[..., :keys],
+        )  # fmt: skip
+        return out.view(batch, length, heads, dim), None
+    bias = None if position_bias is None else distances(position_bias, length, keys)
     window = None if sliding_window is None else sliding_window - 1  # transformers counts the own token
     options: dict[str, Any] = {
         "scale": scaling, "causal": causal, "window": window, "dropout": dropout, "distance_bias": bias,
@@ -165,6 +173,14 @@ def _four_dimensional(
     return seen[None, None] if mask is None else seen & mask[:, None, None, :]
 
 
+def _added(mask: torch.Tensor | None, bias: torch.Tensor | None) -> torch.Tensor | None:
+    """What is added to scores: the mask, of what is seen if it is one of booleans, and the bias."""
+    if mask is not None and mask.dtype == torch.bool:
+        kind = torch.float32 if bias is None else bias.dtype
+        mask = torch.zeros(mask.shape, dtype=kind, device=mask.device).masked_fill(~mask, -torch.inf)
+    return bias if mask is None else mask if bias is None else mask + bias
+
+
 def _by_torch(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -173,15 +189,8 @@ def _by_torch(
     mask: torch.Tensor | None,
     dropout: float,
     scaling: float | None,
-    bias: torch.Tensor | None,
 ) -> tuple[torch.Tensor, None]:
-    if bias is not None and mask is None:
-        mask = bias
-    elif bias is not None and mask is not None:
-        added = (
-            mask if mask.is_floating_point() else bias.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
-        )
-        mask = bias + added
+    mask = None if mask is None else mask.to(query.dtype)
     out, _ = sdpa_attention_forward(
         module, query, key, value, mask, dropout=dropout, scaling=scaling, is_causal=False
     )

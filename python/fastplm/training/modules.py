@@ -11,6 +11,7 @@ from torch import nn
 
 from fastplm import ops
 
+REQUIRING = "make_inputs_require_grads"  # a hook on embeddings: checkpoints in front of which nothing learns
 TYPES = (torch.float32, torch.bfloat16)
 
 
@@ -20,13 +21,14 @@ def supported(*tensors: torch.Tensor | None) -> bool:
 
 
 def has_hooks(*modules: nn.Module) -> bool:
-    """Whether somebody listens to a module, which therefore has to be called. transformers' own hooks that
-    collect hidden states listen only while these are asked for.
+    """Whether somebody listens to a module, which therefore has to be called. transformers' own hooks are no
+    reason: those that collect hidden states listen only while these are asked for; REQUIRING is looked after.
     """
     for m in modules:
         if m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks:
             return True
-        if any(getattr(h, "__name__", "") != "output_capturing_hook" for h in m._forward_hooks.values()):
+        names = {getattr(h, "__name__", "") for h in m._forward_hooks.values()}
+        if names - {"output_capturing_hook", REQUIRING}:
             return True
     return False
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from fastplm.training import modules
+from fastplm.training import embeddings, modules, rotary
 from fastplm.training.lm_loss import without_logits
 from fastplm.training.padding import unpadded, unpadded_model
 
@@ -38,13 +38,18 @@ def _exact() -> dict[type, Forward]:
 @cache
 def _copied() -> dict[tuple[Any, ...], Forward]:
     """Forwards that many models have a copy of, and ours."""
-    from transformers.models.bert.modeling_bert import BertIntermediate, BertSelfOutput
+    from transformers.models.bert.modeling_bert import BertEmbeddings, BertIntermediate, BertSelfOutput
+    from transformers.models.distilbert.modeling_distilbert import Embeddings
     from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
     from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
     from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm
+    from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
     from transformers.models.t5.modeling_t5 import T5LayerNorm
 
     return {
+        _code(BertEmbeddings): embeddings.with_segments,
+        _code(RobertaEmbeddings): embeddings.with_padded_positions,
+        _code(Embeddings): embeddings.without_segments,
         _code(BertIntermediate): modules.dense_act,
         _code(BertSelfOutput): modules.dense_dropout_norm,
         _code(GPT2MLP): modules.conv1d_act_conv1d,
@@ -67,17 +72,43 @@ def _stacks() -> dict[tuple[Any, ...], Callable[[Forward], Forward]]:
     return {**{_code(cls): unpadded for cls in stacks}, _code(ModernBertModel): unpadded_model}
 
 
+@cache
+def _rotations() -> set[tuple[Any, ...]]:
+    """Functions that rotate the halves of heads, with those that they call."""
+    from transformers.models.llama import modeling_llama
+    from transformers.models.modernbert import modeling_modernbert
+    from transformers.models.olmo2 import modeling_olmo2
+
+    every = (modeling_llama, modeling_modernbert, modeling_olmo2)
+    return {_rotation(module.apply_rotary_pos_emb) for module in every}
+
+
+def _rotation(function: Any) -> tuple[Any, ...]:
+    inner = inspect.unwrap(function)
+    return (*_instructions(inner), *_instructions(inner.__globals__.get("rotate_half")))
+
+
+def _rotating(cls: Any) -> Forward | None:
+    """The forward of attention with other rotary positions."""
+    plain = rotary.called_by(cls.forward)
+    if plain is None or _rotation(plain) not in _rotations():
+        return None
+    forward: Forward = rotary.with_global(cls.forward, rotary.NAME, rotary.rotated_by(plain))
+    return forward
+
+
 def _code(cls: Any) -> tuple[Any, ...]:
-    """What a class's forward does, and the _norm that it may call: instructions, and the names and values
-    they use.
-    """
-    found: list[Any] = []
-    functions: tuple[Any, ...] = (cls.forward, getattr(cls, "_norm", None))
-    for function in functions:
-        if code := getattr(inspect.unwrap(function), "__code__", None):
-            values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
-            found += [code.co_code, code.co_names, values, code.co_argcount]
-    return tuple(found)
+    """What a class's forward does, and the _norm that it may call."""
+    return (*_instructions(cls.forward), *_instructions(getattr(cls, "_norm", None)))
+
+
+def _instructions(function: Any) -> tuple[Any, ...]:
+    """What a function does: instructions, and the names and values they use."""
+    code = None if function is None else getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return ()
+    values = tuple(c for c in code.co_consts if not isinstance(c, str))  # without documentation
+    return code.co_code, code.co_names, values, code.co_argcount
 
 
 @cache
@@ -89,6 +120,8 @@ def _forward_for(cls: Any) -> Forward | None:
         return known
     if without_padding := _stacks().get(code):
         return without_padding(cls.forward)
+    if rotating := _rotating(cls):
+        return rotating
     return without_logits(cls) if issubclass(cls, PreTrainedModel) else None
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastplm.training.recipes import labels, language, questions
+from fastplm.training.recipes import curve, labels, language, questions, sentences
 from fastplm.training.recipes.files import Row, columns, read
 from fastplm.training.recipes.language import Feature
 
@@ -39,6 +39,8 @@ class Prepared:
     collator: Any
     figures: Figures | None = None
     model: dict[str, Any] | None = None  # arguments of from_pretrained
+    around: Callable[[Any], Any] | None = None  # makes what is trained from the model; None: the model itself
+    finish: Callable[[Path, Any], None] | None = None  # writes what else belongs into the model's folder
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def train(
 
     from_scratch: only the model's config is used. Checkpoints, with the state of the optimizer, lie in
     output; resume goes on from the last one and gives the weights that an uninterrupted run gives. log.json
-    has the curve of losses. Raises OSError and ValueError for files; what transformers raises for a model.
+    has the losses, curve.svg a plot of them. Raises OSError and ValueError for files; what
+    transformers raises for a model.
     """
     if task not in TASKS:
         raise ValueError(f"task is {task!r}; expected one of {', '.join(TASKS)}")
@@ -83,7 +86,7 @@ def train(
     else:
         network = cls.from_pretrained(model, **(data.model or {}))
     trainer = library.Trainer(
-        network,
+        data.around(network) if data.around else network,
         _arguments(library, output, settings, held_out is not None),
         data_collator=data.collator,
         train_dataset=data.train,
@@ -99,8 +102,15 @@ def train(
         found |= trainer.evaluate()
         if data.figures is None and found["eval_loss"] < 700:  # where exp ends
             found["eval_perplexity"] = math.exp(found["eval_loss"])
-    trainer.save_model(str(output))
+    if data.around:
+        network.save_pretrained(output)
+        tokenizer.save_pretrained(output)
+    else:
+        trainer.save_model(str(output))
+    if data.finish:
+        data.finish(output, network)
     (output / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n")
+    (output / "curve.svg").write_text(curve.svg(trainer.state.log_history, task))
     return found
 
 
@@ -191,6 +201,35 @@ def _pairs(rows: list[Row], held_out: list[Row] | None, tokenizer: Any, s: Setti
     return Prepared(make(rows), held_out and make(held_out), DataCollatorForSeq2Seq(tokenizer))
 
 
+def _sentences(rows: list[Row], held_out: list[Row] | None, tokenizer: Any, s: Settings) -> Prepared:
+    pooling, normalize = sentences.pooling_of(tokenizer.name_or_path)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    make = partial(sentences.together, tokenizer=tokenizer, length=s.max_length)
+
+    def around(network: Any) -> Any:
+        from fastplm.training.recipes.encoder import PairedEncoder
+
+        if network.config.is_encoder_decoder:
+            raise ValueError(
+                f"{type(network).__name__} is an encoder and a decoder; expected a model of one stack"
+            )
+        return PairedEncoder(network, pooling)
+
+    def finish(folder: Path, network: Any) -> None:
+        width = network.config.hidden_size
+        sentences.write_modules(folder, width, pooling, normalize, s.max_length)
+
+    return Prepared(
+        make(rows, scored=False),
+        held_out and make(held_out, scored=True),
+        partial(sentences.collated, pad=tokenizer.pad_token_id),
+        sentences.figures,
+        around=around,
+        finish=finish,
+    )
+
+
 def _named(names: list[str]) -> dict[str, Any]:
     numbers = {name: i for i, name in enumerate(names)}
     return {"num_labels": len(names), "label2id": numbers, "id2label": {i: n for n, i in numbers.items()}}
@@ -222,5 +261,9 @@ TASKS = {
     "qa": Task(
         "AutoModelForQuestionAnswering", ("question", "context", "answers"), _answers,
         "answers in a paragraph; question, context, answers as in SQuAD",
+    ),
+    "sentence-embeddings": Task(
+        "AutoModel", sentences.COLUMNS, _sentences,
+        "texts and partners; anchor, positive, negative (optional), score (to evaluate)",
     ),
 }  # fmt: skip
