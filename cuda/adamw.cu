@@ -20,27 +20,27 @@ struct Tensors {
 template <class Body>
 int in_launches(const CudaAdamWTensor* all, int64_t count, Body body) {
   for (int64_t from = 0; from < count; from += kTensors) {
-    Tensors some{};
-    some.count = int(count - from < kTensors ? count - from : kTensors);
+    Tensors batch{};
+    batch.count = int(count - from < kTensors ? count - from : kTensors);
     uint32_t blocks = 0;
-    for (int i = 0; i < some.count; ++i) {
-      some.tensor[i] = all[from + i];
-      some.first_block[i] = blocks;
+    for (int i = 0; i < batch.count; ++i) {
+      batch.tensor[i] = all[from + i];
+      batch.first_block[i] = blocks;
       blocks += uint32_t(adamw_blocks(all[from + i].count));
     }
-    some.first_block[some.count] = blocks;
-    if (const int error = body(some, blocks)) return error;
+    batch.first_block[batch.count] = blocks;
+    if (const int error = body(batch, blocks)) return error;
   }
   return 0;
 }
 
 // Calls body(tensor, i, n) for this thread's eights of this block's values.
 template <class Body>
-__device__ void for_eights_of_tensors(const Tensors& some, Body body) {
+__device__ void for_eights_of_tensors(const Tensors& batch, Body body) {
   int t = 0;
-  while (t + 1 < some.count && blockIdx.x >= some.first_block[t + 1]) ++t;
-  const CudaAdamWTensor& tensor = some.tensor[t];
-  const int64_t begin = int64_t(blockIdx.x - some.first_block[t]) * kAdamWBlock;
+  while (t + 1 < batch.count && blockIdx.x >= batch.first_block[t + 1]) ++t;
+  const CudaAdamWTensor& tensor = batch.tensor[t];
+  const int64_t begin = int64_t(blockIdx.x - batch.first_block[t]) * kAdamWBlock;
   for (int64_t i = begin + int64_t(threadIdx.x) * kEight; i < begin + kAdamWBlock; i += kThreads * kEight) {
     const int64_t rest = tensor.count - i;
     if (rest <= 0) break;
@@ -50,7 +50,7 @@ __device__ void for_eights_of_tensors(const Tensors& some, Body body) {
 
 template <class T>
 struct AdamWCall {
-  Tensors some;
+  Tensors batch;
   AdamWArgs<T, float> common;
   const float* scale;
 };
@@ -60,7 +60,7 @@ template <class T, class S>
 __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamWCall<T> call) {
   const AdamWArgs<T, float>& a = call.common;
   const float grad_scale = a.grad_scale * (call.scale ? *call.scale : 1.0f);
-  for_eights_of_tensors(call.some, [&](const CudaAdamWTensor& t, int64_t i, int n) {
+  for_eights_of_tensors(call.batch, [&](const CudaAdamWTensor& t, int64_t i, int n) {
     float g[kEight], m[kEight], v[kEight], p[kEight];
     T* const param = static_cast<T*>(t.param) + i;
     load8(static_cast<const T*>(t.grad) + i, n, g);
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamWCall<T> call) {
 
 template <class T>
 struct SumSquaresCall {
-  Tensors some;
+  Tensors batch;
   double* parts;
 };
 
@@ -104,7 +104,7 @@ __device__ inline double block_sum_of_doubles(double v) {
 template <class T>
 __global__ void __launch_bounds__(kThreads) sum_squares_kernel(SumSquaresCall<T> call) {
   double total = 0;
-  for_eights_of_tensors(call.some, [&](const CudaAdamWTensor& t, int64_t i, int n) {
+  for_eights_of_tensors(call.batch, [&](const CudaAdamWTensor& t, int64_t i, int n) {
     float g[kEight], sum = 0.0f;
     load8(static_cast<const T*>(t.grad) + i, n, g);
 #pragma unroll
@@ -131,8 +131,8 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(NormCall a) {   // one b
 template <class T>
 int adamw(CudaStream on, const CudaAdamWTensor* tensors, int64_t count, const AdamWArgs<T, float>& common,
           bool state_f32, const float* scale) {
-  return in_launches(tensors, count, [&](const Tensors& some, uint32_t blocks) {
-    const AdamWCall<T> call{some, common, scale};
+  return in_launches(tensors, count, [&](const Tensors& batch, uint32_t blocks) {
+    const AdamWCall<T> call{batch, common, scale};
     const auto kernel = state_f32 ? adamw_kernel<T, float> : adamw_kernel<T, T>;
     return launch(kernel, on, dim3(blocks), kThreads, 0, call);
   });
@@ -140,8 +140,8 @@ int adamw(CudaStream on, const CudaAdamWTensor* tensors, int64_t count, const Ad
 
 template <class T>
 int sum_squares(CudaStream on, const CudaAdamWTensor* tensors, int64_t count, double* parts) {
-  return in_launches(tensors, count, [&](const Tensors& some, uint32_t blocks) {
-    const SumSquaresCall<T> call{some, parts};
+  return in_launches(tensors, count, [&](const Tensors& batch, uint32_t blocks) {
+    const SumSquaresCall<T> call{batch, parts};
     parts += blocks;
     return launch(sum_squares_kernel<T>, on, dim3(blocks), kThreads, 0, call);
   });

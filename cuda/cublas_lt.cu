@@ -215,6 +215,7 @@ bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error) 
   if (status != 0) return false;
 
   static std::mutex mutex;
+  constexpr size_t kMaxKnown = 4096;  // 0.6 MB; where texts are packed, each batch has another m
   static std::map<Key, Heuristic> known;  // state != 0: the library has no way
   const Key key{on.device, kDataType<T>, out_type, first, second, p.bias != nullptr, p.m, p.n, p.k, p.workspace_bytes};
   Heuristic way{};
@@ -233,6 +234,7 @@ bool product_by_library(CudaStream on, const CudaProductArgs<T>& p, int& error) 
                               out_layout.handle, preference.handle, 1, &way, &found);
       }
       if (status != 0 || found == 0) way.state = 1;
+      if (known.size() == kMaxKnown) known.clear();
       known.emplace(key, way);
     }
   }

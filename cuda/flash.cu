@@ -73,7 +73,7 @@ __global__ void __launch_bounds__((FlashTiles<T, kDim>::kThreads)) flash_kernel(
       for (int e = 0; e < 2; ++e) {
         const int64_t j = key + c + e;
         if (sees(s, a.back, a.ahead, i, j))
-          x[e] = x[e] * a.scale + (bias ? bias[j - s.place(i)] : 0.0f);
+          x[e] = x[e] * a.scale + bias_at(bias, a.reach, j - s.place(i));
         else
           x[e] = -INFINITY;
         new_top[r / 8] = fmaxf(new_top[r / 8], x[e]);

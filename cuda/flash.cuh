@@ -5,8 +5,6 @@
 
 namespace fastplm::cuda {
 
-constexpr float kLog2E = 1.44269504088896341f;
-
 // One sequence: where its queries and keys begin among all, and how many there are.
 struct FlashSequence {
   int64_t query, key;
@@ -75,6 +73,12 @@ __device__ inline FlashRange queries_seeing(const FlashSequence& s, int64_t back
 __device__ inline bool sees(const FlashSequence& s, int64_t back, int64_t ahead, int64_t query, int64_t key) {
   const int64_t distance = key - s.place(query);
   return query < s.queries && key < s.keys && -distance <= back && distance <= ahead;
+}
+
+// Of one head: `bias` is at distance 0, or null. Wrong starts may bring distances that the table has not: NaN.
+__device__ inline float bias_at(const float* bias, int64_t reach, int64_t distance) {
+  if (!bias) return 0.0f;
+  return -reach < distance && distance < reach ? bias[distance] : NAN;
 }
 
 // Which probabilities dropout keeps, of kQueries rows of lse and one group of 128 keys: a byte for each row and residue

@@ -145,7 +145,7 @@ __global__ void __launch_bounds__((GradTiles<T, kDim, kOwnsKeys>::kThreads)) fla
             const int64_t query = first_query + q, key = first_key + k;
             weight[e] = dscore[e] = 0.0f;
             if (sees(s, a.back, a.ahead, query, key)) {
-              const float score = scores.v[0][n][half * 2 + e] * a.scale + (bias ? bias[key - s.place(query)] : 0.0f);
+              const float score = scores.v[0][n][half * 2 + e] * a.scale + bias_at(bias, a.reach, key - s.place(query));
               const float probability = exp2f((score - tiles.lse[q]) * kLog2E);
               const float keep = !drops(dropout) ? 1.0f : is_kept(tiles.kept, q, key) ? dropout.scale : 0.0f;
               weight[e] = probability * keep;

@@ -7,7 +7,6 @@ namespace fastplm::cuda {
 namespace {
 
 constexpr int kLossThreads = 256;
-constexpr float kLog2E = 1.44269504088896341f;
 
 // Calls body(i, n) for this thread's eights of a row.
 template <class Body>

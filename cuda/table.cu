@@ -45,8 +45,7 @@ void fill(CudaKernels<T>& k) {
 
 CudaTable made() {
   CudaTable table{};
-  table.version = kCudaTableVersion;
-  table.bytes = sizeof(CudaTable);
+  table.layout = FASTPLM_CUDA_LAYOUT;
   table.devices = devices;
   table.error_text = [](int error) { return cudaGetErrorString(cudaError_t(error)); };
   table.product_library = library_in_use;

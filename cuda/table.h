@@ -6,9 +6,6 @@
 
 namespace fastplm {
 
-// Change it with any change below: the two libraries must be of one build.
-constexpr uint32_t kCudaTableVersion = 1;
-
 struct CudaStream {
   int device;
   uintptr_t stream;  // cudaStream_t
@@ -50,7 +47,7 @@ struct CudaFlashArgs {
   int heads, kv_heads, head_dim;
   float scale;
   int64_t back, ahead;  // as in FlashArgs
-  const float* bias;  // [heads, 2 reach - 1] or null
+  const float* bias;  // [heads, 2 reach - 1] or null; NaN beyond
   int64_t reach;
   Dropout dropout;
   const int64_t* seed;
@@ -104,8 +101,7 @@ struct CudaKernels {  // each returns 0, or an error of the CUDA runtime
 };
 
 struct CudaTable {
-  uint32_t version;
-  uint32_t bytes;  // of this struct
+  uint64_t layout;  // FASTPLM_CUDA_LAYOUT of cuda/layout.cmake: of all structs that cross; always the first member
   // Writes up to `capacity` devices and returns how many there are; or returns -1 and writes the reason.
   int (*devices)(CudaDeviceInfo* devices, int capacity, char* reason, int reason_bytes);
   const char* (*error_text)(int error);

@@ -4,6 +4,8 @@
 
 namespace fastplm::cuda {
 
+constexpr float kLog2E = 1.44269504088896341f;
+
 __device__ inline float bits_as_float(uint32_t bits) {
   float v;
   memcpy(&v, &bits, 4);

@@ -41,7 +41,7 @@ static void vector_tile(const typename F::Row* a, int64_t lda, int64_t k, const 
   constexpr int64_t kAhead = 8 * kPanel * F::kStep;  // steps; a panel outgrows the first-level cache
   const int64_t row = kBlock ? kLine : lda, skip = kBlock ? (kTileRows - 1) * kLine : 0;
   for (int64_t line = 0; line < k; line += kLine, a += skip) {
-    fetch.some();
+    fetch.prefetch_next();
     const int64_t end = smaller(kLine, k - line);
     for (int64_t i = 0; i < end; i += F::kStep, a += F::kStep, panel += kPanel * F::kStep) {
 #pragma GCC unroll 4

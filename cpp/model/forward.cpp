@@ -214,7 +214,7 @@ class Walk {
     if (!cross && call_.weights.buckets.size() > 1) fill_distance_bias(size_t(call_.spec.weights_of[size_t(n)]));
     const TensorView& all = cross ? out_.cross_attentions : out_.attentions;
     float* here = all ? all.as<float>() + n * all.shape[1] : nullptr;
-    if (weights.rope && !ropes_) ropes_.emplace(batch_, a_.position_ids);
+    if (weights.rope && !ropes_) ropes_.emplace(batch_, a_.position_ids, call_.lengths);
     const BatchRopes::View rope = weights.rope ? ropes_->of(*weights.rope) : BatchRopes::View{};
     const KeyView keys{cross ? keys_.encoder : keys_.own, cross ? call_.encoder : call_.own, call_.first};
     const size_t own = size_t(call_.spec.weights_of[size_t(n)]);

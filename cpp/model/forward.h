@@ -16,6 +16,7 @@ struct StackCall {
   KeyStore* encoder = nullptr;
   int64_t first = 0;                      // the stores' sequence of the batch's first
   const int64_t* past = nullptr;          // [sequences] columns of the padded rows before, or null
+  const int64_t* lengths = nullptr;       // [sequences] positions that rotary frequencies are chosen by, or null
   std::shared_ptr<const WaveTable::View> waves;   // of weights.waves, for reach_of() the batch; or null
 };
 

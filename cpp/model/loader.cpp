@@ -297,6 +297,10 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
     n += part.rows;
   }
   const bool rounded = integers || (!holds_codes_ && !parts[0].slot.starts_with("embed."));
+  if (!rounded && !(factors.rows.empty() && factors.columns.empty())) {
+    fail(ErrorKind::kFile, "\"", weights[0]->name,
+         "\" is stored as floats, and what it is balanced with as integers; expected one of both for all");
+  }
   LinearWeights linear{.weight = matrix(rounded ? format_ : format_of(dtype_), n, k, memory), .bias = {}};
   if (integers) {
     pack_coded(parts, layer, linear.weight);

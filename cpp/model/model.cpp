@@ -114,7 +114,8 @@ void Model::decode(const Batch& batch, const Decoding& decoding, const Outputs& 
                  .weights = parts_.decoder,
                  .heads = out.heads.empty() ? nullptr : &parts_.heads,
                  .dtype = dtype_,
-                 .past = decoding.past.empty() ? nullptr : decoding.past.data()};
+                 .past = decoding.past.empty() ? nullptr : decoding.past.data(),
+                 .lengths = decoding.lengths.empty() ? nullptr : decoding.lengths.data()};
   if (decoding.cache) call.own = &decoding.cache->own;
   std::optional<KeyStore> keys;
   if (parts_.spec.encoder) {
@@ -291,6 +292,7 @@ void Model::run_groups(const StackCall& call, const Batch& batch, const Outputs&
       StackCall own = call;
       own.first = call.first + first;
       if (own.past) own.past += first;
+      if (own.lengths) own.lengths += first;
       run_one(own, part, part_out, false);
     }
   });

@@ -41,13 +41,16 @@ class FASTPLM_EXPORT Model {
     TensorView states, starts;          // of the encoder: [tokens, width] f32, cu_seqlens; or empty
     std::vector<std::vector<int32_t>> columns;   // of its tokens in their padded rows; empty: 0, 1, 2, ...
     std::vector<int64_t> past;          // [sequences] columns of the padded rows before, or empty
+    // [sequences] of tokens that further passes complete: rotary frequencies that depend on the length take this one
+    // where the pass reaches less far; or empty
+    std::vector<int64_t> lengths = {};
   };
   // remembered: [layers, sequences, batch.remembered, width] f32, of the hidden states before each layer; or empty
   void encode(const Batch& batch, const Outputs& out, TensorView remembered = {}) const;
   void decode(const Batch& batch, const Decoding& decoding, const Outputs& out) const;
 
  private:
-  class Lease;   // workspace on loan
+  class Lease;  // workspace on loan
 
   static uint64_t next_id();
 
@@ -68,7 +71,7 @@ class FASTPLM_EXPORT Model {
   std::atomic<bool> rounds_cache_{false};
 
   mutable std::mutex free_lock_;
-  mutable std::vector<Arena> free_;   // workspaces not on loan
+  mutable std::vector<Arena> free_;  // workspaces not on loan
 };
 
 }  // namespace fastplm

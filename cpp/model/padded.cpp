@@ -14,20 +14,21 @@ static TensorView view_of(std::vector<T>& v, DType dtype, const Shape& shape) {
   return v.empty() ? TensorView{} : TensorView{v.data(), dtype, Device::kCpu, shape};
 }
 
-// Does any token of the row attend to column c?
-static bool seen_by_any(const PaddedInput& in, int64_t b, int64_t c) {
+// Does any token of the row attend to column c of `columns`?
+static bool seen_by_any(const PaddedInput& in, int64_t columns, int64_t b, int64_t c) {
   for (int64_t i = 0; i < in.length; ++i) {
-    if (in.pair_mask[(b * in.length + i) * in.length + c]) return true;
+    if (in.pair_mask[(b * in.length + i) * columns + c]) return true;
   }
   return false;
 }
 
 Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : length_(in.length) {
-  constexpr int64_t kMost = 1ll << 31;   // cu_seqlens is i32
+  constexpr int64_t kMaxTokens = 1ll << 31;   // cu_seqlens is i32
   const int64_t past = cache ? cache->columns : in.remembered;
   columns_ = past + in.length;
-  if (in.batch * columns_ >= kMost) {
-    fail(ErrorKind::kValue, "forward: the batch has ", in.batch * columns_, " tokens; expected fewer than ", kMost);
+  if (in.batch * columns_ >= kMaxTokens) {
+    fail(ErrorKind::kValue, "forward: the batch has ", in.batch * columns_, " tokens; expected fewer than ",
+         kMaxTokens);
   }
   if (cache && past == 0) {   // it may have rows of an earlier call without tokens
     cache->crop(0);
@@ -108,7 +109,7 @@ Packing::Packing(const PaddedInput& in, const StackSpec& spec, Cache* cache) : l
       if (in.language_ids) language_ids_.push_back(in.language_ids[row + i]);
       if (in.embeds) embeds_.insert(embeds_.end(), in.embeds + (row + i) * width, in.embeds + (row + i + 1) * width);
       if (positions) position_ids_.push_back(row_positions[size_t(i)]);
-      const bool unseen = spec.hidden != Hidden::kToken && in.pair_mask && !seen_by_any(in, b, i);
+      const bool unseen = spec.hidden != Hidden::kToken && in.pair_mask && !seen_by_any(in, columns_, b, past + i);
       if (spec.hidden != Hidden::kToken && in.pair_mask) hidden_.push_back(unseen);
       if (!masked) continue;
       const size_t at = mask_.size();

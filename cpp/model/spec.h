@@ -199,6 +199,18 @@ const Score* score_of(const StackSpec& stack) {
   return found;
 }
 
+// Sequences of equal numbers have their keys rotated alike, as far as their tokens are the same: 0 for those that no
+// Rope calls longer. Never falls with the length.
+inline int64_t rotation_of(const StackSpec& stack, int64_t length) {
+  int64_t rotation = 0;
+  for_each<AttentionSpec>(stack, [&](const AttentionSpec& attention) {
+    const auto* rope = std::get_if<Rope>(&attention.score);
+    if (!rope || !rope->longer || length <= rope->longer->past) return;
+    rotation = std::max(rotation, rope->longer->frequencies.empty() ? length : rope->longer->past);
+  });
+  return rotation;
+}
+
 // --- heads ------------------------------------------------------------------------------------------------
 
 // What is made of the last stack's hidden states, step by step.

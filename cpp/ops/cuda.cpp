@@ -5,6 +5,8 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -29,17 +31,28 @@ const CudaTable* open_table(std::string& reason) {
   }
   const auto find = reinterpret_cast<decltype(&fastplm_cuda_table)>(dlsym(library, "fastplm_cuda_table"));
   const CudaTable* table = find ? find() : nullptr;
-  if (!table || table->version != kCudaTableVersion || table->bytes != sizeof(CudaTable)) {
-    reason = path + " belongs to another version of fastplm";
+  if (!table || table->layout != FASTPLM_CUDA_LAYOUT) {
+    reason = path + " is of another build; expected the one that libfastplm.so was built with";
     return nullptr;
   }
   return table;
 }
 
+// libfastplm_cuda.so reads it too, and cannot throw.
+void check_setting() {
+  const char* setting = std::getenv("FASTPLM_CUBLAS");
+  const std::string_view value = setting ? setting : "";
+  if (value.empty() || value == "0" || value == "1") return;
+  fail(ErrorKind::kValue, "FASTPLM_CUBLAS=", value, ": there is no such choice; known: 0 1");
+}
+
 struct Door {
   std::string reason;
   const CudaTable* table;
-  Door() { table = open_table(reason); }
+  Door() {
+    check_setting();
+    table = open_table(reason);
+  }
 };
 const Door& door() {
   static const Door one;

@@ -17,6 +17,10 @@ void embed(const EmbedTables& tables, TensorView ids, TensorView x, TensorView s
   if (tables.packed ? tables.packed.k != dim : tables.tokens.shape != Shape{vocab, dim}) {
     fail(ErrorKind::kValue, "embed: the table of tokens has another width than y, ", dim);
   }
+  check.optional("segments", tables.segments, DType::kF32, {tables.segments.shape[0], dim});
+  check.optional("positions", tables.positions, DType::kF32, {tables.positions.shape[0], dim});
+  if (tables.segments && !segment_ids && tables.segments.shape[0] < 1)
+    fail(ErrorKind::kValue, "embed: segments has no row; expected at least one");
   if (!ids) check.matches("inputs_embeds", x, DType::kF32, y.shape);
   const auto check_ids = [&](const char* name, TensorView of, int64_t count) {
     if (on_cuda(y))

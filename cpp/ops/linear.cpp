@@ -164,6 +164,7 @@ void linear(TensorView a, const PackedWeight& w, TensorView bias, Act act, Tenso
   const Check check{"linear"};
   check.rank("a", a, 2);
   const int64_t m = a.shape[0];
+  if (w.k < 1) fail(ErrorKind::kValue, "linear: a has shape ", a.shape, "; expected at least one value in each row");
   const FormatKernels& kernel = kernels().of(w.format);
   check.matches("a", a, kernel.activation, {m, w.k});
   check.optional("bias", bias, DType::kF32, {w.n});

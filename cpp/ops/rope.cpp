@@ -25,6 +25,8 @@ void rope_table(std::span<const float> frequencies, double factor, int64_t first
 void rope(TensorView x, int64_t heads, int64_t head_dim, TensorView table, TensorView position_ids) {
   const Check check{"rope"};
   check.rank("x", x, 2);
+  check.rank("table", table, 2);
+  check.dtype("table", table, DType::kF32);
   const int64_t rows = x.shape[0], dims = table.shape[1];
   if (on_cuda(x))
     check.matches("position_ids", position_ids, DType::kI32, {rows});   // the kernel looks at them

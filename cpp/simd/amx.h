@@ -93,7 +93,7 @@ struct MatrixTiles {
     }
     if (two) {
       for (int64_t i = 0; i < k; i += kStep, panel += kStep * kColumns, a += a_step, a_low += a_step) {
-        fetch.some();
+        fetch.prefetch_next();
         _tile_loadd(4, a, a_stride);   // all loads first: 10 % faster than in between, on Sapphire Rapids
         _tile_loadd(5, a_low, a_stride);
         _tile_loadd(6, panel, kPanelRow);
@@ -116,7 +116,7 @@ struct MatrixTiles {
       if constexpr (kWide) _tile_stored(3, c_low + 16, c_stride);
     } else {
       for (int64_t i = 0; i < k; i += kStep, panel += kStep * kColumns, a += a_step) {
-        fetch.some();
+        fetch.prefetch_next();
         _tile_loadd(4, a, a_stride);
         _tile_loadd(6, panel, kPanelRow);
         FASTPLM_PRODUCT(0, 4, 6);

@@ -10,7 +10,7 @@ struct Fetch {
   const char* next = nullptr;
   int64_t lines = 0;
 
-  void some() {
+  void prefetch_next() {
     for (int64_t i = 0; i < lines; ++i, next += 64) __builtin_prefetch(next, 0, 2);
   }
 };

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "engine.h"
+#include "engine_cache.h"
 #include "engine_generate.h"
 #include "model/generate/generate.h"
 #include "model/generate/scores.h"
@@ -146,6 +147,7 @@ class CalledNextToken : public NextToken {
   }
   void forget(int64_t) override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
   int64_t room() const override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
+  int64_t at_once(int64_t) const override { fail(ErrorKind::kInternal, "generate: drafts are recorded"); }
 
  private:
   py::object object_;
@@ -178,8 +180,9 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
   if (g.shown.size() != size_t(batch) || g.random.size() != size_t(batch) || (sources && sources->shape(0) != batch)) {
     fail(ErrorKind::kInternal, "generate: settings for another number of prompts than ", batch);
   }
-  for (int64_t shown : g.shown) {
+  for (int64_t& shown : g.shown) {
     if (shown < 0) fail(ErrorKind::kInternal, "generate: no column ", shown);
+    shown = std::min<int64_t>(shown, prompts.shape(1));   // of embeddings there are no ids
   }
   g.processors = processors_from(v.at("processors"), vocab);
   g.sample = v.b("sample");
@@ -229,13 +232,17 @@ py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompt
   if (values.has("drafts")) generation.drafts = drafts_of(values.at("drafts"), draft, generation, vocab);
   const Hooks hooks = hooks_of(process, stop, put, vocab);
   std::unique_ptr<NextToken> next;
+  std::optional<Busy> busy;   // a model that Python calls takes the cache itself
   if (!called.is_none()) {
     next = std::make_unique<CalledNextToken>(called, prompts.shape(0), vocab);
   } else {
+    busy.emplace(cache);
     if (!cache || cache->model != model.id()) fail(ErrorKind::kValue, "generate: expected a cache of this model");
     if (!ids && !embeds) fail(ErrorKind::kInternal, "generate: neither ids nor embeddings");
     if (model.spec().encoder && !states) fail(ErrorKind::kValue, "generate: expected the encoder's states");
     const py::ssize_t batch = prompts.shape(0), length = ids ? ids->shape(1) : embeds->shape(1);
+    if (batch < 1 || length < 1)
+      fail(ErrorKind::kValue, "generate: ", batch, " prompts of ", length, " tokens; expected at least one of both");
     const py::ssize_t columns = py::ssize_t(cache->columns) + length, width = py::ssize_t(model.spec().decoder->width);
     const bool pairs = mask && mask->ndim() == 3;
     const uint8_t* shown = pairs ? data_of("attention_mask", mask, {batch, length, columns})

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "engine.h"
+#include "engine_cache.h"
 #include "model/model.h"
 #include "model/padded.h"
 #include "model/quantise.h"
@@ -161,6 +162,7 @@ struct Arguments {
     expect_shape("perm_mask", pair_mask, {batch, length, columns});
     expect_shape("backward", backward, {batch});
     check_targets(columns);
+    check_gather();
     if (input_ids) ids = to_int32(*input_ids);
   }
   bool pairs() const { return mask && mask->ndim() == 3; }
@@ -187,6 +189,14 @@ struct Arguments {
   }
 
  private:
+  void check_gather() const {
+    if (!gather || (length == 0 && !targets)) return;   // of no token
+    const py::ssize_t count = targets ? target_count() : length;
+    for (py::ssize_t b = 0; b < batch; ++b) {
+      if (const int32_t at = gather->data()[b]; at < 0 || at >= count)
+        fail(ErrorKind::kValue, "forward: gather is ", at, " for row ", b, "; expected 0 to ", count - 1);
+    }
+  }
   void check_targets(py::ssize_t columns) const {
     if (!targets) return;
     if (targets->ndim() != 2 || targets->shape(0) != batch)
@@ -342,24 +352,6 @@ py::dict encode(const Model& model, const std::optional<py::array>& input_ids, c
   }
   return results.give();
 }
-
-// A cache belongs to one call at a time. Null: there is none.
-class Busy {
- public:
-  explicit Busy(Cache* cache) : cache_(cache) {
-    if (cache && cache->busy.exchange(true)) {
-      fail(ErrorKind::kValue, "cache: another call uses it at the same time; expected one cache for each");
-    }
-  }
-  ~Busy() {
-    if (cache_) cache_->busy = false;
-  }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  Cache* cache_;
-};
 
 // A call that fails leaves the cache as it was.
 class CacheGuard {

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <map>
+#include <mutex>
 
 #include "core/error.h"
 #include "engine_generate.h"
@@ -60,7 +61,10 @@ class Requests {
     }
     py::list out;
     for (Progress& p : made) {
-      if (p.error) errors_[p.request] = p.error;
+      if (p.error) {
+        const std::lock_guard lock(errors_lock_);
+        errors_[p.request] = p.error;
+      }
       out.append(py::make_tuple(p.request, std::move(p.tokens), name_of(p.finish), p.reused));
     }
     return out;
@@ -68,10 +72,14 @@ class Requests {
 
   // Throws what the failed request met.
   void raise_error(uint64_t request) {
-    const auto found = errors_.find(request);
-    if (found == errors_.end()) fail(ErrorKind::kInternal, "request ", request, " has no error");
-    const std::exception_ptr error = found->second;
-    errors_.erase(found);
+    std::exception_ptr error;
+    {
+      const std::lock_guard lock(errors_lock_);
+      const auto found = errors_.find(request);
+      if (found == errors_.end()) fail(ErrorKind::kInternal, "request ", request, " has no error");
+      error = found->second;
+      errors_.erase(found);
+    }
     std::rethrow_exception(error);
   }
 
@@ -131,6 +139,7 @@ class Requests {
 
   int64_t vocab_;
   RequestBatch batch_;
+  std::mutex errors_lock_;
   std::map<uint64_t, std::exception_ptr> errors_;
 };
 

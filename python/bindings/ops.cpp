@@ -105,6 +105,10 @@ NB_MODULE(_ops, m) {
            check.matches("v", v, q.dtype, k.shape);
            check.matches("out", out, q.dtype, q.shape);
            check.optional("index", index, DType::kI32, {keys.tokens()});
+           int64_t pairs = 0;
+           for (int64_t s = 0; s < std::min(queries.count, keys.count); ++s)
+             pairs += queries.length(s) * keys.length(s);
+           check.optional("weights", weights, DType::kF32, {heads * pairs});
            ops::RelativePositions relative;
            if (place) {
              check.rank("position_queries", position_queries, 2);

@@ -18,10 +18,15 @@ FOLDER = ROOT / "build/emulated"
 
 def build() -> Path:
     """The folder that holds the package `fastplm` with emulated kernels. Raises CalledProcessError."""
+    cmake(ROOT / "tests/cuda/emulation", FOLDER)
+    return package_with(FOLDER / "libfastplm_cuda.so", FOLDER / "python")
+
+
+def package_with(library: Path, folder: Path) -> Path:
+    """The folder, in which a copy of the package has this libfastplm_cuda.so."""
     import fastplm
 
-    cmake(ROOT / "tests/cuda/emulation", FOLDER)
-    package = FOLDER / "python/fastplm"
+    package = folder / "fastplm"
     shutil.rmtree(package, ignore_errors=True)
     package.mkdir(parents=True)
     for item in Path(fastplm.__file__).parent.iterdir():
@@ -29,8 +34,8 @@ def build() -> Path:
             shutil.copy(item, package)  # they find their neighbours by where they lie
         elif item.suffix != ".so" and item.name != "__pycache__":
             (package / item.name).symlink_to(item)
-    shutil.copy(FOLDER / "libfastplm_cuda.so", package)
-    return package.parent
+    shutil.copy(library, package)
+    return folder
 
 
 def environment(folder: Path) -> dict[str, str]:

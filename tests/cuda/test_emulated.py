@@ -71,6 +71,33 @@ def test_operations_of_inference(package: Path) -> None:
     run(package, "tests/ops/test_ops.py", "-k", "definition and (norm or glu or act or rope or embed)")
 
 
+# Starts on CUDA are not looked at by the host: what they make of distances may be beyond the table of biases.
+BEYOND = """
+import torch
+from tests.cuda.pretend import pretend
+
+pretend()
+from fastplm import ops
+from tests.ops.cases import starts
+
+x = torch.ones(40, 1, 8)
+bias = torch.full((1, 21), 0.5)
+for length, numbers in ((11, True), (12, False)):
+    q = x.clone().requires_grad_()
+    out = ops.attention(q, x, x, starts(length, 40 - 3 * length, length, length), distance_bias=bias)
+    (grad,) = torch.autograd.grad(out.sum(), q)
+    assert bool(out[:length].isfinite().all()) == bool(grad[:length].isfinite().all()) == numbers
+    assert out[length : 40 - 2 * length].isfinite().all()
+"""
+
+
+def test_biases_beyond_their_table(package: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", BEYOND], env=environment(package), cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+
+
 @pytest.mark.slow
 def test_every_training_operation(package: Path) -> None:
     run(package, "tests/training/test_ops.py", "-k", SOME)

@@ -43,6 +43,28 @@ def pair(name: str) -> tuple[Any, Any]:
     return reference, ours
 
 
+# Rotary positions that turn otherwise in sequences longer than ORIGINAL.
+ORIGINAL = 16
+ROPES = {
+    "dynamic": {"factor": 2.0},
+    "longrope": {
+        "short_factor": [1.0, 1.1, 1.3, 1.2],
+        "long_factor": [1.0, 2.0, 5.0, 7.0],
+        "original_max_position_embeddings": ORIGINAL,
+    },
+}
+
+
+@cache
+def roped(kind: str) -> tuple[Any, Any]:
+    """As pair(), of one of ROPES."""
+    folder = Path(mkdtemp())
+    rope = {"rope_type": kind, "rope_theta": 500.0, **ROPES[kind]}
+    extra = {"rope_parameters": rope, "max_position_embeddings": ORIGINAL if kind == "dynamic" else 64}
+    reference = save_class("LlamaForCausalLM", folder, Tiny(extra=extra))
+    return reference, fastplm.LlamaForCausalLM.from_pretrained(folder)
+
+
 def prompts(
     lengths: tuple[int, ...] = (9, 5, 7), side: str = "left", seed: int = 0
 ) -> dict[str, torch.Tensor]:

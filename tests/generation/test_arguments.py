@@ -89,6 +89,42 @@ def test_a_mask_hides_what_a_cache_saw():
     assert not torch.equal(seen, want)
 
 
+def test_a_cache_belongs_to_one_call_at_a_time(monkeypatch):
+    from fastplm import _engine
+
+    caches, refused = [], []
+
+    def watched(*given):
+        caches.append(given[4])
+        return engine_generate(*given)
+
+    def use(_, scores):
+        with pytest.raises(ValueError, match="another call uses it at the same time") as error:
+            caches[0].copy()
+        refused.append(error)
+        return scores
+
+    engine_generate = _engine.generate
+    monkeypatch.setattr(_engine, "generate", watched)
+    pair("LlamaForCausalLM")[1].generate([[5, 6]], max_new_tokens=2, logits_processor=[use])
+    assert len(refused) == 2 and caches[0].copy().columns == 3
+
+
+def test_prompts_without_tokens(monkeypatch):
+    """The engine checks once more: it would read before the positions."""
+    from fastplm import _engine
+
+    def empty(model, settings, prompts, sources, cache, ids, embeds, mask, positions, *rest):
+        return engine_generate(
+            model, settings, prompts, sources, cache, ids[:, :0], embeds, None, positions[:, :0], *rest
+        )
+
+    engine_generate = _engine.generate
+    monkeypatch.setattr(_engine, "generate", empty)
+    with pytest.raises(ValueError, match="2 prompts of 0 tokens; expected at least one of both"):
+        pair("LlamaForCausalLM")[1].generate([[5, 6], [7, 8]], max_new_tokens=2)
+
+
 def test_a_given_cache_keeps_the_rows_that_ended():
     ours = pair("LlamaForCausalLM")[1]
     inputs = {name: array.numpy() for name, array in prompts((5, 5)).items()}
@@ -130,6 +166,10 @@ def test_embeddings(models):
         assert got.shape[1] <= 8
         assert_equal(models, **given, input_ids=inputs["input_ids"])
         assert_equal(models, **given, min_length=12, repetition_penalty=1.3)
+        row = {name: array[1:] for name, array in given.items()}  # padded on the left
+        plain = ours.generate(**row, max_new_tokens=12, repetition_penalty=1.3)
+        drafted = ours.generate(**row, max_new_tokens=12, repetition_penalty=1.3, prompt_lookup_num_tokens=3)
+        assert torch.equal(drafted, plain)
     else:
         with pytest.raises(ValueError, match="inputs_embeds` and `input_ids"):
             ours.generate(inputs["input_ids"], inputs_embeds=embeds)

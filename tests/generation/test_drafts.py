@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import fastplm
-from tests.generation.models import BOTH, DECODERS, pair, prompts
+from tests.generation.models import BOTH, DECODERS, ORIGINAL, ROPES, pair, prompts, roped
 from tests.models.tiny import Tiny, save_class
 
 LONG = [5, 6, 7, 8, 9, 10, 11, 5, 6, 7, 8, 9, 10, 11, 5, 6, 7]
@@ -28,6 +28,19 @@ def test_lookup_changes_nothing(name, settings):
             assert np.array_equal(drafted[what], plain[what]), (count, what)
         assert 0 <= drafted.accepted_tokens <= drafted.drafted_tokens and drafted.drafted_tokens > 0
         assert len(drafted.cache) == len(plain.cache)
+
+
+@pytest.mark.parametrize("kind", ROPES)
+def test_lookup_across_the_original_length(kind):
+    """A pass whose last tokens are beyond it would rotate all of its keys otherwise."""
+    model = roped(kind)[1]
+    settings = {"max_new_tokens": 25, "eos_token_id": -1, **ALL}
+    plain = model.generate([LONG[:9]], **settings)
+    for count in (1, 3, 12):
+        drafted = model.generate([LONG[:9]], prompt_lookup_num_tokens=count, **settings)
+        for what in ("sequences", "scores", "logits"):
+            assert np.array_equal(drafted[what], plain[what]), (count, what)
+        assert drafted.drafted_tokens > 0 and drafted.sequences.shape[1] > ORIGINAL
 
 
 @pytest.mark.parametrize("name", ["LlamaForCausalLM", "T5ForConditionalGeneration"])

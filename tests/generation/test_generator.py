@@ -7,9 +7,10 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 import fastplm
-from tests.generation.models import NATIVE, pair
+from tests.generation.models import NATIVE, ORIGINAL, ROPES, pair, roped
 
 PAGE = 96  # tokens of a page of the cache
 
@@ -85,6 +86,27 @@ def test_beginnings_are_shared(ours):
         for _ in range(2):
             assert generator.submit(prompt, max_new_tokens=6).result() == first
         assert generator.usage()["bytes"] == 0
+
+
+@pytest.mark.parametrize("chunk", [5, 512])
+@pytest.mark.parametrize("kind", ROPES)
+def test_prompts_longer_than_the_original_length(kind, chunk):
+    """Neither chunks nor keys of prompts that are rotated otherwise change what a request is given."""
+    reference, model = roped(kind)
+    long = prompt_of(40, 1)
+    cases = [long, long[:12], [*long[:30], *prompt_of(7, 2)], long[:ORIGINAL], long[: ORIGINAL + 1], long]
+    settings = {"max_new_tokens": 12, "eos_token_id": -1}
+    want = [alone(model, prompt, **settings) for prompt in cases]
+    theirs = reference.generate(torch.tensor([long]), max_new_tokens=12, eos_token_id=None)
+    assert theirs[0, len(long) :].tolist() == want[0]
+    with fastplm.Generator(model, prefill_chunk=chunk) as generator:
+        got = [generator.submit(prompt, **settings).result() for prompt in cases]
+        assert [c.token_ids for c in got] == want
+        # Frequencies of "dynamic" are those of one length alone.
+        reused = [0, 0, 30, 12, 16, 39] if kind == "longrope" else [0, 0, 0, 12, 0, 39]
+        assert [c.reused_tokens for c in got] == reused
+        together = [generator.submit(prompt, **settings) for prompt in cases]
+        assert [list(r) for r in together] == want
 
 
 def test_a_budget_makes_requests_wait(ours):

@@ -15,6 +15,7 @@ import pytest
 import torch
 import transformers
 import transformers.modeling_utils
+from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
 import fastplm
@@ -22,7 +23,7 @@ from fastplm.config_keys import ATTENTION_KEYS, ONLY, honoured
 from fastplm.errors import CheckpointError, UnsupportedError
 from fastplm.families import family_of
 from fastplm.settings import WITHOUT_EFFECT
-from tests.models.tiny import FAMILIES, random_batch, save_class, save_tiny
+from tests.models.tiny import FAMILIES, Tiny, random_batch, save_class, save_tiny
 from tests.tolerance import assert_layers
 
 ABSENT = object()
@@ -433,6 +434,21 @@ def test_ropes_that_mean_nothing(rope, error, message, tmp_path):
     save_class("LlamaModel", tmp_path)
     with pytest.raises(error, match=message):
         fastplm.AutoModel.from_pretrained(with_settings(tmp_path, tmp_path, rope_parameters=rope))
+
+
+@pytest.mark.parametrize("name", ["MarianModel", "M2M100Model", "DistilBertModel", "XLMModel"])
+def test_more_computed_positions_than_memory_should_hold(name, tmp_path):
+    """They need no tensor: a few bytes of config.json would ask for any amount."""
+    extra = {"sinusoidal_pos_embds": True} if name == "DistilBertModel" else {}
+    extra |= {"sinusoidal_embeddings": True} if name == "XLMModel" else {}
+    save_class(name, tmp_path, Tiny(extra=extra))
+    weights = tmp_path / "model.safetensors"
+    names = ("embed_positions.weight", "position_embeddings.weight")
+    save_file({n: t for n, t in load_file(weights).items() if not n.endswith(names)}, weights)
+    fastplm.AutoModel.from_pretrained(tmp_path)
+    settings = with_settings(tmp_path, tmp_path, max_position_embeddings=(1 << 22) + 1)
+    with pytest.raises(CheckpointError, match="for them take 256 MiB; expected at most 256"):
+        fastplm.AutoModel.from_pretrained(settings)
 
 
 def test_values_that_ask_for_nothing(family, folder, tmp_path):

@@ -147,6 +147,25 @@ def test_perplexity_of_a_real_model(data, tmp_path):
         assert perplexity(tmp_path, ids, dtype=dtype) < outliers * exact
 
 
+def test_half_of_what_is_balanced(tmp_path):
+    """Floats before integers, which divide by what the floats were to be multiplied by."""
+    reference = save_class("LlamaForCausalLM", tmp_path / "float", SHAPE)
+    with_outliers(reference)
+    reference.save_pretrained(tmp_path / "float")
+    quantize(tmp_path / "float", tmp_path / "int8", WeightFormat(8))
+    path = tmp_path / "int8" / "model.safetensors"
+    tensors, floats = load_file(path), load_file(tmp_path / "float" / "model.safetensors")
+    assert "model.layers.0.mlp.down_proj.balance" in tensors
+    for name in ("model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj"):
+        tensors = {n: t for n, t in tensors.items() if not n.startswith(name)}
+        tensors[f"{name}.weight"] = floats[f"{name}.weight"]
+    save_file(tensors, path)
+    with pytest.raises(
+        CheckpointError, match=r"mlp.gate_proj.weight\" is stored as floats, and what it is bal"
+    ):
+        logits(tmp_path / "int8")
+
+
 # --- fastplm quantize ---
 
 

@@ -1,5 +1,8 @@
 """Remembered states, permutations and the second stream of states, against transformers' XLNet."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -196,6 +199,34 @@ def test_a_target_that_sees_nothing(tmp_path):
         ValueError, match=r"perm_mask: target \d of row 1 sees no token, in a row with hidden"
     ):
         model(**given, attention_mask=mask)
+
+
+def test_rows_that_no_head_can_gather(tmp_path):
+    save_class("XLNetForSequenceClassification", tmp_path)
+    engine = fastplm.XLNetForSequenceClassification.from_pretrained(tmp_path).engine
+    given = {"input_ids": np.full((2, 9), 5, np.int32), "hidden_states": False, "attentions": False}
+    given |= dict.fromkeys(("inputs_embeds", "attention_mask", "position_ids", "token_type_ids"))
+    targets = np.array([[1, 2, 3], [4, 5, 6]], np.int32)
+    for more, count in (({}, 9), ({"targets": targets}, 3)):
+        for row in (-1, count, 1 << 20):
+            gather = np.array([0, row], np.int32)
+            with pytest.raises(ValueError, match=f"gather is {row} for row 1; expected 0 to {count - 1}"):
+                engine.encode(**given, gather=gather, **more)
+
+
+@pytest.mark.slow
+def test_a_long_table_of_distances_is_given_back(tmp_path):
+    """That of 12,000 remembered tokens takes 300 MB."""
+    save_class("XLNetModel", tmp_path, Tiny(heads=4, head_dim=32, layers=24))
+    model = fastplm.XLNetModel.from_pretrained(tmp_path)
+    mems = [np.zeros((12000, 1, 128), np.float32)] * 24
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    model([[5, 6]], mems=mems, use_mems=False)
+    assert resident() - before < 200 << 20
 
 
 @pytest.mark.parametrize(

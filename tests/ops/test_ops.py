@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +91,11 @@ def test_positions_are_those_of_deberta() -> None:
         assert got.tolist() == want.tolist()
 
 
+def _attention(x: torch.Tensor) -> tuple[Any, ...]:
+    """The arguments before `out`, of two heads and one sequence."""
+    return (x, x, x, starts(3), None, 2, 2, 1.0, 0.0, -1, -1, *[None] * 14)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -132,6 +138,43 @@ def test_positions_are_those_of_deberta() -> None:
             "x has 6 dimensions; expected at most 5",
         ),
         (lambda x: _ops.norm(x, "rms", [1.0], None, 1.0, x), TypeError, "norm: weight is a list; expected"),
+        (lambda x: _ops.rope(x, 1, 4, x.half(), starts(2)), TypeError, "rope: table is f16; expected f32"),
+        (lambda x: _ops.rope(x, 1, 4, x[0], starts(2)), ValueError, r"table has shape \[4\]; expected 2 dim"),
+        (
+            lambda x: _ops.embed(x, x.view(4, 3), None, 1.0, starts(2), None, starts(2), None, x),
+            ValueError,
+            r"segments has shape \[4, 3\]; expected \[4, 4\]",
+        ),
+        (
+            lambda x: _ops.embed(x, x.half(), None, 1.0, starts(2), None, starts(2), None, x),
+            TypeError,
+            "segments is f16; expected f32",
+        ),
+        (
+            lambda x: _ops.embed(x, None, x.view(6, 2), 1.0, starts(2), None, None, starts(2), x),
+            ValueError,
+            r"positions has shape \[6, 2\]; expected \[6, 4\]",
+        ),
+        (
+            lambda x: _ops.embed(x, None, x.bfloat16(), 1.0, starts(2), None, None, starts(2), x),
+            TypeError,
+            "positions is bf16; expected f32",
+        ),
+        (
+            lambda x: _ops.attention(*_attention(x), x, x.new_empty(17), torch.empty(0)),
+            ValueError,
+            r"weights has shape \[17\]; expected \[18\]",
+        ),
+        (
+            lambda x: _ops.attention(*_attention(x), x, x.new_empty(18).half(), torch.empty(0)),
+            TypeError,
+            "weights is f16; expected f32",
+        ),
+        (
+            lambda x: _ops.linear(x[:, :0].clone(), "f32", x, None, "none", None, x),
+            ValueError,
+            r"linear: a has shape \[3, 0\]; expected at least one value in each row",
+        ),
     ],
 )
 def test_bad_arguments(call, error, text) -> None:  # type: ignore[no-untyped-def]

@@ -132,7 +132,6 @@ def test_resumed_is_uninterrupted(
     assert all(torch.equal(t, second[name]) for name, t in first.items())
 
 
-<<<<<<< HEAD
 def test_the_best_of_the_evaluations_is_kept(model: Any, tmp_path: Path) -> None:
     file = write(tmp_path / "train.jsonl", ROWS["classification"])
     arguments = ("classification", str(model("bert")), tmp_path / "out", file)
@@ -142,7 +141,8 @@ def test_the_best_of_the_evaluations_is_kept(model: Any, tmp_path: Path) -> None
     log = json.loads((tmp_path / "out" / "log.json").read_text())
     curve = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
     assert min(curve) < curve[-2] and found["eval_loss"] == pytest.approx(min(curve))
-=======
+
+
 def test_an_encoder_of_sentences(model: Any, tmp_path: Path) -> None:
     """Trained on pairs from a CSV file, evaluated on scored ones; both libraries load what is saved, with
     equal vectors, and it is trained on as it is pooled.
@@ -255,7 +255,6 @@ def test_curves() -> None:
     assert "a < b" in texts and "training loss" in texts and "evaluation loss" in texts and "20" in texts
     for other in ([], [{"step": 1, "loss": float("nan")}], [{"step": 0, "loss": 0.0}]):
         assert ElementTree.fromstring(curve.svg(other, "")).tag.endswith("svg")
->>>>>>> w-train
 
 
 def test_the_command(model: Any, tmp_path: Path, capsys: Any) -> None:

@@ -56,7 +56,7 @@ struct Int4Format {
     int read(int64_t column, int64_t k) const { return byte_of(column, k) >> k % 8 / 4 * 4 & 15; }
   };
 
-  // The rounding of a group, x[k][panel], to codes q[k][panel]: of some scales the one that leaves the least error.
+  // The rounding of a group, x[k][panel], to codes q[k][panel]: of several scales the one that leaves the least error.
   static void choose(const float* x, const Group& to, float* q);
   FASTPLM_INLINE F32 code_of(F32 x, F32 inverse, F32 zero) {   // the first maximum is for NaN
     return min(max(round(x * inverse) + zero, F32::zero()), F32::set1(15.0f));
@@ -98,7 +98,7 @@ struct Tiles<Int4Format<kGroup, kZeros>> {
       for (int v = 0; v < kVectors; ++v) sums[r][v] = F32::zero();
     }
     for (int64_t g = 0; g < groups; ++g, panel += F::kGroupBytes, a += kRows * F::kPitch) {
-      fetch.some();
+      fetch.prefetch_next();
       const f16* numbers = (const f16*)(panel + F::kHalves);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
@@ -115,10 +115,10 @@ struct Tiles<Int4Format<kGroup, kZeros>> {
 #pragma GCC unroll 8
           for (int r = 0; r < kCount; ++r) {
             const int8_t* row = a + r * F::kPitch + part * 32;
-            Int4Sums some = Int4Sums::zero();
+            Int4Sums dots = Int4Sums::zero();
 #pragma GCC unroll 8
-            for (int i = 0; i < 8; ++i) some = dot(b[i], broadcast_quad(row + 4 * i), some);
-            group[r] = part == 0 ? whole(some) : group[r] + whole(some);
+            for (int i = 0; i < 8; ++i) dots = dot(b[i], broadcast_quad(row + 4 * i), dots);
+            group[r] = part == 0 ? whole(dots) : group[r] + whole(dots);
           }
         }
         const F32 scale = load(numbers + v * F32::kLanes);
@@ -141,7 +141,7 @@ struct Tiles<Int4Format<kGroup, kZeros>> {
 template <int kGroup, bool kZeros>
 void Int4Format<kGroup, kZeros>::choose(const float* x, const Group& to, float* q) {
   // Where the value of the largest magnitude comes to lie, in steps from 0, and what is left of a group's range: with
-  // more than 8 steps, or less than the range, some are cut off and the others are rounded finer.
+  // more than 8 steps, or less than the range, dots are cut off and the others are rounded finer.
   constexpr float kSteps[] = {8.0f, 7.0f, 7.5f, 8.5f, 9.0f, 9.5f};
   constexpr float kRanges[] = {1.0f, 0.95f, 0.9f, 0.85f, 0.8f};
   constexpr int kTries = kZeros ? 5 : 6;

@@ -14,8 +14,8 @@ struct Int8Format {
   static constexpr int64_t kLine = kLineOf<Row>, kPitch = kLine;
   static constexpr CodeLayout kCodes{.bits = 8};
   static constexpr int64_t kStep = kInt8Step;
-  static constexpr int kMost = 127;  // the same on both sides of zero
-  static constexpr int64_t kMaxK = 0x7fffffff / (128 * kMost);  // 128: the largest offset that an ISA has
+  static constexpr int kLargestCode = 127;  // the same on both sides of zero
+  static constexpr int64_t kMaxK = 0x7fffffff / (128 * kLargestCode);  // 128: the largest offset that an ISA has
 
   using Lanes = Int8s;
   FASTPLM_INLINE Int8s load_panel(const int8_t* p) { return load_int8s(p); }
@@ -38,7 +38,7 @@ struct Int8Format {
       top = max(max(v, F32::zero() - v), top);
       bad = bad + (v - v);
     });
-    const float scale = largest(top) / float(kMost);
+    const float scale = largest(top) / float(kLargestCode);
     return (scale < 0x1p-120f ? 0.0f : scale) + sum(bad);
   }
 
@@ -48,7 +48,7 @@ struct Int8Format {
     float rounded[64];
     const F32 inverse = F32::set1(scale > 0.0f ? 1.0f / scale : 0.0f);
     for_lanes(n, [&](int64_t i, int count) {  // the maximum is for NaN
-      store(rounded + i, max(round(load(x + i, count) * inverse), F32::set1(float(-kMost))), count);
+      store(rounded + i, max(round(load(x + i, count) * inverse), F32::set1(float(-kLargestCode))), count);
     });
     for (int64_t i = 0; i < n; ++i) q[i] = To(int(rounded[i]) + offset);
   }

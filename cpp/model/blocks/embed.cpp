@@ -17,21 +17,35 @@ static void fill_waves(const LearnedPositions& positions, int64_t width, float* 
   const bool turns = positions.waves == Waves::kTurns, steps = positions.waves == Waves::kSteps;
   const int64_t half = width / 2, sines = steps ? half : width - half;
   const float step = float(std::log(10000.0) / double(half - 1));
+  std::vector<double> slower;   // than the position, of each column
+  for (int64_t i = 0; i < width; ++i) {
+    const int64_t place = turns ? i / 2 : i < sines ? i : i - sines;
+    slower.push_back(steps ? double(std::exp(float(place) * -step))
+                           : std::pow(10000.0, double(2 * place) / double(width)));
+  }
   for (int64_t p = 0; p < positions.count; ++p, table += width) {
     for (int64_t i = 0; i < width; ++i) {
-      const int64_t place = turns ? i / 2 : i < sines ? i : i - sines;
       const bool cosine = turns ? i % 2 : i >= sines;
       if (steps && (i == 2 * half || p == positions.padding_id)) {
         table[i] = 0.0f;
       } else if (steps) {
-        const float angle = float(p) * std::exp(float(place) * -step);
+        const float angle = float(p) * float(slower[size_t(i)]);
         table[i] = cosine ? std::cos(angle) : std::sin(angle);
       } else {
-        const double angle = double(p) / std::pow(10000.0, double(2 * place) / double(width));
+        const double angle = double(p) / slower[size_t(i)];
         table[i] = float(cosine ? std::cos(angle) : std::sin(angle));
       }
     }
   }
+}
+
+// Such a table needs no tensor: without a limit, a few bytes of config.json would ask for all memory. Real ones take a
+// few MiB.
+static void check_waves(const Shape& table) {
+  constexpr int64_t kMaxBytes = 256 << 20;
+  if (table.count() <= kMaxBytes / 4) return;
+  fail(ErrorKind::kFile, "\"max_position_embeddings\" is ", table[0], ": sines and cosines of width ", table[1],
+       " for them take ", table.count() >> 18, " MiB; expected at most ", kMaxBytes >> 20);
 }
 
 EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width) {
@@ -45,6 +59,7 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width
     const Shape shape{spec.positions->count, width};
     const Waves waves = spec.positions->waves;
     const bool own = waves == Waves::kNone || (waves != Waves::kSteps && load.has("embed.positions", 0));
+    if (!own) check_waves(shape);
     weights.positions = own ? load.table("embed.positions", shape) : load.blank(shape);
     if (!own && weights.positions) fill_waves(*spec.positions, width, weights.positions.as<float>());
   }

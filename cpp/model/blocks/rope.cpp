@@ -32,8 +32,8 @@ static std::vector<float> longer_frequencies(const Rope& rope, int64_t positions
   return frequencies;
 }
 
-BatchRopes::BatchRopes(const Batch& batch, TensorView position_ids)
-    : batch_(batch), position_ids_(position_ids), own_rows_(size_t(batch.tokens())) {
+BatchRopes::BatchRopes(const Batch& batch, TensorView position_ids, const int64_t* lengths)
+    : batch_(batch), position_ids_(position_ids), lengths_(lengths), own_rows_(size_t(batch.tokens())) {
   for (int64_t s = 0; s < batch.sequences(); ++s) positions_ = std::max(positions_, positions_of(s));
   std::iota(own_rows_.begin(), own_rows_.end(), 0);
 }
@@ -42,7 +42,8 @@ int64_t BatchRopes::positions_of(int64_t sequence) const {
   const int32_t* start = batch_.cu_seqlens.as<int32_t>();
   const int32_t* ids = position_ids_.as<int32_t>();
   if (start[sequence] == start[sequence + 1]) return 0;
-  return 1 + *std::max_element(ids + start[sequence], ids + start[sequence + 1]);
+  const int64_t own = 1 + *std::max_element(ids + start[sequence], ids + start[sequence + 1]);
+  return lengths_ ? std::max(own, lengths_[sequence]) : own;
 }
 
 BatchRopes::View BatchRopes::of(const RopeTable& table) {

@@ -31,8 +31,9 @@ class RopeTable {
 // Rotary positions of one batch: what ops::rope needs, made when a layer first asks for it.
 class BatchRopes {
  public:
-  // position_ids: [tokens] i32, behind those that are in a cache.
-  BatchRopes(const Batch& batch, TensorView position_ids);
+  // position_ids: [tokens] i32, behind those that are in a cache. lengths: [sequences] positions that frequencies are
+  // chosen by, where the batch's own reach less far; or null.
+  BatchRopes(const Batch& batch, TensorView position_ids, const int64_t* lengths);
 
   struct View {
     TensorView table, rows;   // [.., 2 frequencies] f32; [tokens] i32: each token's row of it
@@ -40,11 +41,12 @@ class BatchRopes {
   View of(const RopeTable& table);
 
  private:
-  int64_t positions_of(int64_t sequence) const;   // one more than its largest position
+  int64_t positions_of(int64_t sequence) const;   // one more than its largest position, or its length
   void by_sequence(const Rope& rope, Buffer& memory) const;   // fills it
 
   const Batch& batch_;
   TensorView position_ids_;
+  const int64_t* lengths_;
   int64_t positions_ = 0;
   std::vector<int32_t> own_rows_;              // 0, 1, 2, ...
   std::map<const RopeTable*, RopeTable::View> shared_;

@@ -58,11 +58,20 @@ static void fill_waves(int64_t reach, int64_t width, float* rows) {
   }
 }
 
+DType WaveTable::dtype() const { return ops::activation_of(layers_[0].key.weight.format); }
+
+int64_t WaveTable::packed_bytes(int64_t reach) const {
+  return ops::packed_bytes(format_of(dtype()), 2 * reach - 1, head_dim_);
+}
+
+int64_t WaveTable::layer_bytes(int64_t reach) const {
+  return Arena::padded<std::byte>(heads_ * packed_bytes(reach) + heads_ * (2 * reach - 1) * 4);
+}
+
 std::shared_ptr<const WaveTable::View> WaveTable::make(int64_t reach) const {
   const int64_t count = 2 * reach - 1, inner = heads_ * head_dim_;
-  const DType dtype = ops::activation_of(layers_[0].key.weight.format);
-  const int64_t packed = ops::packed_bytes(format_of(dtype), count, head_dim_);
-  const int64_t keys_bytes = heads_ * packed, bytes = Arena::padded<std::byte>(keys_bytes + heads_ * count * 4);
+  const DType dtype = this->dtype();
+  const int64_t packed = packed_bytes(reach), keys_bytes = heads_ * packed, bytes = layer_bytes(reach);
 
   Buffer waves(count * width_ * 4), narrow, projected(count * inner * 4);
   TensorView x{waves.data(), DType::kF32, Device::kCpu, {count, width_}};
@@ -108,9 +117,15 @@ std::shared_ptr<const WaveTable::View> WaveTable::of(int64_t reach) const {
   }
   std::lock_guard lock(lock_);
   if (view_ && view_->reach >= reach) return view_;
-  int64_t more = std::max<int64_t>(reach, view_ ? 2 * view_->reach : 64);
+  constexpr int64_t kKeptBytes = 256 << 20;   // what is larger goes with the call that needs it
+  int64_t more = std::max<int64_t>(64, reach + reach / 4);
   if (furthest_ > 0) more = std::min(more, furthest_ + 1);
-  return view_ = make(std::min(more, kReach));
+  more = std::min(more, kReach);
+  const auto is_kept = [&] { return int64_t(layers_.size()) * layer_bytes(more) <= kKeptBytes; };
+  if (!is_kept()) more = reach;
+  const auto view = make(more);
+  if (is_kept()) view_ = view;
+  return view;
 }
 
 void place_waves(const WaveTable::View& table, TensorView place, TensorView mirrored) {

@@ -1,5 +1,5 @@
 // Keys of distances: each layer's matrix times the sines and cosines of a distance, made for as many distances as were
-// asked for so far. And what tells attention of other segments.
+// asked for so far, unless they are very many. And what tells attention of other segments.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -36,9 +36,13 @@ class WaveTable {
   };
   // For distances below `reach`. Throws kValue for more than kReach.
   std::shared_ptr<const View> of(int64_t reach) const;
-  static constexpr int64_t kReach = 1 << 15;  // bounds the memory
+  // Bounds the memory: 6 GiB for XLNet-large in f32, of 24 layers of width 1024.
+  static constexpr int64_t kReach = 1 << 15;
 
  private:
+  DType dtype() const;
+  int64_t packed_bytes(int64_t reach) const;   // of the keys of one head
+  int64_t layer_bytes(int64_t reach) const;
   std::shared_ptr<const View> make(int64_t reach) const;
 
   int64_t furthest_, heads_, head_dim_, width_;

@@ -68,7 +68,7 @@ class OtherModel : public Drafter {
 };
 
 // Their logits are held at once: 128 MB for a vocabulary of 256k.
-constexpr int64_t kMost = 128;
+constexpr int64_t kMaxDraft = 128;
 // A pass over two rows can cost half as much again as one over one: where no guess is right, one in nine has any.
 constexpr int64_t kFirst = 4, kLongestRest = 8;
 
@@ -76,7 +76,7 @@ constexpr int64_t kFirst = 4, kLongestRest = 8;
 
 DraftLength::DraftLength(const Drafts& drafts)
     : adapts_(drafts.adapts),
-      limit_(std::min(drafts.tokens, kMost)),
+      limit_(std::min(drafts.tokens, kMaxDraft)),
       count_(adapts_ ? std::min(limit_, kFirst) : limit_) {}
 
 void DraftLength::learn(int64_t drafted, int64_t right) {

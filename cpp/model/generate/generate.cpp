@@ -169,6 +169,7 @@ static Generated follow_drafts(const Generation& settings, const Hooks& hooks, N
     length.learn(int64_t(draft.size()), int64_t(right));
     int64_t room = std::min(length.next(), model.room() - 1);
     if (settings.max_length) room = std::min(room, *settings.max_length - int64_t(ids.size()) - 1);
+    room = model.at_once(room + 1) - 1;   // the last token and the guesses behind it
     const auto seen = std::span<const int32_t>(ids).subspan(size_t(settings.shown[0]));
     draft = room > 0 ? drafter->propose(seen, room) : Ids();
     made.drafted += int64_t(draft.size());

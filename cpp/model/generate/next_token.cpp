@@ -93,6 +93,13 @@ int64_t EngineNextToken::room() const {
   return std::max<int64_t>(0, limit - used);
 }
 
+int64_t EngineNextToken::at_once(int64_t count) const {
+  const StackSpec& spec = *model_.spec().decoder;
+  const int64_t used = positions_.empty() ? cache_.columns : positions_[0];
+  while (count > 1 && rotation_of(spec, used + count) != rotation_of(spec, used + 1)) --count;
+  return count;
+}
+
 void EngineNextToken::select(const std::vector<int64_t>& rows) {
   cache_.reorder(rows);
   const auto pick = [&](auto& of) {

@@ -19,6 +19,8 @@ class FASTPLM_EXPORT NextToken {
   virtual void extend(std::span<const int32_t> tokens, float* logits) = 0;
   virtual void forget(int64_t count) = 0;
   virtual int64_t room() const = 0;   // how many more tokens each row takes at least
+  // How many of the next `count` tokens of one row extend() may take at once, without a change to any's logits.
+  virtual int64_t at_once(int64_t count) const = 0;
 };
 
 // Which of the model's heads gives the logits of a next token. Throws kValue for a model without.
@@ -43,6 +45,7 @@ class FASTPLM_EXPORT EngineNextToken : public NextToken {
   void extend(std::span<const int32_t> tokens, float* logits) override;
   void forget(int64_t count) override;
   int64_t room() const override;
+  int64_t at_once(int64_t count) const override;
   void feed(std::span<const int32_t> tokens, float* logits);  // as extend, with logits [vocab] behind the last alone
   int64_t vocab() const { return model_.heads()[head_].width; }
 

@@ -148,7 +148,7 @@ void RequestBatch::remember(size_t row) {
   running.ids.resize(size_t(length));
   kept_.resize(kept_.sequences() + 1);
   kept_.share(kept_.sequences() - 1, cache_.own, int64_t(row), length);
-  remembered_.push_back({std::move(running.ids), whole_pages(length)});
+  remembered_.push_back({std::move(running.ids), whole_pages(length), running.rotation});
   usage_.remembered += remembered_.back().tokens;
 }
 
@@ -167,6 +167,7 @@ void RequestBatch::admit() {
       waiting_.pop_front();
     }
     fresh.ids = fresh.request.prompt;
+    fresh.rotation = rotation_of(*model_.spec().decoder, int64_t(fresh.ids.size()));
     cache_.own.resize(int64_t(running_.size()) + 1);
     reuse(fresh);
     usage_.reserved += fresh.reserved;
@@ -177,31 +178,33 @@ void RequestBatch::admit() {
   }
 }
 
-// Gives the new row the keys of the longest beginning that it has in common with another. The last token of a prompt
-// is always computed: its logits are wanted.
+// Gives the new row the keys of the longest beginning that it has in common with another whose keys are rotated as its
+// own would be. The last token of a prompt is always computed: its logits are wanted.
 void RequestBatch::reuse(Running& fresh) {
   if (!limits_.share) return;
   const int64_t most = int64_t(fresh.ids.size()) - 1;
   const KeyStore* store = nullptr;
   int64_t row = 0;
-  const auto look = [&](const KeyStore& keys, int64_t r, const Ids& ids) {
-    const int64_t length = std::min({common(ids, fresh.ids), keys.length(r), most});
+  const auto look = [&](const KeyStore& keys, size_t r, const auto& of) {
+    if (of.rotation != fresh.rotation) return;
+    const int64_t length = std::min({common(of.ids, fresh.ids), keys.length(int64_t(r)), most});
     if (length <= fresh.reused) return;
     fresh.reused = length;
     store = &keys;
-    row = r;
+    row = int64_t(r);
   };
-  for (size_t r = 0; r < running_.size(); ++r) look(cache_.own, int64_t(r), running_[r].ids);
-  for (size_t r = 0; r < remembered_.size(); ++r) look(kept_, int64_t(r), remembered_[r].ids);
+  for (size_t r = 0; r < running_.size(); ++r) look(cache_.own, r, running_[r]);
+  for (size_t r = 0; r < remembered_.size(); ++r) look(kept_, r, remembered_[r]);
   if (store) cache_.own.share(int64_t(running_.size()), *store, row, fresh.reused);
 }
 
 // Runs the next take[i] tokens of each request; logits_ [running, vocab] are those behind the last of each.
 void RequestBatch::forward(const std::vector<int64_t>& take) {
   std::vector<int32_t> ids, starts(1, 0);
-  std::vector<int64_t> past;
+  std::vector<int64_t> past, lengths;
   for (size_t i = 0; i < running_.size(); ++i) {
     past.push_back(cache_.own.length(int64_t(i)));
+    lengths.push_back(running_[i].writes() ? 0 : int64_t(running_[i].ids.size()));   // as if it came in one pass
     const auto begin = running_[i].ids.begin() + past[i];
     ids.insert(ids.end(), begin, begin + take[i]);
     starts.push_back(int32_t(ids.size()));
@@ -225,7 +228,8 @@ void RequestBatch::forward(const std::vector<int64_t>& take) {
     Outputs out{.last_rows = true};
     out.heads.resize(model_.heads().size());
     out.heads[head_] = {logits_.data(), DType::kF32, Device::kCpu, {rows, vocab_}};
-    model_.decode(batch, {.cache = &cache_, .states = {}, .starts = {}, .columns = {}, .past = past}, out);
+    model_.decode(batch,
+                  {.cache = &cache_, .states = {}, .starts = {}, .columns = {}, .past = past, .lengths = lengths}, out);
   } catch (...) {
     for (size_t i = 0; i < past.size(); ++i) cache_.own.crop(int64_t(i), past[i]);
     throw;

@@ -75,12 +75,14 @@ class FASTPLM_EXPORT RequestBatch {
     Request request;
     Ids ids;                       // the prompt and what follows
     int64_t reserved, reused;
+    int64_t rotation;              // of the prompt's length
 
     bool writes() const { return ids.size() > request.prompt.size(); }
   };
   struct Remembered {
     Ids ids;
     int64_t tokens;                // of whole pages
+    int64_t rotation;
   };
 
   void admit();

@@ -29,30 +29,7 @@ std::vector<Piece> pieces_of(size_t tensors, const CountOf& count) {
 }
 
 template <class T, class S>
-void update(const Adapted& t, const AdamW& o, Range values) {
-  const double correction1 = 1 - std::pow(o.beta1, double(t.step)), correction2 = 1 - std::pow(o.beta2, double(t.step));
-  const AdamWArgs<T, S> args{.param = t.param.as<T>(),
-                             .grad = t.grad.as<T>(),
-                             .mean = t.mean.as<S>(),
-                             .square = t.square.as<S>(),
-                             .master = t.master.as<float>(),
-                             .rest1 = float(1 - o.beta1),
-                             .rest2 = float(1 - o.beta2),
-                             .decay = float(1 - o.lr * o.weight_decay),
-                             .beta1 = float(o.beta1),
-                             .beta2 = float(o.beta2),
-                             .step_size = float(o.lr / correction1),
-                             .root_factor = float(1 / std::sqrt(correction2)),
-                             .eps = float(o.eps),
-                             .grad_scale = float(o.grad_scale)};
-  if constexpr (std::is_same_v<T, S>)
-    train_kernels<T>().adamw(args, values);
-  else
-    train_kernels<T>().adamw_f32(args, values);
-}
-
-template <class T>
-AdamWArgs<T, float> common_args(const AdamW& o) {   // without what differs between tensors
+AdamWArgs<T, S> common_args(const AdamW& o) {   // without what differs between tensors
   return {.rest1 = float(1 - o.beta1),
           .rest2 = float(1 - o.beta2),
           .decay = float(1 - o.lr * o.weight_decay),
@@ -62,24 +39,41 @@ AdamWArgs<T, float> common_args(const AdamW& o) {   // without what differs betw
           .grad_scale = float(o.grad_scale)};
 }
 
+float step_size(const AdamW& o, int64_t step) { return float(o.lr / (1 - std::pow(o.beta1, double(step)))); }
+float root_factor(const AdamW& o, int64_t step) { return float(1 / std::sqrt(1 - std::pow(o.beta2, double(step)))); }
+
+template <class T, class S>
+void update(const Adapted& t, const AdamW& o, Range values) {
+  AdamWArgs<T, S> args = common_args<T, S>(o);
+  args.param = t.param.as<T>();
+  args.grad = t.grad.as<T>();
+  args.mean = t.mean.as<S>();
+  args.square = t.square.as<S>();
+  args.master = t.master.as<float>();
+  args.step_size = step_size(o, t.step);
+  args.root_factor = root_factor(o, t.step);
+  if constexpr (std::is_same_v<T, S>)
+    train_kernels<T>().adamw(args, values);
+  else
+    train_kernels<T>().adamw_f32(args, values);
+}
+
 // Tensors of one type and kind of state go together.
 void adamw_on_cuda(std::span<const Adapted> tensors, const AdamW& o) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
     for (const bool state_f32 : {false, true}) {
-      std::vector<CudaAdamWTensor> some;
+      std::vector<CudaAdamWTensor> batch;
       const TensorView* any = nullptr;
       for (const Adapted& t : tensors) {
         const bool in_f32 = t.mean.dtype == DType::kF32 && dtype != DType::kF32;
         if (t.param.dtype != dtype || in_f32 != state_f32 || t.param.shape.count() == 0) continue;
         any = &t.param;
-        const double step = double(t.step);
-        some.push_back({t.param.data, t.mean.data, t.square.data, t.grad.data, t.master.as<float>(),
-                        t.param.shape.count(), float(o.lr / (1 - std::pow(o.beta1, step))),
-                        float(1 / std::sqrt(1 - std::pow(o.beta2, step)))});
+        batch.push_back({t.param.data, t.mean.data, t.square.data, t.grad.data, t.master.as<float>(),
+                         t.param.shape.count(), step_size(o, t.step), root_factor(o, t.step)});
       }
       if (!any) continue;
       with_cuda("adamw", *any, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-        return cuda.adamw(on, some.data(), int64_t(some.size()), common_args<T>(o), state_f32,
+        return cuda.adamw(on, batch.data(), int64_t(batch.size()), common_args<T, float>(o), state_f32,
                           o.device_scale.as<float>());
       });
     }
@@ -130,16 +124,16 @@ void global_norm_on_cuda(std::span<const TensorView> tensors, TensorView norm, T
   check.at_least("workspace", workspace, norm_workspace(tensors));
   double* parts = workspace.as<double>();
   for (size_t from = 0; from < tensors.size();) {   // in the order of the list, those of one type together
-    std::vector<CudaAdamWTensor> some;
+    std::vector<CudaAdamWTensor> batch;
     const TensorView& first = tensors[from];
     int64_t blocks = 0;
     for (; from < tensors.size() && tensors[from].dtype == first.dtype; ++from) {
       const int64_t count = tensors[from].shape.count();
-      if (count) some.push_back({.grad = tensors[from].data, .count = count});
+      if (count) batch.push_back({.grad = tensors[from].data, .count = count});
       blocks += adamw_blocks(count);
     }
     with_cuda("global_norm", first, [&]<class T>(const CudaKernels<T>& cuda, CudaStream on) {
-      return cuda.sum_squares(on, some.data(), int64_t(some.size()), parts);
+      return cuda.sum_squares(on, batch.data(), int64_t(batch.size()), parts);
     });
     parts += blocks;
   }

@@ -38,7 +38,8 @@ FASTPLM_EXPORT void flash_grad(TensorView dout, TensorView q, TensorView k, Tens
                                const Flash& options, TensorView dq, TensorView dk, TensorView dv, TensorView dbias,
                                TensorView workspace);
 
-// The same on CUDA: query_start and key_start [sequences + 1] i32 lie there, and are clamped instead of checked.
+// The same on CUDA: query_start and key_start [sequences + 1] i32 lie there, and are clamped instead of checked. Where
+// a query sees a key at a distance of `reach` or more, its out is NaN.
 FASTPLM_EXPORT void flash_on_cuda(TensorView q, TensorView k, TensorView v, TensorView query_start,
                                   TensorView key_start, TensorView bias, const Flash& options, TensorView out,
                                   TensorView lse);

@@ -7,11 +7,11 @@
 namespace fastplm::ops {
 
 struct RowBlocks {
-  static constexpr int64_t kMost = 64;   // blocks: enough for many threads, and few to add
+  static constexpr int64_t kMaxBlocks = 64;   // blocks: enough for many threads, and few to add
   static constexpr int64_t kFewest = 32;   // rows of one: the sums stay in the cache meanwhile
 
   int64_t rows;
-  int64_t size() const { return std::max<int64_t>(kFewest, (rows + kMost - 1) / kMost); }
+  int64_t size() const { return std::max<int64_t>(kFewest, (rows + kMaxBlocks - 1) / kMaxBlocks); }
   int64_t count() const { return (rows + size() - 1) / size(); }
   RowCut cut() const { return {rows, size(), count()}; }
 
