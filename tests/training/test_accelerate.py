@@ -14,11 +14,8 @@ import transformers
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 import fastplm
-<<<<<<< HEAD
-from fastplm.training import attention
-=======
 from fastplm import _ops
->>>>>>> w-train
+from fastplm.training import attention
 from tests.training.test_ops import sample
 
 V, D = 97, 32

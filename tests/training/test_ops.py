@@ -309,7 +309,6 @@ def test_no_labels_give_torchs_nan() -> None:
     assert ops.linear_cross_entropy(x, sample(5, 4), none, reduction="sum") == 0
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("at", [0, 7, 12])
 def test_large_logits(at: int) -> None:
     """The largest of a row, wherever it stands, keeps the others' exponentials finite."""
@@ -320,7 +319,8 @@ def test_large_logits(at: int) -> None:
     got, want = ops.cross_entropy(x, labels), torch.nn.functional.cross_entropy(x, labels)
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in (got, want)))
-=======
+
+
 def test_keys_hidden_by_a_bias() -> None:
     """As if they were not there; a query that sees none gives 0 and passes no gradient on."""
     q, k, v = wanted(6, 2, 8), wanted(6, 2, 8), wanted(6, 2, 8)
@@ -334,7 +334,6 @@ def test_keys_hidden_by_a_bias() -> None:
     out.sum().backward()
     assert not out[2].any() and not q.grad[2].any() and out[3].any()  # type: ignore[index]
     assert all(t.grad.isfinite().all() for t in (q, k, v, hidden))  # type: ignore[union-attr]
->>>>>>> w-train
 
 
 def test_other_layouts_give_the_same() -> None:
