@@ -70,6 +70,17 @@ class AdamW(torch.optim.AdamW):
             if "master" in state:
                 copies = {name: state[name].to(p.device, copy=True) for name in _FLOATS}
                 self.state[p].update(copies)
+            elif state and self._mixes(p):  # of an optimizer without masters
+                self.state[p].update({name: state[name].to(p.device, torch.float32) for name in _FLOATS[:2]})
+                self.state[p]["master"] = p.detach().float()
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("max_norm", "skip_nonfinite", "master_weights", "_norm", "skipped_steps")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
+
+    def _mixes(self, p: torch.Tensor) -> bool:
+        """Whether a parameter has a copy in float32."""
+        return self.master_weights and p.dtype in (torch.bfloat16, torch.float16)
 
     def _update(self) -> None:
         scale: float | torch.Tensor = 1.0
@@ -129,7 +140,7 @@ class AdamW(torch.optim.AdamW):
                     f"AdamW: a parameter of shape {list(p.shape)} on {p.device} is not contiguous or neither "
                     "on the CPU nor on CUDA; expected contiguous parameters there"
                 )
-            mixed = self.master_weights and p.dtype in (torch.bfloat16, torch.float16)
+            mixed = self._mixes(p)
             zeros = torch.zeros(p.shape, dtype=torch.float32 if mixed else p.dtype, device=p.device)
             state.update(step=torch.tensor(0.0), exp_avg=zeros, exp_avg_sq=zeros.clone())
             if mixed:

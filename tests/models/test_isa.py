@@ -51,6 +51,16 @@ def test_level(level):
     assert " passed" in run.stdout
 
 
+@pytest.mark.parametrize("level", [x["name"] for x in fastplm.cpu_info()["levels"] if not x["supported"]])
+def test_a_level_that_the_machine_lacks(level):
+    run = subprocess.run(
+        [sys.executable, "-c", "import fastplm; fastplm.cpu_info()"],
+        env={**os.environ, "FASTPLM_ISA": level}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert f"FASTPLM_ISA={level}: this CPU does not support it; it needs AVX-512" in run.stderr
+
+
 def test_unknown_level():
     run = subprocess.run(
         [sys.executable, "-c", "import fastplm; fastplm.cpu_info()"],

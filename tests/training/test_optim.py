@@ -1,6 +1,7 @@
 """The fused AdamW and Adafactor against torch's."""
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -93,6 +94,35 @@ def test_sparse_gradients_are_refused() -> None:
     table(torch.tensor([1])).sum().backward()
     with pytest.raises(ValueError, match="a gradient is sparse"):
         AdamW(table.parameters()).step()
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies(again: Any) -> None:
+    ours = AdamW(parameters(), lr=0.1, max_norm=1.5, skip_nonfinite=True)
+    train(ours, range(2))
+    other = again(ours)
+    for optimizer in (ours, other):
+        train(optimizer, range(2, 4))
+    assert other.grad_norm == ours.grad_norm and other.max_norm == 1.5 and other.skip_nonfinite
+    assert_same(*([p for group in o.param_groups for p in group["params"]] for o in (other, ours)))
+
+
+def test_masters_of_a_state_without_them() -> None:
+    """They begin at the parameters, and the moments are those of the state."""
+    params = parameters(torch.bfloat16)
+    theirs = torch.optim.AdamW(params, lr=0.1)
+    train(theirs, range(2))
+    ours = AdamW(params, lr=0.1, master_weights=True)
+    ours.load_state_dict(theirs.state_dict())
+    exact = [torch.nn.Parameter(p.detach().float()) for p in params]
+    reference = torch.optim.AdamW(exact, lr=0.1)
+    reference.load_state_dict(theirs.state_dict())
+    for optimizer in (ours, reference):
+        train(optimizer, range(2, 5))
+    for p, want in zip(params, exact, strict=True):
+        assert ours.state[p]["exp_avg"].dtype == ours.state[p]["master"].dtype == torch.float32
+        torch.testing.assert_close(ours.state[p]["master"], want, atol=2e-2, rtol=2e-2)
+        assert torch.equal(p, ours.state[p]["master"].bfloat16())
 
 
 @pytest.mark.parametrize("begin", [AdamW, torch.optim.AdamW])
