@@ -180,9 +180,8 @@ Generation generation_of(const Value& v, int64_t vocab, const Array<int32_t>& pr
   if (g.shown.size() != size_t(batch) || g.random.size() != size_t(batch) || (sources && sources->shape(0) != batch)) {
     fail(ErrorKind::kInternal, "generate: settings for another number of prompts than ", batch);
   }
-  for (int64_t& shown : g.shown) {
+  for (int64_t shown : g.shown) {
     if (shown < 0) fail(ErrorKind::kInternal, "generate: no column ", shown);
-    shown = std::min<int64_t>(shown, prompts.shape(1));   // of embeddings there are no ids
   }
   g.processors = processors_from(v.at("processors"), vocab);
   g.sample = v.b("sample");

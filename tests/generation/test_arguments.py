@@ -114,15 +114,15 @@ def test_prompts_without_tokens(monkeypatch):
     """The engine checks once more: it would read before the positions."""
     from fastplm import _engine
 
-    def empty(model, settings, prompts, sources, cache, ids, embeds, mask, positions, *rest):
-        return engine_generate(
-            model, settings, prompts, sources, cache, ids[:, :0], embeds, None, positions[:, :0], *rest
-        )
+    def empty(*given):  # ids and positions
+        return engine_generate(*given[:5], given[5][:, :0], None, None, given[8][:, :0], *given[9:])
 
     engine_generate = _engine.generate
     monkeypatch.setattr(_engine, "generate", empty)
     with pytest.raises(ValueError, match="2 prompts of 0 tokens; expected at least one of both"):
-        pair("LlamaForCausalLM")[1].generate([[5, 6], [7, 8]], max_new_tokens=2)
+        pair("LlamaForCausalLM")[1].generate(
+            [[5, 6], [7, 8]], position_ids=[[0, 1], [0, 1]], max_new_tokens=2
+        )
 
 
 def test_a_given_cache_keeps_the_rows_that_ended():

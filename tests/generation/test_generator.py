@@ -97,8 +97,9 @@ def test_prompts_longer_than_the_original_length(kind, chunk):
     cases = [long, long[:12], [*long[:30], *prompt_of(7, 2)], long[:ORIGINAL], long[: ORIGINAL + 1], long]
     settings = {"max_new_tokens": 12, "eos_token_id": -1}
     want = [alone(model, prompt, **settings) for prompt in cases]
-    theirs = reference.generate(torch.tensor([long]), max_new_tokens=12, eos_token_id=None)
-    assert theirs[0, len(long) :].tolist() == want[0]
+    if kind == "longrope":  # transformers' "dynamic" depends on the calls before
+        theirs = reference.generate(torch.tensor([long]), max_new_tokens=12, eos_token_id=None)
+        assert theirs[0, len(long) :].tolist() == want[0]
     with fastplm.Generator(model, prefill_chunk=chunk) as generator:
         got = [generator.submit(prompt, **settings).result() for prompt in cases]
         assert [c.token_ids for c in got] == want

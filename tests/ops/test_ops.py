@@ -171,7 +171,7 @@ def _attention(x: torch.Tensor) -> tuple[Any, ...]:
             "weights is f16; expected f32",
         ),
         (
-            lambda x: _ops.linear(x[:, :0].clone(), "f32", x, None, "none", None, x),
+            lambda x: _ops.linear(x[:, :0].clone(), "float32", x, None, "none", None, x),
             ValueError,
             r"linear: a has shape \[3, 0\]; expected at least one value in each row",
         ),

@@ -170,7 +170,8 @@ static Generated follow_drafts(const Generation& settings, const Hooks& hooks, N
     int64_t room = std::min(length.next(), model.room() - 1);
     if (settings.max_length) room = std::min(room, *settings.max_length - int64_t(ids.size()) - 1);
     room = model.at_once(room + 1) - 1;   // the last token and the guesses behind it
-    const auto seen = std::span<const int32_t>(ids).subspan(size_t(settings.shown[0]));
+    // Of embeddings, which the mask counts, there are no ids.
+    const auto seen = std::span<const int32_t>(ids).subspan(std::min(size_t(settings.shown[0]), ids.size()));
     draft = room > 0 ? drafter->propose(seen, room) : Ids();
     made.drafted += int64_t(draft.size());
     Ids next(1, ids.back());
