@@ -296,7 +296,8 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
-  const bool rounded = integers || (!holds_codes_ && !parts[0].slot.starts_with("embed."));
+  const bool of_layer = !parts[0].slot.starts_with("embed.") && !parts[0].slot.starts_with("last.");
+  const bool rounded = integers || (!holds_codes_ && of_layer);
   LinearWeights linear{.weight = matrix(rounded ? format_ : format_of(dtype_), n, k, memory), .bias = {}};
   if (integers) {
     pack_coded(parts, layer, linear.weight);

@@ -63,7 +63,7 @@ Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const V
     load.use("decoder", arch.decoder.empty() ? arch.encoder : arch.decoder);   // a family of one stack has one table
     parts.decoder = load_stack(load, *spec.decoder, both ? spec.encoder->width : 0);
   }
-  parts.heads = load_head(load, outputs, parts.last().width, parts.last().embed.vocab);
+  parts.heads = load_head(load, outputs, parts.last().out_width(), parts.last().embed.vocab);
   return parts;
 }
 

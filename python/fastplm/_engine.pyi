@@ -29,7 +29,8 @@ class Model:
     dtype: str
     activation: str
     width: int
-    embed_width: int
+    embed_width: int  # of input vectors
+    out_width: int  # of the last hidden states
     layers: int
     heads: int
     vocab_size: int

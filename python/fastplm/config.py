@@ -42,6 +42,7 @@ _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     _HEADS: (1, 1 << 12),
     ("intermediate_size", "d_ff", "hidden_dim"): (1, 1 << 20),
     ("embedding_size",): (1, 1 << 17),
+    ("word_embed_proj_dim",): (1, 1 << 17),
     ("n_langs",): (0, 1 << 16),
     ("position_buckets",): (-1, 1 << 20),
     ("max_relative_positions",): (-1, 1 << 20),

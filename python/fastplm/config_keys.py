@@ -26,6 +26,7 @@ NULLABLE = (
     "num_decoder_layers",
     "sliding_window",
     "intermediate_size",
+    "word_embed_proj_dim",
 )
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value

@@ -196,7 +196,7 @@ SHAPES |= {
     "gpt_neox": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3},
     "gpt_neo": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9},
     "opt": {"vocab_size": 60, "hidden_size": {"hidden_size": 32, "word_embed_proj_dim": 32}, "ffn_dim": 3,
-            "max_position_embeddings": 9},
+            "word_embed_proj_dim": 8, "max_position_embeddings": 9},
     "mbart": SHAPES["bart"],
 }  # fmt: skip
 SHAPES |= dict.fromkeys(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"), SHAPES["bert"])
@@ -241,7 +241,7 @@ REFUSED = {
 }  # fmt: skip
 REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
-    "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
+    "opt": {"layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
     "albert": {"inner_group_num": 2},

@@ -14,7 +14,7 @@ import transformers
 
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
-from tests.models.tiny import Tiny, random_batch, save_class
+from tests.models.tiny import Tiny, class_of, random_batch, save_class
 from tests.tolerance import assert_layers, excess
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
@@ -22,7 +22,7 @@ BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # Of these, caches, padding and threads are tested, and no more: the rest they share with the above.
 MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
         "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
-        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM")  # fmt: skip
+        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "OPTForCausalLM, narrow")  # fmt: skip
 MORE_BOTH = ("MBartForConditionalGeneration", "MarianMTModel", "M2M100ForConditionalGeneration",
              "PegasusForConditionalGeneration", "MT5ForConditionalGeneration",
              "UMT5ForConditionalGeneration")  # fmt: skip
@@ -40,7 +40,7 @@ def pair(name, tmp_path_factory):
     """The model of transformers and ours."""
     path = tmp_path_factory.mktemp(name)
     reference = save_class(name, path)
-    return reference, getattr(fastplm, name).from_pretrained(path)
+    return reference, getattr(fastplm, class_of(name)).from_pretrained(path)
 
 
 def call(model, ids, mask=None, **given):
@@ -76,7 +76,7 @@ def pieces(model, ids, sizes, mask=None, cache=None):
 @pytest.mark.parametrize("name", ALL)
 def test_a_cache_changes_no_bit(name, dtype, tmp_path):
     reference = save_class(name, tmp_path)
-    model = getattr(fastplm, name).from_pretrained(tmp_path, dtype=dtype)
+    model = getattr(fastplm, class_of(name)).from_pretrained(tmp_path, dtype=dtype)
     sizes = PIECES if name in (*DECODERS, *BOTH) else PIECES[:9]  # up to 592 tokens
     ids, _ = random_batch(61, (sum(sizes),) * 2)
     whole = call(model, ids).logits

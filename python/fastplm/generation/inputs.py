@@ -128,9 +128,9 @@ def prepared(
 def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> Prompt:
     embeds = given.get("inputs_embeds")
     embeds = None if embeds is None else arrays.floats(embeds, "inputs_embeds")
-    if embeds is not None and (embeds.ndim != 3 or embeds.shape[2] != model.engine.width):
+    if embeds is not None and (embeds.ndim != 3 or embeds.shape[2] != model.engine.embed_width):
         raise ValueError(
-            f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.width}]"
+            f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.embed_width}]"
         )
     if ids is None:
         rows = _rows_of(given)
