@@ -17,7 +17,9 @@ DECODERS = (*NATIVE, "BertLMHeadModel", "RobertaForCausalLM")
 MORE = (
     "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
     "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
-    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "OPTForCausalLM, narrow", "MBartForConditionalGeneration",
+    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "OPTForCausalLM, narrow",
+    "BartForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "PegasusForCausalLM",
+    "MBartForConditionalGeneration",
     "MarianMTModel", "M2M100ForConditionalGeneration", "PegasusForConditionalGeneration",
     "MT5ForConditionalGeneration", "UMT5ForConditionalGeneration",
 )  # fmt: skip

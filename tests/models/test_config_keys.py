@@ -20,7 +20,7 @@ from transformers import GenerationConfig
 import fastplm
 from fastplm.config_keys import ATTENTION_KEYS, ONLY, honoured
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.families import family_of
+from fastplm.families import family_of, runs_decoder_alone
 from fastplm.settings import WITHOUT_EFFECT
 from tests.models.tiny import FAMILIES, random_batch, save_class, save_tiny
 from tests.tolerance import assert_layers
@@ -404,7 +404,8 @@ def test_refused(family, folder, tmp_path):
     own = family_of(family).keys
     refused = {name: value for name, value in REFUSED.items() if name not in own}
     of_stacks = {"decoder": {"is_decoder": 1, "is_causal": False}, "both": {"is_causal": False}}
-    refused |= of_stacks.get(family_of(family).stacks, {})
+    stacks = "decoder" if runs_decoder_alone(family) else family_of(family).stacks
+    refused |= of_stacks.get(stacks, {})
     for name, value in {**refused, **REFUSED_BY.get(family, {})}.items():
         with pytest.raises(UnsupportedError, match=rf"config\.json: {name} is "):
             fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))

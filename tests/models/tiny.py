@@ -309,6 +309,11 @@ def _translation(t: Tiny) -> dict[str, Any]:
     return {**_bart(t), "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
 
 
+def _translation_decoder(t: Tiny) -> dict[str, Any]:
+    # transformers makes a cache for as many layers as the encoder has
+    return {**_translation(t), "decoder_layers": t.layers}
+
+
 _UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
                   "ForQuestionAnswering", "ForMultipleChoice")  # fmt: skip
 # Of families whose classes all have the family's settings: what class names begin with, further classes.
@@ -443,6 +448,10 @@ CLASSES = {
          "MBartForQuestionAnswering", "MarianModel", "MarianMTModel", "M2M100Model",
          "M2M100ForConditionalGeneration", "PegasusModel", "PegasusForConditionalGeneration"),
         _translation,
+    ),
+    **dict.fromkeys(
+        ("BartForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "PegasusForCausalLM"),
+        _translation_decoder,
     ),
 }  # fmt: skip
 

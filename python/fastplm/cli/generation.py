@@ -53,7 +53,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 def load(name: str, dtype: str) -> tuple[Any, Any]:
     """The tokenizer and the model of a folder or hub id, which must generate."""
     config = fastplm.PretrainedConfig.from_pretrained(resolve(Path(name) if Path(name).is_dir() else name))
-    both = family_of(config.model_type).stacks == "both"
+    both = family_of(config.model_type).stacks == "both" and config.is_encoder_decoder
     auto = fastplm.AutoModelForSeq2SeqLM if both else fastplm.AutoModelForCausalLM
     return fastplm.AutoTokenizer.from_pretrained(name), auto.from_pretrained(name, dtype=dtype)
 
