@@ -34,7 +34,8 @@ struct WeightRow {
   bool bare = false;  // found at `name` itself, with heads apart: [.., heads, head_dim]
 };
 
-enum class Stacks : uint8_t { kAll, kEncoder };
+// Of a family of two stacks, what a class runs. kDecoder: without its attention over an encoder.
+enum class Stacks : uint8_t { kAll, kEncoder, kDecoder };
 
 // Which row of each sequence a head's kGather takes.
 enum class Pick : uint8_t {

@@ -43,13 +43,13 @@ struct Batch {
 };
 
 struct Outputs {             // each is written if it is not empty
-  TensorView last_hidden;    // [rows, width] f32
-  TensorView hidden_states;  // [layers + 1, rows, width] f32: after the embeddings, after each layer
+  TensorView last_hidden;    // [rows, out_width] f32
+  TensorView hidden_states;  // [layers + 1, rows, width] f32: after the embeddings, after each layer; not projected
   TensorView attentions;     // [layers, n] f32: in each layer, per sequence, [heads, queries, keys]
   TensorView cross_attentions;   // the same for the encoder's keys
   std::vector<TensorView> heads;  // of each output of the model's head, [tokens (or targets) or sequences, width] f32
   bool last_rows = false;  // heads give one row for each sequence: that of its last token
-  TensorView pooled;  // [sequences, width] f32, made by
+  TensorView pooled;  // [sequences, out_width] f32, made by
   PoolKind pool = PoolKind::kMean;
   bool normalize = false;
 };

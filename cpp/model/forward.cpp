@@ -67,7 +67,7 @@ Space::Size size_of_space(const StackCall& call, const Batch& batch, const KeySe
 // A step of row-wise work; those between two attentions over whole sequences are done together, a pass of rows
 // after another.
 struct Step {
-  enum Kind : uint8_t { kCapture, kNarrow, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast } kind;
+  enum Kind : uint8_t { kCapture, kNarrow, kEnter, kLeave, kMlp, kConv, kAfter, kHide, kLast, kProject } kind;
   int64_t layer = 0;
   size_t sublayer = 0, branch = 0;
 };
@@ -92,7 +92,14 @@ class Walk {
       for (size_t s = 0; s < layer.size(); ++s) walk(n, s, layer[s]);
       if (batch_.hidden && spec.hidden == Hidden::kZero) add({Step::kHide});
     }
-    if (spec.last) add({Step::kLast});
+    if (spec.last) {
+      add({Step::kLast});
+      fresh_ = false;
+    }
+    if (spec.projected) {
+      narrow();
+      add({Step::kProject});
+    }
     add({Step::kCapture, spec.layers()});
     flush();
   }
@@ -164,6 +171,8 @@ class Walk {
     if (step.kind == Step::kCapture) return capture(step.layer, begin, end);
     if (step.kind == Step::kHide) return hide(begin, end);
     if (step.kind == Step::kLast) return norm_block(*spec.last, call_.weights.last, x, x, true);
+    if (step.kind == Step::kProject)
+      return ops::linear(h, call_.weights.projected.weight, {}, Act::kNone, {}, slice(a_.last, begin, end));
     const Sublayer& sublayer = spec.layer(step.layer)[step.sublayer];
     const SublayerWeights& weights = call_.weights.layer(spec, step.layer)[step.sublayer];
     if (step.kind == Step::kAfter) return norm_block(*sublayer.after, weights.after, x, h, true);
@@ -186,15 +195,15 @@ class Walk {
   }
 
   void capture(int64_t state, int64_t begin, int64_t end) {
-    const TensorView rows = slice(a_.x, begin, end);
-    const size_t bytes = size_t(rows.shape.count()) * sizeof(float);
-    const int64_t width = call_.spec.width;
+    const auto copy = [&](const TensorView& rows, const TensorView& all, int64_t row) {
+      std::memcpy(slice(all, row, all.shape[0]).data, rows.data, size_t(rows.shape.count()) * sizeof(float));
+    };
     if (out_.hidden_states) {
-      const int64_t row = state * out_.hidden_states.shape[1] + begin;
-      std::memcpy(out_.hidden_states.as<float>() + row * width, rows.data, bytes);
+      TensorView states = out_.hidden_states;   // as rows, one layer's behind the other's
+      states.shape = {states.shape[0] * states.shape[1], states.shape[2]};
+      copy(slice(a_.x, begin, end), states, state * out_.hidden_states.shape[1] + begin);
     }
-    if (state == call_.spec.layers() && out_.last_hidden)
-      std::memcpy(out_.last_hidden.as<float>() + begin * width, rows.data, bytes);
+    if (state == call_.spec.layers() && out_.last_hidden) copy(slice(a_.last, begin, end), out_.last_hidden, begin);
   }
 
   void hide(int64_t begin, int64_t end) {
@@ -260,7 +269,7 @@ void forward(const StackCall& call, const Batch& batch, const Outputs& out, bool
   const KeySequences keys(call, batch);
   Space a = Space::take(arena, call.spec, call.dtype, size_of_space(call, batch, keys, alone, threads));
   Walk(call, batch, out, alone, threads, a, keys).run();
-  if (out.pooled) ops::pool(a.x, batch.cu_seqlens, out.pool, out.normalize, out.pooled);
+  if (out.pooled) ops::pool(a.last, batch.cu_seqlens, out.pool, out.normalize, out.pooled);
   for (size_t i = 0; i < out.heads.size(); ++i) {
     if (out.heads[i]) head_block((*call.heads)[i], batch, a, out.last_rows, out.heads[i]);
   }

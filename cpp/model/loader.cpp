@@ -296,7 +296,8 @@ LinearWeights Checkpoint::linear(const std::vector<Part>& parts, int64_t layer, 
     if (bias) biases.push_back(&checked(require(part.slot, layer, ".bias"), {part.rows}));
     n += part.rows;
   }
-  const bool rounded = integers || (!holds_codes_ && !parts[0].slot.starts_with("embed."));
+  const bool of_layer = !parts[0].slot.starts_with("embed.") && !parts[0].slot.starts_with("last.");
+  const bool rounded = integers || (!holds_codes_ && of_layer);
   if (!rounded && !(factors.rows.empty() && factors.columns.empty())) {
     fail(ErrorKind::kFile, "\"", weights[0]->name,
          "\" is stored as floats, and what it is balanced with as integers; expected one of both for all");

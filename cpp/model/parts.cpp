@@ -34,10 +34,23 @@ static void check_branches(const StackSpec& spec) {
   }
 }
 
+static void drop_cross(StackSpec& spec) {
+  for (LayerSpec& layer : spec.kinds) {
+    std::erase_if(layer, [](const Sublayer& sublayer) {
+      const auto* attention = std::get_if<AttentionSpec>(&sublayer.branches[0].op);
+      return attention && attention->keys == Source::kEncoder;
+    });
+  }
+}
+
 Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const Value& config, bool optional) {
   Parts parts{.spec = arch.spec(config), .encoder = {}, .decoder = {}, .heads = {}};
   Spec& spec = parts.spec;
   if (kind.stacks == Stacks::kEncoder) spec.decoder.reset();
+  if (kind.stacks == Stacks::kDecoder) {
+    spec.encoder.reset();
+    drop_cross(*spec.decoder);
+  }
   std::vector<HeadOutput> outputs;
   if (kind.head) outputs = kind.head(config);
   if (!optional) std::erase_if(outputs, [](const HeadOutput& output) { return output.optional; });
@@ -63,7 +76,7 @@ Parts load_parts(Loader& load, const Arch& arch, const ModelClass& kind, const V
     load.use("decoder", arch.decoder.empty() ? arch.encoder : arch.decoder);   // a family of one stack has one table
     parts.decoder = load_stack(load, *spec.decoder, both ? spec.encoder->width : 0);
   }
-  parts.heads = load_head(load, outputs, parts.last().width, parts.last().embed.vocab);
+  parts.heads = load_head(load, outputs, parts.last().out_width(), parts.last().embed.vocab);
   return parts;
 }
 

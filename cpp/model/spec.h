@@ -137,7 +137,8 @@ struct LearnedPositions {
 };
 
 struct EmbedSpec {   // the sum of its tables, then the norm and the projection to the stack's width
-  enum class Project : uint8_t { kNone, kBeforeNorm, kAfterNorm };
+  // kBeforePositions: their table has the stack's width, and is added to what was projected.
+  enum class Project : uint8_t { kNone, kBeforePositions, kBeforeNorm, kAfterNorm };
 
   int64_t vocab, segments = 0;
   std::optional<LearnedPositions> positions;
@@ -165,11 +166,13 @@ struct StackSpec {
   std::vector<LayerSpec> kinds;            // the different layers there are
   std::vector<int> kind_of, weights_of;    // of each layer; equal weights_of: shared weights
   std::optional<NormSpec> last;            // after the layers
+  int64_t projected = 0;                   // width of a projection behind them, without a bias; 0: there is none
   int64_t max_length = 0;                  // tokens of one sequence; 0: no limit
   Hidden hidden = Hidden::kToken;
 
   int64_t layers() const { return int64_t(kind_of.size()); }
   int64_t embed_width() const { return embed.width ? embed.width : width; }   // of input vectors
+  int64_t out_width() const { return projected ? projected : width; }         // of the last hidden states
   const LayerSpec& layer(int64_t n) const { return kinds[size_t(kind_of[size_t(n)])]; }
 };
 

@@ -69,6 +69,7 @@ StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_wid
     out.layers.push_back(std::move(layer));
   }
   if (spec.last) out.last = load.norm("last", 0, width, spec.last->bias);
+  if (spec.projected) out.projected = load.linear({{"last.project", spec.projected}}, 0, width, false);
   return out;
 }
 

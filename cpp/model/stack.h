@@ -24,6 +24,7 @@ struct StackWeights {
   EmbedWeights embed;
   std::vector<LayerWeights> layers;   // by weights_of
   NormWeights last;
+  LinearWeights projected;
   std::vector<TensorView> buckets;    // [buckets, heads] f32: one, or by weights_of; or none
   std::shared_ptr<WaveTable> waves;   // of RelativeWaves, by weights_of; or null
 
@@ -37,6 +38,7 @@ FASTPLM_EXPORT std::string slot_of(const Branch& branch);
 
 // encoder_width: of the states that the stack attends to, if it does.
 // Norms have the slots <slot>.before, <slot>.inner and, by a sublayer's first branch, <slot>.after; and "last".
+// The projection behind the layers has the slot last.project.
 StackWeights load_stack(Loader& load, const StackSpec& spec, int64_t encoder_width);
 
 }  // namespace fastplm

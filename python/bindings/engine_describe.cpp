@@ -90,7 +90,8 @@ py::dict dict_of(const EmbedSpec& s) {
     return py::dict("count"_a = p.count, "first"_a = p.first, "padding_id"_a = p.padding_id,
                     "waves"_a = kWaves[size_t(p.waves)], "of_shown"_a = p.of_shown);
   };
-  static constexpr const char* kProject[] = {nullptr, "before_norm", "after_norm"};   // EmbedSpec::Project
+  static constexpr const char* kProject[] = {nullptr, "before_positions", "before_norm",
+                                             "after_norm"};   // EmbedSpec::Project
   return py::dict("vocab"_a = s.vocab, "segments"_a = s.segments, "positions"_a = maybe(s.positions, positions),
                   "scale"_a = s.scale, "scales_given"_a = s.scales_given, "norm"_a = maybe_norm(s.norm),
                   "languages"_a = s.languages, "segments_are_tokens"_a = s.segments_are_tokens,
@@ -102,6 +103,7 @@ py::dict dict_of(const StackSpec& s) {
   static constexpr const char* kHidden[] = {"token", "zero", "blind"};   // Hidden
   return py::dict("width"_a = s.width, "embed"_a = dict_of(s.embed), "kinds"_a = list_of(s.kinds, list_of_layer),
                   "kind_of"_a = s.kind_of, "weights_of"_a = s.weights_of, "last"_a = maybe_norm(s.last),
+                  "projected"_a = s.projected ? std::optional(s.projected) : std::nullopt,
                   "max_length"_a = s.max_length ? std::optional(s.max_length) : std::nullopt,
                   "hidden"_a = kHidden[size_t(s.hidden)]);
 }

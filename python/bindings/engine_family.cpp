@@ -27,6 +27,7 @@ py::dict class_dict(const ModelClass& known) {
   out["arguments"] = arguments;
   out["pick"] = kPicks[size_t(known.pick)];
   out["encoder_alone"] = known.stacks == Stacks::kEncoder;
+  out["decoder_alone"] = known.stacks == Stacks::kDecoder;
   out["empty_cross"] = known.empty_cross;
   out["refused"] = known.refused ? py::object(py::str(known.refused)) : py::object(py::none());
   out["also"] = known.also ? py::object(py::str(known.also)) : py::object(py::none());

@@ -242,7 +242,8 @@ py::dict run(const Model& model, py::dict settings, const Array<int32_t>& prompt
     const py::ssize_t batch = prompts.shape(0), length = ids ? ids->shape(1) : embeds->shape(1);
     if (batch < 1 || length < 1)
       fail(ErrorKind::kValue, "generate: ", batch, " prompts of ", length, " tokens; expected at least one of both");
-    const py::ssize_t columns = py::ssize_t(cache->columns) + length, width = py::ssize_t(model.spec().decoder->width);
+    const py::ssize_t columns = py::ssize_t(cache->columns) + length,
+                      width = py::ssize_t(model.spec().decoder->embed_width());
     const bool pairs = mask && mask->ndim() == 3;
     const uint8_t* shown = pairs ? data_of("attention_mask", mask, {batch, length, columns})
                                  : data_of("attention_mask", mask, {batch, columns});

@@ -236,12 +236,13 @@ struct Results {
         encoder_columns(encoder_columns),
         with_heads(with_heads),
         of_targets(a.targets.has_value()),
-        last(Sizes{a.batch, of_targets ? a.target_count() : a.length, py::ssize_t(spec.width)}) {
+        last(Sizes{a.batch, of_targets ? a.target_count() : a.length, py::ssize_t(spec.out_width())}) {
     for_each<AttentionSpec>(spec, [&](const AttentionSpec& attention) { attention_heads = attention.heads; });
     const auto make = [&](std::vector<Floats>& list, int64_t count, const Sizes& shape) {
       for (int64_t i = 0; i < count; ++i) list.emplace_back(shape);
     };
-    make(states, with_states ? spec.layers() + 1 : 0, {batch, length, py::ssize_t(spec.width)});
+    make(states, with_states ? spec.layers() : 0, {batch, length, py::ssize_t(spec.width)});
+    make(states, with_states ? 1 : 0, {batch, length, last.shape(2)});
     make(attentions, with_attentions ? spec.layers() : 0, {batch, py::ssize_t(attention_heads), length, columns});
     make(cross_attentions, with_attentions && encoder_columns ? spec.layers() : 0,
          {batch, py::ssize_t(attention_heads), length, encoder_columns});
@@ -261,7 +262,7 @@ struct Results {
   template <class Run>
   void compute(const PaddedInput& input, Cache* cache, const Packing* encoder, const Run& run) {
     const Packing packing(input, spec, cache);
-    const int64_t rows = packing.batch().rows(), width = spec.width;
+    const int64_t rows = packing.batch().rows(), width = spec.width, last_width = spec.out_width();
     const int64_t first = of_targets ? packing.batch().tokens() : 0;   // row of `last` and of heads
     const auto unpack = [&](const float* packed, int64_t columns, float* padded) {
       of_targets ? packing.unpack_targets(packed, columns, padded) : packing.unpack_rows(packed, columns, padded);
@@ -274,7 +275,7 @@ struct Results {
     };
     Buffer last_memory, state_memory, own_memory, cross_memory;
     std::vector<Buffer> head_memory(heads.size());
-    Outputs out{.last_hidden = view(last_memory, {rows, width})};
+    Outputs out{.last_hidden = view(last_memory, {rows, last_width})};
     if (!states.empty()) out.hidden_states = view(state_memory, {int64_t(states.size()), rows, width});
     if (!attentions.empty()) out.attentions = view(own_memory, {spec.layers(), own});
     if (!cross_attentions.empty()) out.cross_attentions = view(cross_memory, {spec.layers(), cross});
@@ -292,10 +293,14 @@ struct Results {
     run(packing, out);
     if (model.spec().encoder && &spec == &*model.spec().encoder && !heads.empty())
       pool_hidden(model, input, per_sequence);
-    unpack(last_memory.as<float>() + first * width, width, last_data_);
+    unpack(last_memory.as<float>() + first * last_width, last_width, last_data_);
     size_t next = 0;
-    for (size_t i = 0; i < states.size(); ++i)
-      packing.unpack_rows(state_memory.as<float>() + int64_t(i) * rows * width, width, data_[next++]);
+    for (size_t i = 0; i < states.size(); ++i, ++next) {
+      if (spec.projected && i + 1 == states.size())
+        packing.unpack_rows(last_memory.as<float>(), last_width, data_[next]);
+      else
+        packing.unpack_rows(state_memory.as<float>() + int64_t(i) * rows * width, width, data_[next]);
+    }
     for (size_t i = 0; i < attentions.size(); ++i)
       packing.unpack_attention(own_memory.as<float>() + int64_t(i) * own, attention_heads, data_[next++]);
     for (size_t i = 0; i < cross_attentions.size(); ++i)
@@ -438,7 +443,7 @@ void run_alone(const Model& model, const Batch& batch, const Outputs& out) {
 Array<float> forward_packed(const Model& model, const Array<int32_t>& ids, const Array<int32_t>& cu_seqlens,
                             const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
-  Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.last().width)});
+  Array<float> last(std::vector<py::ssize_t>{ids.size(), py::ssize_t(model.last().out_width())});
   run_alone(model, batch, {.last_hidden = view_of(last)});
   return last;
 }
@@ -447,7 +452,7 @@ Array<float> embed(const Model& model, const Array<int32_t>& ids, const Array<in
                    const std::string& pooling, bool normalize, const MaybeArray<int32_t>& segments) {
   const Batch batch = packed_batch(ids, cu_seqlens, segments);
   const py::ssize_t sequences = std::max<py::ssize_t>(cu_seqlens.size() - 1, 0);
-  Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().width)});
+  Array<float> pooled(std::vector<py::ssize_t>{sequences, py::ssize_t(model.last().out_width())});
   const Outputs out{.pooled = view_of(pooled), .pool = pool_kind(pooling), .normalize = normalize};
   run_alone(model, batch, out);
   return pooled;
@@ -519,6 +524,7 @@ void bind_model(py::module_& m) {
       .def_property_readonly("activation", [](const Model& m) { return name_of(format_of(m.dtype())); })
       .def_property("rounds_cache", &Model::rounds_cache, &Model::round_cache)
       .def_property_readonly("width", [](const Model& m) { return m.last().width; })
+      .def_property_readonly("out_width", [](const Model& m) { return m.last().out_width(); })
       .def_property_readonly("embed_width", [](const Model& m) { return m.last().embed_width(); })
       .def_property_readonly("layers", [](const Model& m) { return m.last().layers(); })
       .def_property_readonly("heads",

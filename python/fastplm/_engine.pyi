@@ -31,7 +31,8 @@ class Model:
     activation: str
     rounds_cache: bool
     width: int
-    embed_width: int
+    embed_width: int  # of input vectors
+    out_width: int  # of the last hidden states
     layers: int
     heads: int
     vocab_size: int

@@ -24,7 +24,7 @@ from fastplm.config_keys import (
     labels_of,
 )
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.families import FAMILIES, family_of
+from fastplm.families import FAMILIES, family_of, runs_decoder_alone
 from fastplm.jsonfile import read_json
 from fastplm.settings import WITHOUT_EFFECT, warn_of_unknown
 
@@ -42,6 +42,7 @@ _SIZES: dict[tuple[str, ...], tuple[int, int]] = {
     _HEADS: (1, 1 << 12),
     ("intermediate_size", "d_ff", "hidden_dim"): (1, 1 << 20),
     ("embedding_size",): (1, 1 << 17),
+    ("word_embed_proj_dim",): (1, 1 << 17),
     ("n_langs",): (0, 1 << 16),
     ("position_buckets",): (-1, 1 << 20),
     ("max_relative_positions",): (-1, 1 << 20),
@@ -262,9 +263,10 @@ def _without_labels(values: dict[str, Any], settings: dict[str, Any]) -> dict[st
 
 def _check_only(values: dict[str, Any], file: str) -> None:
     family = family_of(values["model_type"])
+    stacks = "decoder" if runs_decoder_alone(values["model_type"]) else family.stacks
     for name in ONLY.keys() & values.keys() - set(family.keys):
         allowed, reason = ONLY[name]
-        allowed = ONLY_OF.get(family.stacks, {}).get(name, allowed)
+        allowed = ONLY_OF.get(stacks, {}).get(name, allowed)
         value = values[name]
         if isinstance(value, list) and all(item == value[0] for item in value):
             value = value[:1]

@@ -26,6 +26,7 @@ NULLABLE = (
     "num_decoder_layers",
     "sliding_window",
     "intermediate_size",
+    "word_embed_proj_dim",
 )
 
 # How transformers may run attention. All compute the same, so fastplm ignores the choice; any other value
@@ -68,7 +69,8 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-# Of the same names, what models with a decoder may say instead, by the stacks they have.
+# Of the same names, what models with a decoder may say instead, by the stacks they have: "decoder" too where
+# a class runs that alone.
 ONLY_OF: dict[str, dict[str, tuple[Any, ...]]] = {
     "decoder": {"is_decoder": (False, True, None), "is_causal": (True, None)},
     "both": {"is_causal": (True, None)},

@@ -43,7 +43,8 @@ def run_both(model: Any, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]
 
 def _stop_cache(model: Any, given: dict[str, Any]) -> None:
     of_input_ids = model.stacks == "both" and model.task in _OF_INPUT_IDS
-    if (family_of(model.model_type).manners.labels_stop_cache or of_input_ids) and _has_labels(given):
+    of_family = family_of(model.model_type).manners.labels_stop_cache and not model.kind.decoder_alone
+    if (of_family or of_input_ids) and _has_labels(given):
         given["use_cache"] = False if given.get("cache") is None else None
 
 
@@ -65,7 +66,8 @@ def _decoded(
     gather = heads.gathered(model.kind.pick, given, ids, batch, length, config)
     name = f"{prefix}attention_mask"
     rows = _mask(given.get(name), batch, length, past, name, model.engine.decoder_window)
-    mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length))
+    shifts = not manners.labels_stand_still
+    mask = encoding.shown(rows, heads.wanted(model.task, given, gather, batch, length, shifts))
     positions = calls.per_token(given.get("position_ids"), "position_ids", batch, length, shared=True)
     if mask is not None and mask.ndim == 3:
         labelled = mask is not rows  # hidden tokens are run, because their results count

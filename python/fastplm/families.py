@@ -8,16 +8,17 @@ from fastplm import _engine
 
 class Kind(NamedTuple):
     """A class of transformers, called `name`. arguments: of its call, by position. pick: the row of each
-    sequence that its head takes: "none", "last_token", "last_end", "named" or "summary". encoder_alone: of a
-    family of two stacks, it runs the encoder only. empty_cross: with attentions, its results have
-    cross_attentions too, which are empty. also: another task that it serves. refused: why the engine does not
-    run it.
+    sequence that its head takes: "none", "last_token", "last_end", "named" or "summary". encoder_alone,
+    decoder_alone: of a family of two stacks, it runs that one only. empty_cross: with attentions, its results
+    have cross_attentions too, which are empty. also: another task that it serves. refused: why the engine
+    does not run it.
     """
 
     name: str
     arguments: tuple[str, ...]
     pick: str
     encoder_alone: bool
+    decoder_alone: bool
     empty_cross: bool
     also: str | None
     refused: str | None
@@ -70,6 +71,11 @@ def family_of(model_type: str) -> Family:
     }
     keys, manners = tuple(said["keys"]), Manners(**said["manners"])
     return Family(**{**said, "keys": keys, "classes": classes, "manners": manners})
+
+
+def runs_decoder_alone(model_type: str) -> bool:
+    """Whether a family of two stacks has a class that runs the decoder alone."""
+    return any(kind.decoder_alone for kind in family_of(model_type).classes.values())
 
 
 def alone(model_type: Any) -> Kind | None:

@@ -143,6 +143,8 @@ class PreTrainedModel(Absent):
         cls, checkpoint: Checkpoint, source: Source, dtype: str, pooled: bool, strict: bool = False
     ) -> Self:
         model = object.__new__(cls)
+        if cls.kind.decoder_alone:
+            checkpoint = checkpoint._replace(config=_of_decoder(checkpoint.config, cls.__name__))
         model.config, model._source, model._pooled = checkpoint.config, source, pooled
         if cls.can_generate():
             model.generation_config = GenerationConfig.of_folder(
@@ -357,6 +359,12 @@ def model_class(name: str) -> type[PreTrainedModel]:
         match and family is None
     ):  # some families have classes by another name: Gemma3ForCausalLM of gemma3_text
         family = next((known for known in FAMILIES if name in family_of(known).classes), None)
+    if family is None and name.lower().endswith("pretrainedmodel"):
+        raise AttributeError(
+            f"fastplm has no {name!r}: its families have no base class of their own; expected PreTrainedModel"
+        )
+    if family is None and name.endswith(("Layer", "Norm")):
+        raise AttributeError(f"fastplm has no {name!r}: no part of a model leaves the engine")
     if family is None:
         raise AttributeError(
             f"fastplm has no {name!r}; its model families are {', '.join(families.values())}"
@@ -376,7 +384,7 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
 
     family = family_of(model_type)
     kind = family.classes[name]
-    stacks = "encoder" if kind.encoder_alone else family.stacks
+    stacks = "encoder" if kind.encoder_alone else "decoder" if kind.decoder_alone else family.stacks
     forward.__doc__ = PreTrainedModel.forward.__doc__
     forward.__signature__ = signatures.signature(kind.arguments, stacks)  # type: ignore[attr-defined]
     members = {
@@ -390,6 +398,12 @@ def _make_class(name: str, model_type: str) -> type[PreTrainedModel]:
     }
     bases = (GenerationMixin, PreTrainedModel) if members["task"] in TASKS else (PreTrainedModel,)
     return type(name, bases, members)
+
+
+def _of_decoder(config: PretrainedConfig, name: str) -> PretrainedConfig:
+    """That of an encoder-decoder as its class `name`, which runs the decoder alone, says it."""
+    said = {"architectures": [name], "is_decoder": True, "is_encoder_decoder": False}
+    return PretrainedConfig({**config.to_dict(), **said}, config.name_or_path)
 
 
 def _load_again(

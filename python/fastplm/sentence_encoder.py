@@ -126,7 +126,7 @@ class SentenceEncoder(Container):
             include_prompt = said.include_prompt and model_name_or_path not in _INSTRUCTORS
             made = [
                 Transformer(tokenizer, model, said.transformer),
-                Pooling(model.engine.width, said.pooling, include_prompt),
+                Pooling(model.engine.out_width, said.pooling, include_prompt),
             ]
             width = made[1].pooling_output_dimension
         for kind, layer_folder in said.layers:

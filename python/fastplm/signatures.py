@@ -19,7 +19,6 @@ _SWITCHES = ("output_hidden_states", "output_attentions", "return_dict")
 _BY_NAME = {
     "encoder": ("token_type_ids", "position_ids", *_SWITCHES),
     "decoder": (
-        "position_ids",
         *_SWITCHES,
         "cache",
         "past_key_values",
@@ -57,6 +56,7 @@ _REFUSED = {
         "token_type_ids": "the engine adds no second embeddings to a decoder's tokens",
         "cache_position": "a cache counts its own tokens",
         "is_causal": "a decoder's tokens see the earlier ones",
+        "position_ids": "this class counts its tokens itself",
     },
     "both": {
         **_OF_ALL,
@@ -70,8 +70,9 @@ _REFUSED["causal"] = {n: why for n, why in _REFUSED["decoder"].items() if n != "
 
 def _honoured(order: tuple[str, ...], stacks: str) -> dict[str, None]:
     refused = _REFUSED[stacks]
-    # a class that takes labels, or keeps some logits, has them in its order
-    own = (n for n in order if n not in refused or n in ("labels", "logits_to_keep", *_SPANS))
+    # a class that takes labels or positions, or keeps some logits, has them in its order
+    some = ("labels", "logits_to_keep", "position_ids", *_SPANS)
+    own = (n for n in order if n not in refused or n in some)
     return dict.fromkeys((*own, *_BY_NAME[stacks]))
 
 

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 
 import fastplm
-from tests.models.tiny import Tiny, random_batch, save_class
+from tests.models.tiny import Tiny, class_of, random_batch, save_class
 
 NATIVE = ("GPT2LMHeadModel", "LlamaForCausalLM")  # others are encoders that may run as decoders
 DECODERS = (*NATIVE, "BertLMHeadModel", "RobertaForCausalLM")
 MORE = (
     "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
     "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
-    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "MBartForConditionalGeneration",
+    "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "OPTForCausalLM, narrow",
+    "BartForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "PegasusForCausalLM",
+    "MBartForConditionalGeneration",
     "MarianMTModel", "M2M100ForConditionalGeneration", "PegasusForConditionalGeneration",
     "MT5ForConditionalGeneration", "UMT5ForConditionalGeneration",
 )  # fmt: skip
@@ -26,7 +28,7 @@ BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 _LAYERS = {
     name: {"num_decoder_layers" if "T5" in name else "decoder_layers": 2}
     for name in (*BOTH, *MORE)
-    if not name.endswith("CausalLM")
+    if not class_of(name).endswith("CausalLM")
 }
 CLOSE = 1e-4  # where the reference's own two best lie nearer, either may be chosen
 
@@ -36,7 +38,7 @@ def pair(name: str) -> tuple[Any, Any]:
     """The model of transformers and ours, of the same weights; both have eos tokens that come up."""
     folder = Path(mkdtemp())
     reference = save_class(name, folder, Tiny(extra=_LAYERS.get(name, {})))
-    ours = getattr(fastplm, name).from_pretrained(folder)
+    ours = getattr(fastplm, class_of(name)).from_pretrained(folder)
     for model in (reference, ours):
         model.generation_config.eos_token_id = [2, 7]
         model.generation_config.pad_token_id = 0

@@ -68,6 +68,13 @@ def test_names():
         assert getattr(fastplm, name).__name__ == name
     with pytest.raises(AttributeError, match=r"no 'GteForMultipleChoice'; of gte it has GteModel, GteFor"):
         fastplm.GteForMultipleChoice  # noqa: B018
+    for name, reason in {
+        "BertPreTrainedModel": "no base class of their own; expected PreTrainedModel",
+        "GPTNeoXLayer": "no part of a model leaves the engine",
+        "Gemma3Model": "does not run images beside text; expected Gemma3TextModel",
+    }.items():
+        with pytest.raises(AttributeError, match=f"no '{name}': .*{reason}"):
+            getattr(fastplm, name)
     with pytest.raises(
         AttributeError, match=r"does not run its beams .*expected XLMForQuestionAnsweringSimple"
     ):

@@ -21,7 +21,7 @@ from transformers import GenerationConfig
 import fastplm
 from fastplm.config_keys import ATTENTION_KEYS, ONLY, honoured
 from fastplm.errors import CheckpointError, UnsupportedError
-from fastplm.families import family_of
+from fastplm.families import family_of, runs_decoder_alone
 from fastplm.settings import WITHOUT_EFFECT
 from tests.models.tiny import FAMILIES, random_batch, save_class, save_tiny
 from tests.tolerance import assert_layers
@@ -197,7 +197,7 @@ SHAPES |= {
     "gpt_neox": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3},
     "gpt_neo": {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 3, "max_position_embeddings": 9},
     "opt": {"vocab_size": 60, "hidden_size": {"hidden_size": 32, "word_embed_proj_dim": 32}, "ffn_dim": 3,
-            "max_position_embeddings": 9},
+            "word_embed_proj_dim": 8, "max_position_embeddings": 9},
     "mbart": SHAPES["bart"],
 }  # fmt: skip
 SHAPES |= dict.fromkeys(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"), SHAPES["bert"])
@@ -242,7 +242,7 @@ REFUSED = {
 }  # fmt: skip
 REFUSED_BY = {
     "gemma2": {"use_bidirectional_attention": True},
-    "opt": {"word_embed_proj_dim": 8, "layer_norm_elementwise_affine": False},
+    "opt": {"layer_norm_elementwise_affine": False},
     "modernbert": {"head_dim": 4},
     "t5": {"dense_act_fn": "gelu", "is_gated_act": True},
     "albert": {"inner_group_num": 2},
@@ -405,7 +405,8 @@ def test_refused(family, folder, tmp_path):
     own = family_of(family).keys
     refused = {name: value for name, value in REFUSED.items() if name not in own}
     of_stacks = {"decoder": {"is_decoder": 1, "is_causal": False}, "both": {"is_causal": False}}
-    refused |= of_stacks.get(family_of(family).stacks, {})
+    stacks = "decoder" if runs_decoder_alone(family) else family_of(family).stacks
+    refused |= of_stacks.get(stacks, {})
     for name, value in {**refused, **REFUSED_BY.get(family, {})}.items():
         with pytest.raises(UnsupportedError, match=rf"config\.json: {name} is "):
             fastplm.AutoModel.from_pretrained(with_settings(folder, tmp_path, **{name: value}))

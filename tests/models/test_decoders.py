@@ -14,7 +14,7 @@ import transformers
 
 import fastplm
 from fastplm.errors import CheckpointError, UnsupportedError
-from tests.models.tiny import Tiny, random_batch, save_class
+from tests.models.tiny import Tiny, class_of, random_batch, save_class
 from tests.tolerance import assert_layers, excess
 
 DECODERS = ("GPT2LMHeadModel", "LlamaForCausalLM", "BertLMHeadModel", "RobertaForCausalLM")
@@ -22,7 +22,8 @@ BOTH = ("T5ForConditionalGeneration", "BartForConditionalGeneration")
 # Of these, caches, padding and threads are tested, and no more: the rest they share with the above.
 MORE = ("MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM", "SmolLM3ForCausalLM",
         "Olmo2ForCausalLM", "GraniteForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
-        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM")  # fmt: skip
+        "GPTNeoXForCausalLM", "GPTNeoForCausalLM", "OPTForCausalLM", "OPTForCausalLM, narrow",
+        "BartForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "PegasusForCausalLM")  # fmt: skip
 MORE_BOTH = ("MBartForConditionalGeneration", "MarianMTModel", "M2M100ForConditionalGeneration",
              "PegasusForConditionalGeneration", "MT5ForConditionalGeneration",
              "UMT5ForConditionalGeneration")  # fmt: skip
@@ -40,7 +41,7 @@ def pair(name, tmp_path_factory):
     """The model of transformers and ours."""
     path = tmp_path_factory.mktemp(name)
     reference = save_class(name, path)
-    return reference, getattr(fastplm, name).from_pretrained(path)
+    return reference, getattr(fastplm, class_of(name)).from_pretrained(path)
 
 
 def call(model, ids, mask=None, **given):
@@ -76,7 +77,7 @@ def pieces(model, ids, sizes, mask=None, cache=None):
 @pytest.mark.parametrize("name", ALL)
 def test_a_cache_changes_no_bit(name, dtype, tmp_path):
     reference = save_class(name, tmp_path)
-    model = getattr(fastplm, name).from_pretrained(tmp_path, dtype=dtype)
+    model = getattr(fastplm, class_of(name)).from_pretrained(tmp_path, dtype=dtype)
     sizes = PIECES if name in (*DECODERS, *BOTH) else PIECES[:9]  # up to 592 tokens
     ids, _ = random_batch(61, (sum(sizes),) * 2)
     whole = call(model, ids).logits
@@ -589,6 +590,33 @@ def test_encoder_outputs(tmp_path):
     save_class("GPT2Model", tmp_path / "one")
     with pytest.raises(UnsupportedError, match="one stack only"):
         fastplm.GPT2Model.from_pretrained(tmp_path / "one").get_encoder()
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("BartForCausalLM", "BartForConditionalGeneration"), ("MBartForCausalLM", "MBartModel"),
+     ("MarianForCausalLM", "MarianMTModel"), ("PegasusForCausalLM", "PegasusForConditionalGeneration")],
+)  # fmt: skip
+def test_the_decoder_of_an_encoder_decoder(name, whole, tmp_path):
+    """Its checkpoint loads, with the table that both stacks share; what is saved is of the decoder alone."""
+    tensors = save_class(whole, tmp_path, Tiny(extra={"decoder_layers": 2})).state_dict()
+    reference = getattr(transformers, name).from_pretrained(tmp_path, attn_implementation="eager").eval()
+    (table,) = (value for key, value in tensors.items() if key.endswith("shared.weight"))
+    reference.get_input_embeddings().weight.data.copy_(table)  # transformers finds it under one name only
+    model = getattr(fastplm, name).from_pretrained(tmp_path, strict=True)
+    ids, mask = random_batch(61, (9, 5))
+    with torch.no_grad():
+        want = reference(torch.from_numpy(ids), torch.from_numpy(mask)).logits
+    assert_layers([model(ids, mask).logits], [want], mask.astype(bool))
+    assert (model.config.is_decoder, model.config.is_encoder_decoder) == (True, False)
+    model.save_pretrained(tmp_path / "saved")
+    again = fastplm.AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
+    assert type(again) is type(model) and again.config == model.config
+    assert np.array_equal(again(ids).logits, model(ids).logits)
+    for given in ({"encoder_hidden_states": np.zeros((2, 3, 16))}, {"position_ids": ids}):
+        for run in (model, model.generate):
+            with pytest.raises(UnsupportedError, match=f"{next(iter(given))}: ndarray given; "):
+                run(ids, **given)
 
 
 def test_errors(pair, tmp_path):

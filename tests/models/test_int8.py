@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 import fastplm
 from fastplm.errors import UnsupportedError
 from tests.models.test_heads import batch_of, results
-from tests.models.tiny import CLASSES, FAMILIES, Tiny, random_batch, save_class, save_tiny
+from tests.models.tiny import CLASSES, FAMILIES, VARIANTS, Tiny, random_batch, save_class, save_tiny
 from tests.ops.cases import PRODUCTS
 from tests.size import LARGE
 
@@ -21,7 +21,7 @@ SHAPE = Tiny(heads=4, head_dim=16, mlp=150)
 
 def save(name, folder, dtype="int8"):
     """A random model of transformers of a family or a class, and ours of integers."""
-    reference = (save_class if name in CLASSES else save_tiny)(name, folder, SHAPE)
+    reference = (save_tiny if name in FAMILIES else save_class)(name, folder, SHAPE)
     return reference, getattr(fastplm, type(reference).__name__).from_pretrained(folder, dtype=dtype)
 
 
@@ -79,8 +79,8 @@ def error(got, want, keep):
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [(name, "int8") for name in (*FAMILIES, *(CLASSES if LARGE else GENERATING))]
-    + [(name, "int4") for name in (*FAMILIES, *(GENERATING if LARGE else GENERATING[::4]))],
+    [(name, "int8") for name in (*FAMILIES, *VARIANTS, *(CLASSES if LARGE else GENERATING))]
+    + [(name, "int4") for name in (*FAMILIES, *VARIANTS, *(GENERATING if LARGE else GENERATING[::4]))],
 )
 def test_int8(name, dtype, tmp_path, monkeypatch):
     """Against float32, at most 1.5 times the error of torch with the same rounding of layers' matrices."""

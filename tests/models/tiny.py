@@ -301,8 +301,17 @@ def _opt(t: Tiny) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _narrow_opt(t: Tiny) -> dict[str, Any]:
+    return {**_opt(t), "word_embed_proj_dim": t.heads * t.head_dim - 5, "do_layer_norm_before": False}
+
+
 def _translation(t: Tiny) -> dict[str, Any]:
     return {**_bart(t), "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
+
+
+def _translation_decoder(t: Tiny) -> dict[str, Any]:
+    # transformers makes a cache for as many layers as the encoder has
+    return {**_translation(t), "decoder_layers": t.layers}
 
 
 _UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",
@@ -408,9 +417,8 @@ CLASSES = {
          "GPTNeoXForTokenClassification", "GPTNeoXForQuestionAnswering"),
         _gpt_neox,
     ),
-    **dict.fromkeys(
-        ("OPTModel", "OPTForCausalLM", "OPTForSequenceClassification", "OPTForQuestionAnswering"), _opt
-    ),
+    **dict.fromkeys(("OPTModel", "OPTForCausalLM"), _opt),
+    **dict.fromkeys(("OPTForSequenceClassification", "OPTForQuestionAnswering"), _narrow_opt),
     **dict.fromkeys(
         ("GPTNeoModel", "GPTNeoForCausalLM", "GPTNeoForSequenceClassification",
          "GPTNeoForTokenClassification", "GPTNeoForQuestionAnswering"),
@@ -441,11 +449,25 @@ CLASSES = {
          "M2M100ForConditionalGeneration", "PegasusModel", "PegasusForConditionalGeneration"),
         _translation,
     ),
+    **dict.fromkeys(
+        ("BartForCausalLM", "MBartForCausalLM", "MarianForCausalLM", "PegasusForCausalLM"),
+        _translation_decoder,
+    ),
 }  # fmt: skip
 
 
+# Of classes that are there already, behind their names: other settings, for tests of decoders.
+VARIANTS = {"OPTForCausalLM, narrow": _narrow_opt}
+
+
+def class_of(name: str) -> str:
+    """The class in a name of CLASSES or VARIANTS."""
+    return name.partition(",")[0]
+
+
 def save_class(name: str, folder: Path, tiny: Tiny | None = None, seed: int = 0) -> Any:
-    """Saves a random model of class `name` to `folder` and gives it back, as save_tiny does."""
+    """Saves a random model of class (or variant) `name` to `folder` and gives it back, as save_tiny does."""
     tiny = tiny or Tiny()
     extra = {"num_labels": 1} if name == "GPT2DoubleHeadsModel" else {}
-    return _save(name, {**CLASSES[name](tiny), **extra, **tiny.extra}, folder, tiny, seed)
+    settings = (CLASSES | VARIANTS)[name](tiny)
+    return _save(class_of(name), {**settings, **extra, **tiny.extra}, folder, tiny, seed)

@@ -17,6 +17,7 @@ static constexpr ModelClass kClasses[] = {
      seq2seq_classes,
      Pick::kLastEnd},
     {"BartForQuestionAnswering", {kSeq2SeqCall, kSpans, kSeq2SeqEmbeds, "use_cache"}, span_head},
+    decoder_alone("BartForCausalLM"),
 };
 static constexpr Default kDefaults[] = {
     {"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}, {"decoder_start_token_id", 2}, {"num_labels", 3}};
@@ -35,6 +36,9 @@ const Arch kBart{
         "num_labels tie_word_embeddings",
     .aliases = kSeq2SeqAliases,
     .defaults = kDefaults,
-    .manners = {.shifts_input_ids = true, .labels_stop_cache = true, .counts_encoder_layers = true}};
+    .manners = {.shifts_input_ids = true,
+                .labels_stop_cache = true,
+                .counts_encoder_layers = true,
+                .labels_stand_still = true}};
 
 }  // namespace fastplm

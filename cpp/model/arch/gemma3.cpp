@@ -37,6 +37,13 @@ static constexpr ModelClass kClasses[] = {
     {"Gemma3TextModel", {kDecoderCall, "use_cache"}},
     {"Gemma3ForCausalLM", {kDecoderCall, kCausalCall}, gemma3_lm},
     {"Gemma3TextForSequenceClassification", {kDecoderCall, kWithLabels}, sequence_classes, Pick::kLastToken},
+    {.name = "Gemma3Model", .arguments = {}, .refused = "images beside text; expected Gemma3TextModel"},
+    {.name = "Gemma3ForConditionalGeneration",
+     .arguments = {},
+     .refused = "images beside text; expected Gemma3ForCausalLM"},
+    {.name = "Gemma3ForSequenceClassification",
+     .arguments = {},
+     .refused = "images beside text; expected Gemma3TextForSequenceClassification"},
 };
 static constexpr Default kDefaults[] = {{"pad_token_id", 0}, {"bos_token_id", 2}, {"eos_token_id", 1}};
 

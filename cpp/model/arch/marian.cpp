@@ -13,6 +13,7 @@ static constexpr ModelClass kClasses[] = {
     {.name = "MarianMTModel",
      .arguments = {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "labels use_cache"},
      .head = seq2seq_vocabulary},
+    decoder_alone("MarianForCausalLM"),
 };
 static constexpr Default kDefaults[] = {
     {"pad_token_id", 58100}, {"eos_token_id", 0}, {"decoder_start_token_id", 58100}};
@@ -31,6 +32,6 @@ const Arch kMarian{
         "share_encoder_decoder_embeddings decoder_vocab_size tie_word_embeddings",
     .aliases = kSeq2SeqAliases,
     .defaults = kDefaults,
-    .manners = {.labels_stop_cache = true, .counts_encoder_layers = true}};
+    .manners = {.labels_stop_cache = true, .counts_encoder_layers = true, .labels_stand_still = true}};
 
 }  // namespace fastplm

@@ -17,6 +17,7 @@ static constexpr ModelClass kClasses[] = {
      seq2seq_classes,
      Pick::kLastEnd},
     {"MBartForQuestionAnswering", {kSeq2SeqCall, kSpans, kSeq2SeqEmbeds, "use_cache"}, span_head},
+    decoder_alone("MBartForCausalLM"),
 };
 static constexpr Default kDefaults[] = {{"pad_token_id", 1}, {"bos_token_id", 0}, {"eos_token_id", 2}};
 
@@ -34,7 +35,10 @@ const Arch kMbart{
         "num_labels tie_word_embeddings",
     .aliases = kSeq2SeqAliases,
     .defaults = kDefaults,
-    .manners = {
-        .shifts_input_ids = true, .wraps_last_id = true, .labels_stop_cache = true, .counts_encoder_layers = true}};
+    .manners = {.shifts_input_ids = true,
+                .wraps_last_id = true,
+                .labels_stop_cache = true,
+                .counts_encoder_layers = true,
+                .labels_stand_still = true}};
 
 }  // namespace fastplm

@@ -1,4 +1,5 @@
-// OPT: a decoder with learned positions, counted over the tokens that the mask shows; norms before or after.
+// OPT: a decoder with learned positions, counted over the tokens that the mask shows; norms before or after. Its tokens
+// may be narrower than its layers: they are projected on the way in, and the layers' result on the way out.
 // Source: transformers/models/opt/{configuration,modeling}_opt.py; arXiv:2205.01068.
 #include "core/error.h"
 #include "model/arch.h"
@@ -6,39 +7,43 @@
 namespace fastplm {
 
 static Spec opt(const Value& c) {
-  constexpr int64_t kReserved = 2;   // rows of the table of positions, fixed in the source
+  constexpr int64_t kReserved = 2;  // rows of the table of positions, fixed in the source
   const int64_t width = c.i_in("hidden_size", 1, kMaxSize), heads = c.i_in("num_attention_heads", 1, kMaxSize);
   const int64_t layers = c.i_in("num_hidden_layers", 0, kMaxSize), head_dim = head_dim_of(width, heads);
   const int64_t positions = c.i_in("max_position_embeddings", 2048, 1, kMaxSize);
-  if (const int64_t own = c.i_in("word_embed_proj_dim", width, 1, kMaxSize); own != width) {
-    fail(ErrorKind::kUnsupported, "word_embed_proj_dim is ", own, "; expected \"hidden_size\", ", width);
-  }
+  const int64_t own = c.i_in("word_embed_proj_dim", width, 1, kMaxSize);
+  const bool projects = own != width;
   if (!c.b("layer_norm_elementwise_affine", true)) {
     fail(ErrorKind::kUnsupported, "layer_norm_elementwise_affine is false; expected norms with weights");
   }
-  const NormSpec norm{NormKind::kLayer, 1e-5};   // torch's default
+  const NormSpec norm{NormKind::kLayer, 1e-5};  // torch's default
   const bool bias = c.b("enable_bias", true), before = c.b("do_layer_norm_before", true);
   AttentionSpec attention{heads, heads, head_dim, inverse_sqrt(head_dim), bias, bias};
   attention.see.causal = true;
   const MlpSpec mlp{
       .width = c.i_in("ffn_dim", 3072, 1, kMaxSize), .act = act_from(c.s("activation_function", "relu")), .bias = bias};
   const bool last = before && !c.b("_remove_final_layer_norm", false);
-  return {.encoder = {},
-          .decoder = StackSpec{
-              .width = width,
-              .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
-                        .positions =
-                            LearnedPositions{.count = positions + kReserved, .first = kReserved, .of_shown = true}},
-              .kinds = {before ? pre_norm(attention, mlp, norm) : post_norm(attention, mlp, norm)},
-              .kind_of = one_kind(layers),
-              .weights_of = own_weights(layers),
-              .last = last ? std::optional(norm) : std::nullopt,
-              .max_length = positions}};
+  return {
+      .encoder = {},
+      .decoder = StackSpec{
+          .width = width,
+          .embed = {.vocab = c.i_in("vocab_size", 1, kMaxSize),
+                    .positions = LearnedPositions{.count = positions + kReserved, .first = kReserved, .of_shown = true},
+                    .width = projects ? own : 0,
+                    .project = projects ? EmbedSpec::Project::kBeforePositions : EmbedSpec::Project::kNone,
+                    .project_bias = false},
+          .kinds = {before ? pre_norm(attention, mlp, norm) : post_norm(attention, mlp, norm)},
+          .kind_of = one_kind(layers),
+          .weights_of = own_weights(layers),
+          .last = last ? std::optional(norm) : std::nullopt,
+          .projected = projects ? own : 0,
+          .max_length = positions}};
 }
 
 static constexpr WeightRow kWeights[] = {
     {"embed.tokens", "decoder.embed_tokens"},
     {"embed.positions", "decoder.embed_positions"},
+    {"embed.project", "decoder.project_in"},
     {"attention.before", "decoder.layers.{n}.self_attn_layer_norm"},
     {"attention.query", "decoder.layers.{n}.self_attn.q_proj"},
     {"attention.key", "decoder.layers.{n}.self_attn.k_proj"},
@@ -50,6 +55,7 @@ static constexpr WeightRow kWeights[] = {
     {"mlp.down", "decoder.layers.{n}.fc2"},
     {"mlp.after", "decoder.layers.{n}.final_layer_norm"},
     {"last", "decoder.final_layer_norm"},
+    {"last.project", "decoder.project_out"},
 };
 
 using Step = HeadStep;

@@ -13,6 +13,7 @@ static constexpr ModelClass kClasses[] = {
     {.name = "PegasusForConditionalGeneration",
      .arguments = {kSeq2SeqCall, "cache", kSeq2SeqEmbeds, "labels use_cache"},
      .head = seq2seq_vocabulary},
+    decoder_alone("PegasusForCausalLM"),
 };
 static constexpr Default kDefaults[] = {{"pad_token_id", 0}, {"eos_token_id", 1}, {"decoder_start_token_id", 0}};
 
@@ -30,6 +31,6 @@ const Arch kPegasus{
         "tie_word_embeddings",
     .aliases = kSeq2SeqAliases,
     .defaults = kDefaults,
-    .manners = {.labels_stop_cache = true, .counts_encoder_layers = true}};
+    .manners = {.labels_stop_cache = true, .counts_encoder_layers = true, .labels_stand_still = true}};
 
 }  // namespace fastplm

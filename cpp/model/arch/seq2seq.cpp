@@ -68,6 +68,10 @@ std::vector<HeadOutput> seq2seq_vocabulary(const Value&) {
   return {{"logits", {{.kind = Step::kVocab, .name = "lm_head", .bias = "final_logits_bias", .quiet_bias = true}}}};
 }
 
+std::vector<HeadOutput> decoder_vocabulary(const Value&) {
+  return {{"logits", {{.kind = Step::kVocab, .name = "lm_head"}}}};
+}
+
 std::vector<HeadOutput> seq2seq_classes(const Value& c) {
   return {{"logits",
            {{Step::kGather},

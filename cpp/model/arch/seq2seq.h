@@ -16,6 +16,7 @@ struct Seq2SeqStyle {
 Spec seq2seq(const Value& config, const Seq2SeqStyle& style);  // throws kFile, kUnsupported
 
 std::vector<HeadOutput> seq2seq_vocabulary(const Value& config);  // lm_head, final_logits_bias
+std::vector<HeadOutput> decoder_vocabulary(const Value& config);  // lm_head, of the decoder alone
 std::vector<HeadOutput> seq2seq_classes(const Value& config);  // classification_head, of the last eos_token_id
 
 inline constexpr WeightRow kSeq2SeqEncoder[] = {
@@ -71,5 +72,15 @@ inline constexpr Alias kSeq2SeqAliases[] = {{"hidden_size", "d_model"},
 constexpr const char* kSeq2SeqCall =
     "input_ids attention_mask decoder_input_ids decoder_attention_mask encoder_outputs";
 constexpr const char* kSeq2SeqEmbeds = "inputs_embeds decoder_inputs_embeds";
+
+// The family's decoder as a language model.
+constexpr ModelClass decoder_alone(const char* name) {
+  return {.name = name,
+          .arguments = {"input_ids attention_mask", kEncoderStates, "cache inputs_embeds",
+                        "labels use_cache logits_to_keep"},
+          .head = decoder_vocabulary,
+          .stacks = Stacks::kDecoder,
+          .empty_cross = true};
+}
 
 }  // namespace fastplm

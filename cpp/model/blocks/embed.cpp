@@ -56,17 +56,18 @@ EmbedWeights load_embed(Loader& load, const EmbedSpec& spec, int64_t stack_width
   if (spec.target) weights.target = load.table("embed.target", {1, 1, width});
   if (spec.languages) weights.languages = load.table("embed.languages", {spec.languages, width});
   if (spec.positions) {
-    const Shape shape{spec.positions->count, width};
+    const int64_t own_width = spec.project == Project::kBeforePositions ? stack_width : width;
+    const Shape shape{spec.positions->count, own_width};
     const Waves waves = spec.positions->waves;
     const bool own = waves == Waves::kNone || (waves != Waves::kSteps && load.has("embed.positions", 0));
     if (!own) check_waves(shape);
     weights.positions = own ? load.table("embed.positions", shape) : load.blank(shape);
-    if (!own && weights.positions) fill_waves(*spec.positions, width, weights.positions.as<float>());
+    if (!own && weights.positions) fill_waves(*spec.positions, own_width, weights.positions.as<float>());
   }
   if (spec.project != Project::kNone)
     weights.project = load.linear({{"embed.project", stack_width}}, 0, width, spec.project_bias);
-  const bool wide = spec.project == Project::kBeforeNorm;
-  if (spec.norm) weights.norm = load.norm("embed.norm", 0, wide ? stack_width : width, spec.norm->bias);
+  const bool narrow = spec.project == Project::kNone || spec.project == Project::kAfterNorm;
+  if (spec.norm) weights.norm = load.norm("embed.norm", 0, narrow ? width : stack_width, spec.norm->bias);
   return weights;
 }
 
@@ -97,7 +98,7 @@ static void fill_positions(const EmbedSpec& spec, const Batch& batch, const int6
 void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch& batch, const int64_t* past,
                  Space& a) {
   fill_positions(spec, batch, past, a.position_ids.as<int32_t>());
-  const bool projects = spec.project != Project::kNone;
+  const bool projects = spec.project != Project::kNone, adds_later = spec.project == Project::kBeforePositions;
   const TensorView sum = slice(projects ? a.embedded : a.x, 0, batch.tokens());
   for (int64_t t = batch.tokens(); t < batch.rows(); ++t)
     std::memcpy(slice(a.x, t, t + 1).data, weights.target.data, size_t(a.x.shape[1]) * sizeof(float));
@@ -105,7 +106,7 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
   ops::embed({.tokens = weights.tokens.rows,
               .packed = weights.tokens.packed,
               .segments = named ? weights.languages : weights.segments,
-              .positions = weights.positions,
+              .positions = adds_later ? TensorView{} : weights.positions,
               .scale = spec.scale,
               .x_scale = spec.scales_given ? spec.scale : 1.0},
              batch.ids, batch.embeds, named ? batch.language_ids : batch.segment_ids, a.position_ids, sum);
@@ -124,6 +125,8 @@ void embed_block(const EmbedSpec& spec, const EmbedWeights& weights, const Batch
     if (a.embedded_h.data != sum.data) ops::convert(sum, a.embedded_h);
     ops::linear(a.embedded_h, weights.project.weight, weights.project.bias, Act::kNone, {}, a.x);
   }
+  if (adds_later && weights.positions)  // to x, which stands for the rows of tokens
+    ops::embed({.tokens = weights.positions, .positions = weights.positions}, {}, a.x, {}, a.position_ids, a.x);
   if (spec.norm) norm_block(*spec.norm, weights.norm, a.x, a.h, true);
 }
 

@@ -66,7 +66,7 @@ void head_block(const LoadedHead& head, const Batch& whole, Space& a, bool last_
   Batch batch = whole;
   if (whole.targets.cu_seqlens) batch.cu_seqlens = whole.targets.cu_seqlens;
   const int64_t first = whole.targets.cu_seqlens ? whole.tokens() : 0;
-  TensorView x = slice(a.x, first, first + batch.tokens());   // never written: other heads read it too
+  TensorView x = slice(a.last, first, first + batch.tokens());   // never written: other heads read it too
   int64_t rows = x.shape[0], spare = 0;
   const TensorView spaces[2] = {a.rows, a.next};
   if (last_rows && !head.spec.per_sequence()) {

@@ -20,7 +20,7 @@ struct LoadedHead {
 
 std::vector<LoadedHead> load_head(Loader& load, const std::vector<HeadOutput>& outputs, int64_t width, int64_t vocab);
 
-// out [tokens (or targets) or sequences, head.width] f32 from a.x. last_rows: [sequences], of each one's last token.
+// out [tokens (or targets) or sequences, head.width] f32 from a.last. last_rows: [sequences], of each one's last token.
 void head_block(const LoadedHead& head, const Batch& batch, Space& a, bool last_rows, TensorView out);
 
 }  // namespace fastplm

@@ -63,6 +63,10 @@ void request(Requests& take, Space& a, const StackSpec& spec, DType dtype, const
     take(a.h, dtype, {tokens, spec.width});
   if (any_branch(spec, [](const Branch& branch) { return !branch.adds_itself(); }))
     take(a.delta, DType::kF32, {tokens, spec.width});
+  if (spec.projected)
+    take(a.last, DType::kF32, {tokens, spec.projected});
+  else
+    a.last = a.x;
   take(a.qkv, dtype, {tokens, qkv});
   take(a.context, dtype, {tokens, inner});
   take(a.up, dtype, {size.mlp_rows, up});

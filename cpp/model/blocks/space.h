@@ -15,6 +15,7 @@ struct Space {
   TensorView context;       // [tokens, heads head_dim]: what attention returns
   TensorView delta;         // [tokens, width] f32: a branch's result on its way to x, or empty
   TensorView up, gated;     // [rows, mlp]: see mlp.h
+  TensorView last;          // [tokens, out_width] f32: what the stack ends with; may be x
   TensorView position_ids;  // [tokens] i32
   TensorView unfolded;      // [tokens, width length]: see conv.h; or empty
   TensorView distance_bias; // [heads, 2 reach - 1] f32, or empty

@@ -62,7 +62,7 @@ def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
     """The tokenizer and the model of a folder or hub id, which must generate."""
     folder = resolve_model(Path(name) if Path(name).is_dir() else name)
     config = fastplm.PretrainedConfig.from_pretrained(folder)
-    both = family_of(config.model_type).stacks == "both"
+    both = family_of(config.model_type).stacks == "both" and config.is_encoder_decoder
     auto = fastplm.AutoModelForSeq2SeqLM if both else fastplm.AutoModelForCausalLM
     model = auto.from_pretrained(name, dtype=options.dtype, cache_dtype=options.cache_dtype)
     return fastplm.AutoTokenizer.from_pretrained(name), model

@@ -23,6 +23,7 @@ _REFUSED = {
     "encoder_hidden_states": "this model has no attention over an encoder",
     "encoder_attention_mask": "this model has no attention over an encoder",
     "labels": "generation has no loss",
+    "position_ids": "this class counts its tokens itself",
 }
 
 
@@ -91,6 +92,8 @@ def _start(config: GenerationConfig) -> Any:
 def check_names(model: Any, given: dict[str, Any]) -> None:
     """Raises UnsupportedError for arguments of transformers that are refused, ValueError for unknown ones."""
     known = _OF_BOTH if model.stacks == "both" else _OF_DECODERS
+    if "position_ids" not in model.kind.arguments:
+        known = tuple(name for name in known if name != "position_ids")
     unknown = []
     for name, value in given.items():
         if value is None or name in known or name == "input_ids":
@@ -128,9 +131,9 @@ def prepared(
 def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> Prompt:
     embeds = given.get("inputs_embeds")
     embeds = None if embeds is None else arrays.floats(embeds, "inputs_embeds")
-    if embeds is not None and (embeds.ndim != 3 or embeds.shape[2] != model.engine.width):
+    if embeds is not None and (embeds.ndim != 3 or embeds.shape[2] != model.engine.embed_width):
         raise ValueError(
-            f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.width}]"
+            f"inputs_embeds: shape {list(embeds.shape)}; expected [batch, length, {model.engine.embed_width}]"
         )
     if ids is None:
         rows = _rows_of(given)
@@ -170,7 +173,8 @@ def _of_decoder(model: Any, tokens: Tokens, ids: Any, given: dict[str, Any]) -> 
     positions = given.get("position_ids")
     if positions is not None:
         prompt.positions = _positions(positions, batch, new)
-    elif model.stacks == "causal" or not mask.all():  # transformers counts from 0, whatever forward does
+    elif "position_ids" in model.kind.arguments and (model.stacks == "causal" or not mask.all()):
+        # transformers counts from 0, whatever forward does
         places = np.where(mask != 0, mask.cumsum(-1) - 1, 0)
         prompt.positions = np.ascontiguousarray(places[:, past:], np.int32)
     if mask.all():

@@ -72,7 +72,7 @@ class Pipeline:
         if isinstance(self.first, StaticEmbedding):
             width = self.first.width
         else:
-            width = self.first.model.engine.width * (len(self.pooling.modes) if self.pooling else 1)
+            width = self.first.model.engine.out_width * (len(self.pooling.modes) if self.pooling else 1)
         for layer in self.layers:
             width = layer.out_features if isinstance(layer, Dense) else width
         return width if keep is None else min(width, keep)

@@ -71,7 +71,7 @@ class Transformer:
 
     def get_embedding_dimension(self) -> int:
         """The width of a token's vector."""
-        return self.model.engine.width
+        return self.model.engine.out_width
 
     get_word_embedding_dimension = get_embedding_dimension
 
