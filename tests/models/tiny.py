@@ -310,8 +310,9 @@ def _translation(t: Tiny) -> dict[str, Any]:
 
 
 def _translation_decoder(t: Tiny) -> dict[str, Any]:
-    # transformers makes a cache for as many layers as the encoder has
-    return {**_translation(t), "decoder_layers": t.layers}
+    # transformers makes a cache for as many layers as the encoder has; with two, the rounding of Pegasus'
+    # head outweighs that of its layers in int8
+    return {**_translation(t), "encoder_layers": t.layers + 1}
 
 
 _UNDERSTANDING = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification",

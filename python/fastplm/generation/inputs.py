@@ -91,7 +91,7 @@ def _start(config: GenerationConfig) -> Any:
 
 def check_names(model: Any, given: dict[str, Any]) -> None:
     """Raises UnsupportedError for arguments of transformers that are refused, ValueError for unknown ones."""
-    known = _OF_BOTH if model.stacks == "both" else _OF_DECODERS
+    known: tuple[str, ...] = _OF_BOTH if model.stacks == "both" else _OF_DECODERS
     if "position_ids" not in model.kind.arguments:
         known = tuple(name for name in known if name != "position_ids")
     unknown = []
