@@ -59,9 +59,9 @@ def resolve_model(
             return path
         folder = resolve(path_or_id, **hub)
         return find_gguf(folder) or folder
+    if not isinstance(gguf_file, str | os.PathLike) or not os.fspath(gguf_file).endswith(GGUF):
+        raise ValueError(f"gguf_file: {gguf_file!r}; expected the name of a {GGUF} file")
     name = os.fspath(gguf_file)
-    if not name.endswith(GGUF):
-        raise ValueError(f"gguf_file: {name!r}; expected the name of a {GGUF} file")
     found = resolve(path_or_id, **{**hub, "weights": name}) / name
     if not found.is_file():
         raise FileNotFoundError(f"{os.fspath(path_or_id)}: no file {name} in it")

@@ -27,7 +27,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="folder or hub id")
+    parser.add_argument("model", metavar="MODEL", help="folder, hub id or GGUF file")
     parser.add_argument("prompts", nargs="*", metavar="PROMPT", help="without any, and without -f: stdin")
     parser.add_argument(
         "-f", "--file", action="append", default=[], metavar="FILE",

@@ -32,7 +32,7 @@ def parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="folder or hub id")
+    parser.add_argument("model", metavar="MODEL", help="folder, hub id or GGUF file")
     parser.add_argument("files", nargs="*", metavar="FILE", help="texts in UTF-8; without any: stdin")
     parser.add_argument(
         "--context", type=int, metavar="N",
