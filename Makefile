@@ -32,7 +32,7 @@ test: $(VENV)/with-test $(VENV)/installed $(VENV)/with-model
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not ci and not alone"
 	$(BIN)/python -m pytest -m alone
 endif
 

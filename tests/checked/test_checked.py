@@ -13,7 +13,7 @@ pytest.importorskip("tokenizers")
 
 from tests.checked.build import ROOT, build, environment, sanitizer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # it compiles the tokenizers again
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]  # it compiles the tokenizers again
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cuda.build import ROOT, build, environment
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def both(models, inputs, **given):
         return [model.generate(**inputs, **{"max_new_tokens": 16, **given}) for model in models]
 
 
-@pytest.mark.parametrize(("settings", "side"), with_sides(GREEDY))
+@pytest.mark.parametrize(("settings", "side"), [*with_sides(GREEDY)])
 def test_greedy(models, settings, side):
     inputs = prompts(side=side)
     want, got = both(models, inputs, **settings)
@@ -96,7 +96,7 @@ def test_more_families(name, side):
     assert_same_output(got, want)
 
 
-@pytest.mark.parametrize(("settings", "side"), with_sides(BEAMS))
+@pytest.mark.parametrize(("settings", "side"), [*with_sides(BEAMS)])
 def test_beams(models, settings, side):
     want, got = both(models, prompts(side=side), **settings, **ALL)
     if got.sequences.shape == want.sequences.shape and torch.equal(got.sequences, want.sequences):

@@ -39,6 +39,7 @@ def levels() -> list[str]:
     return [level["name"] for level in info["levels"] if level["supported"] and level["name"] != info["isa"]]
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(1500)  # a run of many tests; plain C++ takes minutes
 @pytest.mark.skipif(CHOSEN is not None, reason="already running under a forced level")
 @pytest.mark.parametrize("level", levels() if CHOSEN is None else [])
