@@ -81,10 +81,11 @@ static void write_keys(const WriteKeysArgs<T>& a) noexcept {
     T* values = page + to.values_at;
     write_page_keys(a.k + r * a.ld, a.ld, n, at, to.head_dim, page + to.keys_at);
     if (a.last) {  // up to the next step of the tile, and the columns behind the head
+      constexpr int64_t kStep = FloatFormat<T>::kStep;
       const int64_t end = at + n, stop = round_up(end, FloatTiles<T>::kStep);
-      const int64_t from = end / FloatFormat<T>::kStep * FloatFormat<T>::kStep;
+      const int64_t begin = at / kStep * kStep, from = end / kStep * kStep;
       for_value_panels(values, to.head_dim, to.rows, [&](T* panel, int64_t width, int64_t c) {
-        const int64_t first = c + width > to.head_dim ? 0 : from;
+        const int64_t first = c + width > to.head_dim ? begin : from;
         fill_zero(panel + first * width, (stop - first) * width);
       });
     }

@@ -142,7 +142,7 @@ struct Call {
       kernels().of<T>().codes_to_rows(
           {.x = v, .ld = o.head_dim, .count = n, .dim = o.head_dim, .codes = page.v, .scales = page.v_scales});
       kernels().of<T>().write_keys(
-          {.k = k, .v = v, .ld = o.head_dim, .count = n, .at = r, .last = r + n == length, .to = to});
+          {.k = k, .v = v, .ld = o.head_dim, .count = n, .at = r, .last = true, .to = to});
     }
   }
 

@@ -14,8 +14,8 @@ from tests.models.tiny import Tiny, random_batch, save_class
 SHAPE = Tiny(4, 16, 2, 96)
 
 
-def load(name, folder, dtype="float32", **how):
-    save_class(name, folder, SHAPE)
+def load(name, folder, dtype="float32", shape=SHAPE, **how):
+    save_class(name, folder, shape)
     return getattr(fastplm, name).from_pretrained(folder, dtype=dtype, **how)
 
 
@@ -29,9 +29,15 @@ def logits(model, ids, pieces):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
-@pytest.mark.parametrize("name", DECODERS)
-def test_near_and_the_same_in_any_pieces(name, dtype, tmp_path):
-    model = load(name, tmp_path, dtype, cache_dtype="int8")
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        *((name, SHAPE) for name in DECODERS),
+        ("LlamaForCausalLM", Tiny(2, 12, 2, 96)),  # whose heads end within a vector
+    ],
+)
+def test_near_and_the_same_in_any_pieces(name, shape, dtype, tmp_path):
+    model = load(name, tmp_path, dtype, shape, cache_dtype="int8")
     exact = getattr(fastplm, name).from_pretrained(tmp_path, dtype=dtype)
     ids = random_batch(61, (210, 210))[0]
     whole, cache = logits(model, ids, (210,))

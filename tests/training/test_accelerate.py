@@ -326,13 +326,16 @@ def test_packed_sequences(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
 @pytest.mark.parametrize("kind", [torch.bool, torch.float32], ids=["bool", "float"])
-def test_a_mask_of_queries_and_keys(name: str, kind: torch.dtype) -> None:
-    """A token sees its own sentence only, forwards and backwards: neither causal nor padding."""
+@pytest.mark.parametrize("rows", [17, 1])
+def test_a_mask_of_queries_and_keys(name: str, kind: torch.dtype, rows: int) -> None:
+    """A token sees its own sentence only, forwards and backwards: neither causal nor padding. Of one row: all
+    queries see the same keys.
+    """
     reference = plain(name).train()
     model = fastplm.accelerate(copy.deepcopy(reference))
     inputs = batch(model, padded=False)
     sentence = torch.arange(17) // 6
-    seen = (sentence[:, None] == sentence)[None, None].expand(3, 1, -1, -1)
+    seen = (sentence[:rows, None] == sentence)[None, None].expand(3, 1, -1, -1)
     if kind == torch.float32:
         seen = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(kind).min)
     for m in (model, reference):
@@ -342,6 +345,13 @@ def test_a_mask_of_queries_and_keys(name: str, kind: torch.dtype) -> None:
             torch.testing.assert_close(
                 ours.grad, theirs.grad, atol=1e-5, rtol=1e-3, msg=lambda m, k=key: f"{k}: {m}"
             )
+
+
+def test_a_mask_of_integers_is_refused() -> None:
+    model = fastplm.accelerate(plain("llama"))
+    inputs = batch(model, padded=False)
+    with pytest.raises(TypeError, match=r"a mask of torch\.int64; expected bool or floats"):
+        model(**{**inputs, "attention_mask": torch.ones(3, 1, 17, 17, dtype=torch.int64)})
 
 
 def test_embeddings_and_rotary_positions_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,8 @@ def test_ranks_are_spearmans() -> None:
         ([{"anchor": "a", "positive": "b", "negative": "c"}, {"anchor": "a", "positive": "b"}],
          "example 2: negatives of some examples"),
         ([{"anchor": "a", "positive": "b", "score": 1}], "example 1 has a score"),
+        ([{"anchor": "a", "positive": "b", "negative": "c", "score": ""}, {"anchor": "a", "positive": "b",
+          "negative": ""}], "example 2: negatives of some examples"),
     ],
 )  # fmt: skip
 def test_pairs_that_are_refused(rows: list[dict[str, Any]], text: str) -> None:

@@ -141,7 +141,7 @@ struct Tiles<Int4Format<kGroup, kZeros>> {
 template <int kGroup, bool kZeros>
 void Int4Format<kGroup, kZeros>::choose(const float* x, const Group& to, float* q) {
   // Where the value of the largest magnitude comes to lie, in steps from 0, and what is left of a group's range: with
-  // more than 8 steps, or less than the range, dots are cut off and the others are rounded finer.
+  // more than 8 steps, or less than the range, the outermost values are cut off and the others rounded finer.
   constexpr float kSteps[] = {8.0f, 7.0f, 7.5f, 8.5f, 9.0f, 9.5f};
   constexpr float kRanges[] = {1.0f, 0.95f, 0.9f, 0.85f, 0.8f};
   constexpr int kTries = kZeros ? 5 : 6;

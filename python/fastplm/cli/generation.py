@@ -41,7 +41,7 @@ def add_generation_arguments(parser: argparse.ArgumentParser) -> None:
 def add_cache_dtype(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-dtype", choices=("auto", "int8"), default="auto",
-        help="of the keys and values that are kept (default auto: as the model computes)",
+        help="of the keys and values that a decoder keeps (default auto: as it computes)",
     )  # fmt: skip
 
 

@@ -83,6 +83,9 @@ def attention_forward(
     if unlearned and position_bias is not None and not position_bias.any():
         position_bias = None  # zeros in the place of a bias, as T5 has them between encoder and decoder
     given = attention_mask is not None and attention_mask.dim() == 4
+    kind = attention_mask.dtype if attention_mask is not None and given else torch.bool
+    if kind != torch.bool and not kind.is_floating_point:
+        raise TypeError(f"attn_implementation='fastplm': a mask of {kind}; expected bool or floats")
     if position_bias is not None and not causal and query.shape[2] != key.shape[2]:
         given = True  # where a query stands among the keys is not known
     if (given or not supported(query)) and kwargs.get("cu_seq_lens_q") is not None:
@@ -99,6 +102,7 @@ def attention_forward(
     keys = key.shape[2]
     q, k, v = (t.transpose(1, 2).reshape(-1, t.shape[1], dim) for t in (query, key, value))
     if mask is not None:
+        mask = mask.expand(-1, -1, max(length, mask.shape[2]), max(keys, mask.shape[3]))
         out = ops.attention(
             q, k, v, even(batch, length), cu_seqlens_k=even(batch, keys), max_seqlen=keys, scale=scaling,
             dropout=dropout, bias=mask[..., :keys],

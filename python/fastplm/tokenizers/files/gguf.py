@@ -80,7 +80,7 @@ class _Pre(NamedTuple):
 
 _LLAMA3 = _Pre(CL100K_WORDS, whole=True, begins=True)
 _PRE = {
-    **dict.fromkeys(("default", "gpt-2", "phi-2", "mpt", "mellum"), _Pre()),
+    **dict.fromkeys(("gpt-2", "phi-2", "mpt", "mellum"), _Pre()),
     "olmo": _Pre(nfc=True),
     **dict.fromkeys(("llama3", "llama-v3", "llama-bpe", "falcon3", "pixtral"), _LLAMA3),
     **dict.fromkeys(("dbrx", "smaug-bpe"), _Pre(CL100K_WORDS)),
@@ -159,6 +159,11 @@ class _Reading:
 
     def pre(self) -> _Pre:
         pre = self.get("pre", str, "default")
+        if pre == "default":
+            raise UnsupportedError(
+                f"{self._name}: {_GGML}pre is missing or 'default', which does not say how text is cut; "
+                "expected a file of a newer converter"
+            )
         if pre not in _PRE:
             raise UnsupportedError(
                 f"{self._name}: {_GGML}pre is {pre!r}; this version knows {', '.join(sorted(_PRE))}"

@@ -48,6 +48,8 @@ def together(rows: list[Row], tokenizer: Any, length: int, scored: bool) -> list
     """The tokens of a row's anchor, its positive and its negative, if there is one. scored: whether a score
     may stand beside them, of how near anchor and positive are.
     """
+    # an empty cell of a table
+    rows = [{k: v for k, v in row.items() if not (k in ("negative", "score") and v == "")} for row in rows]
     names = [*COLUMNS, "negative"] if rows[0].get("negative") is not None else list(COLUMNS)
     features = []
     for i, row in enumerate(rows):
