@@ -141,8 +141,7 @@ struct Call {
           {.x = k, .ld = o.head_dim, .count = n, .dim = o.head_dim, .codes = page.k, .scales = page.k_scales});
       kernels().of<T>().codes_to_rows(
           {.x = v, .ld = o.head_dim, .count = n, .dim = o.head_dim, .codes = page.v, .scales = page.v_scales});
-      kernels().of<T>().write_keys(
-          {.k = k, .v = v, .ld = o.head_dim, .count = n, .at = r, .last = true, .to = to});
+      kernels().of<T>().write_keys({.k = k, .v = v, .ld = o.head_dim, .count = n, .at = r, .last = true, .to = to});
     }
   }
 
