@@ -53,10 +53,7 @@ class AdamW(torch.optim.AdamW):
         return None if self._norm is None else float(self._norm)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         with torch.no_grad():
             self._update()
         return loss
@@ -154,10 +151,7 @@ class Adafactor(torch.optim.Adafactor):
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         with torch.no_grad():
             for group in self.param_groups:
                 params = [p for p in group["params"] if p.grad is not None]
@@ -206,6 +200,13 @@ class Adafactor(torch.optim.Adafactor):
             else:
                 state["variance"] = torch.zeros_like(p)
         return state
+
+
+def _loss_of(closure: Callable[[], Any] | None) -> Any:
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def _norm_of(grads: list[torch.Tensor]) -> float | torch.Tensor:

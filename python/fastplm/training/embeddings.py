@@ -1,5 +1,6 @@
 """The embeddings of BERT-like models by fastplm.ops."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,34 +10,30 @@ from fastplm import ops
 from fastplm.training.modules import REQUIRING, has_hooks, is_a, plainly, supported
 
 
-def with_segments(
-    self: Any,
-    input_ids: torch.Tensor | None = None,
-    token_type_ids: torch.Tensor | None = None,
-    position_ids: torch.Tensor | None = None,
-    inputs_embeds: torch.Tensor | None = None,
-    cache_length: int = 0,
-) -> Any:
-    if input_ids is None or inputs_embeds is not None or not _usual(self, self.token_type_embeddings):
-        return plainly(self, input_ids, token_type_ids, position_ids, inputs_embeds, cache_length)
-    if position_ids is None:
-        position_ids = self.position_ids[:, cache_length : cache_length + input_ids.shape[1]]
-    return _embed(self, input_ids, position_ids, self.token_type_embeddings, token_type_ids)
+def _with_segments(positions: Callable[[Any, torch.Tensor, int], torch.Tensor]) -> Callable[..., Any]:
+    """positions: of the module, its tokens and how many are cached."""
+
+    def forward(
+        self: Any,
+        input_ids: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        cache_length: int = 0,
+    ) -> Any:
+        if input_ids is None or inputs_embeds is not None or not _usual(self, self.token_type_embeddings):
+            return plainly(self, input_ids, token_type_ids, position_ids, inputs_embeds, cache_length)
+        if position_ids is None:
+            position_ids = positions(self, input_ids, cache_length)
+        return _embed(self, input_ids, position_ids, self.token_type_embeddings, token_type_ids)
+
+    return forward
 
 
-def with_padded_positions(
-    self: Any,
-    input_ids: torch.Tensor | None = None,
-    token_type_ids: torch.Tensor | None = None,
-    position_ids: torch.Tensor | None = None,
-    inputs_embeds: torch.Tensor | None = None,
-    cache_length: int = 0,
-) -> Any:
-    if input_ids is None or inputs_embeds is not None or not _usual(self, self.token_type_embeddings):
-        return plainly(self, input_ids, token_type_ids, position_ids, inputs_embeds, cache_length)
-    if position_ids is None:
-        position_ids = self.create_position_ids_from_input_ids(input_ids, self.padding_idx, cache_length)
-    return _embed(self, input_ids, position_ids, self.token_type_embeddings, token_type_ids)
+with_segments = _with_segments(lambda self, ids, past: self.position_ids[:, past : past + ids.shape[1]])
+with_padded_positions = _with_segments(
+    lambda self, ids, past: self.create_position_ids_from_input_ids(ids, self.padding_idx, past)
+)
 
 
 def without_segments(
